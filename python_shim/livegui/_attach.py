@@ -1,0 +1,186 @@
+"""Starting the agent, and the handle that the app holds."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import threading
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from livegui._canary import Canary
+from livegui._crash import MainLoop
+from livegui._executors import ExecutorWatch
+from livegui._livegui import NativeAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_lock = threading.Lock()
+_current: Agent | None = None
+
+
+def start(
+    app: str | None = None,
+    *,
+    port: int | None = None,
+    token: str | None = None,
+    stall_after_ms: int | None = None,
+    startup_ms: int | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+) -> Agent:
+    """Start the agent of this process, or return the one that runs already.
+
+    Each argument beats its environment variable (``LIVEGUI_PORT``, ``LIVEGUI_TOKEN``,
+    ``LIVEGUI_STALL_AFTER_MS``, ``LIVEGUI_STARTUP_MS``, ``LIVEGUI_RUN_DIR``). With ``LIVEGUI=0`` the
+    agent is inert: every call is accepted and does nothing.
+
+    Args:
+        app: the app's name, 1 to 64 printable characters; the script's name if none is given.
+        port: port of the health endpoint on 127.0.0.1; 0 (the default) is any free one.
+        token: 8 to 128 characters out of ``A-Z a-z 0-9 - . _ ~``; random if none is given.
+        stall_after_ms: milliseconds without a beat after which the loop counts as stalled (5,000).
+        startup_ms: milliseconds within which the first beat must come (60,000).
+        run_dir: folder for the discovery file ``agent.json``; else the user's runtime folder.
+
+    Raises:
+        ValueError: an argument or a variable has a bad value; the message names it.
+        OSError: the port is held, or the discovery file cannot be written.
+    """
+    global _current  # noqa: PLW0603 -- one agent a process is the contract
+    with _lock:
+        if _current is None or _current.stopped:
+            name = app or os.path.basename(sys.argv[0] or "") or "app"  # noqa: PTH119 -- no pathlib in the GUI
+            native = NativeAgent.start(
+                name, port=port, token=token, stall_after_ms=stall_after_ms, startup_ms=startup_ms, run_dir=run_dir
+            )
+            _current = Agent(native)
+        return _current
+
+
+class Agent:
+    """The health agent of this process. Made by :func:`start`.
+
+    Every method may be called from any thread; after :meth:`stop` none does anything.
+    """
+
+    def __init__(self, native: NativeAgent) -> None:
+        self._native = native
+        self._executors: dict[str, ExecutorWatch] = {}
+        self._canary: Canary | None = None
+        self.stopped = False
+        #: Call once a frame. Takes some tens of nanoseconds, never waits.
+        self.beat = native.beat
+        if native.url is not None:
+            self._canary = Canary(native, self._executors)
+            atexit.register(self.stop)
+
+    @property
+    def url(self) -> str | None:
+        """``http://127.0.0.1:PORT`` of the health endpoint; None if the agent is inert."""
+        return self._native.url
+
+    @property
+    def token(self) -> str | None:
+        """What opens ``/health``, as ``Authorization: Bearer``; None if the agent is inert."""
+        return self._native.token
+
+    def main_loop(self) -> MainLoop:
+        """A context around the main loop.
+
+        An exception that leaves it is ``main_loop_crashed``, leaving it otherwise is
+        ``main_loop_exited`` unless :meth:`stopping` was called before. Exceptions pass through.
+        """
+        return MainLoop(self._native)
+
+    def watch_executor(self, executor: Executor, name: str) -> None:
+        """Report ``executor`` as soon as it takes no more work; only a weak reference is kept.
+
+        Args:
+            executor: a ThreadPoolExecutor or a ProcessPoolExecutor.
+            name: what reports call it; a second executor of that name takes the first one's place.
+
+        Raises:
+            TypeError: it is no executor of ``concurrent.futures``.
+            ValueError: more than 256 executors and threads are watched.
+        """
+        if not isinstance(executor, Executor):
+            raise TypeError(f"watch_executor() takes a concurrent.futures executor, not {type(executor).__name__}")
+        self._native.executor_watched(name, type(executor).__name__)
+        self._executors[name] = ExecutorWatch(self._native, executor, name)
+
+    def expect_shutdown(self, executor: Executor) -> None:
+        """Say that ``executor`` is about to be shut down on purpose: that is no reason then."""
+        for name, watch in self._executors.copy().items():
+            if watch.executor() is executor:
+                self._native.executor_end_expected(name)
+
+    @contextmanager
+    def paused(self, what: str, *, max_s: float = 300.0) -> Iterator[None]:
+        """A span in which the main loop waits on purpose, such as a modal file dialog.
+
+        Args:
+            what: what it waits for; reports name it.
+            max_s: seconds after which the wait is no longer believed.
+        """
+        pause = self._native.pause(what, max_s)
+        try:
+            yield
+        finally:
+            self._native.resume(pause)
+
+    def degrade(self, message: str, *, code: str = "app_reported", recoverable: bool = False) -> None:
+        """Report trouble that only the app can see; it holds until :meth:`clear`.
+
+        Args:
+            message: one line for a person; 4 KiB are kept.
+            code: a word of your own out of ``a-z 0-9 _``, at most 64 characters.
+            recoverable: whether it may yet be cleared; reports show it.
+
+        Raises:
+            ValueError: ``code`` is no such word, or is one of livegui's own.
+        """
+        self._native.degrade(code, message, recoverable)
+
+    def clear(self, code: str = "app_reported") -> None:
+        """Take back what :meth:`degrade` reported under ``code``."""
+        self._native.clear(code)
+
+    def stopping(self) -> None:
+        """Say that the app is about to end: what ends from now on is no reason."""
+        self._native.stopping()
+
+    def health(self) -> dict[str, Any]:
+        """What ``/health`` answers, as a dict, for an app's own hook server.
+
+        Its keys are those of the schema ``livegui/health/1``; spans are in milliseconds.
+        """
+        document: dict[str, Any] = json.loads(self._native.health_json())
+        return document
+
+    def stop(self) -> None:
+        """End the agent: its threads, its port, its discovery file. A second call does nothing."""
+        self.stopped = True
+        if self._canary is not None:
+            self._canary.stop()
+        self._native.stop()
+
+    def _after_fork_in_child(self) -> None:
+        self.stopped = True
+        self._native.after_fork_in_child()
+
+
+def _after_fork_in_child() -> None:
+    """Make the parent's agent inert here, and let the child start one of its own."""
+    global _current, _lock  # noqa: PLW0603 -- the lock may be held by a thread that does not exist here
+    _lock = threading.Lock()
+    if _current is not None:
+        _current._after_fork_in_child()
+    _current = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,42 @@
+"""The context around an app's main loop."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from livegui._livegui import NativeAgent
+
+
+class MainLoop:
+    """Tells the agent how the main loop was left. Exceptions pass through."""
+
+    def __init__(self, native: NativeAgent) -> None:
+        self._native = native
+
+    def __enter__(self) -> None:
+        self._native.main_loop_entered()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._native.main_loop_exited(None)
+        elif isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
+            # Asked to end, not broken.
+            self._native.main_loop_exited(describe(error))
+        else:
+            self._native.main_loop_crashed(describe(error), format_traceback(error))
+
+
+def describe(error: BaseException) -> str:
+    """``Type: text`` on one line."""
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def format_traceback(error: BaseException) -> str:
+    """The traceback as Python prints it, causes included; the native side bounds it."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -1,0 +1,152 @@
+//! The only place that reads time.
+//!
+//! Three kinds of it, kept apart by type: [`Raw`], what the monotonic clock says; [`Awake`], raw
+//! time less every span in which the monitor itself did not run (suspend, SIGSTOP, a starved
+//! machine), on which all judging is done; and wall time, only for what a person reads.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::health::Awake;
+
+/// Nanoseconds on the monotonic clock since the agent started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Raw(pub u64);
+
+impl Raw {
+    /// The span from `earlier` to here; zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// One anchor for monotonic and wall time.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+    started_at: Timestamp,
+}
+
+impl Clock {
+    /// A clock whose zero is now.
+    pub fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+            started_at: Timestamp::now(),
+        }
+    }
+
+    /// What the monotonic clock says.
+    pub fn raw(&self) -> Raw {
+        // 584 years fit; a process that old has other troubles.
+        Raw(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The wall time of the agent's start, in UTC.
+    pub const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+}
+
+/// Turns raw time into observed-awake time. Pure: the monitor tells it how each of its waits went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AwakeClock {
+    /// Raw time that was lost to gaps, all together.
+    lost: Duration,
+    /// The last gap: nothing that happened in it is believed to have aged.
+    gap: Option<Gap>,
+    /// How many gaps there were.
+    pub gaps: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    began: Raw,
+    ended: Raw,
+    lost_before: Duration,
+}
+
+impl AwakeClock {
+    /// Takes in that a wait, begun at `began` and meant to end at `due` at the latest, was over
+    /// only at `now`. If that is later than `tolerance` allows, the whole wait ages nothing: what
+    /// the app did with it, and whether it could do anything, is not known.
+    pub fn waited(&mut self, began: Raw, due: Raw, now: Raw, tolerance: Duration) {
+        if now.since(due) <= tolerance {
+            return;
+        }
+        self.gap = Some(Gap {
+            began,
+            ended: now,
+            lost_before: self.lost,
+        });
+        self.lost += now.since(began);
+        self.gaps += 1;
+    }
+
+    /// The awake instant of a raw one, which must not lie before the last gap but one.
+    pub fn awake(&self, raw: Raw) -> Awake {
+        let nanos = Duration::from_nanos(raw.0);
+        match self.gap {
+            Some(gap) if raw < gap.ended => {
+                let in_gap = raw.min(gap.began);
+                Awake::at(Duration::from_nanos(in_gap.0).saturating_sub(gap.lost_before))
+            }
+            _ => Awake::at(nanos.saturating_sub(self.lost)),
+        }
+    }
+
+    /// The raw instant at which `awake` will be reached if no further gap comes.
+    pub fn raw(&self, awake: Awake) -> Raw {
+        let raw = awake.since_start().saturating_add(self.lost);
+        Raw(u64::try_from(raw.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// How long the last gap was; zero if there was none.
+    pub fn last_gap(&self) -> Duration {
+        self.gap.map_or(Duration::ZERO, |gap| gap.ended.since(gap.began))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Raw {
+        Raw(n * 1_000_000)
+    }
+
+    const fn awake_ms(n: u64) -> Awake {
+        Awake::at(Duration::from_millis(n))
+    }
+
+    const TOLERANCE: Duration = Duration::from_millis(500);
+
+    #[test]
+    fn a_wait_that_ends_on_time_ages_everything() {
+        let mut clock = AwakeClock::default();
+        clock.waited(ms(0), ms(1000), ms(1300), TOLERANCE);
+        assert_eq!(clock.awake(ms(1300)), awake_ms(1300));
+        assert_eq!(clock.gaps, 0);
+    }
+
+    #[test]
+    fn an_hour_of_suspend_ages_nothing_and_time_goes_on_from_where_it_stood() {
+        let mut clock = AwakeClock::default();
+        clock.waited(ms(4000), ms(5000), ms(3_604_000), TOLERANCE);
+        assert_eq!(clock.gaps, 1);
+        assert_eq!(clock.last_gap(), Duration::from_hours(1));
+        assert_eq!(clock.awake(ms(3_604_000)), awake_ms(4000));
+        assert_eq!(clock.awake(ms(3_604_700)), awake_ms(4700));
+        assert_eq!(clock.raw(awake_ms(4700)), ms(3_604_700));
+    }
+
+    #[test]
+    fn a_beat_from_before_a_gap_keeps_its_age_and_one_within_it_has_the_age_of_its_beginning() {
+        let mut clock = AwakeClock::default();
+        clock.waited(ms(4000), ms(5000), ms(60_000), TOLERANCE);
+        assert_eq!(clock.awake(ms(1500)), awake_ms(1500));
+        assert_eq!(clock.awake(ms(4100)), awake_ms(4000));
+        assert_eq!(clock.awake(ms(59_999)), awake_ms(4000));
+    }
+}

@@ -1,0 +1,230 @@
+//! One connection: from the first byte of a head to the last byte of the answer.
+//!
+//! It never blocks, and whatever it does it has a deadline for. Each serves one request; the answer
+//! is HTTP/1.0, which says that the connection closes behind it.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use tiny_http::HTTPVersion;
+
+use super::head::{self, Head, MAX_HEAD};
+use super::route::{Reply, refused};
+use crate::agent::clock::Raw;
+
+/// A head must be whole within this.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(2);
+/// An answer must be taken within this.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
+/// How long the rest of what a client still sends is read, so that closing does not tear the answer
+/// out of its hands.
+const DRAIN_WITHIN: Duration = Duration::from_millis(500);
+const DRAIN_AT_MOST: usize = 256 * 1024;
+
+/// A connection and how far it has come.
+pub struct Connection {
+    /// The socket; the server registers it.
+    pub stream: TcpStream,
+    phase: Phase,
+    deadline: Raw,
+}
+
+enum Phase {
+    Reading { bytes: Vec<u8> },
+    Waiting { bodiless: bool, after: u64 },
+    Writing { bytes: Vec<u8>, sent: usize },
+    Draining { left: usize },
+}
+
+/// What a connection wants from the server.
+pub enum Wish {
+    /// To be told when the socket is ready, or its time is up.
+    Wait,
+    /// The answer to this; tell it by [`Connection::answer`] or [`Connection::park`].
+    Route(Head),
+    /// To be dropped.
+    Close,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub fn new(stream: TcpStream, now: Raw) -> Self {
+        Self {
+            stream,
+            phase: Phase::Reading { bytes: Vec::new() },
+            deadline: after(now, HEAD_WITHIN),
+        }
+    }
+
+    /// When [`Connection::expire`] is due.
+    pub const fn deadline(&self) -> Raw {
+        self.deadline
+    }
+
+    /// Since when the head is awaited; `None` once it is whole.
+    pub const fn incomplete_until(&self) -> Option<Raw> {
+        if matches!(self.phase, Phase::Reading { .. }) {
+            Some(self.deadline)
+        } else {
+            None
+        }
+    }
+
+    /// Whether an answer is on its way, or the client has it already.
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. })
+    }
+
+    /// The `seq` that a long poll has seen.
+    pub const fn waits_after(&self) -> Option<u64> {
+        if let Phase::Waiting { after, .. } = self.phase {
+            Some(after)
+        } else {
+            None
+        }
+    }
+
+    /// Goes on as far as the socket allows.
+    pub fn advance(&mut self, now: Raw) -> Wish {
+        match &mut self.phase {
+            Phase::Reading { .. } => self.read_head(now),
+            Phase::Waiting { .. } => self.watch_for_hangup(),
+            Phase::Writing { .. } => self.write(now),
+            Phase::Draining { .. } => self.drain(),
+        }
+    }
+
+    /// Its time is up.
+    pub fn expire(&mut self, now: Raw) -> Wish {
+        match self.phase {
+            Phase::Reading { ref bytes } if !bytes.is_empty() => {
+                let late = head::Refusal {
+                    status: 408,
+                    why: "the request head did not come within 2 s",
+                };
+                self.answer(refused(late), false, now)
+            }
+            // A long poll's time is up when the server says so; it sends what is known by then.
+            _ => Wish::Close,
+        }
+    }
+
+    /// Waits until the server has news, for at most `wait`.
+    pub fn park(&mut self, seen: u64, wait: Duration, bodiless: bool, now: Raw) {
+        self.phase = Phase::Waiting {
+            bodiless,
+            after: seen,
+        };
+        self.deadline = after(now, wait);
+    }
+
+    /// Sends an answer to a long poll.
+    pub fn answer_poll(&mut self, reply: Reply, now: Raw) -> Wish {
+        let bodiless = matches!(self.phase, Phase::Waiting { bodiless: true, .. });
+        self.answer(reply, bodiless, now)
+    }
+
+    /// Sends an answer.
+    pub fn answer(&mut self, reply: Reply, bodiless: bool, now: Raw) -> Wish {
+        let mut bytes = Vec::with_capacity(1024);
+        if reply
+            .raw_print(&mut bytes, HTTPVersion(1, 0), &[], bodiless, None)
+            .is_err()
+        {
+            return Wish::Close;
+        }
+        self.phase = Phase::Writing { bytes, sent: 0 };
+        self.deadline = after(now, TAKEN_WITHIN);
+        self.write(now)
+    }
+
+    fn read_head(&mut self, now: Raw) -> Wish {
+        let Phase::Reading { bytes } = &mut self.phase else {
+            return Wish::Close;
+        };
+        let mut chunk = [0; 2048];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Wish::Close,
+                Ok(count) => {
+                    bytes.extend_from_slice(&chunk[..count.min(MAX_HEAD + 1 - bytes.len().min(MAX_HEAD))]);
+                    match head::parse(bytes) {
+                        Ok(None) => {}
+                        Ok(Some(head)) => return Wish::Route(head),
+                        Err(refusal) => return self.answer(refused(refusal), false, now),
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Wish::Close,
+                },
+            }
+        }
+    }
+
+    fn watch_for_hangup(&mut self) -> Wish {
+        let mut chunk = [0; 256];
+        match self.stream.read(&mut chunk) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Wish::Wait
+            }
+            // Gone, broken, or talking where it should listen.
+            _ => Wish::Close,
+        }
+    }
+
+    fn write(&mut self, now: Raw) -> Wish {
+        let Phase::Writing { bytes, sent } = &mut self.phase else {
+            return Wish::Close;
+        };
+        while *sent < bytes.len() {
+            match self.stream.write(&bytes[*sent..]) {
+                Ok(0) => return Wish::Close,
+                Ok(count) => *sent += count,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Wish::Close,
+                },
+            }
+        }
+        if self.stream.shutdown(std::net::Shutdown::Write).is_err() {
+            return Wish::Close;
+        }
+        self.phase = Phase::Draining { left: DRAIN_AT_MOST };
+        self.deadline = after(now, DRAIN_WITHIN);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Wish {
+        let Phase::Draining { left } = &mut self.phase else {
+            return Wish::Close;
+        };
+        let mut chunk = [0; 4096];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Wish::Close,
+                Ok(count) if count >= *left => return Wish::Close,
+                Ok(count) => *left -= count,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Wish::Close,
+                },
+            }
+        }
+    }
+}
+
+fn after(now: Raw, span: Duration) -> Raw {
+    Raw(now
+        .0
+        .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+}

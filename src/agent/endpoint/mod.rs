@@ -1,0 +1,329 @@
+//! The endpoint: loopback HTTP on one thread.
+//!
+//! ```text
+//! listener ─ accept ─▶ Connection ─ head ─▶ route(head, site, view) ─▶ Now(reply) ─▶ write, close
+//!                      (at most 64)                                └▶ Wait ─ seq changed, time up ─▶ reply
+//! ```
+//! Everything is non-blocking and bounded: connections, head bytes, waiting polls, time. An accept
+//! error never ends the loop; when descriptors run out a spare one is given up to serve one
+//! connection at a time.
+
+mod connection;
+mod head;
+mod route;
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::clock::{Clock, Raw};
+use connection::{Connection, Wish};
+use route::{Answer, Site};
+
+pub use route::View;
+
+/// Connections at once; beyond that, the one longest without a whole head goes first.
+const MAX_CONNECTIONS: usize = 64;
+/// Of these, long polls.
+const MAX_POLLS: usize = 32;
+/// Connections taken in before those that are open get their turn again.
+const ACCEPT_BATCH: usize = 64;
+/// How soon an accept that failed is tried again.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+const LISTENER: Token = Token(usize::MAX);
+const BELL: Token = Token(usize::MAX - 1);
+
+/// A bound endpoint that nobody serves yet.
+pub struct Endpoint {
+    listener: TcpListener,
+    poll: Poll,
+    bell: Bell,
+    port: u16,
+}
+
+/// Wakes the endpoint's thread: something changed, or it is to end.
+#[derive(Clone)]
+pub struct Bell {
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Bell {
+    /// Something changed: answer those who wait for it.
+    pub fn ring(&self) {
+        // The one way this fails is that the endpoint's descriptors are gone, and it with them.
+        let _ = self.waker.wake();
+    }
+
+    /// Ends the endpoint's thread.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring();
+    }
+}
+
+impl Endpoint {
+    /// Binds to `port` on the loopback address; 0 is any free one.
+    ///
+    /// # Errors
+    /// What the operating system says: the port is held, or there are no descriptors left.
+    pub fn bind(port: u16) -> io::Result<Self> {
+        let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let port = listener.local_addr()?.port();
+        let poll = Poll::new()?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        let bell = Bell {
+            waker: Arc::new(Waker::new(poll.registry(), BELL)?),
+            stop: Arc::default(),
+        };
+        Ok(Self {
+            listener,
+            poll,
+            bell,
+            port,
+        })
+    }
+
+    /// The port it is bound to.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What wakes and ends it.
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Serves until its bell says stop.
+    ///
+    /// # Errors
+    /// If the operating system's readiness queue itself fails, which leaves nothing to go on with.
+    pub fn serve(
+        self,
+        token: String,
+        clock: Clock,
+        view: &impl View,
+        seq: impl Fn() -> u64,
+    ) -> io::Result<()> {
+        let site = Site {
+            token,
+            port: self.port,
+        };
+        let connections = [const { None }; MAX_CONNECTIONS];
+        let Self {
+            listener, poll, bell, ..
+        } = self;
+        let mut server = Server {
+            listener,
+            poll,
+            site,
+            clock,
+            view,
+            connections,
+            reserve: open_reserve(),
+            accepting: false,
+        };
+        server.run(&bell.stop, seq)
+    }
+}
+
+struct Server<'a, V> {
+    listener: TcpListener,
+    poll: Poll,
+    site: Site,
+    clock: Clock,
+    view: &'a V,
+    connections: [Option<Connection>; MAX_CONNECTIONS],
+    /// A descriptor to give up when there are no others.
+    reserve: Option<File>,
+    /// There may be connections to accept, though no event will say so again.
+    accepting: bool,
+}
+
+impl<V: View> Server<'_, V> {
+    fn run(&mut self, stop: &AtomicBool, seq: impl Fn() -> u64) -> io::Result<()> {
+        let mut events = Events::with_capacity(MAX_CONNECTIONS * 2);
+        while !stop.load(Ordering::Acquire) {
+            let timeout = self.timeout(self.clock.raw());
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            let now = self.clock.raw();
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accepting = true,
+                    BELL => {}
+                    Token(index) => self.advance(index, now),
+                }
+            }
+            self.settle(seq(), now);
+            if self.accepting {
+                self.accept(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, now: Raw) -> Option<Duration> {
+        let next = self.connections.iter().flatten().map(Connection::deadline).min();
+        let next = next.map(|deadline| deadline.since(now));
+        // Rounded up: a wait that ends just before the deadline would spin until it is there.
+        let next = next.map(|wait| wait + Duration::from_millis(1));
+        if self.accepting {
+            Some(next.unwrap_or(ACCEPT_RETRY).min(ACCEPT_RETRY))
+        } else {
+            next
+        }
+    }
+
+    fn accept(&mut self, now: Raw) {
+        for _ in 0..ACCEPT_BATCH {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.admit(stream, now),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.accepting = false;
+                        return;
+                    }
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    // Most likely there are no descriptors left: give up the reserve, try once more
+                    // right away, and else again in a while.
+                    _ if self.reserve.take().is_some() => {}
+                    _ => return,
+                },
+            }
+            // Without a reserve one connection at a time is served, until there is one again.
+            if self.reserve.is_none() {
+                self.reserve = open_reserve();
+                if self.reserve.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: mio::net::TcpStream, now: Raw) {
+        let Some(index) = self.free_place() else {
+            return;
+        };
+        let mut connection = Connection::new(stream, now);
+        if self
+            .poll
+            .registry()
+            .register(
+                &mut connection.stream,
+                Token(index),
+                Interest::READABLE | Interest::WRITABLE,
+            )
+            .is_ok()
+        {
+            self.connections[index] = Some(connection);
+            self.advance(index, now);
+        }
+    }
+
+    /// A free place, made by ending another connection if need be: one that has its answer, else the
+    /// one that has been without a whole head for the longest. `None` if every one is being served.
+    fn free_place(&mut self) -> Option<usize> {
+        if let Some(index) = self.connections.iter().position(Option::is_none) {
+            return Some(index);
+        }
+        let answered = self
+            .connections
+            .iter()
+            .position(|c| c.as_ref().is_some_and(Connection::is_answered));
+        let incomplete = || {
+            let open = self.connections.iter().enumerate();
+            let without_head =
+                open.filter_map(|(index, c)| c.as_ref()?.incomplete_until().map(|since| (since, index)));
+            without_head.min().map(|(_, index)| index)
+        };
+        let index = answered.or_else(incomplete)?;
+        self.drop_connection(index);
+        Some(index)
+    }
+
+    fn advance(&mut self, index: usize, now: Raw) {
+        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        let wish = connection.advance(now);
+        self.grant(index, wish, now);
+    }
+
+    fn grant(&mut self, index: usize, wish: Wish, now: Raw) {
+        let head = match wish {
+            Wish::Wait => return,
+            Wish::Close => return self.drop_connection(index),
+            Wish::Route(head) => head,
+        };
+        let answer = route::route(&head, &self.site, self.view);
+        let polls = self
+            .connections
+            .iter()
+            .flatten()
+            .filter(|c| c.waits_after().is_some())
+            .count();
+        let Some(connection) = self.connections[index].as_mut() else {
+            return;
+        };
+        let wish = match answer {
+            Answer::Now(reply) => connection.answer(reply, head.bodiless, now),
+            Answer::Wait { .. } if polls >= MAX_POLLS => {
+                let why = "too many long polls at once (32); ask without after=, or later";
+                connection.answer(
+                    route::refused(head::Refusal { status: 429, why }),
+                    head.bodiless,
+                    now,
+                )
+            }
+            Answer::Wait { after, wait } => {
+                connection.park(after, wait, head.bodiless, now);
+                Wish::Wait
+            }
+        };
+        if matches!(wish, Wish::Close) {
+            self.drop_connection(index);
+        }
+    }
+
+    /// Answers the polls that have waited for this, and ends what is overdue.
+    fn settle(&mut self, seq: u64, now: Raw) {
+        for index in 0..MAX_CONNECTIONS {
+            let Some(connection) = self.connections[index].as_mut() else {
+                continue;
+            };
+            let overdue = now >= connection.deadline();
+            let wish = match connection.waits_after() {
+                Some(after) if overdue || after != seq => {
+                    connection.answer_poll(route::health(self.view), now)
+                }
+                None if overdue => connection.expire(now),
+                _ => continue,
+            };
+            if matches!(wish, Wish::Close) {
+                self.drop_connection(index);
+            }
+        }
+    }
+
+    fn drop_connection(&mut self, index: usize) {
+        if let Some(mut connection) = self.connections[index].take() {
+            // Closing the socket takes it out of the queue too; this is for platforms that differ.
+            let _ = self.poll.registry().deregister(&mut connection.stream);
+        }
+    }
+}
+
+fn open_reserve() -> Option<File> {
+    File::open(if cfg!(windows) { "NUL" } else { "/dev/null" }).ok()
+}

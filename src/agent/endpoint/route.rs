@@ -1,0 +1,206 @@
+//! Which answer a head gets: a pure function of the request and of what is known.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+use tiny_http::{Header, Response, StatusCode};
+
+use super::head::{Head, Refusal};
+use crate::health::Status;
+use crate::wire::Health;
+
+/// How long a long poll waits if it does not say.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+/// How long it may wait at most; it can ask again.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// A response whose body is at hand.
+pub type Reply = Response<Cursor<Vec<u8>>>;
+
+/// What the endpoint is bound to.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The token that opens `/health`.
+    pub token: String,
+    /// The port, on the loopback address.
+    pub port: u16,
+}
+
+/// What is known of the app right now.
+pub trait View {
+    /// Whether the monitor makes progress.
+    fn is_alive(&self) -> bool;
+    /// The word for the whole app.
+    fn status(&self) -> Status;
+    /// The whole of it.
+    fn health(&self) -> Health;
+}
+
+/// What to do with a request.
+pub enum Answer {
+    /// Send this.
+    Now(Reply),
+    /// Send [`health`] once `seq` is no longer `after`, or this much later.
+    Wait {
+        /// The `seq` that the client has seen.
+        after: u64,
+        /// How long it is willing to wait.
+        wait: Duration,
+    },
+}
+
+/// The answer to a request.
+pub fn route(head: &Head, site: &Site, view: &impl View) -> Answer {
+    match admit(head, site).and_then(|()| choose(head, site, view)) {
+        Ok(answer) => answer,
+        Err(refusal) => Answer::Now(refused(refusal)),
+    }
+}
+
+/// The answer of `/health`: the body always, and a status that a probe understands.
+pub fn health(view: &impl View) -> Reply {
+    let health = view.health();
+    let status = if health.status == Status::Ok.as_str() {
+        200
+    } else {
+        503
+    };
+    // Serialising plain structs into memory cannot fail; an empty body would still be an answer.
+    let mut body = serde_json::to_vec(&health).unwrap_or_default();
+    body.push(b'\n');
+    reply(status, "application/json", body)
+}
+
+/// What is sent for a head that gets no route.
+pub fn refused(refusal: Refusal) -> Reply {
+    let mut response = reply(
+        refusal.status,
+        "text/plain; charset=utf-8",
+        format!("{}\n", refusal.why).into_bytes(),
+    );
+    let extra = match refusal.status {
+        401 => Header::from_bytes("WWW-Authenticate", "Bearer"),
+        405 => Header::from_bytes("Allow", "GET, HEAD"),
+        _ => return response,
+    };
+    if let Ok(header) = extra {
+        response.add_header(header);
+    }
+    response
+}
+
+/// A page that some browser shows must not be able to reach us: not by a name that it made resolve
+/// to the loopback address, and not from a script of its own.
+fn admit(head: &Head, site: &Site) -> Result<(), Refusal> {
+    let ours = |authority: &str| {
+        authority.rsplit_once(':').is_some_and(|(name, port)| {
+            (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && port == site.port.to_string()
+        })
+    };
+    if !ours(&head.host) {
+        return Err(Refusal {
+            status: 403,
+            why: "the Host header does not name this endpoint",
+        });
+    }
+    let foreign = |origin: &String| !origin.strip_prefix("http://").is_some_and(ours);
+    if head.origin.as_ref().is_some_and(foreign) {
+        return Err(Refusal {
+            status: 403,
+            why: "requests from another origin are not served",
+        });
+    }
+    Ok(())
+}
+
+fn choose(head: &Head, site: &Site, view: &impl View) -> Result<Answer, Refusal> {
+    match head.path.as_str() {
+        "/livez" => {
+            let alive = view.is_alive();
+            Ok(Answer::Now(word(alive, if alive { "alive" } else { "dead" })))
+        }
+        "/readyz" => {
+            let status = view.status();
+            Ok(Answer::Now(word(status == Status::Ok, status.as_str())))
+        }
+        "/health" => {
+            let query = Query(&head.query);
+            let token = head
+                .bearer
+                .as_deref()
+                .or_else(|| query.get("token"))
+                .unwrap_or_default();
+            if !bool::from(token.as_bytes().ct_eq(site.token.as_bytes())) {
+                let why =
+                    "a token is required, as Authorization: Bearer or ?token=; it is in the discovery file";
+                return Err(Refusal { status: 401, why });
+            }
+            long_poll(&query, view)
+        }
+        _ => Err(Refusal {
+            status: 404,
+            why: "served are /livez, /readyz and /health",
+        }),
+    }
+}
+
+fn long_poll(query: &Query<'_>, view: &impl View) -> Result<Answer, Refusal> {
+    let number = |name: &str, why: &'static str| match query.get(name) {
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Refusal { status: 400, why }),
+        None => Ok(None),
+    };
+    let after = number("after", "after= takes a whole number: the seq last seen")?;
+    let wait = number("wait_ms", "wait_ms= takes milliseconds, a whole number")?;
+    let Some(after) = after else {
+        return Ok(Answer::Now(health(view)));
+    };
+    let now = view.health();
+    let same = query
+        .get("instance")
+        .is_none_or(|instance| instance == now.instance);
+    if !same || now.seq != after {
+        return Ok(Answer::Now(health(view)));
+    }
+    let wait = wait.map_or(DEFAULT_WAIT, Duration::from_millis).min(LONGEST_WAIT);
+    Ok(Answer::Wait { after, wait })
+}
+
+fn word(good: bool, word: &str) -> Reply {
+    reply(
+        if good { 200 } else { 503 },
+        "text/plain; charset=utf-8",
+        format!("{word}\n").into_bytes(),
+    )
+}
+
+fn reply(status: u16, kind: &str, body: Vec<u8>) -> Reply {
+    let length = body.len();
+    let fixed = [
+        ("Content-Type", kind),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ];
+    let headers = fixed
+        .into_iter()
+        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
+        .collect();
+    let response = Response::new(StatusCode(status), headers, Cursor::new(body), Some(length), None);
+    response.with_chunked_threshold(usize::MAX)
+}
+
+/// A query string. Nothing in it needs unescaping: tokens, instances and numbers are plain.
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+}

@@ -1,0 +1,195 @@
+//! The lock-free beat.
+//!
+//! A beat is one clock read, one atomic swap and one atomic add; it never locks, allocates or waits.
+//! It wakes nobody, unless the monitor armed the bell because the very next beat matters to it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::clock::Raw;
+
+/// When something last gave a sign of life, and a bell for whoever waits for the next sign.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// The instant of the newest sign plus one, so that zero means never.
+    newest: AtomicU64,
+    armed: AtomicBool,
+}
+
+impl Pulse {
+    /// Records a sign of life. Returns the one before, and whether somebody waits to be told.
+    ///
+    /// The swap and the load are both sequentially consistent, as the store and the load in
+    /// [`Pulse::arm`] are: either this sees the bell armed, or the one who arms it sees this sign.
+    pub fn sign(&self, now: Raw) -> (Option<Raw>, bool) {
+        let before = self.newest.swap(now.0.saturating_add(1), Ordering::SeqCst);
+        let ring = self.armed.load(Ordering::SeqCst) && self.armed.swap(false, Ordering::SeqCst);
+        (before.checked_sub(1).map(Raw), ring)
+    }
+
+    /// The newest sign of life.
+    pub fn newest(&self) -> Option<Raw> {
+        self.newest.load(Ordering::SeqCst).checked_sub(1).map(Raw)
+    }
+
+    /// Arms or disarms the bell. Look at [`Pulse::newest`] afterwards: a sign that came just before
+    /// rings no bell.
+    pub fn arm(&self, armed: bool) {
+        self.armed.store(armed, Ordering::SeqCst);
+    }
+}
+
+/// The main loop's beats and a histogram of the time between them.
+#[derive(Debug)]
+pub struct Heartbeat {
+    pulse: Pulse,
+    frames: [AtomicU32; BUCKETS],
+    /// The longest frame, in microseconds.
+    longest: AtomicU64,
+}
+
+/// Four buckets an octave from 1 µs: a quantile is off by at most 19 %, a beat never allocates, and
+/// the whole histogram fits eight cache lines.
+const SUB_BITS: u32 = 2;
+const OCTAVES: usize = 32;
+const BUCKETS: usize = OCTAVES << SUB_BITS;
+
+/// Figures of the frames since the agent started.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct FrameTimes {
+    /// Beats given, the first included.
+    pub beats: u64,
+    /// Half of the frames were at most this long.
+    pub p50: Duration,
+    /// Of a hundred frames, 99 were at most this long.
+    pub p99: Duration,
+    /// None was longer than this.
+    pub max: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            pulse: Pulse::default(),
+            frames: [const { AtomicU32::new(0) }; BUCKETS],
+            longest: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Heartbeat {
+    /// Records a beat. Returns whether the monitor waits to be told of it.
+    pub fn beat(&self, now: Raw) -> bool {
+        let (before, ring) = self.pulse.sign(now);
+        if let Some(before) = before {
+            let micros = now.0.saturating_sub(before.0) / 1000;
+            self.frames[bucket(micros)].fetch_add(1, Ordering::Relaxed);
+            if micros > self.longest.load(Ordering::Relaxed) {
+                self.longest.fetch_max(micros, Ordering::Relaxed);
+            }
+        }
+        ring
+    }
+
+    /// The sign of life itself.
+    pub const fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// The frame times so far.
+    pub fn frame_times(&self) -> FrameTimes {
+        let counts = self
+            .frames
+            .each_ref()
+            .map(|count| u64::from(count.load(Ordering::Relaxed)));
+        let frames: u64 = counts.iter().sum();
+        let beats = frames + u64::from(self.pulse.newest().is_some());
+        let longest = self.longest.load(Ordering::Relaxed);
+        let quantile = |percent: u64| {
+            let mut left = (frames * percent).div_ceil(100);
+            let within = |count: &u64| {
+                left = left.saturating_sub(*count);
+                left == 0
+            };
+            Duration::from_micros(counts.iter().position(within).map_or(0, upper_bound).min(longest))
+        };
+        if frames == 0 {
+            return FrameTimes {
+                beats,
+                ..FrameTimes::default()
+            };
+        }
+        FrameTimes {
+            beats,
+            p50: quantile(50),
+            p99: quantile(99),
+            max: Duration::from_micros(longest),
+        }
+    }
+}
+
+/// The bucket of a span in microseconds: the position of its highest bit, then two bits more.
+fn bucket(micros: u64) -> usize {
+    let octave = (micros | 1).ilog2();
+    if octave < SUB_BITS {
+        return usize::try_from(micros).unwrap_or(0);
+    }
+    let index = u64::from((octave - SUB_BITS + 1) << SUB_BITS) + ((micros >> (octave - SUB_BITS)) & 3);
+    usize::try_from(index).unwrap_or(usize::MAX).min(BUCKETS - 1)
+}
+
+/// The longest span, in microseconds, that falls into this bucket.
+fn upper_bound(index: usize) -> u64 {
+    let (octave, sub) = ((index as u64) >> SUB_BITS, (index as u64) & 3);
+    if octave == 0 {
+        sub
+    } else {
+        ((4 + sub + 1) << (octave - 1)) - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_span_falls_into_a_bucket_whose_bound_is_at_most_a_quarter_above_it() {
+        for micros in (0..2000).chain((1..44).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]))
+        {
+            let index = bucket(micros);
+            if index < BUCKETS - 1 {
+                let bound = upper_bound(index);
+                assert!(
+                    bound >= micros && bound <= micros + micros / 4,
+                    "{micros} µs in bucket {index} up to {bound}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn frame_times_are_the_spans_between_beats() {
+        let heart = Heartbeat::default();
+        assert_eq!(heart.frame_times(), FrameTimes::default());
+        let mut now = 0;
+        for _ in 0..=99 {
+            heart.beat(Raw(now));
+            now += 16_000_000;
+        }
+        heart.beat(Raw(now + 384_000_000));
+        let times = heart.frame_times();
+        assert_eq!(times.beats, 101);
+        assert!(times.p50 >= Duration::from_millis(16) && times.p50 < Duration::from_millis(20));
+        assert!(times.p99 < Duration::from_millis(20));
+        assert_eq!(times.max, Duration::from_millis(400));
+    }
+
+    #[test]
+    fn the_bell_rings_once_and_only_when_armed() {
+        let pulse = Pulse::default();
+        assert_eq!(pulse.sign(Raw(0)), (None, false));
+        pulse.arm(true);
+        assert_eq!(pulse.sign(Raw(5)), (Some(Raw(0)), true));
+        assert_eq!(pulse.sign(Raw(6)), (Some(Raw(5)), false));
+    }
+}

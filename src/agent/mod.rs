@@ -1,0 +1,403 @@
+//! Inside the app: the agent that watches its main loop.
+//!
+//! ```text
+//! app threads ─ beat() ─▶ Heartbeat (atomics) ─┐
+//!             ─ tell(event) ─▶ inbox ─▶ monitor thread (owns health::Machine) ─▶ Board (snapshot)
+//!                                                                                   │
+//!                                        HTTP client ◀─ endpoint thread ◀───────────┘
+//! ```
+//! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
+
+mod clock;
+mod discovery;
+mod endpoint;
+mod heartbeat;
+mod monitor;
+mod report;
+mod settings;
+mod threads;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::error::{Error, Result};
+use crate::health::{Code, Config, Event, Status};
+use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health};
+use discovery::DiscoveryFile;
+use endpoint::{Bell, Endpoint};
+use monitor::{Board, Message};
+use report::Identity;
+use threads::Worker;
+
+pub use discovery::runtime_folder;
+pub use settings::{Arguments, Settings};
+
+const MONITOR_THREAD: &str = "livegui-monitor";
+const ENDPOINT_THREAD: &str = "livegui-endpoint";
+/// How long a push waits for room in the inbox before it is dropped and counted.
+const PUSH_WITHIN: Duration = Duration::from_millis(100);
+/// How long `health()` waits for what was pushed before it to be judged.
+const SYNC_WITHIN: Duration = Duration::from_millis(100);
+/// How long `stop()` waits for each thread.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+/// Executors and threads, of each, that can be watched at once.
+const MAX_WATCHED: usize = 256;
+
+/// The agent of one app. Every method can be called from any thread, at any time.
+pub struct Agent {
+    shared: Arc<Shared>,
+    running: Mutex<Option<Running>>,
+    /// Where the endpoint is and how to be let in; `None` for an inert agent.
+    access: Option<Access>,
+    pauses: AtomicU64,
+    watched: AtomicUsize,
+}
+
+struct Access {
+    url: String,
+    token: String,
+}
+
+struct Shared {
+    board: Board,
+    identity: Identity,
+    inbox: Sender<Message>,
+    /// In the child of a fork: there are no threads of ours here, and locks may be held for ever.
+    forked: AtomicBool,
+}
+
+struct Running {
+    monitor: Worker,
+    endpoint: Worker,
+    bell: Bell,
+    discovery: Option<DiscoveryFile>,
+}
+
+impl Agent {
+    /// Starts the threads, binds the endpoint, writes the discovery file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the port is held, the run folder cannot be written, or a thread cannot be
+    /// started. Nothing is left running then.
+    pub fn start(settings: &Settings) -> Result<Self> {
+        let (sender, receiver) = monitor::inbox();
+        let endpoint = Endpoint::bind(settings.port).map_err(Error::io(format!(
+            "bind the health endpoint to 127.0.0.1:{}",
+            settings.port
+        )))?;
+        let token = settings.token.clone().map_or_else(random_hex, Ok)?;
+        let access = Access {
+            url: format!("http://127.0.0.1:{}", endpoint.port()),
+            token,
+        };
+        let shared = Arc::new(Shared {
+            board: Board::new(settings.thresholds),
+            identity: Identity {
+                app: settings.app.clone(),
+                pid: std::process::id(),
+                instance: random_hex()?,
+            },
+            inbox: sender,
+            forked: AtomicBool::new(false),
+        });
+        let bell = endpoint.bell();
+        let thresholds = settings.thresholds;
+        let monitor = {
+            let (shared, bell) = (Arc::clone(&shared), bell.clone());
+            let (dead, dead_bell) = (Arc::clone(&shared), bell.clone());
+            let body = move || monitor::run(&shared.board, &receiver, thresholds, || bell.ring());
+            Worker::start(MONITOR_THREAD, body, move |_| {
+                dead.board.report_monitor_dead();
+                dead_bell.ring();
+            })
+        };
+        let monitor = monitor.map_err(Error::io("start the monitor thread"))?;
+        // From here on, dropping `agent` stops what has been started.
+        let served = {
+            let (shared, token) = (Arc::clone(&shared), access.token.clone());
+            let dead = Arc::clone(&shared);
+            let body = move || {
+                let clock = *shared.board.clock();
+                if let Err(error) = endpoint.serve(token, clock, &*shared, || shared.board.seq()) {
+                    shared.endpoint_died(&error.to_string());
+                }
+            };
+            Worker::start(ENDPOINT_THREAD, body, move |what| dead.endpoint_died(what))
+        };
+        let endpoint = match served {
+            Ok(worker) => worker,
+            Err(source) => {
+                let _ = shared.inbox.try_send(Message::Stop);
+                monitor.join_within(STOP_WITHIN);
+                return Err(Error::Io {
+                    doing: "start the endpoint thread".to_owned(),
+                    source,
+                });
+            }
+        };
+        let agent = Self {
+            shared,
+            running: Mutex::new(Some(Running {
+                monitor,
+                endpoint,
+                bell,
+                discovery: None,
+            })),
+            access: Some(access),
+            pauses: AtomicU64::new(0),
+            watched: AtomicUsize::new(0),
+        };
+        agent.announce(settings)?;
+        Ok(agent)
+    }
+
+    /// An agent that does nothing at all: every call is accepted, and it is `starting` for ever.
+    #[must_use]
+    pub fn inert(app: &str) -> Self {
+        let (inbox, _) = monitor::inbox();
+        let identity = Identity {
+            app: app.to_owned(),
+            pid: std::process::id(),
+            instance: "inert".to_owned(),
+        };
+        let board = Board::new(Config::default());
+        Self {
+            shared: Arc::new(Shared {
+                board,
+                identity,
+                inbox,
+                forked: AtomicBool::new(false),
+            }),
+            running: Mutex::new(None),
+            access: None,
+            pauses: AtomicU64::new(0),
+            watched: AtomicUsize::new(0),
+        }
+    }
+
+    fn announce(&self, settings: &Settings) -> Result<()> {
+        let Some(access) = &self.access else {
+            return Ok(());
+        };
+        let file = DiscoveryFile::write(
+            &Discovery {
+                schema: DISCOVERY_SCHEMA.to_owned(),
+                pid: self.shared.identity.pid,
+                instance: self.shared.identity.instance.clone(),
+                url: access.url.clone(),
+                token: access.token.clone(),
+                journal: None,
+            },
+            settings.run_dir.as_deref(),
+        )?;
+        if let Some(running) = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
+            running.discovery = Some(file);
+        }
+        Ok(())
+    }
+
+    /// The main loop lives. Takes tens of nanoseconds, never waits.
+    pub fn beat(&self) {
+        let board = &self.shared.board;
+        if board.heart.beat(board.clock().raw()) {
+            self.ring();
+        }
+    }
+
+    /// The interpreter is free: the Python canary ran.
+    pub fn tick(&self) {
+        let board = &self.shared.board;
+        if board.canary.sign(board.clock().raw()).1 {
+            self.ring();
+        }
+    }
+
+    /// Tells the monitor what happened. Waits 0.1 s at most, and only if it is flooded.
+    pub fn tell(&self, event: Event) {
+        if self.is_forked() {
+            return;
+        }
+        // Otherwise it is accepted, or the agent has stopped and nothing matters to it any more.
+        let Err(TrySendError::Full(message)) = self.shared.inbox.try_send(Message::Happened(event)) else {
+            return;
+        };
+        if self.shared.inbox.send_timeout(message, PUSH_WITHIN).is_err() {
+            self.shared.board.count_dropped();
+        }
+    }
+
+    /// Tells the monitor of something new to watch.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if that would be more than a bounded number of things.
+    pub fn watch(&self, event: Event) -> Result<()> {
+        if self.watched.fetch_add(1, Ordering::Relaxed) >= MAX_WATCHED {
+            self.watched.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::BadValue(format!(
+                "at most {MAX_WATCHED} executors and threads can be watched"
+            )));
+        }
+        self.tell(event);
+        Ok(())
+    }
+
+    /// The app reports trouble of its own.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if `code` is not a plain word or is one of livegui's own.
+    pub fn degrade(&self, code: &str, message: &str, recoverable: bool) -> Result<()> {
+        let code = own_code(code)?;
+        self.tell(Event::Reported {
+            code,
+            message: message.to_owned(),
+            recoverable,
+        });
+        Ok(())
+    }
+
+    /// The app takes that report back.
+    ///
+    /// # Errors
+    /// As [`Agent::degrade`].
+    pub fn clear(&self, code: &str) -> Result<()> {
+        let code = own_code(code)?;
+        self.tell(Event::Cleared { code });
+        Ok(())
+    }
+
+    /// The app begins to wait on purpose, for at most `max`. Returns what [`Agent::resume`] takes.
+    pub fn pause(&self, what: &str, max: Duration) -> u64 {
+        let id = self.pauses.fetch_add(1, Ordering::Relaxed);
+        self.tell(Event::PauseBegan {
+            id,
+            what: what.to_owned(),
+            max,
+        });
+        id
+    }
+
+    /// That wait ended.
+    pub fn resume(&self, id: u64) {
+        self.tell(Event::PauseEnded { id });
+    }
+
+    /// The whole of what is known, everything told before this call included.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        if !self.is_forked() {
+            let (done, judged) = crossbeam_channel::bounded(1);
+            if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
+                // If it takes longer, what was known before is still an answer.
+                let _ = judged.recv_timeout(SYNC_WITHIN);
+            }
+        }
+        report::health(&self.shared.identity, &self.shared.board)
+    }
+
+    /// `http://127.0.0.1:PORT`; `None` for an inert agent.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.access.as_ref().map(|access| access.url.as_str())
+    }
+
+    /// What opens `/health`; `None` for an inert agent.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.access.as_ref().map(|access| access.token.as_str())
+    }
+
+    /// Ends the threads, frees the port, takes the discovery file away. Takes a few seconds at the
+    /// very most; a second call does nothing. Must not be called with the GIL held.
+    pub fn stop(&self) {
+        if self.is_forked() {
+            return;
+        }
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(running) = running else { return };
+        self.tell(Event::StopAnnounced);
+        let _ = self.shared.inbox.send_timeout(Message::Stop, PUSH_WITHIN);
+        running.monitor.join_within(STOP_WITHIN);
+        running.bell.stop();
+        running.endpoint.join_within(STOP_WITHIN);
+        drop(running.discovery);
+    }
+
+    /// In the child of a fork: from now on nothing here does anything.
+    pub fn after_fork_in_child(&self) {
+        self.shared.forked.store(true, Ordering::SeqCst);
+    }
+
+    fn is_forked(&self) -> bool {
+        self.shared.forked.load(Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        if !self.is_forked() {
+            // A full inbox wakes the monitor just as well.
+            let _ = self.shared.inbox.try_send(Message::Bell);
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn endpoint_died(&self, what: &str) {
+        let event = Event::AgentThreadDied {
+            thread: ENDPOINT_THREAD.to_owned(),
+            message: what.to_owned(),
+        };
+        let _ = self.inbox.try_send(Message::Happened(event));
+    }
+}
+
+impl endpoint::View for Shared {
+    fn is_alive(&self) -> bool {
+        self.board.is_alive()
+    }
+
+    fn status(&self) -> Status {
+        report::status(&self.board)
+    }
+
+    fn health(&self) -> Health {
+        report::health(&self.identity, &self.board)
+    }
+}
+
+fn own_code(code: &str) -> Result<Code> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if code.is_empty() || code.len() > 64 || !code.chars().all(plain) {
+        return Err(Error::BadValue(format!(
+            "code={code:?}: expected 1 to 64 characters out of a-z 0-9 _"
+        )));
+    }
+    if Code::is_reserved(code) {
+        return Err(Error::BadValue(format!(
+            "code={code:?} is livegui's own; give another, or none"
+        )));
+    }
+    Ok(Code::App(code.to_owned()))
+}
+
+/// 128 random bits.
+fn random_hex() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Io {
+        doing: "get random bytes for the token".to_owned(),
+        source: error.into(),
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

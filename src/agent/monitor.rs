@@ -1,0 +1,245 @@
+//! The thread that owns the state machine.
+//!
+//! Messages come in through a bounded inbox, snapshots go out through [`Board`]. Between the two the
+//! thread sleeps to the machine's next deadline, in steps short enough that a step which ends late
+//! shows that the observer itself did not run; it never polls the app.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::clock::{AwakeClock, Clock, Raw};
+use super::heartbeat::{Heartbeat, Pulse};
+use crate::health::{Config, Event, Machine, Snapshot, Transition};
+
+/// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
+const INBOX: usize = 1024;
+/// The longest step of a sleep; a fraction of `stall_after` where that is short.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
+/// `/livez` answers while the monitor's last step is no older than this.
+const ALIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the monitor can be told.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened in the app.
+    Happened(Event),
+    /// A sign of life came that the monitor had asked to be told of.
+    Bell,
+    /// Answer once everything sent before this has been judged.
+    Sync(Sender<()>),
+    /// End.
+    Stop,
+}
+
+/// What the monitor has last made known, and what it shares with those who push.
+#[derive(Debug)]
+pub struct Board {
+    clock: Clock,
+    /// The main loop's beats.
+    pub heart: Heartbeat,
+    /// The Python canary's ticks.
+    pub canary: Pulse,
+    shown: Mutex<Arc<Shown>>,
+    seq: AtomicU64,
+    progress: AtomicU64,
+    dead: AtomicBool,
+    dropped: AtomicU64,
+}
+
+/// A snapshot and the clock that it was made by.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What the machine knew.
+    pub health: Snapshot,
+    /// Turns raw instants into the ones in `health`.
+    pub awake: AwakeClock,
+}
+
+impl Board {
+    /// A board for an agent that starts now.
+    pub fn new(thresholds: Config) -> Self {
+        let shown = Shown {
+            health: Machine::new(thresholds).snapshot(),
+            awake: AwakeClock::default(),
+        };
+        Self {
+            clock: Clock::start(),
+            heart: Heartbeat::default(),
+            canary: Pulse::default(),
+            seq: AtomicU64::new(shown.health.seq),
+            shown: Mutex::new(Arc::new(shown)),
+            progress: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// The agent's clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the monitor has last made known.
+    pub fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The `seq` of what is shown, without looking at it.
+    pub fn seq(&self) -> u64 {
+        self.seq.load(Ordering::Acquire)
+    }
+
+    /// Whether the monitor makes progress.
+    pub fn is_alive(&self) -> bool {
+        !self.is_dead() && self.clock.raw().since(Raw(self.progress.load(Ordering::Relaxed))) < ALIVE_WITHIN
+    }
+
+    /// Whether the monitor thread died.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Messages that found the inbox full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that found the inbox full.
+    pub fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the monitor thread died, which it can no longer say itself.
+    pub fn report_monitor_dead(&self) {
+        self.dead.store(true, Ordering::Release);
+        self.seq.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn show(&self, shown: Shown) {
+        let seq = shown.health.seq;
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        self.seq.store(seq, Ordering::Release);
+    }
+}
+
+/// The inbox of a monitor that is about to run.
+pub fn inbox() -> (Sender<Message>, Receiver<Message>) {
+    crossbeam_channel::bounded(INBOX)
+}
+
+/// The body of the monitor thread. `changed` is called after each change that is shown.
+pub fn run(board: &Board, inbox: &Receiver<Message>, thresholds: Config, changed: impl Fn()) {
+    let mut monitor = Monitor {
+        board,
+        machine: Machine::new(thresholds),
+        awake: AwakeClock::default(),
+        step: LONGEST_STEP.min(thresholds.stall_after / 4),
+        seen_beat: None,
+        seen_tick: None,
+    };
+    monitor.arm();
+    loop {
+        let began = board.clock.raw();
+        let due = monitor.wake_at(began);
+        let message = match inbox.recv_timeout(due.since(began)) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let now = board.clock.raw();
+        board.progress.store(now.0, Ordering::Relaxed);
+        monitor.awake.waited(began, due, now, monitor.step / 2);
+        // One clock reading serves everything that is waiting; the inbox bounds how much that is.
+        let mut stop = false;
+        let mut synced = Vec::new();
+        let mut changes = monitor.look(now);
+        for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
+            match message {
+                Message::Happened(event) => changes |= monitor.handle(event, now),
+                Message::Bell => {}
+                Message::Sync(done) => synced.push(done),
+                Message::Stop => stop = true,
+            }
+        }
+        changes |= monitor.handle(Event::TimePassed, now);
+        if changes {
+            monitor.show();
+            changed();
+        }
+        for done in synced {
+            // Whoever asked may have ceased to wait; that is no concern of ours.
+            let _ = done.try_send(());
+        }
+        if stop {
+            return;
+        }
+        monitor.arm();
+    }
+}
+
+struct Monitor<'a> {
+    board: &'a Board,
+    machine: Machine,
+    awake: AwakeClock,
+    step: Duration,
+    seen_beat: Option<Raw>,
+    seen_tick: Option<Raw>,
+}
+
+impl Monitor<'_> {
+    fn wake_at(&self, now: Raw) -> Raw {
+        let step = Raw(now.0 + u64::try_from(self.step.as_nanos()).unwrap_or(u64::MAX));
+        // A sign of life that came before its bell was armed is looked at right away.
+        if self.has_news() {
+            return now;
+        }
+        self.machine
+            .next_deadline()
+            .map_or(step, |deadline| self.awake.raw(deadline).min(step))
+    }
+
+    fn has_news(&self) -> bool {
+        let now = self.awake.awake(self.board.clock.raw());
+        (self.machine.wants_beat(now) && self.board.heart.pulse().newest() != self.seen_beat)
+            || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick)
+    }
+
+    /// Takes in the newest beat and tick.
+    fn look(&mut self, now: Raw) -> bool {
+        let mut changes = false;
+        let beat = self.board.heart.pulse().newest();
+        if let Some(at) = beat.filter(|_| beat != self.seen_beat) {
+            self.seen_beat = beat;
+            changes |= self.handle(Event::BeatReceived(self.awake.awake(at)), now);
+        }
+        let tick = self.board.canary.newest();
+        if let Some(at) = tick.filter(|_| tick != self.seen_tick) {
+            self.seen_tick = tick;
+            changes |= self.handle(Event::CanaryTicked(self.awake.awake(at)), now);
+        }
+        changes
+    }
+
+    fn handle(&mut self, event: Event, now: Raw) -> bool {
+        let before = self.machine.seq();
+        let _: Vec<Transition> = self.machine.handle(event, self.awake.awake(now));
+        self.machine.seq() != before
+    }
+
+    fn show(&self) {
+        self.board.show(Shown {
+            health: self.machine.snapshot(),
+            awake: self.awake,
+        });
+    }
+
+    /// Arms the bells that the machine wants rung.
+    fn arm(&self) {
+        let now = self.awake.awake(self.board.clock.raw());
+        self.board.heart.pulse().arm(self.machine.wants_beat(now));
+        self.board.canary.arm(self.machine.wants_tick());
+    }
+}

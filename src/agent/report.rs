@@ -1,0 +1,150 @@
+//! A snapshot as the wire shows it. Pure, but for reading the newest beat.
+
+use std::time::Duration;
+
+use super::clock::Raw;
+use super::monitor::Board;
+use crate::health::{Awake, Code, Episode, Status};
+use crate::wire::{
+    Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck, JournalCheck,
+    MainLoopCheck, Observer, Reason, ThreadCheck,
+};
+
+/// Who the agent is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The app's name.
+    pub app: String,
+    /// The app's process.
+    pub pid: u32,
+    /// Random, new for every agent.
+    pub instance: String,
+}
+
+/// The word for the whole app, the monitor's own death included.
+pub fn status(board: &Board) -> Status {
+    if board.is_dead() {
+        Status::Degraded
+    } else {
+        board.shown().health.status
+    }
+}
+
+/// The whole of what `/health` answers.
+pub fn health(identity: &Identity, board: &Board) -> Health {
+    let now = board.clock().raw();
+    let shown = board.shown();
+    let snapshot = &shown.health;
+    let awake = shown.awake.awake(now);
+    let age = |raw: Option<Raw>| raw.map(|raw| millis(awake.since(shown.awake.awake(raw))));
+    let frames = board.heart.frame_times();
+    let mut reasons: Vec<_> = snapshot
+        .open
+        .iter()
+        .map(|episode| reason(episode, awake))
+        .collect();
+    if board.is_dead() {
+        reasons.push(monitor_dead(
+            snapshot.history.len() as u64 + reasons.len() as u64 + 1,
+        ));
+    }
+    Health {
+        schema: HEALTH_SCHEMA.to_owned(),
+        status: status(board).as_str().to_owned(),
+        seq: board.seq(),
+        instance: identity.instance.clone(),
+        pid: identity.pid,
+        app: identity.app.clone(),
+        started_at: format!("{:.3}", board.clock().started_at()),
+        uptime_ms: millis(awake.since_start()),
+        since_ms: millis(awake.since(snapshot.since)),
+        reasons,
+        checks: Checks {
+            main_loop: MainLoopCheck {
+                state: snapshot.main_loop.as_str().to_owned(),
+                beats: frames.beats,
+                age_ms: age(board.heart.pulse().newest()),
+                frame_ms: FrameMs {
+                    p50: fraction(frames.p50),
+                    p99: fraction(frames.p99),
+                    max: fraction(frames.max),
+                },
+            },
+            interpreter: InterpreterCheck {
+                state: snapshot.interpreter.as_str().to_owned(),
+                canary_age_ms: age(board.canary.newest()),
+            },
+            executors: snapshot
+                .executors
+                .iter()
+                .map(|executor| ExecutorCheck {
+                    name: executor.name.clone(),
+                    kind: executor.kind.clone(),
+                    state: executor.state.as_str().to_owned(),
+                    queued: executor.load.map(|load| load.queued),
+                    workers: executor.load.map(|load| load.workers),
+                })
+                .collect(),
+            threads: snapshot
+                .threads
+                .iter()
+                .map(|thread| ThreadCheck {
+                    name: thread.name.clone(),
+                    state: if thread.state.is_ok() { "alive" } else { "ended" }.to_owned(),
+                })
+                .collect(),
+            journal: JournalCheck {
+                state: "off".to_owned(),
+                dropped: 0,
+            },
+        },
+        observer: Observer {
+            gaps: shown.awake.gaps,
+            last_gap_ms: millis(shown.awake.last_gap()),
+            dropped: board.dropped(),
+        },
+        history: snapshot
+            .history
+            .iter()
+            .map(|episode| reason(episode, awake))
+            .collect(),
+    }
+}
+
+fn reason(episode: &Episode, now: Awake) -> Reason {
+    Reason {
+        code: episode.reason.code.to_string(),
+        component: episode.reason.component.clone(),
+        recoverable: episode.reason.recoverable,
+        episode: episode.number,
+        since_ms: millis(now.since(episode.opened)),
+        lasted_ms: episode.closed.map(|closed| millis(closed.since(episode.opened))),
+        message: episode.reason.message.clone(),
+        detail: Detail {
+            traceback: episode.reason.traceback.clone(),
+        },
+    }
+}
+
+fn monitor_dead(episode: u64) -> Reason {
+    Reason {
+        code: Code::AgentFault.to_string(),
+        component: super::MONITOR_THREAD.to_owned(),
+        recoverable: false,
+        episode,
+        since_ms: 0,
+        lasted_ms: None,
+        message: "the monitor thread died: nothing below is kept up to date (please report this as a bug)"
+            .to_owned(),
+        detail: Detail::default(),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds to the microsecond.
+fn fraction(span: Duration) -> f64 {
+    span.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,690 @@
+//! The state machine itself: one owner of what is wrong with the app.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Awake, Code, Episode, Event, ExecutorEnd, Load, Reason};
+
+/// Closed episodes that are remembered.
+const HISTORY: usize = 32;
+/// Reasons that can hold at once; far above what the watch limits allow.
+const MAX_OPEN: usize = 1024;
+/// Beats must go on for this long before a stall counts as over, so that one stray frame in a
+/// frozen app does not close its episode.
+const RECOVERY: Duration = Duration::from_millis(500);
+
+/// The component that every reason about the main loop names.
+const MAIN_LOOP: &str = "main_loop";
+
+/// Thresholds, all in observed-awake time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// How long the loop may go without a beat.
+    pub stall_after: Duration,
+    /// How long it may take to the first beat.
+    pub startup: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            stall_after: Duration::from_secs(5),
+            startup: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Config {
+    /// A canary that ran this recently proves that the interpreter is free. Well above the delay
+    /// that busy Python threads cause it (0.4 s at p99 beside sixteen), well below `stall_after`,
+    /// so that a GIL taken just after a tick is still told from a hung loop.
+    fn canary_fresh(&self) -> Duration {
+        self.stall_after / 2
+    }
+
+    fn recovery(&self) -> Duration {
+        RECOVERY.min(self.stall_after / 2)
+    }
+}
+
+/// The agent's word for the whole app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// No beat yet.
+    Starting,
+    /// Beating, and no reason to think otherwise.
+    Ok,
+    /// At least one reason holds.
+    Degraded,
+    /// The app announced its end.
+    Stopping,
+}
+
+impl Status {
+    /// The status as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What changed in one [`Machine::handle`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// A reason began to hold.
+    Opened(Episode),
+    /// A reason ceased to hold.
+    Closed(Episode),
+    /// The word for the whole app changed.
+    StatusChanged {
+        /// The word before.
+        from: Status,
+        /// The word now.
+        to: Status,
+    },
+}
+
+/// The state of one watched thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// Nothing is known yet.
+    Waiting,
+    /// As it should be.
+    Ok,
+    /// The app said that it waits on purpose.
+    Paused,
+    /// The loop gives no beat.
+    Stalled,
+    /// Native code holds the interpreter.
+    Held,
+    /// The loop died of an exception.
+    Crashed,
+    /// The loop returned, or a thread ended.
+    Ended,
+    /// An executor was shut down.
+    Shutdown,
+    /// An executor broke.
+    Broken,
+    /// An executor was garbage-collected.
+    Gone,
+}
+
+impl CheckState {
+    /// Whether it is as it should be.
+    #[must_use]
+    pub const fn is_ok(self) -> bool {
+        matches!(self, Self::Ok)
+    }
+
+    /// The state as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ok => "ok",
+            Self::Paused => "paused",
+            Self::Stalled => "stalled",
+            Self::Held => "held",
+            Self::Crashed => "crashed",
+            Self::Ended => "ended",
+            Self::Shutdown => "shutdown",
+            Self::Broken => "broken",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A watched executor or thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The name it is watched under.
+    pub name: String,
+    /// Its Python type, for an executor.
+    pub kind: String,
+    /// How it is.
+    pub state: CheckState,
+    /// How busy an executor was when last looked at.
+    pub load: Option<Load>,
+    /// Its owner announced that it will end.
+    end_expected: bool,
+}
+
+/// A wait that the app declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    id: u64,
+    /// What the app waits for.
+    pub what: String,
+    /// When it is no longer believed.
+    pub until: Awake,
+}
+
+/// Everything the machine knows, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The word for the whole app.
+    pub status: Status,
+    /// Since when.
+    pub since: Awake,
+    /// Counts changes of anything below; a reader who has it has seen everything up to it.
+    pub seq: u64,
+    /// Reasons that hold, the oldest first.
+    pub open: Vec<Episode>,
+    /// Reasons that held, the latest last.
+    pub history: Vec<Episode>,
+    /// How the main loop is.
+    pub main_loop: CheckState,
+    /// How the interpreter is.
+    pub interpreter: CheckState,
+    /// Watched executors, in the order they were named.
+    pub executors: Vec<Watched>,
+    /// Watched threads, in the order they were named.
+    pub threads: Vec<Watched>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loop {
+    Live,
+    Crashed,
+    Exited,
+}
+
+/// The health of one app.
+#[derive(Debug)]
+pub struct Machine {
+    config: Config,
+    main_loop: Loop,
+    last_beat: Option<Awake>,
+    canary: Option<Awake>,
+    pauses: Vec<Pause>,
+    /// The end of the last pause: the loop is given a whole `stall_after` again from there.
+    resumed: Awake,
+    /// The first beat after a stall; the stall is over once beats go on from here.
+    recovering: Option<Awake>,
+    executors: Vec<Watched>,
+    threads: Vec<Watched>,
+    stopping: bool,
+    open: Vec<Episode>,
+    history: VecDeque<Episode>,
+    episodes: u64,
+    seq: u64,
+    status: Status,
+    since: Awake,
+    deadline: Option<Awake>,
+}
+
+/// What time alone says about the loop, and when it could next say something else.
+struct Timing {
+    reason: Option<Code>,
+    deadline: Option<Awake>,
+}
+
+impl Machine {
+    /// A machine for an app that starts at [`Awake::default`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            main_loop: Loop::Live,
+            last_beat: None,
+            canary: None,
+            pauses: Vec::new(),
+            resumed: Awake::default(),
+            recovering: None,
+            executors: Vec::new(),
+            threads: Vec::new(),
+            stopping: false,
+            open: Vec::new(),
+            history: VecDeque::new(),
+            episodes: 0,
+            seq: 1,
+            status: Status::Starting,
+            since: Awake::default(),
+            deadline: Some(Awake::at(config.startup)),
+        }
+    }
+
+    /// Takes in one event. `now` never goes backwards.
+    pub fn handle(&mut self, event: Event, now: Awake) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        let shown = self.apply(event, now, &mut transitions);
+        self.judge_time(now, &mut transitions);
+        self.settle_status(now, &mut transitions);
+        if shown || !transitions.is_empty() {
+            self.seq += 1;
+        }
+        transitions
+    }
+
+    /// When to come back with [`Event::TimePassed`] if nothing else happens.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<Awake> {
+        self.deadline
+    }
+
+    /// Whether the very next beat would change something, so that the beat should ring a bell.
+    #[must_use]
+    pub fn wants_beat(&self, now: Awake) -> bool {
+        if self.stopping || self.main_loop != Loop::Live {
+            return false;
+        }
+        match (self.last_beat, self.recovering) {
+            (None, _) => true,
+            (_, Some(first)) => now >= first + self.config.recovery(),
+            _ => self.is_open(&Code::MainLoopStalled) || self.is_open(&Code::InterpreterHeld),
+        }
+    }
+
+    /// Whether the canary's very next tick would change something.
+    #[must_use]
+    pub fn wants_tick(&self) -> bool {
+        self.is_open(&Code::InterpreterHeld)
+    }
+
+    /// Counts what a snapshot would show anew.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The word for the whole app.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// A copy of everything, to be shown.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            status: self.status,
+            since: self.since,
+            seq: self.seq,
+            open: self.open.clone(),
+            history: self.history.iter().cloned().collect(),
+            main_loop: self.main_loop_state(),
+            interpreter: match (self.canary, self.is_open(&Code::InterpreterHeld)) {
+                (None, _) => CheckState::Waiting,
+                (Some(_), true) => CheckState::Held,
+                (Some(_), false) => CheckState::Ok,
+            },
+            executors: self.executors.clone(),
+            threads: self.threads.clone(),
+        }
+    }
+
+    /// Returns whether the event changed something that a snapshot shows.
+    fn apply(&mut self, event: Event, now: Awake, transitions: &mut Vec<Transition>) -> bool {
+        match event {
+            Event::TimePassed => false,
+            Event::BeatReceived(at) => {
+                let first = self.last_beat.is_none();
+                self.last_beat = self.last_beat.max(Some(at.min(now)));
+                first
+            }
+            Event::CanaryTicked(at) => {
+                let first = self.canary.is_none();
+                self.canary = self.canary.max(Some(at.min(now)));
+                first
+            }
+            Event::MainLoopEntered => self.enter_loop(now),
+            Event::MainLoopCrashed { message, traceback } => {
+                self.main_loop = Loop::Crashed;
+                let reason = Reason::new(Code::MainLoopCrashed, MAIN_LOOP, &message);
+                self.open(reason.with_traceback(traceback.as_deref()), now, transitions);
+                true
+            }
+            Event::MainLoopExited { how } => self.exit_loop(how.as_deref(), now, transitions),
+            Event::PauseBegan { id, what, max } => {
+                self.pauses.push(Pause {
+                    id,
+                    what,
+                    until: now + max,
+                });
+                true
+            }
+            Event::PauseEnded { id } => {
+                let before = self.pauses.len();
+                self.pauses.retain(|pause| pause.id != id);
+                self.resumed = now;
+                before != self.pauses.len()
+            }
+            Event::ExecutorWatched { name, kind } => watch(&mut self.executors, name, kind),
+            Event::ThreadWatched { name } => watch(&mut self.threads, name, String::new()),
+            Event::ExecutorObserved { name, load } => {
+                if let Some(executor) = find(&mut self.executors, &name) {
+                    executor.load = Some(load);
+                }
+                false
+            }
+            Event::ExecutorEndExpected { name } => {
+                if let Some(executor) = find(&mut self.executors, &name) {
+                    executor.end_expected = true;
+                }
+                false
+            }
+            Event::ExecutorEnded { name, end } => self.end_executor(&name, &end, now, transitions),
+            Event::ThreadEnded { name, why, traceback } => {
+                self.end_thread(&name, why.as_deref(), traceback.as_deref(), now, transitions)
+            }
+            Event::Reported {
+                code,
+                message,
+                recoverable,
+            } => {
+                let reason = Reason::new(code, "app", &message).recoverable(recoverable);
+                if self.open.iter().all(|episode| episode.reason != reason) {
+                    self.close(&reason.code, "app", now, transitions);
+                    self.open(reason, now, transitions);
+                }
+                false
+            }
+            Event::Cleared { code } => {
+                self.close(&code, "app", now, transitions);
+                false
+            }
+            Event::MainThreadEnded { message } => {
+                self.open(
+                    Reason::new(Code::AppExiting, "process", &message),
+                    now,
+                    transitions,
+                );
+                false
+            }
+            Event::AgentThreadDied { thread, message } => {
+                self.open(Reason::new(Code::AgentFault, &thread, &message), now, transitions);
+                false
+            }
+            Event::StopAnnounced => {
+                self.stopping = true;
+                false
+            }
+        }
+    }
+
+    fn enter_loop(&mut self, now: Awake) -> bool {
+        // A loop that was left on purpose and is entered anew is watched anew.
+        if self.main_loop == Loop::Exited && !self.is_open(&Code::MainLoopExited) {
+            self.main_loop = Loop::Live;
+            self.resumed = now;
+        }
+        true
+    }
+
+    fn exit_loop(&mut self, how: Option<&str>, now: Awake, out: &mut Vec<Transition>) -> bool {
+        if self.main_loop != Loop::Live {
+            return false;
+        }
+        self.main_loop = Loop::Exited;
+        if !self.stopping {
+            let how = how.map_or_else(String::new, |how| format!(" ({how})"));
+            let message = format!("the main loop returned{how} and the app had not called stopping()");
+            self.open(Reason::new(Code::MainLoopExited, MAIN_LOOP, &message), now, out);
+        }
+        true
+    }
+
+    fn end_executor(&mut self, name: &str, end: &ExecutorEnd, now: Awake, out: &mut Vec<Transition>) -> bool {
+        let (stopping, Some(executor)) = (self.stopping, find(&mut self.executors, name)) else {
+            return false;
+        };
+        if executor.state != CheckState::Ok {
+            return false;
+        }
+        let (state, code, message) = match end {
+            ExecutorEnd::ShutDown { by } => {
+                let by = by.as_deref().unwrap_or("an unknown caller");
+                let message = format!("{} {name:?} refuses new work: shut down by {by}", executor.kind);
+                (CheckState::Shutdown, Code::ExecutorShutdown, message)
+            }
+            ExecutorEnd::Broken { why } => {
+                let message = format!("{} {name:?} refuses new work: {why}", executor.kind);
+                (CheckState::Broken, Code::ExecutorBroken, message)
+            }
+            ExecutorEnd::Collected => {
+                let message = format!("{} {name:?} was garbage-collected", executor.kind);
+                (CheckState::Gone, Code::ExecutorGone, message)
+            }
+        };
+        executor.state = state;
+        if !stopping && !executor.end_expected {
+            self.open(Reason::new(code, name, &message), now, out);
+        }
+        true
+    }
+
+    fn end_thread(
+        &mut self,
+        name: &str,
+        why: Option<&str>,
+        traceback: Option<&str>,
+        now: Awake,
+        out: &mut Vec<Transition>,
+    ) -> bool {
+        let (stopping, Some(thread)) = (self.stopping, find(&mut self.threads, name)) else {
+            return false;
+        };
+        if thread.state != CheckState::Ok {
+            return false;
+        }
+        thread.state = CheckState::Ended;
+        if !stopping {
+            let message = why.map_or_else(
+                || format!("thread {name:?} ended"),
+                |why| format!("thread {name:?}: {why}"),
+            );
+            self.open(
+                Reason::new(Code::ThreadDied, name, &message).with_traceback(traceback),
+                now,
+                out,
+            );
+        }
+        true
+    }
+
+    /// Opens and closes the reasons that only time makes.
+    fn judge_time(&mut self, now: Awake, transitions: &mut Vec<Transition>) {
+        let timing = self.timing(now);
+        for code in [Code::StartupTimeout, Code::MainLoopStalled, Code::InterpreterHeld] {
+            if timing.reason.as_ref() != Some(&code) {
+                self.close(&code, MAIN_LOOP, now, transitions);
+            }
+        }
+        if let Some(code) = timing.reason {
+            let message = self.time_message(&code, now);
+            self.open(Reason::new(code, MAIN_LOOP, &message), now, transitions);
+        }
+        self.deadline = timing.deadline;
+    }
+
+    fn timing(&mut self, now: Awake) -> Timing {
+        const SILENT: Timing = Timing {
+            reason: None,
+            deadline: None,
+        };
+        if self.stopping || self.main_loop != Loop::Live {
+            return SILENT;
+        }
+        let believed_until = self.pauses.iter().map(|pause| pause.until).min();
+        let Some(last_beat) = self.last_beat else {
+            let due = Awake::at(self.config.startup).max(believed_until.unwrap_or_default());
+            return if now < due {
+                Timing {
+                    reason: None,
+                    deadline: Some(due),
+                }
+            } else {
+                Timing {
+                    reason: Some(Code::StartupTimeout),
+                    deadline: None,
+                }
+            };
+        };
+        let due =
+            (last_beat.max(self.resumed) + self.config.stall_after).max(believed_until.unwrap_or_default());
+        let stalled = self.is_open(&Code::MainLoopStalled) || self.is_open(&Code::InterpreterHeld);
+        if now < due {
+            if !stalled {
+                self.recovering = None;
+                return Timing {
+                    reason: None,
+                    deadline: Some(due),
+                };
+            }
+            let first = *self.recovering.get_or_insert(last_beat.max(self.resumed));
+            let over = first + self.config.recovery();
+            if last_beat.max(self.resumed) >= over {
+                self.recovering = None;
+                return Timing {
+                    reason: None,
+                    deadline: Some(due),
+                };
+            }
+            let held = self.is_open(&Code::InterpreterHeld);
+            let reason = Some(if held {
+                Code::InterpreterHeld
+            } else {
+                Code::MainLoopStalled
+            });
+            return Timing {
+                reason,
+                deadline: Some(if now < over { over } else { due }),
+            };
+        }
+        self.recovering = None;
+        match self.canary {
+            Some(tick) if now >= tick + self.config.canary_fresh() => Timing {
+                reason: Some(Code::InterpreterHeld),
+                deadline: None,
+            },
+            Some(tick) => {
+                let deadline = Some(tick + self.config.canary_fresh());
+                Timing {
+                    reason: Some(Code::MainLoopStalled),
+                    deadline,
+                }
+            }
+            None => Timing {
+                reason: Some(Code::MainLoopStalled),
+                deadline: None,
+            },
+        }
+    }
+
+    fn time_message(&self, code: &Code, now: Awake) -> String {
+        let silent = seconds(now.since(self.last_beat.unwrap_or_default()));
+        let paused = self.pauses.iter().find(|pause| now >= pause.until);
+        match (code, paused) {
+            (Code::StartupTimeout, _) => {
+                format!("no first beat within {}", seconds(self.config.startup))
+            }
+            (Code::InterpreterHeld, _) => {
+                format!("no Python code has run for about {silent}: native code holds the interpreter lock")
+            }
+            (_, Some(pause)) => format!(
+                "no beat for {silent}, and the declared pause {:?} is overdue",
+                pause.what
+            ),
+            _ => format!("no beat for {silent}"),
+        }
+    }
+
+    fn main_loop_state(&self) -> CheckState {
+        match self.main_loop {
+            Loop::Crashed => CheckState::Crashed,
+            Loop::Exited => CheckState::Ended,
+            Loop::Live if self.is_open(&Code::MainLoopStalled) => CheckState::Stalled,
+            Loop::Live if self.is_open(&Code::InterpreterHeld) => CheckState::Held,
+            Loop::Live if !self.pauses.is_empty() => CheckState::Paused,
+            Loop::Live if self.last_beat.is_none() => CheckState::Waiting,
+            Loop::Live => CheckState::Ok,
+        }
+    }
+
+    fn settle_status(&mut self, now: Awake, transitions: &mut Vec<Transition>) {
+        let to = if !self.open.is_empty() {
+            Status::Degraded
+        } else if self.stopping {
+            Status::Stopping
+        } else if self.last_beat.is_none() {
+            Status::Starting
+        } else {
+            Status::Ok
+        };
+        if to != self.status {
+            transitions.push(Transition::StatusChanged {
+                from: self.status,
+                to,
+            });
+            self.status = to;
+            self.since = now;
+        }
+    }
+
+    fn is_open(&self, code: &Code) -> bool {
+        self.open.iter().any(|episode| episode.reason.code == *code)
+    }
+
+    /// Opens an episode unless this code already holds for this component.
+    fn open(&mut self, reason: Reason, now: Awake, transitions: &mut Vec<Transition>) {
+        let known = |episode: &Episode| {
+            episode.reason.code == reason.code && episode.reason.component == reason.component
+        };
+        if self.open.len() >= MAX_OPEN || self.open.iter().any(known) {
+            return;
+        }
+        self.episodes += 1;
+        let episode = Episode {
+            number: self.episodes,
+            reason,
+            opened: now,
+            closed: None,
+        };
+        transitions.push(Transition::Opened(episode.clone()));
+        self.open.push(episode);
+    }
+
+    fn close(&mut self, code: &Code, component: &str, now: Awake, transitions: &mut Vec<Transition>) {
+        let holds = |episode: &Episode| episode.reason.code == *code && episode.reason.component == component;
+        let Some(index) = self.open.iter().position(holds) else {
+            return;
+        };
+        let mut episode = self.open.remove(index);
+        episode.closed = Some(now);
+        transitions.push(Transition::Closed(episode.clone()));
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(episode);
+    }
+}
+
+fn watch(list: &mut Vec<Watched>, name: String, kind: String) -> bool {
+    let fresh = Watched {
+        name,
+        kind,
+        state: CheckState::Ok,
+        load: None,
+        end_expected: false,
+    };
+    // The same name again is a new thing in the old one's place: a pool that was rebuilt.
+    if let Some(old) = find(list, &fresh.name) {
+        *old = fresh;
+    } else {
+        list.push(fresh);
+    }
+    true
+}
+
+fn find<'a>(list: &'a mut [Watched], name: &str) -> Option<&'a mut Watched> {
+    list.iter_mut().find(|watched| watched.name == name)
+}
+
+fn seconds(span: Duration) -> String {
+    format!("{:.1} s", span.as_secs_f64())
+}

@@ -1,0 +1,176 @@
+//! What the app side of the shim calls.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::raise;
+use crate::agent::{Agent, Arguments, Settings};
+use crate::health::{Event, ExecutorEnd, Load};
+
+/// The native agent. `livegui.start()` makes one and wraps it.
+#[pyclass(frozen, name = "NativeAgent", module = "livegui._livegui")]
+pub struct NativeAgent(Agent);
+
+#[pymethods]
+impl NativeAgent {
+    /// Starts an agent; an inert one if `LIVEGUI=0`.
+    #[staticmethod]
+    #[pyo3(signature = (app, *, port=None, token=None, stall_after_ms=None, startup_ms=None, run_dir=None))]
+    fn start(
+        py: Python<'_>,
+        app: &str,
+        port: Option<u16>,
+        token: Option<String>,
+        stall_after_ms: Option<u64>,
+        startup_ms: Option<u64>,
+        run_dir: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let given = Arguments {
+            port,
+            token,
+            stall_after_ms,
+            startup_ms,
+            run_dir,
+        };
+        let settings = Settings::resolve(app, given, |name| std::env::var(name).ok()).map_err(raise)?;
+        match settings {
+            None => Ok(Self(Agent::inert(app))),
+            Some(settings) => py.detach(|| Agent::start(&settings)).map(Self).map_err(raise),
+        }
+    }
+
+    /// The main loop lives.
+    fn beat(&self) {
+        self.0.beat();
+    }
+
+    /// The interpreter is free.
+    fn tick(&self) {
+        self.0.tick();
+    }
+
+    fn main_loop_entered(&self, py: Python<'_>) {
+        self.tell(py, Event::MainLoopEntered);
+    }
+
+    fn main_loop_crashed(&self, py: Python<'_>, message: String, traceback: Option<String>) {
+        self.tell(py, Event::MainLoopCrashed { message, traceback });
+    }
+
+    fn main_loop_exited(&self, py: Python<'_>, how: Option<String>) {
+        self.tell(py, Event::MainLoopExited { how });
+    }
+
+    fn executor_watched(&self, py: Python<'_>, name: String, kind: String) -> PyResult<()> {
+        py.detach(|| self.0.watch(Event::ExecutorWatched { name, kind }))
+            .map_err(raise)
+    }
+
+    fn executor_end_expected(&self, py: Python<'_>, name: String) {
+        self.tell(py, Event::ExecutorEndExpected { name });
+    }
+
+    fn executor_shut_down(&self, py: Python<'_>, name: String, by: Option<String>) {
+        self.tell(
+            py,
+            Event::ExecutorEnded {
+                name,
+                end: ExecutorEnd::ShutDown { by },
+            },
+        );
+    }
+
+    fn executor_broken(&self, py: Python<'_>, name: String, why: String) {
+        self.tell(
+            py,
+            Event::ExecutorEnded {
+                name,
+                end: ExecutorEnd::Broken { why },
+            },
+        );
+    }
+
+    fn executor_collected(&self, py: Python<'_>, name: String) {
+        self.tell(
+            py,
+            Event::ExecutorEnded {
+                name,
+                end: ExecutorEnd::Collected,
+            },
+        );
+    }
+
+    fn executor_observed(&self, py: Python<'_>, name: String, queued: u64, workers: u64) {
+        self.tell(
+            py,
+            Event::ExecutorObserved {
+                name,
+                load: Load { queued, workers },
+            },
+        );
+    }
+
+    fn thread_watched(&self, py: Python<'_>, name: String) -> PyResult<()> {
+        py.detach(|| self.0.watch(Event::ThreadWatched { name }))
+            .map_err(raise)
+    }
+
+    fn thread_ended(&self, py: Python<'_>, name: String, why: Option<String>, traceback: Option<String>) {
+        self.tell(py, Event::ThreadEnded { name, why, traceback });
+    }
+
+    fn degrade(&self, py: Python<'_>, code: &str, message: &str, recoverable: bool) -> PyResult<()> {
+        py.detach(|| self.0.degrade(code, message, recoverable))
+            .map_err(raise)
+    }
+
+    fn clear(&self, py: Python<'_>, code: &str) -> PyResult<()> {
+        py.detach(|| self.0.clear(code)).map_err(raise)
+    }
+
+    fn pause(&self, py: Python<'_>, what: &str, max_s: f64) -> PyResult<u64> {
+        let max = Duration::try_from_secs_f64(max_s)
+            .map_err(|_| PyValueError::new_err(format!("max_s={max_s}: expected seconds, 0 or more")))?;
+        Ok(py.detach(|| self.0.pause(what, max)))
+    }
+
+    fn resume(&self, py: Python<'_>, pause: u64) {
+        py.detach(|| self.0.resume(pause));
+    }
+
+    fn stopping(&self, py: Python<'_>) {
+        self.tell(py, Event::StopAnnounced);
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.0.stop());
+    }
+
+    fn after_fork_in_child(&self) {
+        self.0.after_fork_in_child();
+    }
+
+    fn health_json(&self, py: Python<'_>) -> String {
+        // Plain structs cannot fail to serialise.
+        py.detach(|| serde_json::to_string(&self.0.health()).unwrap_or_default())
+    }
+
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        self.0.url()
+    }
+
+    #[getter]
+    fn token(&self) -> Option<&str> {
+        self.0.token()
+    }
+}
+
+impl NativeAgent {
+    fn tell(&self, py: Python<'_>, event: Event) {
+        py.detach(|| self.0.tell(event));
+    }
+}

@@ -1,0 +1,292 @@
+//! What goes over the wire and onto the disk: one schema for both sides.
+//!
+//! Readers ignore fields they do not know, so that an older test side reads a newer agent.
+
+use serde::{Deserialize, Serialize};
+
+/// `schema` of [`Health`].
+pub const HEALTH_SCHEMA: &str = "livegui/health/1";
+/// `schema` of [`Discovery`].
+pub const DISCOVERY_SCHEMA: &str = "livegui/agent/1";
+/// `schema` of [`RunRecord`].
+pub const RUN_SCHEMA: &str = "livegui/run/1";
+/// Name of the discovery file in a run folder.
+pub const DISCOVERY_FILE: &str = "agent.json";
+/// Name of the run record in a run's folder.
+pub const RUN_FILE: &str = "run.json";
+
+/// Environment that the test side hands the app.
+pub mod env {
+    /// `0` makes the agent inert.
+    pub const SWITCH: &str = "LIVEGUI";
+    /// Where the discovery file goes.
+    pub const RUN_DIR: &str = "LIVEGUI_RUN_DIR";
+    /// A fresh, empty folder for the app's own state.
+    pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
+    /// The port that the app's hook server is to listen on.
+    pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
+    /// The endpoint's port.
+    pub const PORT: &str = "LIVEGUI_PORT";
+    /// The endpoint's token.
+    pub const TOKEN: &str = "LIVEGUI_TOKEN";
+    /// How long the loop may go without a beat.
+    pub const STALL_AFTER_MS: &str = "LIVEGUI_STALL_AFTER_MS";
+    /// How long it may take to the first beat.
+    pub const STARTUP_MS: &str = "LIVEGUI_STARTUP_MS";
+}
+
+/// The answer of `/health`, and of `agent.health()`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// [`HEALTH_SCHEMA`].
+    pub schema: String,
+    /// `starting`, `ok`, `degraded` or `stopping`.
+    pub status: String,
+    /// Counts changes; hand it back as `after=` to be told of the next one.
+    pub seq: u64,
+    /// Random, new for every agent.
+    pub instance: String,
+    /// The app's process.
+    pub pid: u32,
+    /// The app's name, as it gave it.
+    pub app: String,
+    /// Wall time of the agent's start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Observed-awake time since then.
+    pub uptime_ms: u64,
+    /// Since the status changed.
+    pub since_ms: u64,
+    /// Why the app is degraded, the oldest first; empty if and only if it is not.
+    pub reasons: Vec<Reason>,
+    /// The parts, one by one.
+    pub checks: Checks,
+    /// How well the agent itself could observe.
+    pub observer: Observer,
+    /// Reasons that held and no longer do, the latest last.
+    pub history: Vec<Reason>,
+}
+
+/// A reason that holds, or held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A reason code.
+    pub code: String,
+    /// `main_loop`, or the name of what was watched.
+    pub component: String,
+    /// Whether it clears itself or can be cleared.
+    pub recoverable: bool,
+    /// Its number.
+    pub episode: u64,
+    /// Since it began.
+    pub since_ms: u64,
+    /// How long it held; only in `history`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<u64>,
+    /// One line for a person.
+    pub message: String,
+    /// More, if there is more.
+    #[serde(default)]
+    pub detail: Detail,
+}
+
+impl Reason {
+    /// `code: message`, the form in which one line names a reason.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.code, self.message)
+    }
+}
+
+/// What does not fit on a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// The Python traceback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+}
+
+/// The parts of the app, one by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checks {
+    /// The main loop.
+    pub main_loop: MainLoopCheck,
+    /// The Python interpreter.
+    pub interpreter: InterpreterCheck,
+    /// Watched executors.
+    pub executors: Vec<ExecutorCheck>,
+    /// Watched threads.
+    pub threads: Vec<ThreadCheck>,
+    /// The heartbeat log.
+    pub journal: JournalCheck,
+}
+
+/// The main loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MainLoopCheck {
+    /// `waiting`, `ok`, `paused`, `stalled`, `held`, `crashed` or `ended`.
+    pub state: String,
+    /// Beats since the start.
+    pub beats: u64,
+    /// Observed-awake time since the last beat; null before the first.
+    pub age_ms: Option<u64>,
+    /// Time between beats since the start, in milliseconds.
+    pub frame_ms: FrameMs,
+}
+
+/// Figures of the time between beats, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FrameMs {
+    /// The median.
+    pub p50: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// The Python interpreter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterpreterCheck {
+    /// `waiting`, `ok` or `held`.
+    pub state: String,
+    /// Observed-awake time since the canary ran; null before it first did.
+    pub canary_age_ms: Option<u64>,
+}
+
+/// A watched executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutorCheck {
+    /// The name it is watched under.
+    pub name: String,
+    /// Its Python type.
+    pub kind: String,
+    /// `ok`, `shutdown`, `broken` or `gone`.
+    pub state: String,
+    /// Work items that no worker has taken yet; null until first looked at.
+    pub queued: Option<u64>,
+    /// Worker threads or processes; null until first looked at.
+    pub workers: Option<u64>,
+}
+
+/// A watched thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadCheck {
+    /// The name it is watched under.
+    pub name: String,
+    /// `alive` or `ended`.
+    pub state: String,
+}
+
+/// The heartbeat log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalCheck {
+    /// `off`: none is kept.
+    pub state: String,
+    /// Lines that could not be written.
+    pub dropped: u64,
+}
+
+/// How well the agent could observe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observer {
+    /// Spans in which the agent itself did not run; they age nothing.
+    pub gaps: u64,
+    /// The last of them.
+    pub last_gap_ms: u64,
+    /// Messages that found the monitor's inbox full.
+    #[serde(default)]
+    pub dropped: u64,
+}
+
+/// The discovery file: where the endpoint is and how to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovery {
+    /// [`DISCOVERY_SCHEMA`].
+    pub schema: String,
+    /// The app's process.
+    pub pid: u32,
+    /// As in [`Health::instance`].
+    pub instance: String,
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// For `Authorization: Bearer`.
+    pub token: String,
+    /// Where the journal is, if one is kept.
+    pub journal: Option<String>,
+}
+
+/// `run.json`: what became of every process of a run, and which file got which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`RUN_SCHEMA`].
+    pub schema: String,
+    /// The run's name, which is its folder's.
+    pub run: String,
+    /// The process that drives the run (pytest's).
+    pub pid: u32,
+    /// Wall time of its start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Wall time of its end; null while it goes on, and for ever if it was killed.
+    pub ended_at: Option<String>,
+    /// Every process, the first first.
+    pub generations: Vec<GenerationRecord>,
+    /// Which files started on a process they did not inherit, and why.
+    pub notes: Vec<Note>,
+}
+
+/// One process behind a `live_gui` handle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationRecord {
+    /// 1 for the first.
+    pub generation: u32,
+    /// Its process.
+    pub pid: u32,
+    /// When the operating system says it was created, in seconds since the epoch: with the pid it
+    /// names a process for good.
+    pub created_at: u64,
+    /// The command line it was started with.
+    pub command: Vec<String>,
+    /// Its folder.
+    pub folder: String,
+    /// Start to `ok`; null if it never was.
+    pub ready_ms: Option<u64>,
+    /// `ok`, `degraded`, `exited`, `unreachable`, or `ended` by us in good health.
+    pub state: String,
+    /// Why it is in that state, if it is not a good one.
+    pub why: Option<String>,
+    /// The test that is blamed for it.
+    pub culprit: Option<Culprit>,
+}
+
+/// The test during which, or after which, a process degraded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Culprit {
+    /// Its pytest node id.
+    pub test: String,
+    /// It was not running any more when the process degraded: the blame is an inference.
+    pub inferred: bool,
+}
+
+/// A file that started on a process it did not inherit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The test file.
+    pub file: String,
+    /// The test in it that got the process first.
+    pub test: String,
+    /// The process's number.
+    pub generation: u32,
+    /// Why it is a new one.
+    pub because: String,
+}
+
+impl Note {
+    /// The line that reports show.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!(
+            "{}  fresh process (generation {}): {}",
+            self.file, self.generation, self.because
+        )
+    }
+}
