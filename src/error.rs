@@ -19,6 +19,8 @@ pub enum Error {
     },
     /// The app could not be started.
     Start(Box<Failure>),
+    /// Whoever asked for it ceased to wait (Ctrl-C).
+    Interrupted,
     /// The app is degraded.
     Degraded(Box<Failure>),
     /// The app's process is gone.
@@ -109,6 +111,21 @@ fn indented(text: &str) -> String {
 }
 
 impl Error {
+    /// The same without tracebacks and output.
+    pub(crate) fn in_brief(mut self) -> Self {
+        if let Self::Start(failure)
+        | Self::Degraded(failure)
+        | Self::Exited(failure)
+        | Self::Unreachable(failure) = &mut self
+        {
+            failure.stderr_tail.clear();
+            for reason in &mut failure.reasons {
+                reason.detail.traceback = None;
+            }
+        }
+        self
+    }
+
     /// Turns an I/O error into one that says what was being done ("cannot …").
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
@@ -120,6 +137,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadValue(what) => f.write_str(what),
+            Self::Interrupted => f.write_str("interrupted"),
             Self::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
             Self::Start(failure)
             | Self::Degraded(failure)

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod error;
+pub mod harness;
 pub mod health;
 #[cfg(feature = "python")]
 mod python;

@@ -3,17 +3,22 @@
 //! It translates and detaches, and nothing else: whatever may wait runs without the GIL.
 
 mod agent;
+mod harness;
+mod knock;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-use crate::error::Error;
+use crate::error::{Error, Failure};
 
 /// The native half of livegui. Use `livegui` instead.
 #[pymodule(gil_used = false)]
 mod _livegui {
     #[pymodule_export]
     use super::agent::NativeAgent;
+    #[pymodule_export]
+    use super::harness::{NativeLive, NativeProcess};
 
     /// The version of the wheel.
     #[pymodule_export]
@@ -24,14 +29,54 @@ mod _livegui {
 fn raise(error: Error) -> PyErr {
     match error {
         Error::BadValue(what) => PyValueError::new_err(what),
+        Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         Error::Io { doing, source } => match source.raw_os_error() {
             // With its errno, so that Python makes it the right subclass.
             Some(errno) => PyOSError::new_err((errno, format!("cannot {doing}: {source}"))),
             None => PyOSError::new_err(format!("cannot {doing}: {source}")),
         },
-        Error::Start(failure)
-        | Error::Degraded(failure)
-        | Error::Exited(failure)
-        | Error::Unreachable(failure) => PyOSError::new_err(failure.to_string()),
+        Error::Start(failure) => test_side("GuiStartError", &failure),
+        Error::Degraded(failure) => test_side("GuiDegraded", &failure),
+        Error::Exited(failure) => test_side("GuiExited", &failure),
+        Error::Unreachable(failure) => test_side("GuiUnreachable", &failure),
     }
+}
+
+/// An exception of `livegui.errors`, with everything that is known as its attributes.
+fn test_side(class: &str, failure: &Failure) -> PyErr {
+    Python::attach(|py| {
+        let make = || -> PyResult<PyErr> {
+            let details = PyDict::new(py);
+            let reasons: Vec<_> = failure
+                .reasons
+                .iter()
+                .map(|reason| {
+                    (
+                        reason.code.as_str(),
+                        reason.component.as_str(),
+                        reason.message.as_str(),
+                    )
+                })
+                .collect();
+            details.set_item("summary", &failure.summary)?;
+            details.set_item("generation", failure.generation)?;
+            details.set_item("pid", failure.pid)?;
+            details.set_item("reasons", reasons)?;
+            details.set_item("exit_status", failure.exit_status.as_deref())?;
+            details.set_item(
+                "culprit",
+                failure.culprit.as_ref().map(|culprit| culprit.test.as_str()),
+            )?;
+            details.set_item(
+                "inferred",
+                failure.culprit.as_ref().is_some_and(|culprit| culprit.inferred),
+            )?;
+            details.set_item("stderr_tail", &failure.stderr_tail)?;
+            details.set_item("run_folder", &failure.folder)?;
+            let class = py.import("livegui.errors")?.getattr(class)?;
+            let error = class.call((failure.to_string(),), Some(&details))?;
+            Ok(PyErr::from_value(error))
+        };
+        make().unwrap_or_else(|error| error)
+    })
 }

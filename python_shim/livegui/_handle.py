@@ -1,0 +1,150 @@
+"""What the fixture ``live_gui`` is: a handle that stays the same while processes change under it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from livegui.errors import LiveGuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from livegui._livegui import NativeLive, NativeProcess
+
+
+class LiveGui:
+    """The app under test. Made by the fixture ``live_gui``.
+
+    It unpacks as ``handle, script = live_gui`` for suites that are written so.
+    """
+
+    def __init__(self, native: NativeLive, script: str) -> None:
+        self._native = native
+        #: The command line as it was configured.
+        self.script = script
+
+    def __iter__(self) -> Iterator[LiveGui | str]:
+        return iter((self, self.script))
+
+    def __repr__(self) -> str:
+        process = self._native.process
+        pid = None if process is None else process.pid
+        return f"<LiveGui generation={self.generation} pid={pid}>"
+
+    @property
+    def process(self) -> GuiProcess:
+        """The process that is being tested, much like a ``subprocess.Popen``."""
+        process = self._native.process
+        if process is None:
+            raise LiveGuiError("the app was never started, or is closed")
+        return GuiProcess(process, self.script)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def generation(self) -> int:
+        """Its number; 1 is the first, 0 means that there is none."""
+        return self._native.generation
+
+    @property
+    def hook_port(self) -> int | None:
+        """The port that its hook server was told to listen on (``{hook_port}``, ``LIVEGUI_HOOK_PORT``)."""
+        return self._native.hook_port
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of this run: ``run.json``, and a folder with the output of each generation."""
+        return self._native.run_folder
+
+    def health(self) -> dict[str, Any]:
+        """What the app's agent says now: the schema ``livegui/health/1``.
+
+        Raises:
+            GuiExited: its process is gone.
+            GuiUnreachable: its agent does not answer within two seconds.
+        """
+        document: dict[str, Any] = json.loads(self._native.health_json())
+        return document
+
+    def is_alive(self) -> bool:
+        """Whether its process runs, in whatever state."""
+        return self._native.is_alive()
+
+    def is_healthy(self) -> bool:
+        """Whether it is fit to be tested, as far as its watch knows; this asks nobody."""
+        return self._native.is_healthy()
+
+    def ensure_alive(self) -> None:
+        """Put a fresh process under the handle unless this one is fit to be tested.
+
+        Raises:
+            GuiStartError: it could not be started.
+        """
+        if not self.is_healthy():
+            self.respawn("ensure_alive() found it unfit")
+
+    def respawn(self, reason: str) -> None:
+        """Put a fresh process under the handle, whatever the state of this one.
+
+        Args:
+            reason: why; the report shows it.
+
+        Raises:
+            GuiStartError: it could not be started.
+        """
+        self._native.respawn(reason)
+
+    def wait_until_ok(self, timeout: float = 30.0) -> None:
+        """Wait until it is fit to be tested, for at most ``timeout`` seconds.
+
+        Raises:
+            LiveGuiError: it is not by then; the subclass says how it is instead.
+        """
+        self._native.wait_until_ok(timeout)
+
+
+class GuiProcess:
+    """One process, with what suites use of ``subprocess.Popen``."""
+
+    def __init__(self, native: NativeProcess, args: str) -> None:
+        self._native = native
+        self.args = args
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._native.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, a signal's number negative; None while it runs."""
+        return self._native.poll()
+
+    def poll(self) -> int | None:
+        """As :attr:`returncode`."""
+        return self._native.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.
+        """
+        status = self._native.wait(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return status
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._native.terminate()
+
+    def kill(self) -> None:
+        """End it (SIGKILL), and its process group with it."""
+        self._native.kill()

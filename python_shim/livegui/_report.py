@@ -1,0 +1,43 @@
+"""What a run leaves for its readers: the terminal summary and the JUnit properties."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from livegui.errors import LiveGuiError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from livegui._livegui import NativeLive
+
+
+def add_properties(item: pytest.Item, live: NativeLive) -> None:
+    """Note in the JUnit report that a fresh process was put under this test, and why."""
+    for _file, test, generation, because, _line in live.notes():
+        if test == item.nodeid:
+            item.user_properties.append(("live_gui_generation", str(generation)))
+            item.user_properties.append(("live_gui_fresh_process", because))
+
+
+def shorten(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Leave out the traceback if no line of it is the test's: then the message says everything."""
+    if call.excinfo is None or not isinstance(call.excinfo.value, LiveGuiError):
+        return
+    ours = ("_pytest", "pluggy", "livegui")
+    modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in call.excinfo.traceback)
+    if all(module.startswith(ours) for module in modules):
+        report.longrepr = call.excinfo.getrepr(style="value")
+
+
+def write_summary(terminal: pytest.TerminalReporter, live: NativeLive, left: list[int]) -> None:
+    """Say which files started on a process they did not inherit, and where everything is."""
+    notes = live.notes()
+    if not notes and not left and terminal.verbosity <= 0:
+        return
+    terminal.section("live_gui", sep="-", cyan=True)
+    for _file, _test, _generation, _because, line in notes:
+        terminal.write_line(line)
+    if left:
+        terminal.write_line(f"still running, though it was ended: pid {', '.join(map(str, left))}", red=True)
+    terminal.write_line(f"run folder: {live.run_folder}")

@@ -1,0 +1,71 @@
+"""What the test side raises. All of it fails at once; nothing here is worth a retry.
+
+::
+
+    LiveGuiError
+    ├── GuiStartError     the app could not be started
+    ├── GuiDegraded       its agent says that it is not fit to be tested
+    ├── GuiExited         its process is gone
+    └── GuiUnreachable    its process lives, and its agent does not answer
+"""
+
+from __future__ import annotations
+
+__all__ = ["GuiDegraded", "GuiExited", "GuiStartError", "GuiUnreachable", "LiveGuiError"]
+
+
+class LiveGuiError(Exception):
+    """Something is wrong with the app under test; the text tells a person everything.
+
+    Attributes:
+        summary: what happened, in one or two lines.
+        generation: the number of the process behind the handle; 0 if none was started.
+        pid: its process id; None if none was started.
+        reasons: ``(code, component, message)`` of each reason for which it is degraded.
+        exit_status: how its process ended, as text; None if it did not.
+        culprit: node id of the test that is blamed; None if there is none.
+        inferred: the culprit had ended when the app degraded, so that the blame is an inference.
+        stderr_tail: the last lines that it wrote to its standard error.
+        run_folder: the folder of that generation, with all its output.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        summary: str = "",
+        generation: int = 0,
+        pid: int | None = None,
+        reasons: list[tuple[str, str, str]] | None = None,
+        exit_status: str | None = None,
+        culprit: str | None = None,
+        inferred: bool = False,
+        stderr_tail: str = "",
+        run_folder: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.summary = summary or message
+        self.generation = generation
+        self.pid = pid
+        self.reasons = reasons or []
+        self.exit_status = exit_status
+        self.culprit = culprit
+        self.inferred = inferred
+        self.stderr_tail = stderr_tail
+        self.run_folder = run_folder
+
+
+class GuiStartError(LiveGuiError):
+    """The app could not be started, ended before it was ready, or was not ready in time."""
+
+
+class GuiDegraded(LiveGuiError):
+    """The app is not fit to be tested: its agent says so."""
+
+
+class GuiExited(LiveGuiError):
+    """The app's process is gone."""
+
+
+class GuiUnreachable(LiveGuiError):
+    """The app's process lives, but its agent does not answer."""

@@ -1,0 +1,259 @@
+"""The pytest plugin: options, the fixture and the hooks. Every decision is made by the native side."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from livegui import _report
+from livegui._abort import SIGNAL, Abort, Aborted
+from livegui._handle import LiveGui
+from livegui._livegui import NativeLive
+from livegui.errors import LiveGuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import TracebackType
+
+__all__ = ["LiveGui"]
+
+_OPTIONS = {
+    "command": ("", "command line of the app under test; {hook_port}, {state_dir} and {python} are filled in"),
+    "scope": ("session", "how long one process is used: session, module or function"),
+    "respawn": ("file", "when a degraded app is replaced: before the next file, before the next test, or never"),
+    "max_respawns": ("3", "the same failure this often in a row ends respawning"),
+    "ready_timeout": ("30", "seconds from start to ok"),
+    "abort": ("true", "fail the running test the moment the app degrades: true or false"),
+    "run_dir": (".livegui", "where run folders go; the last 10 are kept"),
+}
+
+_SESSION = pytest.StashKey["Session"]()
+
+
+class Session:
+    """The one handle of this pytest process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.abort = Abort()
+        #: The handle, while it is open.
+        self.live: NativeLive | None = None
+        #: The same after it was closed, for the report.
+        self.closed: NativeLive | None = None
+        #: The test that runs now.
+        self.item: pytest.Item | None = None
+        #: It was failed because of the app.
+        self.failed = False
+        #: Pids that could not be ended; should be none.
+        self.left: list[int] = []
+
+    def open(self, command: str | list[str], environment: dict[str, str]) -> LiveGui:
+        """Make the handle and start the first process."""
+        script = command if isinstance(command, str) else shlex.join(command)
+        self.live = NativeLive(
+            command,
+            environment=list(environment.items()),
+            cwd=self.config.rootpath,
+            python=sys.executable,
+            run_dir=self.config.rootpath / _option(self.config, "run_dir"),
+            ready_timeout_s=_number(self.config, "ready_timeout"),
+            scope=_option(self.config, "scope"),
+            respawn=_option(self.config, "respawn"),
+            max_respawns=int(_number(self.config, "max_respawns")),
+            signal=SIGNAL,
+        )
+        if _flag(self.config, "abort"):
+            self.abort.install()
+        if self.item is not None:
+            self.live.before_test(self.item.nodeid, _file(self.item))
+        self.live.start()
+        return LiveGui(self.live, script)
+
+    def close(self) -> None:
+        """End the process and everything it started."""
+        self.abort.uninstall()
+        if self.live is not None:
+            self.closed, self.live = self.live, None
+            self.left = self.closed.close()
+
+    def begin(self, item: pytest.Item) -> None:
+        """A test is about to run: put a fresh process under it, or refuse to run it."""
+        __tracebackhide__ = True
+        self.item = item
+        self.failed = False
+        if self.live is not None and _uses_live_gui(item):
+            self.live.before_test(item.nodeid, _file(item))
+
+    def end(self, item: pytest.Item) -> None:
+        """The test has ended, its tear-down included."""
+        self.item = None
+        if self.live is not None and _uses_live_gui(item):
+            self.live.after_test()
+
+
+class Phase:
+    """One phase of a test: if the app degrades during it, that is what the test fails of.
+
+    With ``ask`` the app is asked anew at the end, so that a crash is not left for the next test.
+    """
+
+    def __init__(self, session: Session, item: pytest.Item, *, ask: bool = False) -> None:
+        self.session = session
+        # Failed once, a test is left alone: its tear-down is for clearing up.
+        self.live = session.live if _uses_live_gui(item) and not session.failed else None
+        self.ask = ask
+
+    def __enter__(self) -> None:
+        if self.live is not None:
+            self.session.abort.arm(self.live)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        live = self.live
+        if live is None:
+            return
+        self.session.abort.disarm(live)
+        if isinstance(error, LiveGuiError):
+            self.session.failed = True
+            return
+        if isinstance(error, Aborted):
+            verdict = live.verdict_on_running()
+            if verdict is None:  # it recovered in the meantime, and the test is cut short all the same
+                verdict = LiveGuiError("the app degraded during this test, and has recovered since")
+            self.session.failed = True
+            raise verdict.with_traceback(where) from None
+        if error is None:
+            verdict = live.confirm() if self.ask else live.verdict_on_running()
+        elif isinstance(error, (Exception, pytest.fail.Exception)):
+            verdict = live.confirm()
+        else:
+            return  # skipped, or interrupted
+        if verdict is not None:
+            self.session.failed = True
+            raise verdict from error
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("live_gui", "tests of one long-lived GUI app (livegui)")
+    for name, (default, what) in _OPTIONS.items():
+        parser.addini(f"live_gui_{name}", f"{what} (default: {default or 'none'})", default=default)
+        group.addoption(
+            f"--live-gui-{name.replace('_', '-')}",
+            dest=f"live_gui_{name}",
+            default=None,
+            metavar=name.upper(),
+            help=what,
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SESSION] = Session(config)
+
+
+@pytest.fixture(scope="session")
+def live_gui_command(pytestconfig: pytest.Config) -> str | list[str]:
+    """The app's command line; override it to make one up in Python."""
+    return _option(pytestconfig, "command")
+
+
+@pytest.fixture(scope="session")
+def live_gui_env() -> dict[str, str]:
+    """Added to the app's environment; override it."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def live_gui(
+    pytestconfig: pytest.Config, live_gui_command: str | list[str], live_gui_env: dict[str, str]
+) -> Iterator[LiveGui]:
+    """The app under test: one handle for the whole run, whatever process is behind it."""
+    session = pytestconfig.stash[_SESSION]
+    try:
+        yield session.open(live_gui_command, live_gui_env)
+    finally:
+        session.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    session = item.config.stash[_SESSION]
+    session.begin(item)
+    with Phase(session, item):
+        result = yield
+    if session.live is not None:
+        _report.add_properties(item, session.live)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    with Phase(item.config.stash[_SESSION], item, ask=True):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    session = item.config.stash[_SESSION]
+    try:
+        with Phase(session, item):
+            return (yield)
+    finally:
+        session.end(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _report.shorten(report, call)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    session = config.stash[_SESSION]
+    if session.closed is not None:
+        _report.write_summary(terminalreporter, session.closed, session.left)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # Closed by its fixture as a rule; not after an error of pytest's own.
+    session = config.stash.get(_SESSION, None)
+    if session is not None:
+        session.close()
+
+
+def _uses_live_gui(item: pytest.Item) -> bool:
+    return "live_gui" in getattr(item, "fixturenames", ())
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _option(config: pytest.Config, name: str) -> str:
+    given = config.getoption(f"live_gui_{name}")
+    return str(config.getini(f"live_gui_{name}") if given is None else given)
+
+
+def _number(config: pytest.Config, name: str) -> float:
+    text = _option(config, name)
+    try:
+        return float(text)
+    except ValueError:
+        raise pytest.UsageError(f"live_gui_{name} = {text}: expected a number") from None
+
+
+def _flag(config: pytest.Config, name: str) -> bool:
+    text = _option(config, name)
+    if text.lower() not in ("true", "false"):
+        raise pytest.UsageError(f"live_gui_{name} = {text}: expected true or false")
+    return text.lower() == "true"

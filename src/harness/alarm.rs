@@ -1,0 +1,91 @@
+//! Reaches into a running test: a thread that knocks until somebody answers.
+//!
+//! The verdict is made without the interpreter; only its delivery needs it. So this thread does
+//! nothing but have the operating system interrupt the test's thread, over and over, until the test
+//! side says that it heard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+/// How long to wait between two knocks.
+const KNOCK_EVERY: Duration = Duration::from_millis(20);
+
+/// Somebody who can interrupt the test's thread. Does nothing while it is not armed.
+#[derive(Debug, Clone)]
+pub struct Alarm {
+    shared: Arc<Shared>,
+    bell: Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    armed: AtomicBool,
+    ringing: AtomicBool,
+}
+
+impl Alarm {
+    /// An alarm that calls `knock` on a thread of its own.
+    ///
+    /// # Errors
+    /// What the operating system says if it starts no thread.
+    pub fn start(knock: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        // One place is enough: whoever finds it taken is heard all the same.
+        let (bell, heard) = crossbeam_channel::bounded(1);
+        let inside = Arc::clone(&shared);
+        let run = move || run(&inside, &heard, knock);
+        thread::Builder::new()
+            .name("livegui-alarm".to_owned())
+            .spawn(run)?;
+        Ok(Self { shared, bell })
+    }
+
+    /// From here on the test may be interrupted.
+    pub fn arm(&self) {
+        self.shared.armed.store(true, Ordering::SeqCst);
+        if self.shared.ringing.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// From here on it must not be.
+    pub fn disarm(&self) {
+        self.shared.armed.store(false, Ordering::SeqCst);
+    }
+
+    /// There is something that a running test has to know.
+    pub fn ring(&self) {
+        self.shared.ringing.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Whether there is.
+    pub fn is_ringing(&self) -> bool {
+        self.shared.ringing.load(Ordering::SeqCst)
+    }
+
+    /// There no longer is.
+    pub fn quiet(&self) {
+        self.shared.ringing.store(false, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        let _ = self.bell.try_send(());
+    }
+}
+
+fn run(shared: &Shared, heard: &Receiver<()>, knock: impl Fn()) {
+    let due = || shared.armed.load(Ordering::SeqCst) && shared.ringing.load(Ordering::SeqCst);
+    while heard.recv().is_ok() {
+        while due() {
+            knock();
+            if heard.recv_timeout(KNOCK_EVERY) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Asking an agent how its app is.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ureq::Agent as Http;
+
+use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health};
+
+/// An answer larger than this is none of ours.
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+
+/// A connection to the agent of one process.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: Http,
+    discovery: Discovery,
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+pub struct NoAnswer(pub String);
+
+impl Client {
+    /// The agent that left its discovery file in `folder`; `None` as long as there is none.
+    pub fn find(folder: &Path) -> Option<Self> {
+        let bytes = fs::read(folder.join(DISCOVERY_FILE)).ok()?;
+        let discovery: Discovery = serde_json::from_slice(&bytes).ok()?;
+        (discovery.schema == DISCOVERY_SCHEMA).then(|| Self::new(discovery))
+    }
+
+    /// The agent that `discovery` names.
+    pub fn new(discovery: Discovery) -> Self {
+        // No proxy, whatever the environment says: the endpoint is on the loopback address.
+        let config = Http::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None);
+        Self {
+            http: config.build().new_agent(),
+            discovery,
+        }
+    }
+
+    /// What the agent knows now.
+    pub fn health(&self, within: Duration) -> Result<Health, NoAnswer> {
+        self.get("/health", within)
+    }
+
+    /// What the agent knows once its `seq` is no longer `after`, or `wait` later.
+    pub fn next_health(&self, after: u64, wait: Duration, within: Duration) -> Result<Health, NoAnswer> {
+        let instance = &self.discovery.instance;
+        let target = format!(
+            "/health?after={after}&instance={instance}&wait_ms={}",
+            wait.as_millis()
+        );
+        self.get(&target, wait + within)
+    }
+
+    fn get(&self, target: &str, within: Duration) -> Result<Health, NoAnswer> {
+        let request = self.http.get(format!("{}{target}", self.discovery.url));
+        let request = request.header("Authorization", format!("Bearer {}", self.discovery.token));
+        let answer = request.config().timeout_global(Some(within)).build().call();
+        let mut answer = answer.map_err(|error| NoAnswer(error.to_string()))?;
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        let body = body.map_err(|error| NoAnswer(error.to_string()))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| NoAnswer(format!("status {} and no health: {error}", answer.status())))
+    }
+}

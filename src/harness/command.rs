@@ -1,0 +1,158 @@
+//! The app's command line: split as a shell would, with what only a run knows filled in.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+
+/// The words that may stand in braces.
+pub const PLACEHOLDERS: [&str; 3] = ["hook_port", "python", "state_dir"];
+
+/// A command line that is yet to be filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    words: Vec<String>,
+}
+
+impl CommandLine {
+    /// Splits `text`.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if it is empty, has an unclosed quote, or a placeholder that is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        // In a Windows path the backslash is no escape.
+        let text = if cfg!(windows) {
+            text.replace('\\', "\\\\")
+        } else {
+            text.to_owned()
+        };
+        let Some(words) = shlex::split(&text) else {
+            return Err(Error::BadValue(format!(
+                "live_gui_command = {text}: a quote is not closed"
+            )));
+        };
+        Self::from_words(words)
+    }
+
+    /// A command line that is split already.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if it is empty or has a placeholder that is none.
+    pub fn from_words(words: Vec<String>) -> Result<Self> {
+        if words.first().is_none_or(String::is_empty) {
+            let hint = "set it in pytest.ini or pyproject.toml, for example\n    \
+                        live_gui_command = {python} app.py --hook-port {hook_port}";
+            return Err(Error::BadValue(format!(
+                "live_gui_command is not set: which app is to be tested? {hint}"
+            )));
+        }
+        let command = Self { words };
+        for name in command.placeholders() {
+            if !PLACEHOLDERS.contains(&name.as_str()) {
+                let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(", ");
+                return Err(Error::BadValue(format!(
+                    "live_gui_command has {{{name}}}: known are {known}"
+                )));
+            }
+        }
+        Ok(command)
+    }
+
+    /// Whether `{name}` stands in it.
+    #[must_use]
+    pub fn uses(&self, name: &str) -> bool {
+        self.placeholders().any(|found| found == name)
+    }
+
+    /// The command line with every placeholder filled in.
+    #[must_use]
+    pub fn fill(&self, values: &BTreeMap<&str, String>) -> Vec<String> {
+        let filled = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Placeholder(name) => values.get(name).cloned().unwrap_or_default(),
+        };
+        self.words
+            .iter()
+            .map(|word| pieces(word).map(filled).collect())
+            .collect()
+    }
+
+    fn placeholders(&self) -> impl Iterator<Item = String> {
+        self.words
+            .iter()
+            .flat_map(|word| pieces(word))
+            .filter_map(|piece| match piece {
+                Piece::Placeholder(name) => Some(name.to_owned()),
+                Piece::Text(_) => None,
+            })
+    }
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Placeholder(&'a str),
+}
+
+/// Cuts a word at its placeholders: a plain word in braces. Other braces, as in JSON, are text.
+fn pieces(word: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let placeholder = |at: usize| {
+            let (name, _) = rest[at + 1..].split_once('}')?;
+            let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+            (!name.is_empty() && name.chars().all(plain)).then_some(name)
+        };
+        let next = rest
+            .match_indices('{')
+            .find_map(|(at, _)| Some((at, placeholder(at)?)));
+        let (piece, used) = match next {
+            Some((0, name)) => (Piece::Placeholder(name), name.len() + 2),
+            Some((at, _)) => (Piece::Text(&rest[..at]), at),
+            None => (Piece::Text(rest), rest.len()),
+        };
+        rest = &rest[used..];
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(text: &str) -> Vec<String> {
+        let values = BTreeMap::from([
+            ("hook_port", "81".to_owned()),
+            ("python", "/opt/a b/python".to_owned()),
+            ("state_dir", "/s".to_owned()),
+        ]);
+        CommandLine::parse(text).unwrap().fill(&values)
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_would_and_filled_in_afterwards() {
+        assert_eq!(
+            fill("{python} 'my app.py' --port={hook_port}"),
+            ["/opt/a b/python", "my app.py", "--port=81"]
+        );
+    }
+
+    #[test]
+    fn braces_that_hold_no_plain_word_are_text() {
+        assert_eq!(
+            fill(r#"app '{"a": 1}' {} {A}"#),
+            ["app", r#"{"a": 1}"#, "{}", "{A}"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_would_do() {
+        let refused = |text: &str| CommandLine::parse(text).unwrap_err().to_string();
+        assert!(refused("").contains("live_gui_command is not set"));
+        assert!(refused("app 'x").contains("a quote is not closed"));
+        assert!(
+            refused("app {hookport}").contains("{hookport}: known are {hook_port}, {python}, {state_dir}")
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! Outside the app: the processes under test, who is blamed when one fails, and what is recorded.
+//!
+//! ```text
+//! pytest ─ before_test, after_test ─▶ Live ─ test events ─▶ Policy (pure) ─ decision ─▶ start, respawn, refuse
+//!                                      ▲                        ▲
+//!   running test ◀─ knock ─ Alarm ◀────┤                        │ app events
+//!                                      └── Watch thread, one a process: long poll and exit
+//! ```
+//! No thread here ever attaches to an interpreter.
+
+mod alarm;
+mod client;
+mod command;
+mod live;
+mod policy;
+mod ports;
+mod process;
+mod runs;
+mod table;
+mod watch;
+
+pub use command::CommandLine;
+pub use live::{Live, Settings, Step};
+pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
+pub use process::{AppProcess, return_code};

@@ -1,0 +1,339 @@
+//! Who is blamed, who is spared, and when a fresh process is due: a pure state machine.
+//!
+//! Events of tests and of the app go in, decisions come out. No process, no clock, no I/O.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::wire::{Culprit, Note};
+
+/// How long one process is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// For the whole run, until it fails.
+    #[default]
+    Session,
+    /// For one test file.
+    Module,
+    /// For one test.
+    Function,
+}
+
+/// When a process that failed is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Respawn {
+    /// Before the next file: the rest of the culprit's file are victims.
+    #[default]
+    File,
+    /// Before the next test.
+    Test,
+    /// Not at all: whatever follows is a victim.
+    Never,
+}
+
+/// What the user chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long one process is used.
+    pub scope: Scope,
+    /// When a process that failed is replaced.
+    pub respawn: Respawn,
+    /// The same failure this often in a row is replaced; then no more.
+    pub max_respawns: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            scope: Scope::default(),
+            respawn: Respawn::default(),
+            max_respawns: 3,
+        }
+    }
+}
+
+/// One test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
+    /// Its pytest node id.
+    pub id: String,
+    /// Its file.
+    pub file: String,
+}
+
+/// What is wrong with the running generation, and who is blamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What is wrong, as one line.
+    pub cause: String,
+    /// The test that is blamed; `None` if no test had run on it.
+    pub culprit: Option<Culprit>,
+    /// The file of the blamed test.
+    file: Option<String>,
+}
+
+/// What is to be done before a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Run it.
+    Proceed,
+    /// Put a fresh process under it first; the text says why.
+    Respawn(String),
+    /// Fail it at once: it is a victim of this.
+    Refuse(Trouble),
+    /// Fail it at once: the same failure came too often in a row.
+    GiveUp(Trouble),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Rules,
+    /// The running process; 0 before the first.
+    generation: u32,
+    running: Option<Test>,
+    last: Option<Test>,
+    /// The test that ran on this generation first is yet to come.
+    untouched: bool,
+    trouble: Option<Trouble>,
+    /// The failure that ended the generation before this, and how often it did so in a row.
+    row: Option<(String, u32)>,
+    given_up: Option<Trouble>,
+    /// Why the running generation was started, until the test that it was started for is known.
+    because: Option<String>,
+    notes: Vec<Note>,
+}
+
+impl Policy {
+    /// A policy for a run that begins.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            generation: 0,
+            running: None,
+            last: None,
+            untouched: true,
+            trouble: None,
+            row: None,
+            given_up: None,
+            because: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A test is about to run. From here on it is the one that is blamed.
+    pub fn test_starting(&mut self, test: Test) -> Decision {
+        let decision = self.decide(&test);
+        self.running = Some(test);
+        if decision == Decision::Proceed {
+            self.touch();
+        }
+        decision
+    }
+
+    /// The running test has ended, its tear-down included.
+    pub fn test_finished(&mut self) {
+        self.last = self.running.take().or_else(|| self.last.take());
+    }
+
+    /// A process is ready; `because` says why it was started, if it was not the first.
+    pub fn app_started(&mut self, generation: u32, because: Option<String>) {
+        self.generation = generation;
+        self.trouble = None;
+        self.untouched = true;
+        self.because = because;
+        self.last = None;
+        if self.running.is_some() {
+            self.touch();
+        }
+    }
+
+    /// A process that was to be `generation` could not be started. The rest of the file that it was
+    /// started for is spared the same attempt.
+    pub fn app_failed_to_start(&mut self, generation: u32, cause: &str) {
+        self.app_started(generation, None);
+        let file = self.running.as_ref().map(|test| test.file.clone());
+        self.trouble = Some(Trouble {
+            cause: cause.to_owned(),
+            culprit: None,
+            file,
+        });
+    }
+
+    /// The process of `generation` is no longer fit to be tested. Returns who is blamed for it; what
+    /// comes later of the same generation adds nothing to that.
+    pub fn app_troubled(&mut self, generation: u32, cause: &str) -> Option<Culprit> {
+        if generation != self.generation {
+            return None;
+        }
+        if let Some(known) = &mut self.trouble {
+            cause.clone_into(&mut known.cause);
+            return known.culprit.clone();
+        }
+        let (test, inferred) = match (&self.running, &self.last) {
+            (Some(test), _) => (Some(test), false),
+            (None, last) => (last.as_ref(), true),
+        };
+        let culprit = test.map(|test| Culprit {
+            test: test.id.clone(),
+            inferred,
+        });
+        let file = test.map(|test| test.file.clone());
+        self.trouble = Some(Trouble {
+            cause: cause.to_owned(),
+            culprit: culprit.clone(),
+            file,
+        });
+        culprit
+    }
+
+    /// The process of `generation` recovered by itself.
+    pub fn app_recovered(&mut self, generation: u32) {
+        if generation == self.generation {
+            self.trouble = None;
+        }
+    }
+
+    /// What is wrong with the running generation.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether the test that runs now is the one that is blamed.
+    #[must_use]
+    pub fn is_running_to_blame(&self) -> bool {
+        let blamed = self.trouble.as_ref().and_then(|trouble| trouble.culprit.as_ref());
+        matches!((blamed, &self.running), (Some(culprit), Some(test)) if !culprit.inferred && culprit.test == test.id)
+    }
+
+    /// Which files started on a process they did not inherit.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Whether a fresh process was put under the test that runs now.
+    #[must_use]
+    pub fn note_of_running(&self) -> Option<&Note> {
+        let test = self.running.as_ref()?;
+        self.notes.last().filter(|note| note.test == test.id)
+    }
+
+    fn decide(&mut self, test: &Test) -> Decision {
+        if let Some(trouble) = &self.given_up {
+            return Decision::GiveUp(trouble.clone());
+        }
+        if self.generation == 0 {
+            return Decision::Proceed; // the fixture starts the first one
+        }
+        let Some(trouble) = self.trouble.clone() else {
+            return self.decide_healthy(test);
+        };
+        let same_file = trouble.file.as_ref() == Some(&test.file);
+        match self.rules.respawn {
+            Respawn::Never => return Decision::Refuse(trouble),
+            Respawn::File if same_file && self.rules.scope != Scope::Function => {
+                return Decision::Refuse(trouble);
+            }
+            Respawn::File | Respawn::Test => {}
+        }
+        let row = match self.row.take() {
+            Some((cause, count)) if cause == trouble.cause => (cause, count + 1),
+            _ => (trouble.cause.clone(), 1),
+        };
+        let spent = row.1 > self.rules.max_respawns;
+        self.row = Some(row);
+        if spent {
+            self.given_up = Some(trouble.clone());
+            return Decision::GiveUp(trouble);
+        }
+        Decision::Respawn(because_of(&trouble, self.generation))
+    }
+
+    fn decide_healthy(&mut self, test: &Test) -> Decision {
+        let used_by_another_file = self.last.as_ref().is_some_and(|last| last.file != test.file);
+        let due = match self.rules.scope {
+            Scope::Session => None,
+            Scope::Module => used_by_another_file.then_some("live_gui_scope = module"),
+            Scope::Function => (!self.untouched).then_some("live_gui_scope = function"),
+        };
+        let Some(because) = due else {
+            return Decision::Proceed;
+        };
+        self.row = None; // this generation ended well
+        Decision::Respawn(because.to_owned())
+    }
+
+    /// The running test uses the running generation.
+    fn touch(&mut self) {
+        self.untouched = false;
+        if let (Some(because), Some(test)) = (self.because.take(), &self.running) {
+            let note = Note {
+                file: test.file.clone(),
+                test: test.id.clone(),
+                generation: self.generation,
+                because,
+            };
+            self.notes.push(note);
+        }
+    }
+}
+
+fn because_of(trouble: &Trouble, generation: u32) -> String {
+    let cause = &trouble.cause;
+    match &trouble.culprit {
+        Some(Culprit {
+            test,
+            inferred: false,
+        }) => format!("{test} left generation {generation} degraded: {cause}"),
+        Some(Culprit { test, inferred: true }) => {
+            format!("generation {generation} was degraded after {test} had ended (inferred blame): {cause}")
+        }
+        None => format!("generation {generation} degraded before any test ran on it: {cause}"),
+    }
+}
+
+/// A word that is none of those an option takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoSuchWord {
+    /// The words that it takes.
+    pub wanted: &'static str,
+}
+
+impl fmt::Display for NoSuchWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.wanted)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "session" => Ok(Self::Session),
+            "module" => Ok(Self::Module),
+            "function" => Ok(Self::Function),
+            _ => Err(NoSuchWord {
+                wanted: "session, module or function",
+            }),
+        }
+    }
+}
+
+impl FromStr for Respawn {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "file" => Ok(Self::File),
+            "test" => Ok(Self::Test),
+            "never" => Ok(Self::Never),
+            _ => Err(NoSuchWord {
+                wanted: "file, test or never",
+            }),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! One app process: started with its output in files, ended with everything it started.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use process_wrap::std::{ChildWrapper, CommandWrap};
+
+use super::table;
+use crate::wire::env;
+
+/// How long a process may take to end after SIGTERM before it is killed.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// How long a killed process may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How often a wait looks.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Bytes of standard error that an error message shows.
+const TAIL: u64 = 2048;
+
+/// Name of the file that takes the app's standard output.
+pub const STDOUT: &str = "stdout.log";
+/// Name of the file that takes the app's standard error.
+pub const STDERR: &str = "stderr.log";
+
+/// How to start an app.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The command line.
+    pub command: Vec<String>,
+    /// Added to the environment.
+    pub environment: Vec<(String, String)>,
+    /// The working folder.
+    pub cwd: PathBuf,
+    /// The generation's folder; handed over as `LIVEGUI_RUN_DIR`, takes the output.
+    pub folder: PathBuf,
+}
+
+/// A process that was started, whether or not it still runs.
+#[derive(Debug)]
+pub struct AppProcess {
+    child: Mutex<Box<dyn ChildWrapper>>,
+    pid: u32,
+    created_at: u64,
+    folder: PathBuf,
+}
+
+impl AppProcess {
+    /// Starts it, at the head of a process group (on Windows a job) of its own: a Ctrl-C at the
+    /// terminal is for pytest, which ends it in good order.
+    ///
+    /// # Errors
+    /// What the operating system says: no such program, no such folder, no right.
+    pub fn start(launch: &Launch) -> io::Result<Self> {
+        let (program, arguments) = launch.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let output = |name| File::create(launch.folder.join(name));
+        let (stdout, stderr) = (output(STDOUT)?, output(STDERR)?);
+        let mut command = CommandWrap::with_new(program, |command| {
+            command
+                .args(arguments)
+                .current_dir(&launch.cwd)
+                .stdin(Stdio::null())
+                .stdout(stdout)
+                .stderr(stderr);
+            command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
+            command.env(env::RUN_DIR, &launch.folder);
+        });
+        #[cfg(unix)]
+        command.wrap(process_wrap::std::ProcessGroup::leader());
+        #[cfg(windows)]
+        command.wrap(process_wrap::std::JobObject);
+        let child = command.spawn()?;
+        let pid = child.id();
+        let created_at = table::created_at(pid).unwrap_or(0);
+        Ok(Self {
+            child: Mutex::new(child),
+            pid,
+            created_at,
+            folder: launch.folder.clone(),
+        })
+    }
+
+    /// Its process id.
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// When it was created, in seconds since the epoch; 0 if it was gone before that could be asked.
+    pub const fn created_at(&self) -> u64 {
+        self.created_at
+    }
+
+    /// Its exit status, once it has one.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        // It can fail only if somebody else reaped it; then it is gone, and nobody knows how.
+        child.try_wait().unwrap_or_else(|_| Some(ExitStatus::default()))
+    }
+
+    /// Waits for its end, for at most `limit`.
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let status = self.exit_status();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        if self.exit_status().is_some() {
+            return;
+        }
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever this says, who waits will see whether it ended.
+        #[cfg(unix)]
+        let _ = child.signal(nix::sys::signal::Signal::SIGTERM as i32);
+        #[cfg(not(unix))]
+        let _ = { child }.start_kill();
+    }
+
+    /// Ends it.
+    pub fn kill(&self) {
+        if self.exit_status().is_none() {
+            let _ = self
+                .child
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .start_kill();
+        }
+    }
+
+    /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
+    /// is first asked to end by itself. Returns the pids that are still there, which should be none.
+    pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
+        let mark = format!("{}={}", env::RUN_DIR, self.folder.display());
+        let mut family = table::family(self.pid, &mark);
+        if let Some(grace) = grace {
+            self.terminate();
+            self.wait(grace);
+        }
+        self.kill();
+        self.wait(GONE_WITHIN);
+        let deadline = Instant::now() + GONE_WITHIN;
+        loop {
+            // What they start while they are being ended is family too.
+            family.extend(table::family(self.pid, &mark));
+            let left = table::kill_those_left(&family);
+            if left.is_empty() || Instant::now() >= deadline {
+                return left;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The last lines that it wrote to its standard error.
+    pub fn stderr_tail(&self) -> String {
+        tail(&self.folder.join(STDERR)).unwrap_or_default()
+    }
+}
+
+/// An exit status for a person.
+#[must_use]
+pub fn describe_exit(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(number) = status.signal() {
+            let name = nix::sys::signal::Signal::try_from(number).map_or("unknown", |signal| signal.as_str());
+            return format!("signal {number} ({name})");
+        }
+    }
+    status.code().map_or_else(
+        || "an unknown status".to_owned(),
+        |code| format!("exit status {code}"),
+    )
+}
+
+/// The exit status as `subprocess.Popen.returncode` has it: a signal is its negative number.
+#[must_use]
+pub fn return_code(status: ExitStatus) -> i32 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(number) = status.signal() {
+            return -number;
+        }
+    }
+    status.code().unwrap_or(-1)
+}
+
+/// The last whole lines of a file, 2 KiB of them.
+fn tail(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = fs::metadata(path)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = if length > TAIL {
+        text.split_once('\n').map_or("", |(_, whole)| whole)
+    } else {
+        &*text
+    };
+    Ok(whole.trim_end().to_owned())
+}

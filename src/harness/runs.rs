@@ -1,0 +1,179 @@
+//! Run folders and what is written into them for whoever looks from outside.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::table;
+use crate::error::{Error, Result};
+use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
+
+/// Runs of which the folders are kept.
+const KEPT: usize = 10;
+
+/// The folder of one run and its record.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    record: RunRecord,
+}
+
+impl RunFolder {
+    /// Makes a folder for a run that begins now, and takes the oldest ones away.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be made or written.
+    pub fn create(parent: &Path) -> Result<Self> {
+        let doing = || format!("make a run folder in {}", parent.display());
+        let parent = std::path::absolute(parent).map_err(Error::io(doing()))?;
+        let started = Timestamp::now();
+        let pid = std::process::id();
+        let run = format!("{}-{pid}", started.strftime("%Y%m%dT%H%M%S"));
+        let path = first_free(&parent, &run).map_err(Error::io(doing()))?;
+        // Nothing in here is for version control.
+        let _ = fs::write(parent.join(".gitignore"), "*\n");
+        let record = RunRecord {
+            schema: RUN_SCHEMA.to_owned(),
+            run: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            pid,
+            started_at: format!("{started:.3}"),
+            ..RunRecord::default()
+        };
+        let folder = Self { path, record };
+        folder.write()?;
+        forget_old(&parent);
+        Ok(folder)
+    }
+
+    /// Its path, absolute.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the folder of a generation, and in it an empty one for the app's state.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be made.
+    pub fn generation_folder(&self, generation: u32) -> Result<(PathBuf, PathBuf)> {
+        let folder = self.path.join(format!("gen-{generation}"));
+        let state = folder.join("state");
+        fs::create_dir_all(&state).map_err(Error::io(format!("make the folder {}", state.display())))?;
+        Ok((folder, state))
+    }
+
+    /// Records a process.
+    pub fn add(&mut self, generation: GenerationRecord) {
+        self.record.generations.push(generation);
+        self.write_best_effort();
+    }
+
+    /// Changes what is recorded of a process.
+    pub fn update(&mut self, generation: u32, change: impl FnOnce(&mut GenerationRecord)) {
+        let found = self
+            .record
+            .generations
+            .iter_mut()
+            .find(|record| record.generation == generation);
+        if let Some(record) = found {
+            change(record);
+            self.write_best_effort();
+        }
+    }
+
+    /// Records the notes.
+    pub fn set_notes(&mut self, notes: &[Note]) {
+        if self.record.notes != notes {
+            self.record.notes = notes.to_vec();
+            self.write_best_effort();
+        }
+    }
+
+    /// Records the end of the run.
+    pub fn finish(&mut self) {
+        self.record.ended_at = Some(format!("{:.3}", Timestamp::now()));
+        self.write_best_effort();
+    }
+
+    /// The record is for people and tools that look later; a disk that fills up in mid-run must not
+    /// fail tests.
+    fn write_best_effort(&self) {
+        let _ = self.write();
+    }
+
+    /// Written whole, by rename: who reads it never sees half of it.
+    fn write(&self) -> Result<()> {
+        let path = self.path.join(RUN_FILE);
+        let write = || -> io::Result<()> {
+            let draft = path.with_extension("json.tmp");
+            let mut text = serde_json::to_vec_pretty(&self.record)?;
+            text.push(b'\n');
+            fs::write(&draft, text)?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(Error::io(format!("write {}", path.display())))
+    }
+}
+
+/// Runs that begin within the same second, in one process, get a number.
+fn first_free(parent: &Path, run: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(parent)?;
+    for number in 1.. {
+        let name = if number == 1 {
+            run.to_owned()
+        } else {
+            format!("{run}-{number}")
+        };
+        let path = parent.join(name);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done.map(|()| path),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
+fn forget_old(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    let mut runs: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let record = fs::read(entry.path().join(RUN_FILE)).ok()?;
+            let record: RunRecord = serde_json::from_slice(&record).ok()?;
+            (record.schema == RUN_SCHEMA).then(|| (record.started_at.clone(), entry.path(), record))
+        })
+        .collect();
+    runs.sort_by(|a, b| b.0.cmp(&a.0));
+    for (_, path, record) in runs.into_iter().skip(KEPT) {
+        if record.ended_at.is_some() || table::describe(record.pid).is_none() {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ten_runs_are_kept_and_nothing_that_is_not_a_run_is_touched() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join("mine")).unwrap();
+        for _ in 0..14 {
+            RunFolder::create(parent.path()).unwrap().finish();
+        }
+        let runs = fs::read_dir(parent.path())
+            .unwrap()
+            .flatten()
+            .filter(|e| e.path().join(RUN_FILE).exists());
+        assert_eq!(runs.count(), KEPT);
+        assert!(parent.path().join("mine").exists());
+    }
+}

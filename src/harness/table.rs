@@ -1,0 +1,96 @@
+//! The operating system's table of processes: who they are, and who came from whom.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
+
+/// A process by pid and creation time, so that a reused pid is not taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Member {
+    pid: Pid,
+    created_at: u64,
+}
+
+/// When a process was created, in seconds since the epoch; `None` if there is none of that pid.
+pub fn created_at(pid: u32) -> Option<u64> {
+    Some(look(&[pid])?.process(Pid::from_u32(pid))?.start_time())
+}
+
+/// A process for a person: pid, start time, command line.
+pub fn describe(pid: u32) -> Option<String> {
+    let system = look(&[pid])?;
+    let process = system.process(Pid::from_u32(pid))?;
+    let command: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
+    let since = i64::try_from(process.start_time())
+        .ok()
+        .and_then(|second| Timestamp::from_second(second).ok());
+    let since = since.map_or_else(String::new, |since| format!(", started {since}"));
+    Some(format!("pid {pid}{since}: {}", command.join(" ")))
+}
+
+/// Everything that `ancestor` started and that still runs: its descendants, and whoever carries
+/// `mark` in the environment though its parent is gone.
+pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
+    let Ok(mut system) = System::new() else {
+        return HashSet::new();
+    };
+    let what = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    let ancestor = Pid::from_u32(ancestor);
+    let mut family = HashSet::from([ancestor]);
+    loop {
+        let before = family.len();
+        for (pid, process) in system.processes() {
+            let born_here = process.parent().is_some_and(|parent| family.contains(&parent));
+            if born_here || process.environ().iter().any(|entry| entry == mark) {
+                family.insert(*pid);
+            }
+        }
+        if family.len() == before {
+            break;
+        }
+    }
+    family.remove(&ancestor);
+    let member = |pid: Pid| {
+        Some(Member {
+            pid,
+            created_at: system.process(pid)?.start_time(),
+        })
+    };
+    family.into_iter().filter_map(member).collect()
+}
+
+/// Kills those that still run, and says which these were.
+pub fn kill_those_left(members: &HashSet<Member>) -> Vec<u32> {
+    let pids: Vec<_> = members.iter().map(|member| member.pid.as_u32()).collect();
+    let Some(system) = look(&pids) else {
+        return Vec::new();
+    };
+    let kill = |member: &&Member| {
+        system.process(member.pid).is_some_and(|process| {
+            let gone = matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
+            let same = process.start_time() == member.created_at && !gone;
+            if same {
+                process.kill();
+            }
+            same
+        })
+    };
+    members
+        .iter()
+        .filter(kill)
+        .map(|member| member.pid.as_u32())
+        .collect()
+}
+
+fn look(pids: &[u32]) -> Option<System> {
+    if pids.is_empty() {
+        return None;
+    }
+    let pids: Vec<_> = pids.iter().copied().map(Pid::from_u32).collect();
+    let mut system = System::new().ok()?;
+    let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
+    Some(system)
+}

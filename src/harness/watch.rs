@@ -1,0 +1,262 @@
+//! A thread per app that always knows how it is: it waits in a long poll, and asking it is a read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::client::{Client, NoAnswer};
+use super::process::{AppProcess, describe_exit};
+use crate::health::Status;
+use crate::wire::{Health, Reason};
+
+/// How often the discovery file is looked for while the app starts.
+const FIND_EVERY: Duration = Duration::from_millis(2);
+/// The longest long poll; between two the process's exit is looked at as well.
+const POLL: Duration = Duration::from_millis(500);
+/// An agent that says nothing for this long over its long poll is unreachable.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// A connection that breaks is as a rule the process's end, which shows this little later.
+const EXIT_SHOWS_WITHIN: Duration = Duration::from_millis(250);
+
+/// The latest that is known of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not ready yet.
+    Starting,
+    /// Fit to be tested.
+    Ok,
+    /// Not fit, by its agent's own word.
+    Degraded(Vec<Reason>),
+    /// It announced its end.
+    Stopping,
+    /// Its process is gone; how it ended.
+    Exited(String),
+    /// Its process lives, and its agent gives no answer.
+    Unreachable(String),
+}
+
+impl Verdict {
+    /// What is wrong, as one line; `None` while nothing is.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Starting | Self::Ok => None,
+            Self::Degraded(reasons) => Some(reasons.iter().map(Reason::line).collect::<Vec<_>>().join("; ")),
+            Self::Stopping => Some("the app is stopping".to_owned()),
+            Self::Exited(how) => Some(format!("the process ended with {how}")),
+            Self::Unreachable(why) => Some(format!("the agent does not answer: {why}")),
+        }
+    }
+
+    /// Whether nothing that may yet happen makes the app fit again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Exited(_) => true,
+            Self::Degraded(reasons) => reasons.iter().any(|reason| !reason.recoverable),
+            _ => false,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Degraded(_) => "degraded",
+            Self::Stopping => "stopping",
+            Self::Exited(_) => "exited",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// The watch over one app.
+#[derive(Debug)]
+pub struct Watch {
+    state: Arc<State>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct State {
+    fit: AtomicBool,
+    latest: Mutex<Latest>,
+}
+
+#[derive(Debug, Clone)]
+struct Latest {
+    verdict: Verdict,
+    client: Option<Client>,
+}
+
+impl Watch {
+    /// Watches `process`, whose discovery file is to appear in its folder. `changed` is called, on
+    /// the watch's thread, with every new verdict, after it can be asked for.
+    ///
+    /// # Errors
+    /// What the operating system says if it starts no thread.
+    pub fn start(
+        process: Arc<AppProcess>,
+        changed: impl Fn(&Verdict) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let latest = Mutex::new(Latest {
+            verdict: Verdict::Starting,
+            client: None,
+        });
+        let state = Arc::new(State {
+            fit: AtomicBool::new(false),
+            latest,
+        });
+        let (stop, stopped) = crossbeam_channel::bounded(0);
+        let watcher = Watcher {
+            process,
+            state: Arc::clone(&state),
+            stopped,
+            changed,
+        };
+        let thread = thread::Builder::new()
+            .name("livegui-watch".to_owned())
+            .spawn(move || watcher.run())?;
+        Ok(Self {
+            state,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether the app is fit to be tested: one atomic read.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.state.fit.load(Ordering::Acquire)
+    }
+
+    /// The latest verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.state.latest().verdict.clone()
+    }
+
+    /// The way to the app's agent, once there is one.
+    #[must_use]
+    pub fn client(&self) -> Option<Client> {
+        self.state.latest().client.clone()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // The thread sees this at the end of its long poll, or as soon as the app is gone. Its end
+        // is not waited for: an app that is stopped dead would hold us up.
+        self.stop = None;
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl State {
+    fn latest(&self) -> std::sync::MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Watcher<F> {
+    process: Arc<AppProcess>,
+    state: Arc<State>,
+    stopped: Receiver<()>,
+    changed: F,
+}
+
+impl<F: Fn(&Verdict)> Watcher<F> {
+    fn run(&self) {
+        let Some(client) = self.find_agent() else { return };
+        self.state.latest().client = Some(client.clone());
+        let mut seen = 0;
+        let mut heard = Instant::now();
+        while !self.is_stopped(Duration::ZERO) {
+            let answer = if seen == 0 {
+                client.health(SILENT_AFTER)
+            } else {
+                client.next_health(seen, POLL, SILENT_AFTER)
+            };
+            match answer {
+                Ok(health) => {
+                    seen = health.seq;
+                    heard = Instant::now();
+                    self.tell(judge(health));
+                }
+                Err(NoAnswer(why)) => {
+                    if let Some(status) = self.process.wait(EXIT_SHOWS_WITHIN) {
+                        return self.tell(Verdict::Exited(describe_exit(status)));
+                    }
+                    if heard.elapsed() >= SILENT_AFTER {
+                        self.tell(Verdict::Unreachable(why));
+                    }
+                }
+            }
+            if let Some(status) = self.process.exit_status() {
+                return self.tell(Verdict::Exited(describe_exit(status)));
+            }
+        }
+    }
+
+    fn find_agent(&self) -> Option<Client> {
+        loop {
+            // The exit first: an app that starts and ends well between two looks has ended.
+            if let Some(status) = self.process.exit_status() {
+                self.tell(Verdict::Exited(describe_exit(status)));
+                return None;
+            }
+            if let Some(client) = Client::find(self.process.folder()) {
+                return Some(client);
+            }
+            if self.is_stopped(FIND_EVERY) {
+                return None;
+            }
+        }
+    }
+
+    fn is_stopped(&self, within: Duration) -> bool {
+        self.stopped.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    fn tell(&self, verdict: Verdict) {
+        let mut latest = self.state.latest();
+        if same_kind(&latest.verdict, &verdict) {
+            return;
+        }
+        latest.verdict = verdict.clone();
+        drop(latest);
+        self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
+        (self.changed)(&verdict);
+    }
+}
+
+/// Whether two verdicts say the same, the ages of their reasons aside.
+fn same_kind(before: &Verdict, now: &Verdict) -> bool {
+    match (before, now) {
+        (Verdict::Degraded(before), Verdict::Degraded(now)) => before
+            .iter()
+            .map(|reason| reason.episode)
+            .eq(now.iter().map(|reason| reason.episode)),
+        _ => before == now,
+    }
+}
+
+fn judge(health: Health) -> Verdict {
+    if health.status == Status::Ok.as_str() {
+        Verdict::Ok
+    } else if health.status == Status::Starting.as_str() {
+        Verdict::Starting
+    } else if health.status == Status::Stopping.as_str() {
+        Verdict::Stopping
+    } else {
+        Verdict::Degraded(health.reasons)
+    }
+}

@@ -1,0 +1,236 @@
+//! What the test side of the shim calls.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::raise;
+use crate::error::{Error, Result};
+use crate::harness::{AppProcess, CommandLine, Live, NoSuchWord, Rules, Settings, Step, Test, return_code};
+
+/// The native half of the `live_gui` fixture.
+#[pyclass(frozen, name = "NativeLive", module = "livegui._livegui")]
+pub struct NativeLive(Live);
+
+#[pymethods]
+impl NativeLive {
+    /// A handle without a process yet. Must be made on the thread that runs the tests.
+    #[new]
+    #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, signal))]
+    fn new(
+        py: Python<'_>,
+        command: Command,
+        environment: Vec<(String, String)>,
+        cwd: PathBuf,
+        python: String,
+        run_dir: PathBuf,
+        ready_timeout_s: f64,
+        scope: &str,
+        respawn: &str,
+        max_respawns: u32,
+        signal: i32,
+    ) -> PyResult<Self> {
+        let command = match command {
+            Command::Text(text) => CommandLine::parse(&text),
+            Command::Words(words) => CommandLine::from_words(words),
+        };
+        let rules = Rules {
+            scope: word("live_gui_scope", scope)?,
+            respawn: word("live_gui_respawn", respawn)?,
+            max_respawns,
+        };
+        let settings = Settings {
+            command: command.map_err(raise)?,
+            environment,
+            cwd,
+            python,
+            run_dir,
+            ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
+            rules,
+        };
+        let knock = super::knock::at_this_thread(signal);
+        py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        patiently(py, |step| self.0.start(step))
+    }
+
+    fn respawn(&self, py: Python<'_>, because: &str) -> PyResult<()> {
+        patiently(py, |step| self.0.respawn(because, step))
+    }
+
+    fn before_test(&self, py: Python<'_>, id: String, file: String) -> PyResult<()> {
+        patiently(py, |step| self.0.before_test(Test { id, file }, step))
+    }
+
+    fn after_test(&self, py: Python<'_>) {
+        py.detach(|| self.0.after_test());
+    }
+
+    fn arm(&self) {
+        self.0.arm();
+    }
+
+    fn disarm(&self) {
+        self.0.disarm();
+    }
+
+    fn is_ringing(&self) -> bool {
+        self.0.is_ringing()
+    }
+
+    /// The exception that the running test is to be failed with, or None.
+    fn verdict_on_running(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let verdict = py.detach(|| self.0.verdict_on_running());
+        verdict.map(|error| raise(error).into_value(py).into_any())
+    }
+
+    /// The same after asking the app anew.
+    fn confirm(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let verdict = py.detach(|| self.0.confirm());
+        verdict.map(|error| raise(error).into_value(py).into_any())
+    }
+
+    fn health_json(&self, py: Python<'_>) -> PyResult<String> {
+        let health = py.detach(|| self.0.health()).map_err(raise)?;
+        serde_json::to_string(&health).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    fn is_alive(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.is_alive())
+    }
+
+    fn is_healthy(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.is_healthy())
+    }
+
+    fn wait_until_ok(&self, py: Python<'_>, timeout_s: f64) -> PyResult<()> {
+        let within = seconds("timeout", timeout_s)?;
+        patiently(py, |step| self.0.wait_until_ok(within, step))
+    }
+
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> u32 {
+        py.detach(|| self.0.generation())
+    }
+
+    #[getter]
+    fn hook_port(&self, py: Python<'_>) -> Option<u16> {
+        py.detach(|| self.0.hook_port())
+    }
+
+    #[getter]
+    fn process(&self, py: Python<'_>) -> Option<NativeProcess> {
+        py.detach(|| self.0.process()).map(NativeProcess)
+    }
+
+    #[getter]
+    fn run_folder(&self, py: Python<'_>) -> PathBuf {
+        py.detach(|| self.0.run_folder())
+    }
+
+    /// `(file, test, generation, because, line)` of each file that started on a fresh process.
+    fn notes(&self, py: Python<'_>) -> Vec<(String, String, u32, String, String)> {
+        let notes = py.detach(|| self.0.notes());
+        notes
+            .into_iter()
+            .map(|note| {
+                let line = note.line();
+                (note.file, note.test, note.generation, note.because, line)
+            })
+            .collect()
+    }
+
+    fn close(&self, py: Python<'_>) -> Vec<u32> {
+        py.detach(|| self.0.close())
+    }
+}
+
+/// The process of one generation, as far as `subprocess.Popen` has it.
+#[pyclass(frozen, name = "NativeProcess", module = "livegui._livegui")]
+pub struct NativeProcess(Arc<AppProcess>);
+
+#[pymethods]
+impl NativeProcess {
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    fn poll(&self, py: Python<'_>) -> Option<i32> {
+        py.detach(|| self.0.exit_status()).map(return_code)
+    }
+
+    /// The exit status, or None if it still runs after `timeout_s`; without one this waits for good.
+    #[pyo3(signature = (timeout_s=None))]
+    fn wait(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Option<i32>> {
+        let mut left = timeout_s.map(|timeout| seconds("timeout", timeout)).transpose()?;
+        loop {
+            let step = left.map_or(SHORT, |left| left.min(SHORT));
+            if let Some(status) = py.detach(|| self.0.wait(step)) {
+                return Ok(Some(return_code(status)));
+            }
+            py.check_signals()?;
+            left = left.map(|left| left.saturating_sub(step));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn terminate(&self, py: Python<'_>) {
+        py.detach(|| self.0.terminate());
+    }
+
+    fn kill(&self, py: Python<'_>) {
+        py.detach(|| self.0.kill());
+    }
+}
+
+/// How long a wait goes on without a look at the interpreter's signals.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// A command line as one string, or as words.
+#[derive(FromPyObject)]
+enum Command {
+    Text(String),
+    Words(Vec<String>),
+}
+
+/// Does something that may take long without the GIL, and lets Ctrl-C end it.
+fn patiently(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<()>) -> PyResult<()> {
+    let mut interrupted = None;
+    // The method's path itself is not general enough in its lifetime.
+    #[allow(clippy::redundant_closure_for_method_calls)]
+    let signals = || Python::attach(|py| py.check_signals());
+    let done = py.detach(|| {
+        act(&mut || match signals() {
+            Ok(()) => true,
+            Err(error) => {
+                interrupted = Some(error);
+                false
+            }
+        })
+    });
+    match (done, interrupted) {
+        (Err(Error::Interrupted), Some(error)) => Err(error),
+        (done, _) => done.map_err(raise),
+    }
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| PyValueError::new_err(format!("{name} = {value}: expected seconds, 0 or more")))
+}
+
+fn word<T: FromStr<Err = NoSuchWord>>(name: &str, value: &str) -> PyResult<T> {
+    value
+        .parse()
+        .map_err(|error| PyValueError::new_err(format!("{name} = {value}: {error}")))
+}
