@@ -65,7 +65,8 @@ impl Failure {
                 .collect::<Vec<_>>()
                 .join("; ");
         }
-        self.exit_status.clone().unwrap_or_else(|| self.summary.clone())
+        let first_line = || self.summary.lines().next().unwrap_or_default().to_owned();
+        self.exit_status.clone().unwrap_or_else(first_line)
     }
 }
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from imgui_bundle import hello_imgui, imgui
+
 if TYPE_CHECKING:
     from sloppy import AppController
 
@@ -34,8 +36,13 @@ def _in_frame(controller: AppController, act: Callable[[], Any]) -> None:
 
 @_fault
 def im_assert(controller: AppController) -> None:
-    """ImGui's own assertion, in the next frame."""
-    controller.execution_requested = True
+    """ImGui's own assertion, in the next frame. ``asserted_at_ns`` tells when, on the monotonic clock."""
+
+    def act() -> None:
+        controller.values["asserted_at_ns"] = time.monotonic_ns()
+        imgui.end_child()
+
+    _in_frame(controller, act)
 
 
 @_fault
@@ -64,8 +71,6 @@ def hold_gil(controller: AppController, seconds: float = 10.0) -> None:
 @_fault
 def leave_loop(controller: AppController) -> None:
     """The loop returns as if somebody had closed the window, unannounced: the agent is not told."""
-    from imgui_bundle import hello_imgui  # noqa: PLC0415 -- only here
-
     _in_frame(controller, lambda: setattr(hello_imgui.get_runner_params(), "app_shall_exit", True))
 
 

@@ -133,11 +133,14 @@ class HookServer:
 
     def __init__(self, controller: AppController, port: int) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(controller))
-        self.thread = threading.Thread(target=self.server.serve_forever, name="hook_server", daemon=False)
+        self.thread = threading.Thread(target=self._serve, name="hook_server", daemon=False)
 
     def start(self) -> None:
         """Serve until :meth:`stop`."""
         self.thread.start()
+
+    def _serve(self) -> None:
+        self.server.serve_forever(poll_interval=0.05)
 
     def stop(self) -> None:
         """Let the process end."""

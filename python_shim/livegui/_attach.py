@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import sys
 import threading
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from livegui._livegui import NativeAgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Executor
 
 _lock = threading.Lock()
 _current: Agent | None = None
@@ -107,6 +106,8 @@ class Agent:
             TypeError: it is no executor of ``concurrent.futures``.
             ValueError: more than 256 executors and threads are watched.
         """
+        from concurrent.futures import Executor  # noqa: PLC0415 -- whoever has one has imported it
+
         if not isinstance(executor, Executor):
             raise TypeError(f"watch_executor() takes a concurrent.futures executor, not {type(executor).__name__}")
         self._native.executor_watched(name, type(executor).__name__)
@@ -158,6 +159,8 @@ class Agent:
 
         Its keys are those of the schema ``livegui/health/1``; spans are in milliseconds.
         """
+        import json  # noqa: PLC0415 -- most apps never ask, and importing livegui is to be cheap
+
         document: dict[str, Any] = json.loads(self._native.health_json())
         return document
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,9 +33,13 @@ class MainLoop:
 
 def describe(error: BaseException) -> str:
     """``Type: text`` on one line."""
+    import traceback  # noqa: PLC0415 -- needed once, at a crash; importing livegui is to be cheap
+
     return "".join(traceback.format_exception_only(type(error), error)).strip()
 
 
 def format_traceback(error: BaseException) -> str:
     """The traceback as Python prints it, causes included; the native side bounds it."""
+    import traceback  # noqa: PLC0415 -- as above
+
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -6,10 +6,10 @@ import functools
 import os
 import sys
 import weakref
-from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from types import FrameType
 
     from livegui._livegui import NativeAgent
@@ -89,11 +89,11 @@ def _caller(frame: FrameType | None) -> str:
     return f"{code.co_name}() at {os.path.basename(code.co_filename)}:{frame.f_lineno}"  # noqa: PTH119 -- no pathlib in the GUI
 
 
-def _load(executor: Executor) -> tuple[int, int] | None:
+def _load(executor: Any) -> tuple[int, int] | None:
     """Queued work items and workers, as far as the executor tells."""
     try:
-        if isinstance(executor, ProcessPoolExecutor):
+        if hasattr(executor, "_pending_work_items"):  # a ProcessPoolExecutor
             return len(executor._pending_work_items), len(executor._processes or ())
-        return executor._work_queue.qsize(), len(executor._threads)  # type: ignore[attr-defined]
+        return executor._work_queue.qsize(), len(executor._threads)
     except (AttributeError, TypeError):
         return None  # another kind of executor, or another Python

@@ -24,6 +24,8 @@ def shorten(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     """Leave out the traceback if no line of it is the test's: then the message says everything."""
     if call.excinfo is None or not isinstance(call.excinfo.value, LiveGuiError):
         return
+    if call.excinfo.value.__cause__ is not None:
+        return  # what the test itself said is worth showing
     ours = ("_pytest", "pluggy", "livegui")
     modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in call.excinfo.traceback)
     if all(module.startswith(ours) for module in modules):

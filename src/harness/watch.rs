@@ -39,7 +39,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What is wrong, as one line; `None` while nothing is.
+    /// What is wrong, as one line; `None` while nothing is. Of several reasons the first counts: as a
+    /// rule it is what led to the others.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match self {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Awake, Code, Episode, Event, ExecutorEnd, Load, Reason};
+use super::snapshot::{CheckState, Snapshot, Status, Watched};
+use super::{Awake, Code, Episode, Event, ExecutorEnd, Reason};
 
 /// Closed episodes that are remembered.
 const HISTORY: usize = 32;
@@ -47,32 +48,6 @@ impl Config {
     }
 }
 
-/// The agent's word for the whole app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// No beat yet.
-    Starting,
-    /// Beating, and no reason to think otherwise.
-    Ok,
-    /// At least one reason holds.
-    Degraded,
-    /// The app announced its end.
-    Stopping,
-}
-
-impl Status {
-    /// The status as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Stopping => "stopping",
-        }
-    }
-}
-
 /// What changed in one [`Machine::handle`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
@@ -89,102 +64,13 @@ pub enum Transition {
     },
 }
 
-/// The state of one watched thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckState {
-    /// Nothing is known yet.
-    Waiting,
-    /// As it should be.
-    Ok,
-    /// The app said that it waits on purpose.
-    Paused,
-    /// The loop gives no beat.
-    Stalled,
-    /// Native code holds the interpreter.
-    Held,
-    /// The loop died of an exception.
-    Crashed,
-    /// The loop returned, or a thread ended.
-    Ended,
-    /// An executor was shut down.
-    Shutdown,
-    /// An executor broke.
-    Broken,
-    /// An executor was garbage-collected.
-    Gone,
-}
-
-impl CheckState {
-    /// Whether it is as it should be.
-    #[must_use]
-    pub const fn is_ok(self) -> bool {
-        matches!(self, Self::Ok)
-    }
-
-    /// The state as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Ok => "ok",
-            Self::Paused => "paused",
-            Self::Stalled => "stalled",
-            Self::Held => "held",
-            Self::Crashed => "crashed",
-            Self::Ended => "ended",
-            Self::Shutdown => "shutdown",
-            Self::Broken => "broken",
-            Self::Gone => "gone",
-        }
-    }
-}
-
-/// A watched executor or thread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
-    /// The name it is watched under.
-    pub name: String,
-    /// Its Python type, for an executor.
-    pub kind: String,
-    /// How it is.
-    pub state: CheckState,
-    /// How busy an executor was when last looked at.
-    pub load: Option<Load>,
-    /// Its owner announced that it will end.
-    end_expected: bool,
-}
-
 /// A wait that the app declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
+#[derive(Debug)]
+struct Pause {
     id: u64,
-    /// What the app waits for.
-    pub what: String,
+    what: String,
     /// When it is no longer believed.
-    pub until: Awake,
-}
-
-/// Everything the machine knows, to be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The word for the whole app.
-    pub status: Status,
-    /// Since when.
-    pub since: Awake,
-    /// Counts changes of anything below; a reader who has it has seen everything up to it.
-    pub seq: u64,
-    /// Reasons that hold, the oldest first.
-    pub open: Vec<Episode>,
-    /// Reasons that held, the latest last.
-    pub history: Vec<Episode>,
-    /// How the main loop is.
-    pub main_loop: CheckState,
-    /// How the interpreter is.
-    pub interpreter: CheckState,
-    /// Watched executors, in the order they were named.
-    pub executors: Vec<Watched>,
-    /// Watched threads, in the order they were named.
-    pub threads: Vec<Watched>,
+    until: Awake,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,6 +92,8 @@ pub struct Machine {
     resumed: Awake,
     /// The first beat after a stall; the stall is over once beats go on from here.
     recovering: Option<Awake>,
+    /// When the canary first ran again after the interpreter was held.
+    freed: Option<Awake>,
     executors: Vec<Watched>,
     threads: Vec<Watched>,
     stopping: bool,
@@ -236,6 +124,7 @@ impl Machine {
             pauses: Vec::new(),
             resumed: Awake::default(),
             recovering: None,
+            freed: None,
             executors: Vec::new(),
             threads: Vec::new(),
             stopping: false,
@@ -363,10 +252,8 @@ impl Machine {
                 false
             }
             Event::ExecutorEndExpected { name } => {
-                if let Some(executor) = find(&mut self.executors, &name) {
-                    executor.end_expected = true;
-                }
-                false
+                let executor = find(&mut self.executors, &name);
+                executor.map(|executor| executor.end_expected = true).is_some()
             }
             Event::ExecutorEnded { name, end } => self.end_executor(&name, &end, now, transitions),
             Event::ThreadEnded { name, why, traceback } => {
@@ -557,23 +444,32 @@ impl Machine {
             };
         }
         self.recovering = None;
-        match self.canary {
-            Some(tick) if now >= tick + self.config.canary_fresh() => Timing {
+        let stalled_until = |deadline| Timing {
+            reason: Some(Code::MainLoopStalled),
+            deadline,
+        };
+        let Some(tick) = self.canary else {
+            return stalled_until(None);
+        };
+        let stale = tick + self.config.canary_fresh();
+        if now >= stale {
+            self.freed = None;
+            return Timing {
                 reason: Some(Code::InterpreterHeld),
                 deadline: None,
-            },
-            Some(tick) => {
-                let deadline = Some(tick + self.config.canary_fresh());
-                Timing {
-                    reason: Some(Code::MainLoopStalled),
-                    deadline,
-                }
-            }
-            None => Timing {
-                reason: Some(Code::MainLoopStalled),
-                deadline: None,
-            },
+            };
         }
+        if self.is_open(&Code::InterpreterHeld) {
+            // The lock is free again, and the loop gets a moment to show that it was only that.
+            let due = *self.freed.get_or_insert(now) + self.config.canary_fresh();
+            if now < due {
+                return Timing {
+                    reason: Some(Code::InterpreterHeld),
+                    deadline: Some(due.min(stale)),
+                };
+            }
+        }
+        stalled_until(Some(stale))
     }
 
     fn time_message(&self, code: &Code, now: Awake) -> String {

@@ -8,11 +8,13 @@ mod code;
 mod episode;
 mod event;
 mod machine;
+mod snapshot;
 
 pub use code::Code;
 pub use episode::{Episode, Reason};
 pub use event::{Event, ExecutorEnd, Load};
-pub use machine::{CheckState, Config, Machine, Pause, Snapshot, Status, Transition, Watched};
+pub use machine::{Config, Machine, Transition};
+pub use snapshot::{CheckState, Snapshot, Status, Watched};
 
 use std::time::Duration;
 

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""Everything a checkout of livegui needs, on Linux, macOS and Windows.
+
+    python3 dev.py demo     what livegui is for, on a real Dear ImGui app (the first time builds it)
+    python3 dev.py test     the Rust and the Python tests
+    python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
+    python3 dev.py fmt      format the code
+    python3 dev.py bench    figures, beside peers where there are any
+
+Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
+are handed on: to pytest by `test`, the names of benchmarks by `bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+#: What `.venv` was last made from; it is made anew only where that changed.
+STAMP = VENV / "livegui-dev.json"
+SLOPPY = ROOT / "examples" / "sloppy"
+
+if sys.version_info < (3, 10):  # noqa: UP036 -- this file is run by whatever python3 there is
+    sys.exit(f"dev.py needs Python 3.10 or newer; this is {sys.version.split()[0]}")
+
+
+class Failed(Exception):
+    """A step failed; the text says what to do."""
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """One line on what is being done."""
+    print(f"\033[1m▸ {text}\033[0m" if sys.stdout.isatty() else f"> {text}", flush=True)
+
+
+def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
+    """Run a command; its output is shown as it comes."""
+    words = [str(word) for word in command]
+    status = subprocess.run(words, cwd=cwd, env=os.environ | (env or {}), check=False).returncode
+    if status != 0:
+        raise Failed(f"this failed with exit status {status}:\n    {' '.join(words)}")
+
+
+def digest(paths: Iterator[Path]) -> str:
+    """A digest of these files' contents."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def set_up() -> None:
+    """Make `.venv`, install what is needed, build the native module: each only if something changed."""
+    cargo()
+    stamp = json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    wanted = {
+        "python": sys.version,
+        "packages": digest(iter([ROOT / "pyproject.toml"])),
+        "native": digest(
+            path
+            for path in [*(ROOT / "src").rglob("*.rs"), ROOT / "Cargo.toml", ROOT / "Cargo.lock", ROOT / "pyproject.toml"]
+        ),
+    }
+    if stamp.get("python") != wanted["python"] or not PYTHON.exists():
+        say("making .venv")
+        shutil.rmtree(VENV, ignore_errors=True)
+        venv.create(VENV, with_pip=True)
+        stamp = {"python": wanted["python"]}
+    if stamp.get("packages") != wanted["packages"]:
+        say("installing what is needed into .venv")
+        # The optional dependencies alone: livegui itself is built below.
+        run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *dev_packages())
+        stamp["packages"] = wanted["packages"]
+    built = any((ROOT / "python_shim" / "livegui").glob("_livegui.*.so")) or any(
+        (ROOT / "python_shim" / "livegui").glob("_livegui.pyd")
+    )
+    if stamp.get("native") != wanted["native"] or not built:
+        say("building the native module (a few minutes the first time)")
+        run(BIN / "maturin", "develop", "--release", "--quiet", env={"VIRTUAL_ENV": str(VENV)})
+        stamp["native"] = wanted["native"]
+    STAMP.write_text(json.dumps(stamp))
+
+
+def dev_packages() -> list[str]:
+    """The packages of the extra `dev` in pyproject.toml."""
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = re.search(r"^dev = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    if listed is None:
+        raise Failed("pyproject.toml lists no extra 'dev'")
+    return re.findall(r'"([^"]+)"', listed[1])
+
+
+def cargo() -> str:
+    """The path of cargo."""
+    path = shutil.which("cargo")
+    if path is None:
+        raise Failed("cargo is not on PATH: livegui is built with Rust, see https://rustup.rs")
+    return path
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def test(rest: list[str]) -> None:
+    """The Rust tests, then the Python tests."""
+    set_up()
+    if not rest:
+        say("Rust tests")
+        run(cargo(), "test", "--quiet")
+    say("Python tests")
+    run(PYTHON, "-m", "pytest", *rest)
+
+
+def lint(_rest: list[str]) -> None:
+    """Every check that needs no running code; warnings are errors."""
+    set_up()
+    say("rustfmt")
+    run(cargo(), "fmt", "--check")
+    say("clippy")
+    run(cargo(), "clippy", "--quiet", "--all-targets", "--", "-D", "warnings")
+    # The Python face is linked against no libpython here: checking does not link.
+    run(cargo(), "clippy", "--quiet", "--all-targets", "--features", "python", "--", "-D", "warnings")
+    say("ruff")
+    run(PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")
+    run(PYTHON, "-m", "ruff", "check", "--quiet", ".")
+    say("mypy --strict")
+    run(PYTHON, "-m", "mypy")
+    say("stubtest")
+    run(PYTHON, "-m", "mypy.stubtest", "livegui._livegui", "--ignore-disjoint-bases")
+
+
+def fmt(_rest: list[str]) -> None:
+    """Format everything."""
+    set_up()
+    run(cargo(), "fmt")
+    run(PYTHON, "-m", "ruff", "check", "--quiet", "--fix", ".")
+    run(PYTHON, "-m", "ruff", "format", "--quiet", ".")
+
+
+def bench(rest: list[str]) -> None:
+    """The benchmarks, all or those named."""
+    set_up()
+    known = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("bench_*.py"))}
+    names = [f"bench_{name}" for name in rest] or list(known)
+    for name in names:
+        if name not in known:
+            raise Failed(f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}")
+        run(PYTHON, known[name])
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What one run of the sloppy suite came to."""
+
+    title: str
+    seconds: float = 0.0
+    #: test -> ("passed" | "failed" | "error", what it said)
+    tests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    generation: str = "1"
+
+    def with_result(self, *results: str) -> list[str]:
+        return [name for name, (result, _) in self.tests.items() if result in results]
+
+    def file(self, name: str) -> str:
+        counts: dict[str, int] = {}
+        for test_name, (result, _) in self.tests.items():
+            if test_name.startswith(name):
+                counts[result] = counts.get(result, 0) + 1
+        return ", ".join(f"{count} {result}" for result, count in counts.items())
+
+
+def demo(_rest: list[str]) -> None:
+    """The sloppy suite as it is without livegui, and with it; fails unless the outcome is the right one."""
+    set_up()
+    say("the suite with a plain session fixture; its poll of 120 s is cut to 10 s")
+    naive = run_suite("plain session fixture", ["-p", "no:livegui", "-p", "naive_live_gui"], poll_s=10)
+    say("the same suite with livegui; its poll is 120 s again")
+    livegui = run_suite("livegui", [], poll_s=120)
+    compare(naive, livegui)
+    culprit, workflow = "test_execution_sim_live", "test_full_live_workflow"
+    expected = {
+        "without livegui the culprit passes": naive_passed(naive, culprit),
+        "without livegui the workflow is blamed": workflow in short(naive.with_result("failed")),
+        "with livegui only the culprit fails": short(livegui.with_result("failed")) == [culprit],
+        "its report shows the IM_ASSERT": "IM_ASSERT" in said(livegui, culprit),
+        "the victim names the culprit": culprit in said(livegui, "test_execution_result_sim_live"),
+        "the workflow passes": workflow in short(livegui.with_result("passed")),
+        "on generation 2": livegui.generation == "2",
+        "in less than 10 s": livegui.seconds < 10,
+    }
+    wrong = [what for what, holds in expected.items() if not holds]
+    if wrong:
+        raise Failed("the demo did not come out as it should: not true is\n    " + "\n    ".join(wrong))
+
+
+def run_suite(title: str, options: list[str], poll_s: int) -> Outcome:
+    """Run the sloppy suite; a line a test is shown as it goes."""
+    outcome = Outcome(title)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [PYTHON, "-m", "pytest", "-v", "--tb=no", "--no-header", "--color=no", f"--junitxml={report}"]
+        command += ["-W", "ignore::pytest.PytestConfigWarning", *options]
+        environment = os.environ | {"SLOPPY_POLL_S": str(poll_s)}
+        began = time.monotonic()
+        with subprocess.Popen(
+            list(map(str, command)), cwd=SLOPPY, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        ) as process:
+            for line in process.stdout or ():
+                if re.match(r"tests/\S+::", line):
+                    print(f"    {time.monotonic() - began:5.1f} s  {line.rstrip()}", flush=True)
+        outcome.seconds = time.monotonic() - began
+        if not report.exists():
+            raise Failed(f"pytest did not run; try it by hand:\n    cd {SLOPPY}\n    {PYTHON} -m pytest")
+        for case in ET.parse(report).iter("testcase"):
+            name = f"{case.get('classname', '').rpartition('.')[2]}.py::{case.get('name')}"
+            bad = next((child for child in case if child.tag in ("failure", "error")), None)
+            result = "passed" if bad is None else {"failure": "failed", "error": "error"}[bad.tag]
+            outcome.tests[name] = (result, "" if bad is None else bad.get("message", "") + "\n" + (bad.text or ""))
+            for entry in case.iter("property"):
+                if entry.get("name") == "live_gui_generation":
+                    outcome.generation = entry.get("value", "")
+    return outcome
+
+
+def compare(naive: Outcome, livegui: Outcome) -> None:
+    """Show both side by side."""
+
+    def quote(outcome: Outcome) -> str:
+        texts = [text for result, text in outcome.tests.values() if result == "failed"]
+        found = re.search(r"RuntimeError: IM_ASSERT\(.*?\)|Failed: [^\n]*", texts[-1]) if texts else None
+        return found[0] if found else "-"
+
+    rows: list[tuple[str, Callable[[Outcome], str]]] = [
+        ("who was blamed", lambda o: ", ".join(short(o.with_result("failed")))),
+        ("what it said", quote),
+        ("spared, told why", lambda o: ", ".join(short(o.with_result("error"))) or "nobody"),
+        ("test_extended_sims", lambda o: o.file("test_extended_sims")),
+        ("test_live_workflow", lambda o: o.file("test_live_workflow") + f", on process {o.generation}"),
+        ("seconds", lambda o: f"{o.seconds:.1f}" + (" (its polls cut to 10 s)" if o is naive else "")),
+    ]
+    cells = [("", naive.title, livegui.title), *((name, of(naive), of(livegui)) for name, of in rows)]
+    width = 44
+    print()
+    for name, *values in cells:
+        wrapped = [wrap(value, width) for value in values]
+        for number in range(max(map(len, wrapped))):
+            line = [lines[number] if number < len(lines) else "" for lines in wrapped]
+            print(f"  {name if number == 0 else '':<20}" + "  ".join(f"{text:<{width}}" for text in line).rstrip())
+    print()
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Cut a text into lines, at blanks where there are any."""
+    lines = [""]
+    for word in re.findall(r"\S{1,%d}" % width, text):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines
+
+
+def short(names: list[str]) -> list[str]:
+    return [name.rpartition("::")[2] for name in names]
+
+
+def said(outcome: Outcome, test_name: str) -> str:
+    return next((text for name, (_, text) in outcome.tests.items() if name.endswith(f"::{test_name}")), "")
+
+
+def naive_passed(outcome: Outcome, test_name: str) -> bool:
+    return test_name in short(outcome.with_result("passed"))
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "demo": demo,
+    "test": test,
+    "lint": lint,
+    "fmt": fmt,
+    "bench": bench,
+}
+
+
+def main() -> None:
+    """Run the command that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=COMMANDS)
+    arguments, rest = parser.parse_known_args()
+    try:
+        COMMANDS[arguments.command](rest)
+    except Failed as error:
+        sys.exit(f"dev.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("dev.py: interrupted")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+//! What the machine shows: the word for the whole app, and how each part is.
+
+use super::{Awake, Episode, Load};
+
+/// The agent's word for the whole app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// No beat yet.
+    Starting,
+    /// Beating, and no reason to think otherwise.
+    Ok,
+    /// At least one reason holds.
+    Degraded,
+    /// The app announced its end.
+    Stopping,
+}
+
+impl Status {
+    /// The status as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The state of one watched thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// Nothing is known yet.
+    Waiting,
+    /// As it should be.
+    Ok,
+    /// The app said that it waits on purpose.
+    Paused,
+    /// The loop gives no beat.
+    Stalled,
+    /// Native code holds the interpreter.
+    Held,
+    /// The loop died of an exception.
+    Crashed,
+    /// The loop returned, or a thread ended.
+    Ended,
+    /// An executor was shut down.
+    Shutdown,
+    /// An executor broke.
+    Broken,
+    /// An executor was garbage-collected.
+    Gone,
+}
+
+impl CheckState {
+    /// Whether it is as it should be.
+    #[must_use]
+    pub const fn is_ok(self) -> bool {
+        matches!(self, Self::Ok)
+    }
+
+    /// The state as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ok => "ok",
+            Self::Paused => "paused",
+            Self::Stalled => "stalled",
+            Self::Held => "held",
+            Self::Crashed => "crashed",
+            Self::Ended => "ended",
+            Self::Shutdown => "shutdown",
+            Self::Broken => "broken",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A watched executor or thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The name it is watched under.
+    pub name: String,
+    /// Its Python type, for an executor.
+    pub kind: String,
+    /// How it is.
+    pub state: CheckState,
+    /// How busy an executor was when last looked at.
+    pub load: Option<Load>,
+    /// Its owner announced that it will end.
+    pub(super) end_expected: bool,
+}
+
+/// Everything the machine knows, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The word for the whole app.
+    pub status: Status,
+    /// Since when.
+    pub since: Awake,
+    /// Counts changes of anything below; a reader who has it has seen everything up to it.
+    pub seq: u64,
+    /// Reasons that hold, the oldest first.
+    pub open: Vec<Episode>,
+    /// Reasons that held, the latest last.
+    pub history: Vec<Episode>,
+    /// How the main loop is.
+    pub main_loop: CheckState,
+    /// How the interpreter is.
+    pub interpreter: CheckState,
+    /// Watched executors, in the order they were named.
+    pub executors: Vec<Watched>,
+    /// Watched threads, in the order they were named.
+    pub threads: Vec<Watched>,
+}

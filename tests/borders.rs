@@ -1,0 +1,103 @@
+//! Who may import whom. The borders of ARCHITECTURE.md, kept by reading the sources.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+    let mut found = Vec::new();
+    let mut left = vec![path];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    assert!(!found.is_empty(), "nothing in {folder}: was it moved?");
+    found
+}
+
+/// The code of a file without its comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn assert_none_mentions(folder: &str, forbidden: &[&str]) {
+    for (path, text) in sources(folder) {
+        for line in code(&text) {
+            for word in forbidden {
+                assert!(
+                    !line.contains(word),
+                    "{} must not use {word}: {line}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn health_is_pure_std_without_a_clock() {
+    let forbidden = [
+        "crate::agent",
+        "crate::harness",
+        "crate::wire",
+        "crate::error",
+        "Instant",
+        "SystemTime",
+    ];
+    assert_none_mentions("health", &forbidden);
+    for (path, text) in sources("health") {
+        for line in code(&text).filter(|line| line.starts_with("use ")) {
+            let inside = ["use std::", "use super::", "use crate::health"]
+                .iter()
+                .any(|start| line.starts_with(start));
+            assert!(inside, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn agent_and_harness_do_not_know_each_other() {
+    assert_none_mentions("agent", &["crate::harness"]);
+    assert_none_mentions("harness", &["crate::agent"]);
+}
+
+#[test]
+fn the_wire_knows_nobody() {
+    assert_none_mentions("wire.rs", &["crate::"]);
+}
+
+#[test]
+fn only_the_python_face_names_pyo3() {
+    for (path, text) in sources("") {
+        let python = path.components().any(|part| part.as_os_str() == "python");
+        let names = code(&text).any(|line| line.contains("pyo3"));
+        assert!(python || !names, "{} names pyo3", path.display());
+    }
+}
+
+#[test]
+fn the_policy_does_nothing_but_decide() {
+    let forbidden = [
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "Instant",
+        "SystemTime",
+    ];
+    assert_none_mentions("harness/policy.rs", &forbidden);
+}
+
+#[test]
+fn time_in_the_agent_is_read_in_one_place() {
+    for (path, text) in sources("agent") {
+        let clock = path.ends_with("clock.rs");
+        let reads = code(&text).any(|line| line.contains("Instant::now") || line.contains("SystemTime::now"));
+        assert!(clock || !reads, "{} reads a clock", path.display());
+    }
+}

@@ -1,0 +1,382 @@
+//! The endpoint of a real agent, over real sockets, asked by those who mean it no good.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use livegui::agent::{Agent, Arguments, Settings};
+use livegui::health::Event;
+use livegui::wire::Health;
+
+const TOKEN: &str = "let-me-in-please";
+
+/// These tests count this process's threads and use up its descriptors: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+struct App {
+    agent: Agent,
+    _folder: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl App {
+    fn start() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let given = Arguments {
+            token: Some(TOKEN.into()),
+            run_dir: Some(folder.path().into()),
+            ..Arguments::default()
+        };
+        let settings = Settings::resolve("app", given, |_| None).unwrap().unwrap();
+        let app = Self {
+            agent: Agent::start(&settings).unwrap(),
+            _folder: folder,
+            _alone: alone,
+        };
+        app.agent.beat();
+        app.settle();
+        app
+    }
+
+    /// Waits until everything told so far has been judged.
+    fn settle(&self) {
+        drop(self.agent.health());
+    }
+
+    fn port(&self) -> u16 {
+        self.agent
+            .url()
+            .unwrap()
+            .rsplit_once(':')
+            .unwrap()
+            .1
+            .parse()
+            .unwrap()
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port())).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+    }
+
+    /// Sends bytes and returns everything that comes back until the connection closes.
+    fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The other side may have closed before everything was sent; what it said is still there.
+        let _ = stream.write_all(bytes);
+        read_all(&mut stream)
+    }
+
+    fn get(&self, target: &str) -> (u16, String) {
+        let host = format!("127.0.0.1:{}", self.port());
+        split(&self.exchange(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()))
+    }
+
+    fn health(&self) -> Health {
+        serde_json::from_str(&self.get(&format!("/health?token={TOKEN}")).1).unwrap()
+    }
+
+    /// The app is untouched and the endpoint answers.
+    fn assert_unharmed(&self) {
+        assert_eq!(self.get("/readyz"), (200, "ok\n".into()));
+        assert_eq!(self.get("/livez"), (200, "alive\n".into()));
+    }
+}
+
+fn read_all(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("the connection was left open: {error}"),
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+fn split(answer: &str) -> (u16, String) {
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+#[test]
+fn readyz_follows_the_app_and_shows_no_detail() {
+    let app = App::start();
+    assert_eq!(app.get("/readyz"), (200, "ok\n".into()));
+    app.agent.tell(Event::MainLoopCrashed {
+        message: "secret".into(),
+        traceback: None,
+    });
+    app.settle();
+    assert_eq!(app.get("/readyz"), (503, "degraded\n".into()));
+    assert_eq!(app.get("/livez").0, 200, "the agent itself is well");
+}
+
+#[test]
+fn health_shows_the_body_whatever_the_status() {
+    let app = App::start();
+    assert_eq!(app.get(&format!("/health?token={TOKEN}")).0, 200);
+    app.agent.tell(Event::MainLoopCrashed {
+        message: "E: x".into(),
+        traceback: Some("at here".into()),
+    });
+    app.settle();
+    let (status, body) = app.get(&format!("/health?token={TOKEN}"));
+    let health: Health = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 503);
+    assert_eq!(health.reasons[0].line(), "main_loop_crashed: E: x");
+    assert_eq!(health.reasons[0].detail.traceback.as_deref(), Some("at here"));
+    assert_eq!(health.pid, std::process::id());
+}
+
+#[test]
+fn without_the_token_there_is_nothing_but_a_word_on_how_to_get_in() {
+    let app = App::start();
+    let host = app.port();
+    for target in [
+        "/health",
+        "/health?token=",
+        "/health?token=let-me-in-pleasf",
+        "/health?token=let-me-in-please2",
+    ] {
+        let (status, body) = app.get(target);
+        assert_eq!(status, 401, "{target}");
+        assert!(body.contains("discovery file") && !body.contains(TOKEN));
+    }
+    let bearer =
+        format!("GET /health HTTP/1.1\r\nHost: 127.0.0.1:{host}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    assert_eq!(split(&app.exchange(bearer.as_bytes())).0, 200);
+}
+
+#[test]
+fn a_name_that_a_browser_made_resolve_to_us_gets_nothing() {
+    let app = App::start();
+    let port = app.port();
+    let ask = |headers: String| {
+        split(&app.exchange(format!("GET /readyz HTTP/1.1\r\n{headers}\r\n\r\n").as_bytes())).0
+    };
+    assert_eq!(ask(format!("Host: evil.example:{port}")), 403);
+    assert_eq!(ask("Host: 127.0.0.1:1".into()), 403);
+    assert_eq!(
+        ask(format!("Host: 127.0.0.1:{port}\r\nOrigin: http://evil.example")),
+        403
+    );
+    assert_eq!(ask(format!("Host: 127.0.0.1:{port}\r\nOrigin: null")), 403);
+    assert_eq!(
+        ask(format!(
+            "Host: LOCALHOST:{port}\r\nOrigin: http://localhost:{port}"
+        )),
+        200
+    );
+}
+
+#[test]
+fn nothing_can_be_changed_from_outside() {
+    let app = App::start();
+    let port = app.port();
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
+        let answer =
+            app.exchange(format!("{method} /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").as_bytes());
+        assert_eq!(split(&answer).0, 405, "{method}");
+    }
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let app = App::start();
+    let answer =
+        app.exchange(format!("HEAD /readyz HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", app.port()).as_bytes());
+    assert!(answer.contains("Content-Length: 3"), "{answer}");
+    assert_eq!(split(&answer), (200, String::new()));
+}
+
+#[test]
+fn bad_input_is_refused_and_harms_nobody() {
+    let app = App::start();
+    let host = format!("Host: 127.0.0.1:{}", app.port());
+    let endless = format!("GET / HTTP/1.1\r\n{host}\r\nX: {}", "a".repeat(1_000_000));
+    assert_eq!(split(&app.exchange(endless.as_bytes())).0, 431);
+    let many = format!("GET / HTTP/1.1\r\n{host}\r\n{}\r\n", "A: b\r\n".repeat(100));
+    assert_eq!(split(&app.exchange(many.as_bytes())).0, 431);
+    let huge = format!("GET / HTTP/1.1\r\n{host}\r\nContent-Length: 999999999999\r\n\r\n");
+    assert_eq!(split(&app.exchange(huge.as_bytes())).0, 413);
+    let body = format!(
+        "GET / HTTP/1.1\r\n{host}\r\nContent-Length: 100000\r\n\r\n{}",
+        "x".repeat(100_000)
+    );
+    assert_eq!(
+        split(&app.exchange(body.as_bytes())).0,
+        413,
+        "and the answer is not torn out of the client's hands"
+    );
+    let noise: Vec<u8> = (0..4096_u32)
+        .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap())
+        .collect();
+    assert_eq!(split(&app.exchange(&noise)).0, 400);
+    assert_eq!(app.get("/../../etc/passwd").0, 404);
+    assert_eq!(app.get(&format!("/health?token={TOKEN}&after=-1")).0, 400);
+    assert_eq!(
+        app.get(&format!("/health?token={TOKEN}&after=1&wait_ms=x")).0,
+        400
+    );
+    app.assert_unharmed();
+}
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    let app = App::start();
+    let mut silent = app.connect();
+    let mut slow = app.connect();
+    slow.write_all(b"GET / HT").unwrap();
+    assert_eq!(split(&read_all(&mut slow)).0, 408);
+    assert_eq!(read_all(&mut silent), "");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thousand_half_open_connections_cost_no_thread_and_leave_room() {
+    let app = App::start();
+    let before = threads();
+    let half_open: Vec<_> = (0..1000)
+        .map(|number| {
+            let mut stream = app.connect();
+            let _ = stream.write_all(b"GET /readyz HTTP/1.1\r\nX-Slow: "); // it may be closed already
+            if number % 100 == 0 {
+                app.assert_unharmed();
+            }
+            stream
+        })
+        .collect();
+    app.assert_unharmed();
+    assert!(
+        threads() <= before,
+        "a thread of a test before this one may be on its way out"
+    );
+    drop(half_open);
+    app.assert_unharmed();
+}
+
+#[test]
+fn a_long_poll_is_answered_at_the_change_at_once_if_stale_and_when_its_time_is_up() {
+    let app = App::start();
+    let health = app.health();
+    let poll = |after: u64, instance: &str, wait_ms: u64| {
+        let (_, body) = app.get(&format!(
+            "/health?token={TOKEN}&after={after}&instance={instance}&wait_ms={wait_ms}"
+        ));
+        serde_json::from_str::<Health>(&body).unwrap()
+    };
+    assert_eq!(
+        poll(health.seq, &health.instance, 10).seq,
+        health.seq,
+        "its time is up"
+    );
+    assert_eq!(
+        poll(health.seq - 1, &health.instance, 60_000).seq,
+        health.seq,
+        "stale"
+    );
+    assert_eq!(
+        poll(health.seq, "another", 60_000).seq,
+        health.seq,
+        "of another instance"
+    );
+    let woken = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| poll(health.seq, &health.instance, 60_000));
+        app.agent.degrade("full", "no room", true).unwrap();
+        waiter.join().unwrap()
+    });
+    assert_eq!(woken.reasons[0].line(), "full: no room");
+}
+
+#[test]
+fn long_polls_beyond_their_number_are_told_so() {
+    let app = App::start();
+    let health = app.health();
+    let request = format!(
+        "GET /health?token={TOKEN}&after={}&wait_ms=60000 HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n",
+        health.seq,
+        app.port()
+    );
+    let waiting: Vec<_> = (0..32)
+        .map(|_| {
+            let mut stream = app.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // Taken in one after the other: once this is answered, those before it wait.
+    app.assert_unharmed();
+    assert_eq!(split(&app.exchange(request.as_bytes())).0, 429);
+    app.agent.degrade("full", "no room", true).unwrap();
+    for mut stream in waiting {
+        assert_eq!(split(&read_all(&mut stream)).0, 503);
+    }
+}
+
+#[test]
+fn a_client_that_hangs_up_frees_its_place() {
+    let app = App::start();
+    let health = app.health();
+    let target = format!("/health?token={TOKEN}&after={}&wait_ms=60000", health.seq);
+    for _ in 0..200 {
+        let mut stream = app.connect();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", app.port());
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+    }
+    app.assert_unharmed();
+}
+
+#[test]
+fn a_held_port_is_refused_by_its_number() {
+    let app = App::start();
+    let given = Arguments {
+        port: Some(app.port()),
+        ..Arguments::default()
+    };
+    let settings = Settings::resolve("app", given, |_| None).unwrap().unwrap();
+    let error = Agent::start(&settings).err().unwrap().to_string();
+    assert!(error.contains(&format!("127.0.0.1:{}", app.port())), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn starting_and_stopping_leaves_no_thread_descriptor_port_or_file() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    drop(App::start()); // whatever is made once and kept
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let given = Arguments {
+        run_dir: Some(folder.path().into()),
+        ..Arguments::default()
+    };
+    let settings = Settings::resolve("app", given, |_| None).unwrap().unwrap();
+    let (threads_before, descriptors_before) = (threads(), descriptors());
+    for _ in 0..1000 {
+        let agent = Agent::start(&settings).unwrap();
+        agent.beat();
+        agent.stop();
+        agent.stop();
+        agent.beat();
+    }
+    assert!(threads() <= threads_before);
+    assert_eq!(descriptors(), descriptors_before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    drop(alone);
+}

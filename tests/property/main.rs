@@ -1,0 +1,4 @@
+//! Properties that hold for every sequence of events.
+
+mod health;
+mod policy;

@@ -1,0 +1,61 @@
+"""Shared by the tests of the Python face."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import livegui
+import pytest
+
+pytest_plugins = ["pytester"]
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[livegui.Agent]:
+    """An agent of this process that has beaten once."""
+    agent = livegui.start("test", run_dir=tmp_path)
+    agent.beat()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run a suite on the plain app: ``suite({"test_a.py": "...", ...}, "--option", ini="key = value")``.
+
+    Its tests have ``app``: ``app.do("crash boom")`` has the app do something in its next frame.
+    """
+    shutil.copy(HERE / "plain_app.py", pytester.path / "plain_app.py")
+    pytester.makeconftest(
+        """
+        import os, pathlib, time, pytest
+
+        class App:
+            def __init__(self, live_gui):
+                self.live_gui = live_gui
+
+            def do(self, what):
+                generation = self.live_gui.run_folder / f"gen-{self.live_gui.generation}"
+                draft = generation / "state" / "draft"
+                draft.write_text(what)
+                draft.rename(generation / "state" / "command")
+
+        @pytest.fixture
+        def app(live_gui):
+            return App(live_gui)
+        """
+    )
+
+    def run(files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
+        command = "live_gui_command = {python} plain_app.py" if "live_gui_command" not in ini else ""
+        (pytester.path / "pytest.ini").write_text(f"[pytest]\n{command}\n{ini}\n")
+        for name, text in files.items():
+            (pytester.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (pytester.path / name).write_text(text)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=60)
+
+    return run

@@ -1,0 +1,60 @@
+"""A main loop without a toolkit, which does what is written into ``$LIVEGUI_STATE_DIR/command``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import livegui
+
+FRAME_S = 0.005
+
+
+def do(agent: livegui.Agent, what: str, argument: str) -> bool:
+    """Returns whether the loop goes on."""
+    if what == "crash":
+        raise RuntimeError(argument)
+    if what == "exit":
+        os._exit(int(argument))
+    if what == "kill":
+        os.kill(os.getpid(), getattr(signal, argument))
+    if what == "hang":
+        time.sleep(float(argument))
+    if what == "degrade":
+        agent.degrade(argument)
+    if what == "clear":
+        agent.clear()
+    if what == "stop":
+        agent.stopping()
+    return what not in ("return", "stop")
+
+
+def main() -> None:
+    agent = livegui.start("plain")
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "pool")
+    command = Path(os.environ["LIVEGUI_STATE_DIR"]) / "command"
+    # What a real one has too: a thread that keeps the process alive without its main loop.
+    keep_alive = threading.Event()
+    threading.Thread(target=keep_alive.wait, name="hooks").start()
+    print("this is standard output", flush=True)
+    print("this is standard error", file=sys.stderr, flush=True)
+    with agent.main_loop():
+        going = True
+        while going:
+            agent.beat()
+            if command.exists():
+                text = command.read_text()
+                command.unlink()
+                going = do(agent, *text.split(" ", 1)) if " " in text else do(agent, text, "")
+            time.sleep(FRAME_S)
+    keep_alive.set()
+
+
+if __name__ == "__main__":
+    main()

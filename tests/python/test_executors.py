@@ -1,0 +1,99 @@
+"""Executors that take no more work."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import livegui
+import pytest
+
+
+def wait_for(agent: livegui.Agent, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first health for which ``condition`` holds: the canary looks a few times a second."""
+    deadline = time.monotonic() + 10
+    while not condition(document := agent.health()):
+        assert time.monotonic() < deadline, document
+    return document
+
+
+def degraded(document: dict[str, Any]) -> bool:
+    return bool(document["status"] == "degraded")
+
+
+def close_it(pool: ThreadPoolExecutor) -> None:
+    pool.shutdown(wait=False)
+
+
+def test_a_shutdown_is_reported_at_once_and_names_who_did_it(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    close_it(pool)
+    (reason,) = agent.health()["reasons"]
+    assert reason["code"] == "executor_shutdown"
+    assert reason["component"] == "io_pool"
+    line = close_it.__code__.co_firstlineno + 1
+    assert f"close_it() at test_executors.py:{line}" in reason["message"]
+    with pytest.raises(RuntimeError):
+        pool.submit(print)
+
+
+def test_leaving_a_with_block_names_the_block(agent: livegui.Agent) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        agent.watch_executor(pool, "io_pool")
+    (reason,) = agent.health()["reasons"]
+    assert "test_leaving_a_with_block_names_the_block() at test_executors.py" in reason["message"]
+
+
+def test_a_shutdown_past_the_wrap_is_noticed(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    ThreadPoolExecutor.shutdown(pool)
+    assert wait_for(agent, degraded)["reasons"][0]["code"] == "executor_shutdown"
+
+
+def test_a_failed_initializer_is_broken(agent: livegui.Agent) -> None:
+    def fail() -> None:
+        raise OSError("no such device")
+
+    pool = ThreadPoolExecutor(1, initializer=fail)
+    agent.watch_executor(pool, "io_pool")
+    with pytest.raises(Exception, match="initializer"):
+        pool.submit(print).result()
+    assert wait_for(agent, degraded)["reasons"][0]["code"] == "executor_broken"
+
+
+def test_only_a_weak_reference_is_kept(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    del pool
+    gc.collect()
+    assert wait_for(agent, degraded)["reasons"][0]["code"] == "executor_gone"
+
+
+def test_an_expected_shutdown_is_no_reason(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    agent.expect_shutdown(pool)
+    pool.shutdown()
+    document = agent.health()
+    assert document["status"] == "ok"
+    assert document["checks"]["executors"][0]["state"] == "shutdown"
+
+
+def test_a_wrap_of_somebody_else_is_called_through(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    calls = []
+    pool.shutdown = lambda *args, **kwargs: calls.append(kwargs)  # type: ignore[method-assign]
+    agent.watch_executor(pool, "io_pool")
+    pool.shutdown(wait=False)
+    assert calls == [{"wait": False}]
+    ThreadPoolExecutor.shutdown(pool)
+
+
+def test_what_is_no_executor_is_refused(agent: livegui.Agent) -> None:
+    with pytest.raises(TypeError, match="not dict"):
+        agent.watch_executor({}, "x")  # type: ignore[arg-type]
