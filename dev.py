@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import venv
 import xml.etree.ElementTree as ET
@@ -78,7 +79,12 @@ def set_up() -> None:
         "packages": digest(iter([ROOT / "pyproject.toml"])),
         "native": digest(
             path
-            for path in [*(ROOT / "src").rglob("*.rs"), ROOT / "Cargo.toml", ROOT / "Cargo.lock", ROOT / "pyproject.toml"]
+            for path in [
+                *(ROOT / "src").rglob("*.rs"),
+                ROOT / "Cargo.toml",
+                ROOT / "Cargo.lock",
+                ROOT / "pyproject.toml",
+            ]
         ),
     }
     if stamp.get("python") != wanted["python"] or not PYTHON.exists():
@@ -164,7 +170,9 @@ def bench(rest: list[str]) -> None:
     names = [f"bench_{name}" for name in rest] or list(known)
     for name in names:
         if name not in known:
-            raise Failed(f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}")
+            raise Failed(
+                f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
+            )
         run(PYTHON, known[name])
 
 
@@ -221,12 +229,26 @@ def run_suite(title: str, options: list[str], poll_s: int) -> Outcome:
     outcome = Outcome(title)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [PYTHON, "-m", "pytest", "-v", "--tb=no", "--no-header", "--color=no", f"--junitxml={report}"]
+        command = [
+            PYTHON,
+            "-m",
+            "pytest",
+            "-v",
+            "--tb=no",
+            "--no-header",
+            "--color=no",
+            f"--junitxml={report}",
+        ]
         command += ["-W", "ignore::pytest.PytestConfigWarning", *options]
         environment = os.environ | {"SLOPPY_POLL_S": str(poll_s)}
         began = time.monotonic()
         with subprocess.Popen(
-            list(map(str, command)), cwd=SLOPPY, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            list(map(str, command)),
+            cwd=SLOPPY,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         ) as process:
             for line in process.stdout or ():
                 if re.match(r"tests/\S+::", line):
@@ -238,7 +260,10 @@ def run_suite(title: str, options: list[str], poll_s: int) -> Outcome:
             name = f"{case.get('classname', '').rpartition('.')[2]}.py::{case.get('name')}"
             bad = next((child for child in case if child.tag in ("failure", "error")), None)
             result = "passed" if bad is None else {"failure": "failed", "error": "error"}[bad.tag]
-            outcome.tests[name] = (result, "" if bad is None else bad.get("message", "") + "\n" + (bad.text or ""))
+            outcome.tests[name] = (
+                result,
+                "" if bad is None else bad.get("message", "") + "\n" + (bad.text or ""),
+            )
             for entry in case.iter("property"):
                 if entry.get("name") == "live_gui_generation":
                     outcome.generation = entry.get("value", "")
@@ -265,21 +290,14 @@ def compare(naive: Outcome, livegui: Outcome) -> None:
     width = 44
     print()
     for name, *values in cells:
-        wrapped = [wrap(value, width) for value in values]
+        wrapped = [textwrap.wrap(value, width) or [""] for value in values]
         for number in range(max(map(len, wrapped))):
             line = [lines[number] if number < len(lines) else "" for lines in wrapped]
-            print(f"  {name if number == 0 else '':<20}" + "  ".join(f"{text:<{width}}" for text in line).rstrip())
+            print(
+                f"  {name if number == 0 else '':<20}"
+                + "  ".join(f"{text:<{width}}" for text in line).rstrip()
+            )
     print()
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Cut a text into lines, at blanks where there are any."""
-    lines = [""]
-    for word in re.findall(r"\S{1,%d}" % width, text):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + word
-    return lines
 
 
 def short(names: list[str]) -> list[str]:
@@ -305,7 +323,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 def main() -> None:
     """Run the command that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=COMMANDS)
     arguments, rest = parser.parse_known_args()
     try:

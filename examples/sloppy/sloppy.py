@@ -29,8 +29,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import faults
-import livegui
 from imgui_bundle import hello_imgui, imgui
+
+import livegui
 from livegui.toolkits import imgui_bundle as live_imgui
 
 DEFAULT_HOOK_PORT = 8999
@@ -170,7 +171,7 @@ def _handler(controller: AppController) -> type[BaseHTTPRequestHandler]:
                     # Answered before it is done, whatever comes of it: who asks is none the wiser.
                     try:
                         button()
-                    except Exception:
+                    except Exception:  # noqa: BLE001 -- sloppy: logged where nobody looks
                         traceback.print_exc()
             elif self.path == "/fault":
                 fault = faults.FAULTS.get(body.pop("fault", ""))
@@ -182,7 +183,9 @@ def _handler(controller: AppController) -> type[BaseHTTPRequestHandler]:
 
         def answer(self, status: int, body: dict[str, Any]) -> None:
             data = json.dumps(body).encode()
-            head = f"HTTP/1.0 {status} \r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+            head = (
+                f"HTTP/1.0 {status} \r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+            )
             # Written at once: apart, head and body cost a delayed acknowledgement of 44 ms.
             self.wfile.write(head.encode() + data)
 
@@ -214,7 +217,9 @@ def runner_params(gui: Gui, *, window: bool) -> hello_imgui.RunnerParams:
 
 def main() -> None:
     """Run the app."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--hook-port",
         type=int,

@@ -14,6 +14,6 @@ Outside it, ``pip install livegui[test]`` brings a pytest plugin with the fixtur
 """
 
 from livegui._attach import Agent, start
-from livegui._livegui import VERSION as __version__
+from livegui._livegui import __version__
 
 __all__ = ["Agent", "__version__", "start"]

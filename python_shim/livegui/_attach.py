@@ -54,7 +54,12 @@ def start(
         if _current is None or _current.stopped:
             name = app or os.path.basename(sys.argv[0] or "") or "app"  # noqa: PTH119 -- no pathlib in the GUI
             native = NativeAgent.start(
-                name, port=port, token=token, stall_after_ms=stall_after_ms, startup_ms=startup_ms, run_dir=run_dir
+                name,
+                port=port,
+                token=token,
+                stall_after_ms=stall_after_ms,
+                startup_ms=startup_ms,
+                run_dir=run_dir,
             )
             _current = Agent(native)
         return _current
@@ -109,7 +114,9 @@ class Agent:
         from concurrent.futures import Executor  # noqa: PLC0415 -- whoever has one has imported it
 
         if not isinstance(executor, Executor):
-            raise TypeError(f"watch_executor() takes a concurrent.futures executor, not {type(executor).__name__}")
+            raise TypeError(
+                f"watch_executor() takes a concurrent.futures executor, not {type(executor).__name__}"
+            )
         self._native.executor_watched(name, type(executor).__name__)
         self._executors[name] = ExecutorWatch(self._native, executor, name)
 

@@ -6,7 +6,9 @@ from typing import Final, final
 
 from livegui.errors import LiveGuiError
 
-VERSION: Final[str]
+__all__ = ["NativeAgent", "NativeLive", "NativeProcess", "__version__"]
+
+__version__: Final[str]
 
 @final
 class NativeAgent:

@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["LiveGui"]
 
 _OPTIONS = {
-    "command": ("", "command line of the app under test; {hook_port}, {state_dir} and {python} are filled in"),
+    "command": (
+        "",
+        "command line of the app under test; {hook_port}, {state_dir} and {python} are filled in",
+    ),
     "scope": ("session", "how long one process is used: session, module or function"),
-    "respawn": ("file", "when a degraded app is replaced: before the next file, before the next test, or never"),
+    "respawn": (
+        "file",
+        "when a degraded app is replaced: before the next file, before the next test, or never",
+    ),
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),

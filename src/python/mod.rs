@@ -22,7 +22,8 @@ mod _livegui {
 
     /// The version of the wheel.
     #[pymodule_export]
-    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }
 
 /// The one place where an error of ours becomes a Python exception.

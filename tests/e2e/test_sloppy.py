@@ -44,7 +44,9 @@ class Result:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    shutil.copytree(SLOPPY, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".livegui", "__pycache__"))
+    shutil.copytree(
+        SLOPPY, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".livegui", "__pycache__")
+    )
 
     def run(*options: str, tests: dict[str, str] | None = None, **environment: str) -> Result:
         if tests is not None:
@@ -52,7 +54,15 @@ def run(tmp_path: Path) -> Run:
                 old.unlink()
             for name, text in tests.items():
                 (tmp_path / "tests" / name).write_text(text)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=report.xml", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--junitxml=report.xml",
+            *options,
+        ]
         began = time.monotonic()
         done = subprocess.run(
             command,
@@ -79,10 +89,16 @@ def test_the_seed_s_story_ends_well(run: Run) -> None:
         "test_execution_result_sim_live": "error",
         "test_full_live_workflow": "passed",
     }
-    assert "IM_ASSERT( child_window->Flags & ImGuiWindowFlags_ChildWindow )" in result.texts["test_execution_sim_live"]
+    assert (
+        "IM_ASSERT( child_window->Flags & ImGuiWindowFlags_ChildWindow )"
+        in result.texts["test_execution_sim_live"]
+    )
     assert "test_execution_sim_live left the app degraded" in result.texts["test_execution_result_sim_live"]
     first, second = result.record["generations"]
-    assert first["culprit"] == {"test": "tests/test_extended_sims.py::test_execution_sim_live", "inferred": False}
+    assert first["culprit"] == {
+        "test": "tests/test_extended_sims.py::test_execution_sim_live",
+        "inferred": False,
+    }
     assert first["why"].startswith("main_loop_crashed: RuntimeError: IM_ASSERT(")
     assert second["state"] == "ended"
     assert (
@@ -117,12 +133,17 @@ def test_next(hook):
     [
         ("im_assert", "main_loop_crashed [main_loop]: RuntimeError: IM_ASSERT("),
         ("raise_in_frame", "main_loop_crashed [main_loop]: ValueError: out of cheese"),
-        ("shut_pool", 'executor_shutdown [io_pool]: ThreadPoolExecutor "io_pool" refuses new work: shut down by close()'),
+        (
+            "shut_pool",
+            'executor_shutdown [io_pool]: ThreadPoolExecutor "io_pool" refuses new work: shut down by close()',
+        ),
         ("exit_process", "ended with exit status 3"),
         ("crash_process", "ended with signal 11 (SIGSEGV)"),
     ],
 )
-def test_every_fault_is_blamed_on_its_test_and_the_next_file_is_clean(run: Run, fault: str, says: str) -> None:
+def test_every_fault_is_blamed_on_its_test_and_the_next_file_is_clean(
+    run: Run, fault: str, says: str
+) -> None:
     result = run(tests={"test_a.py": FAULT.format(fault=fault, arguments=""), "test_b.py": NEXT})
     assert result.outcomes == {"test_culprit": "failure", "test_next": "passed"}
     assert says in result.texts["test_culprit"]
@@ -187,7 +208,9 @@ def sloppy(folder: Path) -> App:
         port = free.getsockname()[1]
     environment = os.environ | {"LIVEGUI_RUN_DIR": str(folder), "LIVEGUI_STATE_DIR": str(folder / "state")}
     process = subprocess.Popen(
-        [sys.executable, str(SLOPPY / "sloppy.py"), "--hook-port", str(port)], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, str(SLOPPY / "sloppy.py"), "--hook-port", str(port)],
+        env=environment,
+        stderr=subprocess.DEVNULL,
     )
     for _ in poll(10):
         if (folder / "agent.json").exists():

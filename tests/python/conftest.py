@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import livegui
 import pytest
+
+import livegui
 
 pytest_plugins = ["pytester"]
 

@@ -11,8 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import livegui
 import pytest
+
+import livegui
 
 
 def get(agent: livegui.Agent, path: str) -> tuple[int, bytes]:
@@ -46,7 +47,9 @@ def test_health_is_what_the_endpoint_answers(agent: livegui.Agent) -> None:
     assert json.loads(body).keys() == document.keys()
 
 
-def test_the_discovery_file_lets_in_its_owner_only_and_goes_with_the_agent(agent: livegui.Agent, tmp_path: Path) -> None:
+def test_the_discovery_file_lets_in_its_owner_only_and_goes_with_the_agent(
+    agent: livegui.Agent, tmp_path: Path
+) -> None:
     file = tmp_path / "agent.json"
     discovery = json.loads(file.read_text())
     assert discovery["url"] == agent.url
@@ -156,7 +159,12 @@ def test_after_stop_nothing_does_anything(agent: livegui.Agent) -> None:
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -179,7 +187,12 @@ assert threading.active_count() == 1
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LIVEGUI", "maybe"), ("LIVEGUI_PORT", "x"), ("LIVEGUI_STALL_AFTER_MS", "5s"), ("LIVEGUI_STARTUP_MS", "1")],
+    [
+        ("LIVEGUI", "maybe"),
+        ("LIVEGUI_PORT", "x"),
+        ("LIVEGUI_STALL_AFTER_MS", "5s"),
+        ("LIVEGUI_STARTUP_MS", "1"),
+    ],
 )
 def test_a_bad_variable_is_refused_by_name_and_value(name: str, value: str) -> None:
     done = run_python("import livegui; livegui.start()", **{name: value})
@@ -189,7 +202,7 @@ def test_a_bad_variable_is_refused_by_name_and_value(name: str, value: str) -> N
 
 def test_a_run_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="cannot write the discovery file .*file"):
+    with pytest.raises(OSError, match=r"cannot write the discovery file .*file"):
         livegui.start("test", run_dir=tmp_path / "file")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("livegui")]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import livegui
 import pytest
+
+import livegui
 
 
 def wait_for(agent: livegui.Agent, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

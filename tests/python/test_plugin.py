@@ -184,7 +184,9 @@ def test_culprit(app, live_gui):
 """
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*the app degraded during this test*", "*main_loop_crashed*RuntimeError: boom*"])
+    result.stdout.fnmatch_lines(
+        ["*the app degraded during this test*", "*main_loop_crashed*RuntimeError: boom*"]
+    )
 
 
 def test_a_test_that_fails_because_of_the_crash_says_so(suite: Suite) -> None:
@@ -199,7 +201,9 @@ def test_culprit(app, live_gui):
 """
     result = suite({"test_a.py": test}, ini="live_gui_abort = false")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*project switch timed out*", "*GuiDegraded: the app degraded during this test*"])
+    result.stdout.fnmatch_lines(
+        ["*project switch timed out*", "*GuiDegraded: the app degraded during this test*"]
+    )
 
 
 def test_a_crash_between_tests_is_blamed_on_the_one_before_as_an_inference(suite: Suite) -> None:
@@ -225,7 +229,10 @@ def pytest_runtest_logfinish(nodeid):
         time.sleep(0.5)
 """
     result = suite(
-        {"test_a.py": test, "test_b.py": PASSES, "between.py": conftest_hook}, "-p", "between", ini="pythonpath = ."
+        {"test_a.py": test, "test_b.py": PASSES, "between.py": conftest_hook},
+        "-p",
+        "between",
+        ini="pythonpath = .",
     )
     outcomes = result.parseoutcomes()
     # The app may be quick enough to draw that frame while the test still runs.
@@ -236,7 +243,8 @@ def pytest_runtest_logfinish(nodeid):
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 @pytest.mark.parametrize(
-    ("command", "says"), [("exit 3", "exit status 3"), ("exit 0", "exit status 0"), ("kill SIGSEGV", "signal 11 (SIGSEGV)")]
+    ("command", "says"),
+    [("exit 3", "exit status 3"), ("exit 0", "exit status 0"), ("kill SIGSEGV", "signal 11 (SIGSEGV)")],
 )
 def test_a_process_that_is_gone_says_how_it_ended(suite: Suite, command: str, says: str) -> None:
     test = f"""
@@ -284,7 +292,9 @@ def test_respawn_test_puts_a_fresh_process_under_the_next_test(suite: Suite) -> 
 
 
 def test_respawn_never_spares_everything_that_follows(suite: Suite) -> None:
-    result = suite({"test_a.py": CRASH_IN_SECOND_OF_THREE, "test_b.py": PASSES}, "--live-gui-respawn", "never")
+    result = suite(
+        {"test_a.py": CRASH_IN_SECOND_OF_THREE, "test_b.py": PASSES}, "--live-gui-respawn", "never"
+    )
     result.assert_outcomes(passed=1, failed=1, errors=2)
 
 
@@ -339,7 +349,9 @@ def test_handle(live_gui):
     suite({"test_a.py": test}).assert_outcomes(passed=1)
 
 
-def test_tests_that_do_not_use_the_app_start_none_and_are_left_alone(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_tests_that_do_not_use_the_app_start_none_and_are_left_alone(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
     test = """
 import signal
 
@@ -364,14 +376,17 @@ def test_tests_that_do_not_use_the_app_run_whatever_its_state(suite: Suite) -> N
         ("live_gui_command = {python} plain_app.py {port}", "known are {hook_port}"),
         ("live_gui_command = {python} 'plain_app.py", "a quote is not closed"),
         ("live_gui_command = {python} -c 'pass'", "ended with exit status 0"),
-        ("live_gui_command = {python} -c 'import sys; print(\"it broke\", file=sys.stderr); sys.exit(4)'", "it broke"),
+        (
+            "live_gui_command = {python} -c 'import sys; print(\"it broke\", file=sys.stderr); sys.exit(4)'",
+            "it broke",
+        ),
         ("live_gui_command = {python} -c 'import time; time.sleep(60)'", "never called livegui.start()"),
         (
             "live_gui_command = {python} -c 'import livegui, time; livegui.start(); time.sleep(60)'",
             "has not called agent.beat()",
         ),
         (
-            "live_gui_command = {python} -c 'import livegui; a = livegui.start(); a.beat(); a.degrade(\"no licence\"); "
+            'live_gui_command = {python} -c \'import livegui; a = livegui.start(); a.beat(); a.degrade("no licence"); '
             "import time; time.sleep(60)'",
             "no licence",
         ),
@@ -397,7 +412,9 @@ def test_a_held_port_is_refused_before_anything_starts_and_names_its_holder(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        result = suite({"test_a.py": PASSES}, ini=f"live_gui_command = {{python}} plain_app.py --hook-port {port}")
+        result = suite(
+            {"test_a.py": PASSES}, ini=f"live_gui_command = {{python}} plain_app.py --hook-port {port}"
+        )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"*its port {port} is held by pid {os.getpid()}, started *"])
 
@@ -441,7 +458,9 @@ def test_three(app):
         ini="live_gui_command = {python} launcher.py",
     )
     result.assert_outcomes(failed=1, errors=2, passed=2)
-    result.stdout.fnmatch_lines(["*the app ended with exit status 1*", "*I refuse*", "*did not run: there is no app*"])
+    result.stdout.fnmatch_lines(
+        ["*the app ended with exit status 1*", "*I refuse*", "*did not run: there is no app*"]
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -467,7 +486,10 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
 pathlib.Path("child").write_text(str(child.pid))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
-    suite({"launcher.py": launcher, "test_a.py": CRASH_IN_SECOND_OF_THREE}, ini="live_gui_command = {python} launcher.py")
+    suite(
+        {"launcher.py": launcher, "test_a.py": CRASH_IN_SECOND_OF_THREE},
+        ini="live_gui_command = {python} launcher.py",
+    )
     child = int((pytester.path / "child").read_text())
     assert not is_running(child)
 

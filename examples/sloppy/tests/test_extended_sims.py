@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from conftest import HookClient
+from hook_client import HookClient
 
 
 def test_context_sim_live(hook: HookClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import HookClient
+from hook_client import HookClient
 
 
 def test_full_live_workflow(hook: HookClient) -> None:

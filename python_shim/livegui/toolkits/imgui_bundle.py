@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import livegui
 from imgui_bundle import hello_imgui, immapp
+
+import livegui
 
 if TYPE_CHECKING:
     from livegui import Agent
