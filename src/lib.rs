@@ -1,4 +1,20 @@
 //! livegui keeps a test suite that drives one long-lived GUI process honest and alive.
+//!
+//! An [`agent`] inside the app knows at once when the app is no longer fit to be tested; a
+//! [`harness`] on the other side blames the right test, spares the others the time-out, and puts a
+//! fresh process under the next file.
+//!
+//! ```text
+//!        the app's process                                  pytest's process
+//!  ┌──────────────────────────────┐                 ┌─────────────────────────────────┐
+//!  │ main loop ─ beat() ─▶ agent  │  loopback HTTP  │ harness ─▶ policy ─▶ fresh app  │
+//!  │ pools, threads ─────▶  │     │ ◀── long poll ──│   │ watch, alarm                │
+//!  │                        ▼     │                 │   ▼                             │
+//!  │                 health (pure)│                 │ running test fails at once      │
+//!  └──────────────────────────────┘                 └─────────────────────────────────┘
+//! ```
+//!
+//! Both sides share [`wire`], the one schema. Python is a shim over this crate (feature `python`).
 #![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
 
 pub mod agent;

@@ -6,20 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
 use super::alarm::Alarm;
+use super::app::App;
 use super::command::CommandLine;
 use super::policy::{Decision, Policy, Rules, Test, Trouble};
 use super::ports;
 use super::process::{AppProcess, GRACE, Launch};
 use super::runs::RunFolder;
+use super::start::{STEP, Start, Step};
 use super::watch::{Verdict, Watch};
 use crate::error::{Error, Failure, Result};
-use crate::wire::{Culprit, GenerationRecord, Health, Note, env};
+use crate::wire::{Culprit, Health, Note, env};
 
-/// How often a wait lets the caller look at its signals.
-const STEP: Duration = Duration::from_millis(20);
 /// How long the agent may take to answer a question asked in passing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the watch may take to learn what an answer already said.
@@ -65,17 +63,9 @@ struct Books {
 struct Stage {
     app: Option<App>,
     started: u32,
+    /// Pids that could not be ended; should be none.
+    left: Vec<u32>,
 }
-
-struct App {
-    generation: u32,
-    process: Arc<AppProcess>,
-    watch: Watch,
-    hook_port: u16,
-}
-
-/// Called while something is waited for; `false` ends the wait.
-pub type Step<'a> = &'a mut dyn FnMut() -> bool;
 
 impl Live {
     /// A handle without a process yet. `knock` interrupts the thread that runs the tests.
@@ -177,7 +167,7 @@ impl Live {
             Verdict::Stopping => "the app began to stop during this test",
             _ => "the app degraded during this test",
         };
-        Some(failure(app, what, culprit))
+        Some(app.failure(what, culprit))
     }
 
     /// The same after asking the app anew, so that a crash that has already happened is not left for
@@ -199,7 +189,7 @@ impl Live {
             self.stage().app.as_ref().map_or_else(never_started, |app| {
                 // A process that has just ended takes a moment to show it.
                 app.process.wait(STEP);
-                failure(app, "the app does not answer", None)
+                app.failure("the app does not answer", None)
             })
         })
     }
@@ -235,7 +225,7 @@ impl Live {
             }
             if app.watch.verdict().is_final() || Instant::now() >= deadline {
                 let summary = format!("the app was not ok within {:.1} s", within.as_secs_f64());
-                return Err(failure(app, &summary, None));
+                return Err(app.failure(&summary, None));
             }
             drop(stage);
             if !step() {
@@ -275,24 +265,19 @@ impl Live {
         self.books().policy.notes().to_vec()
     }
 
-    /// The note on the process that was put under the test that runs now.
-    #[must_use]
-    pub fn note_of_running(&self) -> Option<Note> {
-        self.books().policy.note_of_running().cloned()
-    }
-
-    /// Ends the process and everything it started. Returns the pids that are still there, which
-    /// should be none.
+    /// Ends the process and everything it started. Returns the pids of this run that are still there,
+    /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
-        let left = self.take_off(&mut self.stage());
+        let mut stage = self.stage();
+        self.take_off(&mut stage);
         self.books().run.finish();
-        left
+        stage.left.clone()
     }
 
-    fn take_off(&self, stage: &mut Stage) -> Vec<u32> {
+    fn take_off(&self, stage: &mut Stage) {
         let Some(app) = stage.app.take() else {
-            return Vec::new();
+            return;
         };
         let fit = app.watch.is_fit();
         let mut books = self.books();
@@ -304,7 +289,7 @@ impl Live {
         }
         drop(books);
         // One that is not fit would not answer a request to end either.
-        app.process.end_tree(fit.then_some(GRACE))
+        stage.left.extend(app.process.end_tree(fit.then_some(GRACE)));
     }
 
     fn put_on(&self, stage: &mut Stage, because: Option<String>, step: Step<'_>) -> Result<()> {
@@ -343,6 +328,8 @@ impl Live {
             ("state_dir", state.display().to_string()),
         ]);
         let mut environment = self.settings.environment.clone();
+        // An agent that is switched off here would never say that it is ready.
+        environment.push((env::SWITCH.to_owned(), "1".to_owned()));
         environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
         environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));
         let cwd = self.settings.cwd.clone();
@@ -431,7 +418,7 @@ impl Live {
         let stage = self.stage();
         if let Some(app) = &stage.app {
             // The culprit's report has the traceback; here it would hide who that was.
-            return failure(app, &summary, trouble.culprit.clone()).in_brief();
+            return app.failure(&summary, trouble.culprit.clone()).in_brief();
         }
         Error::Degraded(Box::new(Failure {
             summary,
@@ -482,158 +469,6 @@ fn record(books: &Mutex<Books>, alarm: &Alarm, generation: u32, verdict: &Verdic
     });
     if cause.is_some() && books.policy.is_running_to_blame() {
         alarm.ring();
-    }
-}
-
-/// One attempt to start the app.
-struct Start<'a> {
-    generation: u32,
-    launch: &'a Launch,
-    began: Instant,
-}
-
-impl Start<'_> {
-    /// Ports that the command line names itself, as `--hook-port 8999` or `--port=8999`.
-    fn fixed_ports(&self) -> impl Iterator<Item = u16> {
-        let words = &self.launch.command;
-        let named = |option: &str| option.starts_with('-') && option.to_ascii_lowercase().ends_with("port");
-        let apart = words
-            .windows(2)
-            .filter(move |pair| named(&pair[0]))
-            .map(|pair| pair[1].as_str());
-        let joined = words
-            .iter()
-            .filter_map(move |word| word.split_once('=').filter(|(name, _)| named(name)));
-        apart
-            .chain(joined.map(|(_, port)| port))
-            .filter_map(|port| port.parse().ok())
-            .filter(|port| *port != 0)
-    }
-
-    fn refuse_held_ports(&self) -> Result<()> {
-        for port in self.fixed_ports() {
-            if ports::is_free(port) {
-                continue;
-            }
-            let holder =
-                ports::holder(port).unwrap_or_else(|| "a process that cannot be seen from here".to_owned());
-            let summary = format!(
-                "the app was not started: its port {port} is held by {holder}\n  end that process, or let \
-                 every app have a free port of its own: {{hook_port}} in live_gui_command"
-            );
-            return Err(self.error(summary, None));
-        }
-        Ok(())
-    }
-
-    fn not_started(&self, error: &std::io::Error) -> Error {
-        let folder = self.launch.cwd.display();
-        self.error(
-            format!("the app could not be started: {error}\n  working folder: {folder}"),
-            None,
-        )
-    }
-
-    fn wait_until_ready(
-        &self,
-        app: &App,
-        told: &Receiver<Verdict>,
-        within: Duration,
-        step: Step<'_>,
-    ) -> Result<()> {
-        let deadline = self.began + within;
-        loop {
-            match told.recv_timeout(STEP) {
-                Ok(Verdict::Ok) => return Ok(()),
-                Ok(Verdict::Starting) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Verdict::Exited(how)) => {
-                    let after = self.began.elapsed().as_secs_f64();
-                    let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
-                    return Err(self.error(summary, Some(app)));
-                }
-                Ok(verdict) => {
-                    let summary = format!("the app was {} before it was ready", verdict.word());
-                    return Err(self.error(summary, Some(app)));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.error("the watch over the app ended".to_owned(), Some(app)));
-                }
-            }
-            if !step() {
-                return Err(Error::Interrupted);
-            }
-            if Instant::now() >= deadline {
-                let missing = if app.watch.client().is_none() {
-                    "it never called livegui.start()"
-                } else {
-                    "its agent answers, but the main loop has not called agent.beat()"
-                };
-                let summary = format!(
-                    "the app was not ready within {:.1} s (live_gui_ready_timeout): {missing}",
-                    within.as_secs_f64()
-                );
-                return Err(self.error(summary, Some(app)));
-            }
-        }
-    }
-
-    fn error(&self, summary: String, app: Option<&App>) -> Error {
-        let command = shlex::try_join(self.launch.command.iter().map(String::as_str)).unwrap_or_default();
-        let summary = format!("{summary}\n  command: {command}");
-        let mut failure = app.map_or_else(Failure::default, |app| describe(app, None));
-        failure.summary = summary;
-        failure.generation = self.generation;
-        failure.folder = self.launch.folder.display().to_string();
-        failure.exit_status = None; // the summary says it
-        Error::Start(Box::new(failure))
-    }
-
-    fn record(&self, process: &AppProcess) -> GenerationRecord {
-        GenerationRecord {
-            generation: self.generation,
-            pid: process.pid(),
-            created_at: process.created_at(),
-            command: self.launch.command.clone(),
-            folder: self.launch.folder.display().to_string(),
-            ready_ms: None,
-            state: Verdict::Starting.word().to_owned(),
-            why: None,
-            culprit: None,
-        }
-    }
-}
-
-fn describe(app: &App, culprit: Option<Culprit>) -> Failure {
-    let verdict = app.watch.verdict();
-    let (reasons, exit_status) = match verdict {
-        Verdict::Degraded(reasons) => (reasons, None),
-        Verdict::Exited(how) => (Vec::new(), Some(how)),
-        _ => (Vec::new(), None),
-    };
-    Failure {
-        summary: String::new(),
-        generation: app.generation,
-        pid: Some(app.process.pid()),
-        reasons,
-        exit_status,
-        culprit,
-        stderr_tail: app.process.stderr_tail(),
-        folder: app.process.folder().display().to_string(),
-    }
-}
-
-fn failure(app: &App, summary: &str, culprit: Option<Culprit>) -> Error {
-    let mut failure = describe(app, culprit);
-    failure.summary = format!(
-        "{summary} (generation {}, pid {})",
-        app.generation,
-        app.process.pid()
-    );
-    let failure = Box::new(failure);
-    match app.watch.verdict() {
-        Verdict::Exited(_) => Error::Exited(failure),
-        Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable(failure),
-        Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded(failure),
     }
 }
 

@@ -9,6 +9,7 @@
 //! No thread here ever attaches to an interpreter.
 
 mod alarm;
+mod app;
 mod client;
 mod command;
 mod live;
@@ -16,10 +17,12 @@ mod policy;
 mod ports;
 mod process;
 mod runs;
+mod start;
 mod table;
 mod watch;
 
 pub use command::CommandLine;
-pub use live::{Live, Settings, Step};
+pub use live::{Live, Settings};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
 pub use process::{AppProcess, return_code};
+pub use start::Step;

@@ -1,0 +1,56 @@
+//! One running generation, and how its failure is told.
+
+use std::sync::Arc;
+
+use super::process::AppProcess;
+use super::watch::{Verdict, Watch};
+use crate::error::{Error, Failure};
+use crate::wire::Culprit;
+
+/// A process that is ready, or was.
+pub struct App {
+    /// Its number.
+    pub generation: u32,
+    /// The process itself.
+    pub process: Arc<AppProcess>,
+    /// The watch over it.
+    pub watch: Watch,
+    /// The port that its hook server was told to listen on.
+    pub hook_port: u16,
+}
+
+impl App {
+    /// Everything that is known of it.
+    pub fn describe(&self, culprit: Option<Culprit>) -> Failure {
+        let (reasons, exit_status) = match self.watch.verdict() {
+            Verdict::Degraded(reasons) => (reasons, None),
+            Verdict::Exited(how) => (Vec::new(), Some(how)),
+            _ => (Vec::new(), None),
+        };
+        Failure {
+            summary: String::new(),
+            generation: self.generation,
+            pid: Some(self.process.pid()),
+            reasons,
+            exit_status,
+            culprit,
+            stderr_tail: self.process.stderr_tail(),
+            folder: self.process.folder().display().to_string(),
+        }
+    }
+
+    /// The error that fits how it is.
+    pub fn failure(&self, summary: &str, culprit: Option<Culprit>) -> Error {
+        let mut failure = Box::new(self.describe(culprit));
+        failure.summary = format!(
+            "{summary} (generation {}, pid {})",
+            self.generation,
+            self.process.pid()
+        );
+        match self.watch.verdict() {
+            Verdict::Exited(_) => Error::Exited(failure),
+            Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable(failure),
+            Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded(failure),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One attempt to start the app: what may go wrong, and how that is told.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::app::App;
+use super::ports;
+use super::process::{AppProcess, Launch};
+use super::watch::Verdict;
+use crate::error::{Error, Failure, Result};
+use crate::wire::GenerationRecord;
+
+/// How often a wait lets the caller look at its signals.
+pub const STEP: Duration = Duration::from_millis(20);
+
+/// Called while something is waited for; `false` ends the wait.
+pub type Step<'a> = &'a mut dyn FnMut() -> bool;
+
+/// One attempt to start the app.
+pub struct Start<'a> {
+    /// The number of the generation that it is to be.
+    pub generation: u32,
+    /// How.
+    pub launch: &'a Launch,
+    /// When it began.
+    pub began: Instant,
+}
+
+impl Start<'_> {
+    /// Ports that the command line names itself, as `--hook-port 8999` or `--port=8999`.
+    pub fn fixed_ports(&self) -> impl Iterator<Item = u16> {
+        let words = &self.launch.command;
+        let named = |option: &str| option.starts_with('-') && option.to_ascii_lowercase().ends_with("port");
+        let apart = words
+            .windows(2)
+            .filter(move |pair| named(&pair[0]))
+            .map(|pair| pair[1].as_str());
+        let joined = words
+            .iter()
+            .filter_map(move |word| word.split_once('=').filter(|(name, _)| named(name)));
+        apart
+            .chain(joined.map(|(_, port)| port))
+            .filter_map(|port| port.parse().ok())
+            .filter(|port| *port != 0)
+    }
+
+    /// Fails if a port that the app is told to use is held by somebody else.
+    pub fn refuse_held_ports(&self) -> Result<()> {
+        for port in self.fixed_ports() {
+            if ports::is_free(port) {
+                continue;
+            }
+            let holder =
+                ports::holder(port).unwrap_or_else(|| "a process that cannot be seen from here".to_owned());
+            let summary = format!(
+                "the app was not started: its port {port} is held by {holder}\n  end that process, or let \
+                 every app have a free port of its own: {{hook_port}} in live_gui_command"
+            );
+            return Err(self.error(summary, None));
+        }
+        Ok(())
+    }
+
+    /// What is said if the operating system starts no such process.
+    pub fn not_started(&self, error: &std::io::Error) -> Error {
+        let folder = self.launch.cwd.display();
+        self.error(
+            format!("the app could not be started: {error}\n  working folder: {folder}"),
+            None,
+        )
+    }
+
+    /// Waits until the app is `ok`, and fails as soon as it cannot be any more.
+    pub fn wait_until_ready(
+        &self,
+        app: &App,
+        told: &Receiver<Verdict>,
+        within: Duration,
+        step: Step<'_>,
+    ) -> Result<()> {
+        let deadline = self.began + within;
+        loop {
+            match told.recv_timeout(STEP) {
+                Ok(Verdict::Ok) => return Ok(()),
+                Ok(Verdict::Starting) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Verdict::Exited(how)) => {
+                    let after = self.began.elapsed().as_secs_f64();
+                    let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
+                    return Err(self.error(summary, Some(app)));
+                }
+                Ok(verdict) => {
+                    let summary = format!("the app was {} before it was ready", verdict.word());
+                    return Err(self.error(summary, Some(app)));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.error("the watch over the app ended".to_owned(), Some(app)));
+                }
+            }
+            if !step() {
+                return Err(Error::Interrupted);
+            }
+            if Instant::now() >= deadline {
+                let missing = if app.watch.client().is_none() {
+                    "it never called livegui.start()"
+                } else {
+                    "its agent answers, but the main loop has not called agent.beat()"
+                };
+                let summary = format!(
+                    "the app was not ready within {:.1} s (live_gui_ready_timeout): {missing}",
+                    within.as_secs_f64()
+                );
+                return Err(self.error(summary, Some(app)));
+            }
+        }
+    }
+
+    fn error(&self, summary: String, app: Option<&App>) -> Error {
+        let command = shlex::try_join(self.launch.command.iter().map(String::as_str)).unwrap_or_default();
+        let summary = format!("{summary}\n  command: {command}");
+        let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
+        failure.summary = summary;
+        failure.generation = self.generation;
+        failure.folder = self.launch.folder.display().to_string();
+        failure.exit_status = None; // the summary says it
+        Error::Start(Box::new(failure))
+    }
+
+    /// What the run's record says of it.
+    pub fn record(&self, process: &AppProcess) -> GenerationRecord {
+        GenerationRecord {
+            generation: self.generation,
+            pid: process.pid(),
+            created_at: process.created_at(),
+            command: self.launch.command.clone(),
+            folder: self.launch.folder.display().to_string(),
+            ready_ms: None,
+            state: Verdict::Starting.word().to_owned(),
+            why: None,
+            culprit: None,
+        }
+    }
+}
