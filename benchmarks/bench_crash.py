@@ -68,7 +68,17 @@ def main() -> None:
         )
         out = folder / "latencies.json"
         print(f"crash to failed test, {CRASHES} crashes ", end="", flush=True)
-        command = [sys.executable, "-m", "pytest", "-q", "--capture=no", "--tb=no", "--no-summary", "-p", "measure"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--capture=no",
+            "--tb=no",
+            "--no-summary",
+            "-p",
+            "measure",
+        ]
         environment = os.environ | {"BENCH_OUT": str(out)}
         log = folder / "pytest.log"
         with log.open("w") as output:
