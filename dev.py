@@ -102,9 +102,26 @@ def set_up() -> None:
     )
     if stamp.get("native") != wanted["native"] or not built:
         say("building the native module (a few minutes the first time)")
-        run(BIN / "maturin", "develop", "--release", "--quiet", env={"VIRTUAL_ENV": str(VENV)})
+        build()
         stamp["native"] = wanted["native"]
     STAMP.write_text(json.dumps(stamp))
+
+
+def build() -> None:
+    """Build the native module and install livegui, editable, into `.venv`."""
+    # Cargo shows its progress on standard error; pip's remarks on extras that were not asked for are
+    # kept back, unless it fails.
+    done = subprocess.run(
+        [BIN / "maturin", "develop", "--release"],
+        cwd=ROOT,
+        env=os.environ | {"VIRTUAL_ENV": str(VENV)},
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Failed(f"the native module could not be built:\n{done.stdout}")
 
 
 def dev_packages() -> list[str]:

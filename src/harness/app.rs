@@ -24,7 +24,7 @@ impl App {
     pub fn describe(&self, culprit: Option<Culprit>) -> Failure {
         let (reasons, exit_status) = match self.watch.verdict() {
             Verdict::Degraded(reasons) => (reasons, None),
-            Verdict::Exited(how) => (Vec::new(), Some(how)),
+            Verdict::Exited { how, reasons } => (reasons, Some(how)),
             _ => (Vec::new(), None),
         };
         Failure {
@@ -48,7 +48,7 @@ impl App {
             self.process.pid()
         );
         match self.watch.verdict() {
-            Verdict::Exited(_) => Error::Exited(failure),
+            Verdict::Exited { .. } => Error::Exited(failure),
             Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable(failure),
             Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded(failure),
         }

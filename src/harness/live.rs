@@ -162,7 +162,7 @@ impl Live {
         let stage = self.stage();
         let app = stage.app.as_ref()?;
         let what = match app.watch.verdict() {
-            Verdict::Exited(_) => "the app's process ended during this test",
+            Verdict::Exited { .. } => "the app's process ended during this test",
             Verdict::Unreachable(_) => "the app ceased to answer during this test",
             Verdict::Stopping => "the app began to stop during this test",
             _ => "the app degraded during this test",

@@ -162,13 +162,12 @@ impl Policy {
     }
 
     /// The process of `generation` is no longer fit to be tested. Returns who is blamed for it; what
-    /// comes later of the same generation adds nothing to that.
+    /// comes later of the same generation changes neither the blame nor the cause.
     pub fn app_troubled(&mut self, generation: u32, cause: &str) -> Option<Culprit> {
         if generation != self.generation {
             return None;
         }
-        if let Some(known) = &mut self.trouble {
-            cause.clone_into(&mut known.cause);
+        if let Some(known) = &self.trouble {
             return known.culprit.clone();
         }
         let (test, inferred) = match (&self.running, &self.last) {

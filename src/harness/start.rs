@@ -84,7 +84,7 @@ impl Start<'_> {
             match told.recv_timeout(STEP) {
                 Ok(Verdict::Ok) => return Ok(()),
                 Ok(Verdict::Starting) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Verdict::Exited(how)) => {
+                Ok(Verdict::Exited { how, .. }) => {
                     let after = self.began.elapsed().as_secs_f64();
                     let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
                     return Err(self.error(summary, Some(app)));

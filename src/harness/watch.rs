@@ -1,5 +1,6 @@
 //! A thread per app that always knows how it is: it waits in a long poll, and asking it is a read.
 
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -32,8 +33,13 @@ pub enum Verdict {
     Degraded(Vec<Reason>),
     /// It announced its end.
     Stopping,
-    /// Its process is gone; how it ended.
-    Exited(String),
+    /// Its process is gone.
+    Exited {
+        /// How it ended.
+        how: String,
+        /// Why it was degraded before that, if it was.
+        reasons: Vec<Reason>,
+    },
     /// Its process lives, and its agent gives no answer.
     Unreachable(String),
 }
@@ -47,7 +53,10 @@ impl Verdict {
             Self::Starting | Self::Ok => None,
             Self::Degraded(reasons) => Some(reasons.iter().map(Reason::line).collect::<Vec<_>>().join("; ")),
             Self::Stopping => Some("the app is stopping".to_owned()),
-            Self::Exited(how) => Some(format!("the process ended with {how}")),
+            Self::Exited { how, reasons } => Some(match reasons.first() {
+                Some(reason) => format!("{}; then the process ended with {how}", reason.line()),
+                None => format!("the process ended with {how}"),
+            }),
             Self::Unreachable(why) => Some(format!("the agent does not answer: {why}")),
         }
     }
@@ -56,7 +65,7 @@ impl Verdict {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Exited(_) => true,
+            Self::Exited { .. } => true,
             Self::Degraded(reasons) => reasons.iter().any(|reason| !reason.recoverable),
             _ => false,
         }
@@ -70,7 +79,7 @@ impl Verdict {
             Self::Ok => "ok",
             Self::Degraded(_) => "degraded",
             Self::Stopping => "stopping",
-            Self::Exited(_) => "exited",
+            Self::Exited { .. } => "exited",
             Self::Unreachable(_) => "unreachable",
         }
     }
@@ -194,7 +203,7 @@ impl<F: Fn(&Verdict)> Watcher<F> {
                 }
                 Err(NoAnswer(why)) => {
                     if let Some(status) = self.process.wait(EXIT_SHOWS_WITHIN) {
-                        return self.tell(Verdict::Exited(describe_exit(status)));
+                        return self.tell_exit(status);
                     }
                     if heard.elapsed() >= SILENT_AFTER {
                         self.tell(Verdict::Unreachable(why));
@@ -202,7 +211,7 @@ impl<F: Fn(&Verdict)> Watcher<F> {
                 }
             }
             if let Some(status) = self.process.exit_status() {
-                return self.tell(Verdict::Exited(describe_exit(status)));
+                return self.tell_exit(status);
             }
         }
     }
@@ -211,7 +220,7 @@ impl<F: Fn(&Verdict)> Watcher<F> {
         loop {
             // The exit first: an app that starts and ends well between two looks has ended.
             if let Some(status) = self.process.exit_status() {
-                self.tell(Verdict::Exited(describe_exit(status)));
+                self.tell_exit(status);
                 return None;
             }
             if let Some(client) = Client::find(self.process.folder()) {
@@ -227,9 +236,22 @@ impl<F: Fn(&Verdict)> Watcher<F> {
         self.stopped.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
     }
 
+    fn tell_exit(&self, status: ExitStatus) {
+        let reasons = match self.state.latest().verdict.clone() {
+            Verdict::Degraded(reasons) => reasons,
+            _ => Vec::new(),
+        };
+        self.tell(Verdict::Exited {
+            how: describe_exit(status),
+            reasons,
+        });
+    }
+
     fn tell(&self, verdict: Verdict) {
         let mut latest = self.state.latest();
-        if same_kind(&latest.verdict, &verdict) {
+        // Why an app went bad is worth more than that it then fell silent.
+        let only_silent = matches!(verdict, Verdict::Unreachable(_)) && latest.verdict.is_final();
+        if only_silent || same_kind(&latest.verdict, &verdict) {
             return;
         }
         latest.verdict = verdict.clone();

@@ -14,10 +14,16 @@ import livegui
 
 FRAME_S = 0.005
 
+#: What a real app has too: a thread that keeps the process alive without its main loop.
+keep_alive = threading.Event()
+
 
 def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     """Returns whether the loop goes on."""
     if what == "crash":
+        raise RuntimeError(argument)
+    if what == "fall":  # a crash that takes the process along
+        keep_alive.set()
         raise RuntimeError(argument)
     if what == "exit":
         os._exit(int(argument))
@@ -39,8 +45,6 @@ def main() -> None:
     pool = ThreadPoolExecutor(1)
     agent.watch_executor(pool, "pool")
     command = Path(os.environ["LIVEGUI_STATE_DIR"]) / "command"
-    # What a real one has too: a thread that keeps the process alive without its main loop.
-    keep_alive = threading.Event()
     threading.Thread(target=keep_alive.wait, name="hooks").start()
     print("this is standard output", flush=True)
     print("this is standard error", file=sys.stderr, flush=True)

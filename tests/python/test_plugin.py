@@ -266,6 +266,29 @@ def test_culprit(app):
     )
 
 
+def test_a_crash_that_takes_the_process_along_is_still_told_by_its_cause(suite: Suite) -> None:
+    test = """
+import time
+
+def test_culprit(app):
+    app.do("fall boom")
+    time.sleep(60)
+
+def test_victim(app):
+    pass
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(failed=1, errors=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "did not run: test_a.py::test_culprit left the app degraded*",
+            "*main_loop_crashed*RuntimeError: boom",
+            "test_b.py  fresh process (generation 2): test_a.py::test_culprit left generation 1 degraded: "
+            "main_loop_crashed: RuntimeError: boom*",
+        ]
+    )
+
+
 def test_a_loop_that_returns_is_no_app_any_more(suite: Suite) -> None:
     test = """
 import time

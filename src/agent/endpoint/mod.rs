@@ -170,6 +170,8 @@ impl<V: View> Server<'_, V> {
                 self.accept(now);
             }
         }
+        // The last news reach those who wait for them.
+        self.settle(seq(), self.clock.raw());
         Ok(())
     }
 
