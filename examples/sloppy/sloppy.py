@@ -116,7 +116,7 @@ class Gui:
         imgui.text(f"Context: {values['context_files']} files")
         imgui.text(f"Model: {values['ai_model']}")
         _, values["tool_search"] = imgui.checkbox("Search", values["tool_search"])
-        imgui.separator()
+        imgui.separator_text("Execution")
         self.show_execution_panel()
 
     def show_execution_panel(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -181,6 +183,27 @@ def test_readyz_answers_while_native_code_holds_the_interpreter(tmp_path: Path, 
         assert len(answers) > 100, f"median {statistics.median(answers):.4f} s"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_a_thousand_half_open_connections_leave_the_app_untouched(tmp_path: Path) -> None:
+    with sloppy(tmp_path) as app:
+        port = int(app.url.rpartition(":")[2])
+        threads = Path(f"/proc/{app.process.pid}/task")
+        before, frames = len(list(threads.iterdir())), app.value("frames")
+        half_open = []
+        for _ in range(1000):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+            with contextlib.suppress(OSError):  # it may have been ended already, to make room
+                connection.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+            half_open.append(connection)
+        with urllib.request.urlopen(f"{app.url}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+        # One thread of the app's own may be serving `value`.
+        assert len(list(threads.iterdir())) <= before + 1
+        assert app.value("frames") > frames
+        for connection in half_open:
+            connection.close()
+
+
 class App:
     """A sloppy process of a test's own."""
 
@@ -192,6 +215,11 @@ class App:
         data = json.dumps(body).encode()
         urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data, timeout=5).close()
 
+    def value(self, name: str) -> Any:
+        url = f"http://127.0.0.1:{self.port}/value?name={name}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)["value"]
+
     def __enter__(self) -> App:
         return self
 
@@ -201,8 +229,6 @@ class App:
 
 
 def sloppy(folder: Path) -> App:
-    import socket  # noqa: PLC0415
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
