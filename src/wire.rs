@@ -12,6 +12,10 @@ pub const DISCOVERY_SCHEMA: &str = "livegui/agent/1";
 pub const RUN_SCHEMA: &str = "livegui/run/1";
 /// Name of the discovery file in a run folder.
 pub const DISCOVERY_FILE: &str = "agent.json";
+/// Name of the journal in a run folder.
+pub const JOURNAL_FILE: &str = "heartbeat.jsonl";
+/// `schema` of [`JournalHeader`].
+pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
 /// Name of the run record in a run's folder.
 pub const RUN_FILE: &str = "run.json";
 
@@ -33,6 +37,10 @@ pub mod env {
     pub const STALL_AFTER_MS: &str = "LIVEGUI_STALL_AFTER_MS";
     /// How long it may take to the first beat.
     pub const STARTUP_MS: &str = "LIVEGUI_STARTUP_MS";
+    /// How long queued work may go without any being finished.
+    pub const EXECUTOR_STALL_MS: &str = "LIVEGUI_EXECUTOR_STALL_MS";
+    /// Whether and where a journal is kept.
+    pub const JOURNAL: &str = "LIVEGUI_JOURNAL";
 }
 
 /// The answer of `/health`, and of `agent.health()`.
@@ -180,7 +188,7 @@ pub struct ThreadCheck {
 /// The heartbeat log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalCheck {
-    /// `off`: none is kept.
+    /// `off` if none is kept, `ok`, or `failing` while lines cannot be written.
     pub state: String,
     /// Lines that could not be written.
     pub dropped: u64,
@@ -196,6 +204,73 @@ pub struct Observer {
     /// Messages that found the monitor's inbox full.
     #[serde(default)]
     pub dropped: u64,
+}
+
+/// A line of the journal. Times are milliseconds on the monotonic clock since the agent started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JournalLine {
+    /// The first line of a file.
+    Header(JournalHeader),
+    /// Something changed.
+    Transition(JournalTransition),
+    /// The last line, if the agent was stopped in good order.
+    End(JournalEnd),
+    /// One a second.
+    Beats(JournalBeats),
+}
+
+/// Whose journal it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalHeader {
+    /// [`JOURNAL_SCHEMA`].
+    pub schema: String,
+    /// The app's process.
+    pub pid: u32,
+    /// The app's name.
+    pub app: String,
+    /// As in [`Health::instance`].
+    pub instance: String,
+    /// Wall time of the agent's start, RFC 3339 in UTC: the zero of every `t_ms`.
+    pub started_at: String,
+}
+
+/// The beats of the last second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalBeats {
+    /// When.
+    pub t_ms: u64,
+    /// The word for the whole app.
+    pub status: String,
+    /// Beats since the line before.
+    pub beats: u64,
+    /// The time between them; null if there were none.
+    pub frame_ms: Option<FrameMs>,
+    /// Journal lines that could not be written so far.
+    pub dropped: u64,
+}
+
+/// A reason that began or ceased to hold, or a new word for the whole app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalTransition {
+    /// When.
+    pub t_ms: u64,
+    /// `opened`, `closed` or `status`.
+    pub event: String,
+    /// The word for the whole app from now on.
+    pub status: String,
+    /// The reason, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// The clean end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEnd {
+    /// When.
+    pub t_ms: u64,
+    /// `clean`.
+    pub end: String,
 }
 
 /// The discovery file: where the endpoint is and how to be let in.

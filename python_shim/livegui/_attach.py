@@ -9,12 +9,14 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from livegui import _executors
 from livegui._canary import Canary
 from livegui._crash import MainLoop
-from livegui._executors import ExecutorWatch
 from livegui._livegui import NativeAgent
+from livegui._threads import ThreadHook, ThreadWatch
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
@@ -29,12 +31,15 @@ def start(
     token: str | None = None,
     stall_after_ms: int | None = None,
     startup_ms: int | None = None,
+    executor_stall_ms: int | None = None,
     run_dir: str | os.PathLike[str] | None = None,
+    journal: str | os.PathLike[str] | bool | None = None,
 ) -> Agent:
     """Start the agent of this process, or return the one that runs already.
 
     Each argument beats its environment variable (``LIVEGUI_PORT``, ``LIVEGUI_TOKEN``,
-    ``LIVEGUI_STALL_AFTER_MS``, ``LIVEGUI_STARTUP_MS``, ``LIVEGUI_RUN_DIR``). With ``LIVEGUI=0`` the
+    ``LIVEGUI_STALL_AFTER_MS``, ``LIVEGUI_STARTUP_MS``, ``LIVEGUI_EXECUTOR_STALL_MS``,
+    ``LIVEGUI_RUN_DIR``, ``LIVEGUI_JOURNAL``). With ``LIVEGUI=0`` the
     agent is inert: every call is accepted and does nothing.
 
     Args:
@@ -43,7 +48,11 @@ def start(
         token: 8 to 128 characters out of ``A-Z a-z 0-9 - . _ ~``; random if none is given.
         stall_after_ms: milliseconds without a beat after which the loop counts as stalled (5,000).
         startup_ms: milliseconds within which the first beat must come (60,000).
+        executor_stall_ms: milliseconds for which an executor with queued work may finish none; 0 (the
+            default) for not to be looked at.
         run_dir: folder for the discovery file ``agent.json``; else the user's runtime folder.
+        journal: path of the heartbeat log; True for the default place, False for none. By default it is
+            ``heartbeat.jsonl`` in the run folder, and without a run folder there is none.
 
     Raises:
         ValueError: an argument or a variable has a bad value; the message names it.
@@ -59,10 +68,19 @@ def start(
                 token=token,
                 stall_after_ms=stall_after_ms,
                 startup_ms=startup_ms,
+                executor_stall_ms=executor_stall_ms,
                 run_dir=run_dir,
+                journal=_journal(journal),
             )
             _current = Agent(native)
         return _current
+
+
+def _journal(wanted: str | os.PathLike[str] | bool | None) -> str | None:
+    """The words that the native side takes."""
+    if isinstance(wanted, bool):
+        return "1" if wanted else "0"
+    return None if wanted is None else os.fspath(wanted)
 
 
 class Agent:
@@ -73,13 +91,16 @@ class Agent:
 
     def __init__(self, native: NativeAgent) -> None:
         self._native = native
-        self._executors: dict[str, ExecutorWatch] = {}
+        self._executors: dict[str, _executors.ExecutorWatch | _executors.LoopWatch] = {}
+        self._threads: dict[str, ThreadWatch] = {}
         self._canary: Canary | None = None
+        self._hook: ThreadHook | None = None
         self.stopped = False
         #: Call once a frame. Takes some tens of nanoseconds, never waits.
         self.beat = native.beat
         if native.url is not None:
-            self._canary = Canary(native, self._executors)
+            self._canary = Canary(native, (self._executors, self._threads))
+            self._hook = ThreadHook(self._threads)
             atexit.register(self.stop)
 
     @property
@@ -100,30 +121,41 @@ class Agent:
         """
         return MainLoop(self._native)
 
-    def watch_executor(self, executor: Executor, name: str) -> None:
+    def watch_executor(self, executor: Executor | AbstractEventLoop, name: str) -> None:
         """Report ``executor`` as soon as it takes no more work; only a weak reference is kept.
 
         Args:
-            executor: a ThreadPoolExecutor or a ProcessPoolExecutor.
+            executor: a ThreadPoolExecutor, a ProcessPoolExecutor, or an asyncio event loop, of which
+                the default executor is meant.
             name: what reports call it; a second executor of that name takes the first one's place.
 
         Raises:
-            TypeError: it is no executor of ``concurrent.futures``.
+            TypeError: it is none of these.
             ValueError: more than 256 executors and threads are watched.
         """
-        from concurrent.futures import Executor  # noqa: PLC0415 -- whoever has one has imported it
+        self._executors[name] = _executors.watch(self._native, executor, name)
 
-        if not isinstance(executor, Executor):
-            raise TypeError(
-                f"watch_executor() takes a concurrent.futures executor, not {type(executor).__name__}"
-            )
-        self._native.executor_watched(name, type(executor).__name__)
-        self._executors[name] = ExecutorWatch(self._native, executor, name)
+    def watch_thread(self, thread: threading.Thread, name: str | None = None) -> None:
+        """Report ``thread`` when it ends, with the exception that ended it, if one did.
 
-    def expect_shutdown(self, executor: Executor) -> None:
+        Args:
+            thread: started or not; only a weak reference is kept.
+            name: what reports call it; the thread's own name if none is given.
+
+        Raises:
+            TypeError: it is no thread.
+            ValueError: more than 256 executors and threads are watched.
+        """
+        if not isinstance(thread, threading.Thread):
+            raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")
+        name = name or thread.name
+        self._native.thread_watched(name)
+        self._threads[name] = ThreadWatch(self._native, thread, name)
+
+    def expect_shutdown(self, executor: Executor | AbstractEventLoop) -> None:
         """Say that ``executor`` is about to be shut down on purpose: that is no reason then."""
         for name, watch in self._executors.copy().items():
-            if watch.executor() is executor:
+            if watch.target() is executor:
                 self._native.executor_end_expected(name)
 
     @contextmanager
@@ -176,7 +208,10 @@ class Agent:
         self.stopped = True
         if self._canary is not None:
             self._canary.stop()
+        if self._hook is not None:
+            self._hook.remove()
         self._native.stop()
+        atexit.unregister(self.stop)
 
     def _after_fork_in_child(self) -> None:
         self.stopped = True

@@ -9,13 +9,36 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
     from concurrent.futures import Executor
     from types import FrameType
 
     from livegui._livegui import NativeAgent
 
 #: Frames of these are never who shut an executor down: they pass on what somebody asked for.
-_GO_BETWEENS = ("concurrent.futures", "asyncio", "contextlib", "livegui.")
+_GO_BETWEENS = ("concurrent.futures", "asyncio", "contextlib", "threading", "livegui.")
+
+
+def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) -> ExecutorWatch | LoopWatch:
+    """Begin to watch an executor, or the default executor of an asyncio loop.
+
+    Raises:
+        TypeError: ``target`` is neither.
+        ValueError: too many are watched.
+    """
+    from concurrent.futures import Executor  # noqa: PLC0415 -- whoever has one has imported it
+
+    if isinstance(target, Executor):
+        native.executor_watched(name, type(target).__name__)
+        return ExecutorWatch(native, target, name)
+    # Whoever has a loop has imported asyncio; a GUI that has none must not pay for it.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and isinstance(target, asyncio.AbstractEventLoop):
+        native.executor_watched(name, "asyncio default executor")
+        return LoopWatch(native, target, name)
+    kinds = "a concurrent.futures executor or an asyncio event loop"
+    raise TypeError(f"watch_executor() takes {kinds}, not {type(target).__name__}")
 
 
 class ExecutorWatch:
@@ -30,15 +53,18 @@ class ExecutorWatch:
         self._native = native
         self._name = name
         self._ended = False
-        self._load: tuple[int, int] | None = None
-        self.executor = weakref.ref(executor)
-        _wrap_shutdown(executor, self._shut_down_by)
+        self._load: tuple[int, int, int] | None = None
+        self._finished = _Counter()
+        self.target = weakref.ref(executor)
+        _wrap(executor, "shutdown", self._shut_down_by)
+        if native.counts_finished_work:
+            _count_finished(executor, self._finished)
 
     def look(self) -> None:
         """Look at the flags; the canary calls this a few times a second."""
         if self._ended:
             return
-        executor = self.executor()
+        executor = self.target()
         if executor is None:
             self._ended = True
             self._native.executor_collected(self._name)
@@ -46,38 +72,93 @@ class ExecutorWatch:
         broken = getattr(executor, "_broken", False)
         if broken:
             self._ended = True
-            why = broken if isinstance(broken, str) else "a worker died"
-            self._native.executor_broken(self._name, why)
+            self._native.executor_broken(self._name, broken if isinstance(broken, str) else "a worker died")
         elif getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False):
             self._shut_down_by(None)
         else:
             load = _load(executor)
-            if load is not None and load != self._load:
-                self._load = load
-                self._native.executor_observed(self._name, *load)
+            now = None if load is None else (*load, self._finished.count)
+            if now is not None and now != self._load:
+                self._load = now
+                self._native.executor_observed(self._name, *now)
 
     def _shut_down_by(self, caller: str | None) -> None:
         self._ended = True
         self._native.executor_shut_down(self._name, caller)
 
 
-def _wrap_shutdown(executor: Executor, told: Any) -> None:
-    reference = weakref.ref(executor)
+class LoopWatch:
+    """Watches the default executor of an asyncio loop, which the loop makes when it first needs one."""
+
+    def __init__(self, native: NativeAgent, loop: AbstractEventLoop, name: str) -> None:
+        self._native = native
+        self._name = name
+        self._ended = False
+        self._inner: ExecutorWatch | None = None
+        self.target = weakref.ref(loop)
+        _wrap(loop, "shutdown_default_executor", self._shut_down_by)
+        _wrap(loop, "close", self._shut_down_by)
+
+    def look(self) -> None:
+        """Look at the loop and at its executor; the canary calls this a few times a second."""
+        if self._ended:
+            return
+        loop = self.target()
+        if loop is None:
+            self._ended = True
+            self._native.executor_collected(self._name)
+            return
+        executor = getattr(loop, "_default_executor", None)
+        if getattr(loop, "_executor_shutdown_called", False) or loop.is_closed():
+            self._shut_down_by(None)
+        elif executor is not None:
+            if self._inner is None or self._inner.target() is not executor:
+                self._inner = ExecutorWatch(self._native, executor, self._name)
+            self._inner.look()
+
+    def _shut_down_by(self, caller: str | None) -> None:
+        self._ended = True
+        self._native.executor_shut_down(self._name, caller)
+
+
+class _Counter:
+    """Work items that were finished; ``+= 1`` under the GIL, and off by a few without one is no harm."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, _future: object) -> None:
+        self.count += 1
+
+
+def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
+    """Have ``told`` called, with who is calling, before ``target.method()`` does what it does."""
+    reference = weakref.ref(target)
     # Somebody else's wrap on this instance is kept and called through.
-    earlier = vars(executor).get("shutdown")
-    by_type = type(executor).shutdown
+    earlier = vars(target).get(method)
+    by_type = getattr(type(target), method)
 
     @functools.wraps(by_type)
-    def shutdown(*args: Any, **kwargs: Any) -> None:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         told(_caller(sys._getframe(1)))
         if earlier is not None:
-            earlier(*args, **kwargs)
-            return
-        executor = reference()
-        if executor is not None:
-            by_type(executor, *args, **kwargs)
+            return earlier(*args, **kwargs)
+        return by_type(reference(), *args, **kwargs)
 
-    executor.shutdown = shutdown  # type: ignore[method-assign]  # on the instance, for the caller's name
+    setattr(target, method, wrapper)
+
+
+def _count_finished(executor: Any, finished: _Counter) -> None:
+    reference = weakref.ref(executor)
+    by_type = type(executor).submit
+
+    @functools.wraps(by_type)
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        future = by_type(reference(), *args, **kwargs)
+        future.add_done_callback(finished.add)
+        return future
+
+    executor.submit = submit
 
 
 def _caller(frame: FrameType | None) -> str:
@@ -86,7 +167,8 @@ def _caller(frame: FrameType | None) -> str:
     if frame is None:
         return "an unknown caller"
     code = frame.f_code
-    return f"{code.co_name}() at {os.path.basename(code.co_filename)}:{frame.f_lineno}"  # noqa: PTH119 -- no pathlib in the GUI
+    file = os.path.basename(code.co_filename)  # noqa: PTH119 -- no pathlib in the GUI
+    return f"{code.co_name}() at {file}:{frame.f_lineno}"
 
 
 def _load(executor: Any) -> tuple[int, int] | None:

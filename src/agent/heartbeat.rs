@@ -48,17 +48,16 @@ pub struct Heartbeat {
     longest: AtomicU64,
 }
 
-/// Four buckets an octave from 1 µs: a quantile is off by at most 19 %, a beat never allocates, and
-/// the whole histogram fits eight cache lines.
-const SUB_BITS: u32 = 2;
+/// Eight buckets an octave from 1 µs: a quantile is at most 12.5 % too high, and the whole histogram is
+/// 1 KiB.
+const SUB_BITS: u32 = 3;
+const SUB_MASK: u64 = (1 << SUB_BITS) - 1;
 const OCTAVES: usize = 32;
 const BUCKETS: usize = OCTAVES << SUB_BITS;
 
-/// Figures of the frames since the agent started.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Figures of the time between beats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameTimes {
-    /// Beats given, the first included.
-    pub beats: u64,
     /// Half of the frames were at most this long.
     pub p50: Duration,
     /// Of a hundred frames, 99 were at most this long.
@@ -96,55 +95,95 @@ impl Heartbeat {
         &self.pulse
     }
 
-    /// The frame times so far.
-    pub fn frame_times(&self) -> FrameTimes {
-        let counts = self
-            .frames
-            .each_ref()
-            .map(|count| u64::from(count.load(Ordering::Relaxed)));
-        let frames: u64 = counts.iter().sum();
-        let beats = frames + u64::from(self.pulse.newest().is_some());
-        let longest = self.longest.load(Ordering::Relaxed);
+    /// How long the frames took so far.
+    pub fn histogram(&self) -> Histogram {
+        Histogram {
+            counts: self
+                .frames
+                .each_ref()
+                .map(|count| u64::from(count.load(Ordering::Relaxed))),
+            longest: self.longest.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Beats given, the first included.
+    pub fn beats(&self) -> u64 {
+        self.histogram().frames() + u64::from(self.pulse.newest().is_some())
+    }
+}
+
+/// How many frames took how long.
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    counts: [u64; BUCKETS],
+    /// No frame was longer than this, in microseconds.
+    longest: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            counts: [0; BUCKETS],
+            longest: 0,
+        }
+    }
+}
+
+impl Histogram {
+    /// The frames that came after `earlier`, a histogram of the same heart.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut counts = self.counts;
+        for (count, before) in counts.iter_mut().zip(earlier.counts) {
+            *count = count.wrapping_sub(before) & u64::from(u32::MAX); // each wraps as a u32 does
+        }
+        Self {
+            counts,
+            longest: self.longest,
+        }
+    }
+
+    /// How many there are.
+    pub fn frames(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Their figures. The longest of a part of the time is known to its bucket only.
+    pub fn times(&self) -> FrameTimes {
+        let frames = self.frames();
         let quantile = |percent: u64| {
             let mut left = (frames * percent).div_ceil(100);
             let within = |count: &u64| {
                 left = left.saturating_sub(*count);
                 left == 0
             };
-            Duration::from_micros(counts.iter().position(within).map_or(0, upper_bound).min(longest))
+            let bucket = self.counts.iter().position(within).filter(|_| frames > 0);
+            Duration::from_micros(bucket.map_or(0, upper_bound).min(self.longest))
         };
-        if frames == 0 {
-            return FrameTimes {
-                beats,
-                ..FrameTimes::default()
-            };
-        }
         FrameTimes {
-            beats,
             p50: quantile(50),
             p99: quantile(99),
-            max: Duration::from_micros(longest),
+            max: quantile(100),
         }
     }
 }
 
-/// The bucket of a span in microseconds: the position of its highest bit, then two bits more.
+/// The bucket of a span in microseconds: the position of its highest bit, then three bits more.
 fn bucket(micros: u64) -> usize {
     let octave = (micros | 1).ilog2();
     if octave < SUB_BITS {
         return usize::try_from(micros).unwrap_or(0);
     }
-    let index = u64::from((octave - SUB_BITS + 1) << SUB_BITS) + ((micros >> (octave - SUB_BITS)) & 3);
+    let index = u64::from((octave - SUB_BITS + 1) << SUB_BITS) + ((micros >> (octave - SUB_BITS)) & SUB_MASK);
     usize::try_from(index).unwrap_or(usize::MAX).min(BUCKETS - 1)
 }
 
 /// The longest span, in microseconds, that falls into this bucket.
 fn upper_bound(index: usize) -> u64 {
-    let (octave, sub) = ((index as u64) >> SUB_BITS, (index as u64) & 3);
+    let (octave, sub) = ((index as u64) >> SUB_BITS, (index as u64) & SUB_MASK);
     if octave == 0 {
         sub
     } else {
-        ((4 + sub + 1) << (octave - 1)) - 1
+        ((SUB_MASK + 1 + sub + 1) << (octave - 1)) - 1
     }
 }
 
@@ -153,14 +192,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_span_falls_into_a_bucket_whose_bound_is_at_most_a_quarter_above_it() {
+    fn every_span_falls_into_a_bucket_whose_bound_is_at_most_an_eighth_above_it() {
         for micros in (0..2000).chain((1..44).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]))
         {
             let index = bucket(micros);
             if index < BUCKETS - 1 {
                 let bound = upper_bound(index);
                 assert!(
-                    bound >= micros && bound <= micros + micros / 4,
+                    bound >= micros && bound <= micros + micros / 8,
                     "{micros} µs in bucket {index} up to {bound}"
                 );
             }
@@ -170,18 +209,37 @@ mod tests {
     #[test]
     fn frame_times_are_the_spans_between_beats() {
         let heart = Heartbeat::default();
-        assert_eq!(heart.frame_times(), FrameTimes::default());
+        assert_eq!(heart.beats(), 0);
+        assert_eq!(heart.histogram().times(), FrameTimes::default());
         let mut now = 0;
         for _ in 0..=99 {
             heart.beat(Raw(now));
             now += 16_000_000;
         }
         heart.beat(Raw(now + 384_000_000));
-        let times = heart.frame_times();
-        assert_eq!(times.beats, 101);
+        let times = heart.histogram().times();
+        assert_eq!(heart.beats(), 101);
         assert!(times.p50 >= Duration::from_millis(16) && times.p50 < Duration::from_millis(20));
         assert!(times.p99 < Duration::from_millis(20));
         assert_eq!(times.max, Duration::from_millis(400));
+    }
+
+    #[test]
+    fn a_part_of_the_time_has_figures_of_its_own() {
+        let heart = Heartbeat::default();
+        for frame in 0..100 {
+            heart.beat(Raw(frame * 100_000_000));
+        }
+        let before = heart.histogram();
+        for frame in 0..10 {
+            heart.beat(Raw(9_901_000_000 + frame * 1_000_000));
+        }
+        let part = heart.histogram().since(&before);
+        assert_eq!(part.frames(), 10);
+        assert!(
+            part.times().max < Duration::from_millis(2),
+            "the slow frames came before"
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! app threads ─ beat() ─▶ Heartbeat (atomics) ─┐
 //!             ─ tell(event) ─▶ inbox ─▶ monitor thread (owns health::Machine) ─▶ Board (snapshot)
 //!                                                                                   │
-//!                                        HTTP client ◀─ endpoint thread ◀───────────┘
+//!                                        HTTP client ◀─ endpoint thread ◀───────────┤
+//!                                   heartbeat.jsonl ◀─ journal thread ◀────────────┘
 //! ```
 //! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
 
@@ -12,6 +13,7 @@ mod clock;
 mod discovery;
 mod endpoint;
 mod heartbeat;
+mod journal;
 mod monitor;
 mod report;
 mod settings;
@@ -21,13 +23,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Status};
-use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health};
+use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use discovery::DiscoveryFile;
-use endpoint::{Bell, Endpoint};
+use endpoint::{Bell, Endpoint, OpenDescriptors};
+use journal::Journal;
 use monitor::{Board, Message};
 use report::Identity;
 use threads::Worker;
@@ -37,6 +40,7 @@ pub use settings::{Arguments, Settings};
 
 const MONITOR_THREAD: &str = "livegui-monitor";
 const ENDPOINT_THREAD: &str = "livegui-endpoint";
+const JOURNAL_THREAD: &str = "livegui-journal";
 /// How long a push waits for room in the inbox before it is dropped and counted.
 const PUSH_WITHIN: Duration = Duration::from_millis(100);
 /// How long `health()` waits for what was pushed before it to be judged.
@@ -52,6 +56,9 @@ pub struct Agent {
     running: Mutex<Option<Running>>,
     /// Where the endpoint is and how to be let in; `None` for an inert agent.
     access: Option<Access>,
+    /// What the child of a fork must close.
+    descriptors: Option<Arc<OpenDescriptors>>,
+    executor_stall: bool,
     pauses: AtomicU64,
     watched: AtomicUsize,
 }
@@ -69,11 +76,25 @@ struct Shared {
     forked: AtomicBool,
 }
 
+/// What is to be ended.
 struct Running {
-    monitor: Worker,
-    endpoint: Worker,
+    monitor: Option<Worker>,
+    endpoint: Option<Worker>,
+    journal: Option<(Journal, Worker)>,
     bell: Bell,
     discovery: Option<DiscoveryFile>,
+}
+
+impl Running {
+    const fn new(bell: Bell) -> Self {
+        Self {
+            monitor: None,
+            endpoint: None,
+            journal: None,
+            bell,
+            discovery: None,
+        }
+    }
 }
 
 impl Agent {
@@ -83,16 +104,12 @@ impl Agent {
     /// [`Error::Io`] if the port is held, the run folder cannot be written, or a thread cannot be
     /// started. Nothing is left running then.
     pub fn start(settings: &Settings) -> Result<Self> {
-        let (sender, receiver) = monitor::inbox();
+        let (inbox, messages) = monitor::inbox();
         let endpoint = Endpoint::bind(settings.port).map_err(Error::io(format!(
             "bind the health endpoint to 127.0.0.1:{}",
             settings.port
         )))?;
         let token = settings.token.clone().map_or_else(random_hex, Ok)?;
-        let access = Access {
-            url: format!("http://127.0.0.1:{}", endpoint.port()),
-            token,
-        };
         let shared = Arc::new(Shared {
             board: Board::new(settings.thresholds),
             identity: Identity {
@@ -100,58 +117,96 @@ impl Agent {
                 pid: std::process::id(),
                 instance: random_hex()?,
             },
-            inbox: sender,
+            inbox,
             forked: AtomicBool::new(false),
         });
-        let bell = endpoint.bell();
-        let thresholds = settings.thresholds;
-        let monitor = {
-            let (shared, bell) = (Arc::clone(&shared), bell.clone());
-            let (dead, dead_bell) = (Arc::clone(&shared), bell.clone());
-            let body = move || monitor::run(&shared.board, &receiver, thresholds, || bell.ring());
-            Worker::start(MONITOR_THREAD, body, move |_| {
-                dead.board.report_monitor_dead();
-                dead_bell.ring();
-            })
-        };
-        let monitor = monitor.map_err(Error::io("start the monitor thread"))?;
-        // From here on, dropping `agent` stops what has been started.
-        let served = {
-            let (shared, token) = (Arc::clone(&shared), access.token.clone());
-            let dead = Arc::clone(&shared);
-            let body = move || {
-                let clock = *shared.board.clock();
-                if let Err(error) = endpoint.serve(token, clock, &*shared, || shared.board.seq()) {
-                    shared.endpoint_died(&error.to_string());
-                }
-            };
-            Worker::start(ENDPOINT_THREAD, body, move |what| dead.endpoint_died(what))
-        };
-        let endpoint = match served {
-            Ok(worker) => worker,
-            Err(source) => {
-                let _ = shared.inbox.try_send(Message::Stop);
-                monitor.join_within(STOP_WITHIN);
-                return Err(Error::Io {
-                    doing: "start the endpoint thread".to_owned(),
-                    source,
-                });
-            }
-        };
-        let agent = Self {
-            shared,
-            running: Mutex::new(Some(Running {
-                monitor,
-                endpoint,
-                bell,
-                discovery: None,
-            })),
-            access: Some(access),
-            pauses: AtomicU64::new(0),
-            watched: AtomicUsize::new(0),
-        };
+        let mut agent = Self::new(shared);
+        agent.access = Some(Access {
+            url: format!("http://127.0.0.1:{}", endpoint.port()),
+            token,
+        });
+        agent.executor_stall = settings.thresholds.executor_stall.is_some();
+        agent.descriptors = Some(endpoint.descriptors());
+        agent.running = Mutex::new(Some(Running::new(endpoint.bell())));
+        // Whatever fails from here on, dropping `agent` stops what has been started by then.
+        agent.start_threads(settings, endpoint, messages)?;
         agent.announce(settings)?;
         Ok(agent)
+    }
+
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            running: Mutex::new(None),
+            access: None,
+            descriptors: None,
+            executor_stall: false,
+            pauses: AtomicU64::new(0),
+            watched: AtomicUsize::new(0),
+        }
+    }
+
+    fn start_threads(
+        &self,
+        settings: &Settings,
+        endpoint: Endpoint,
+        messages: Receiver<Message>,
+    ) -> Result<()> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(running), Some(access)) = (running.as_mut(), &self.access) else {
+            return Ok(());
+        };
+        let mut journal = None;
+        if let Some(path) = settings.journal.clone() {
+            let (sender, entries) = Journal::new();
+            let header = JournalHeader {
+                schema: JOURNAL_SCHEMA.to_owned(),
+                pid: self.shared.identity.pid,
+                app: self.shared.identity.app.clone(),
+                instance: self.shared.identity.instance.clone(),
+                started_at: report::started_at(&self.shared.board),
+            };
+            let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+            let body = move || journal::run(&path, &header, &entries, &shared.board);
+            let worker = Worker::start(JOURNAL_THREAD, body, move |what| {
+                dead.thread_died(JOURNAL_THREAD, what);
+            });
+            running.journal = Some((
+                sender.clone(),
+                worker.map_err(Error::io("start the journal thread"))?,
+            ));
+            journal = Some(sender);
+        }
+
+        let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let (bell, dead_bell, thresholds) = (running.bell.clone(), running.bell.clone(), settings.thresholds);
+        let body = move || {
+            monitor::run(&shared.board, &messages, thresholds, journal.as_ref(), || {
+                bell.ring();
+            });
+        };
+        let monitor = Worker::start(MONITOR_THREAD, body, move |_| {
+            dead.board.report_monitor_dead();
+            dead_bell.ring();
+        });
+        running.monitor = Some(monitor.map_err(Error::io("start the monitor thread"))?);
+
+        let (shared, dead, token) = (
+            Arc::clone(&self.shared),
+            Arc::clone(&self.shared),
+            access.token.clone(),
+        );
+        let body = move || {
+            let clock = *shared.board.clock();
+            if let Err(error) = endpoint.serve(token, clock, &*shared, || shared.board.seq()) {
+                shared.thread_died(ENDPOINT_THREAD, &error.to_string());
+            }
+        };
+        let served = Worker::start(ENDPOINT_THREAD, body, move |what| {
+            dead.thread_died(ENDPOINT_THREAD, what);
+        });
+        running.endpoint = Some(served.map_err(Error::io("start the endpoint thread"))?);
+        Ok(())
     }
 
     /// An agent that does nothing at all: every call is accepted, and it is `starting` for ever.
@@ -164,18 +219,12 @@ impl Agent {
             instance: "inert".to_owned(),
         };
         let board = Board::new(Config::default());
-        Self {
-            shared: Arc::new(Shared {
-                board,
-                identity,
-                inbox,
-                forked: AtomicBool::new(false),
-            }),
-            running: Mutex::new(None),
-            access: None,
-            pauses: AtomicU64::new(0),
-            watched: AtomicUsize::new(0),
-        }
+        Self::new(Arc::new(Shared {
+            board,
+            identity,
+            inbox,
+            forked: AtomicBool::new(false),
+        }))
     }
 
     fn announce(&self, settings: &Settings) -> Result<()> {
@@ -189,7 +238,7 @@ impl Agent {
                 instance: self.shared.identity.instance.clone(),
                 url: access.url.clone(),
                 token: access.token.clone(),
-                journal: None,
+                journal: settings.journal.as_ref().map(|path| path.display().to_string()),
             },
             settings.run_dir.as_deref(),
         )?;
@@ -289,6 +338,12 @@ impl Agent {
         self.tell(Event::PauseEnded { id });
     }
 
+    /// Whether stalls of executors are looked for.
+    #[must_use]
+    pub const fn looks_for_executor_stalls(&self) -> bool {
+        self.executor_stall
+    }
+
     /// The whole of what is known, everything told before this call included.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -324,15 +379,27 @@ impl Agent {
         let Some(running) = running else { return };
         self.tell(Event::StopAnnounced);
         let _ = self.shared.inbox.send_timeout(Message::Stop, PUSH_WITHIN);
-        running.monitor.join_within(STOP_WITHIN);
+        if let Some(worker) = running.monitor {
+            worker.join_within(STOP_WITHIN);
+        }
         running.bell.stop();
-        running.endpoint.join_within(STOP_WITHIN);
+        if let Some(worker) = running.endpoint {
+            worker.join_within(STOP_WITHIN);
+        }
+        // Last, so that it has what the monitor said last.
+        if let Some((journal, worker)) = running.journal {
+            journal.end();
+            worker.join_within(STOP_WITHIN);
+        }
         drop(running.discovery);
     }
 
     /// In the child of a fork: from now on nothing here does anything.
     pub fn after_fork_in_child(&self) {
         self.shared.forked.store(true, Ordering::SeqCst);
+        if let Some(descriptors) = &self.descriptors {
+            descriptors.close_all();
+        }
     }
 
     fn is_forked(&self) -> bool {
@@ -354,9 +421,9 @@ impl Drop for Agent {
 }
 
 impl Shared {
-    fn endpoint_died(&self, what: &str) {
+    fn thread_died(&self, thread: &str, what: &str) {
         let event = Event::AgentThreadDied {
-            thread: ENDPOINT_THREAD.to_owned(),
+            thread: thread.to_owned(),
             message: what.to_owned(),
         };
         let _ = self.inbox.try_send(Message::Happened(event));

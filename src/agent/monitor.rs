@@ -12,7 +12,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::clock::{AwakeClock, Clock, Raw};
 use super::heartbeat::{Heartbeat, Pulse};
+use super::journal::{Gauge, Journal};
+use super::report;
 use crate::health::{Config, Event, Machine, Snapshot, Transition};
+use crate::wire::JournalTransition;
 
 /// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
 const INBOX: usize = 1024;
@@ -42,6 +45,8 @@ pub struct Board {
     pub heart: Heartbeat,
     /// The Python canary's ticks.
     pub canary: Pulse,
+    /// How the journal is.
+    pub journal: Gauge,
     shown: Mutex<Arc<Shown>>,
     seq: AtomicU64,
     progress: AtomicU64,
@@ -69,6 +74,7 @@ impl Board {
             clock: Clock::start(),
             heart: Heartbeat::default(),
             canary: Pulse::default(),
+            journal: Gauge::default(),
             seq: AtomicU64::new(shown.health.seq),
             shown: Mutex::new(Arc::new(shown)),
             progress: AtomicU64::new(0),
@@ -131,7 +137,13 @@ pub fn inbox() -> (Sender<Message>, Receiver<Message>) {
 }
 
 /// The body of the monitor thread. `changed` is called after each change that is shown.
-pub fn run(board: &Board, inbox: &Receiver<Message>, thresholds: Config, changed: impl Fn()) {
+pub fn run(
+    board: &Board,
+    inbox: &Receiver<Message>,
+    thresholds: Config,
+    journal: Option<&Journal>,
+    changed: impl Fn(),
+) {
     let mut monitor = Monitor {
         board,
         machine: Machine::new(thresholds),
@@ -139,6 +151,7 @@ pub fn run(board: &Board, inbox: &Receiver<Message>, thresholds: Config, changed
         step: LONGEST_STEP.min(thresholds.stall_after / 4),
         seen_beat: None,
         seen_tick: None,
+        journal,
     };
     monitor.arm();
     loop {
@@ -155,18 +168,25 @@ pub fn run(board: &Board, inbox: &Receiver<Message>, thresholds: Config, changed
         // One clock reading serves everything that is waiting; the inbox bounds how much that is.
         let mut stop = false;
         let mut synced = Vec::new();
+        // A gauge that moved is shown, and is no news that anybody waits for.
+        let mut gauges = false;
         let mut changes = monitor.look(now);
         for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
             match message {
-                Message::Happened(event) => changes |= monitor.handle(event, now),
+                Message::Happened(event) => {
+                    gauges |= matches!(event, Event::ExecutorObserved { .. });
+                    changes |= monitor.handle(event, now);
+                }
                 Message::Bell => {}
                 Message::Sync(done) => synced.push(done),
                 Message::Stop => stop = true,
             }
         }
         changes |= monitor.handle(Event::TimePassed, now);
-        if changes {
+        if changes || gauges {
             monitor.show();
+        }
+        if changes {
             changed();
         }
         for done in synced {
@@ -187,6 +207,7 @@ struct Monitor<'a> {
     step: Duration,
     seen_beat: Option<Raw>,
     seen_tick: Option<Raw>,
+    journal: Option<&'a Journal>,
 }
 
 impl Monitor<'_> {
@@ -225,8 +246,27 @@ impl Monitor<'_> {
 
     fn handle(&mut self, event: Event, now: Raw) -> bool {
         let before = self.machine.seq();
-        let _: Vec<Transition> = self.machine.handle(event, self.awake.awake(now));
+        let transitions = self.machine.handle(event, self.awake.awake(now));
+        for transition in transitions {
+            self.write_down(&transition, now);
+        }
         self.machine.seq() != before
+    }
+
+    fn write_down(&self, transition: &Transition, now: Raw) {
+        let Some(journal) = self.journal else { return };
+        let (event, episode) = match transition {
+            Transition::Opened(episode) => ("opened", Some(episode)),
+            Transition::Closed(episode) => ("closed", Some(episode)),
+            Transition::StatusChanged { .. } => ("status", None),
+        };
+        let entry = JournalTransition {
+            t_ms: report::millis(now.since(Raw::default())),
+            event: event.to_owned(),
+            status: self.machine.status().as_str().to_owned(),
+            reason: episode.map(|episode| report::reason(episode, self.awake.awake(now))),
+        };
+        journal.add(entry, &self.board.journal);
     }
 
     fn show(&self) {

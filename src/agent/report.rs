@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::clock::Raw;
+use super::heartbeat::FrameTimes;
 use super::monitor::Board;
 use crate::health::{Awake, Code, Episode, Status};
 use crate::wire::{
@@ -37,7 +38,6 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
     let snapshot = &shown.health;
     let awake = shown.awake.awake(now);
     let age = |raw: Option<Raw>| raw.map(|raw| millis(awake.since(shown.awake.awake(raw))));
-    let frames = board.heart.frame_times();
     let mut reasons: Vec<_> = snapshot
         .open
         .iter()
@@ -55,20 +55,16 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
         instance: identity.instance.clone(),
         pid: identity.pid,
         app: identity.app.clone(),
-        started_at: format!("{:.3}", board.clock().started_at()),
+        started_at: started_at(board),
         uptime_ms: millis(awake.since_start()),
         since_ms: millis(awake.since(snapshot.since)),
         reasons,
         checks: Checks {
             main_loop: MainLoopCheck {
                 state: snapshot.main_loop.as_str().to_owned(),
-                beats: frames.beats,
+                beats: board.heart.beats(),
                 age_ms: age(board.heart.pulse().newest()),
-                frame_ms: FrameMs {
-                    p50: fraction(frames.p50),
-                    p99: fraction(frames.p99),
-                    max: fraction(frames.max),
-                },
+                frame_ms: frame_ms(&board.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {
                 state: snapshot.interpreter.as_str().to_owned(),
@@ -94,8 +90,8 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
                 })
                 .collect(),
             journal: JournalCheck {
-                state: "off".to_owned(),
-                dropped: 0,
+                state: board.journal.state().to_owned(),
+                dropped: board.journal.dropped(),
             },
         },
         observer: Observer {
@@ -111,7 +107,13 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
     }
 }
 
-fn reason(episode: &Episode, now: Awake) -> Reason {
+/// Wall time of the agent's start, RFC 3339 in UTC.
+pub fn started_at(board: &Board) -> String {
+    format!("{:.3}", board.clock().started_at())
+}
+
+/// A reason that holds, or held.
+pub fn reason(episode: &Episode, now: Awake) -> Reason {
     Reason {
         code: episode.reason.code.to_string(),
         component: episode.reason.component.clone(),
@@ -140,8 +142,18 @@ fn monitor_dead(episode: u64) -> Reason {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+/// Whole milliseconds.
+pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Frame times in milliseconds.
+pub fn frame_ms(times: &FrameTimes) -> FrameMs {
+    FrameMs {
+        p50: fraction(times.p50),
+        p99: fraction(times.p99),
+        max: fraction(times.max),
+    }
 }
 
 /// Milliseconds to the microsecond.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::discovery::runtime_folder;
 use crate::error::{Error, Result};
 use crate::health::Config;
-use crate::wire::env;
+use crate::wire::{JOURNAL_FILE, env};
 
 /// Arguments of `livegui.start()`; each beats its environment variable.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,10 @@ pub struct Arguments {
     pub stall_after_ms: Option<u64>,
     /// How long it may take to the first beat.
     pub startup_ms: Option<u64>,
+    /// How long queued work may go without any being finished; 0 for not to be looked at.
+    pub executor_stall_ms: Option<u64>,
+    /// Whether and where a journal is kept: `0`, `1` or a path.
+    pub journal: Option<String>,
     /// Where the discovery file goes.
     pub run_dir: Option<PathBuf>,
 }
@@ -35,6 +40,8 @@ pub struct Settings {
     pub thresholds: Config,
     /// Where the discovery file goes; the user's runtime folder if none is given.
     pub run_dir: Option<PathBuf>,
+    /// Where the journal goes, if one is kept.
+    pub journal: Option<PathBuf>,
 }
 
 /// A day; a threshold beyond it is taken for a mistake in the unit.
@@ -75,6 +82,17 @@ impl Settings {
         let thresholds = Config {
             stall_after: millis(given.stall_after_ms, env::STALL_AFTER_MS, default.stall_after)?,
             startup: millis(given.startup_ms, env::STARTUP_MS, default.startup)?,
+            executor_stall: match (
+                given.executor_stall_ms,
+                variable(env::EXECUTOR_STALL_MS).as_deref(),
+            ) {
+                (Some(0), _) | (None, None | Some("0")) => None,
+                _ => Some(millis(
+                    given.executor_stall_ms,
+                    env::EXECUTOR_STALL_MS,
+                    Duration::ZERO,
+                )?),
+            },
         };
         let port = match (given.port, variable(env::PORT)) {
             (Some(port), _) => port,
@@ -99,12 +117,23 @@ impl Settings {
         let run_dir = given
             .run_dir
             .or_else(|| variable(env::RUN_DIR).map(PathBuf::from));
+        let in_run_dir = run_dir.as_ref().map(|folder| folder.join(JOURNAL_FILE));
+        let journal =
+            match given.journal.or_else(|| variable(env::JOURNAL)).as_deref() {
+                Some("0") => None,
+                None => in_run_dir,
+                Some("1") => Some(in_run_dir.unwrap_or_else(|| {
+                    runtime_folder().join(format!("{}.{JOURNAL_FILE}", std::process::id()))
+                })),
+                Some(path) => Some(PathBuf::from(path)),
+            };
         Ok(Some(Self {
             app: app.to_owned(),
             port,
             token,
             thresholds,
             run_dir,
+            journal,
         }))
     }
 }

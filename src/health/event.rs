@@ -23,6 +23,8 @@ pub struct Load {
     pub queued: u64,
     /// Worker threads or processes.
     pub workers: u64,
+    /// Work items that were finished since it is watched; counted only if stalls are looked for.
+    pub finished: u64,
 }
 
 /// One thing that happened, as told to [`super::Machine::handle`].
@@ -69,8 +71,8 @@ pub enum Event {
     },
     /// The app takes that report back.
     Cleared { code: Code },
-    /// The main thread ended while other threads keep the process alive.
-    MainThreadEnded { message: String },
+    /// The main thread ended; `left` names the threads that keep the process alive.
+    MainThreadEnded { left: String },
     /// The app announced that it is going to end.
     StopAnnounced,
     /// A thread of the agent died.

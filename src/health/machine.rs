@@ -14,6 +14,9 @@ const MAX_OPEN: usize = 1024;
 /// frozen app does not close its episode.
 const RECOVERY: Duration = Duration::from_millis(500);
 
+/// A process whose main thread has ended gets this long to end before that is a reason.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
 /// The component that every reason about the main loop names.
 const MAIN_LOOP: &str = "main_loop";
 
@@ -24,6 +27,8 @@ pub struct Config {
     pub stall_after: Duration,
     /// How long it may take to the first beat.
     pub startup: Duration,
+    /// How long queued work may go without any being finished; not looked at if `None`.
+    pub executor_stall: Option<Duration>,
 }
 
 impl Default for Config {
@@ -31,6 +36,7 @@ impl Default for Config {
         Self {
             stall_after: Duration::from_secs(5),
             startup: Duration::from_mins(1),
+            executor_stall: None,
         }
     }
 }
@@ -97,6 +103,8 @@ pub struct Machine {
     executors: Vec<Watched>,
     threads: Vec<Watched>,
     stopping: bool,
+    /// Since the main thread ended: when that becomes a reason, and who keeps the process alive.
+    exiting: Option<(Awake, String)>,
     open: Vec<Episode>,
     history: VecDeque<Episode>,
     episodes: u64,
@@ -128,6 +136,7 @@ impl Machine {
             executors: Vec::new(),
             threads: Vec::new(),
             stopping: false,
+            exiting: None,
             open: Vec::new(),
             history: VecDeque::new(),
             episodes: 0,
@@ -243,11 +252,11 @@ impl Machine {
                 self.resumed = now;
                 before != self.pauses.len()
             }
-            Event::ExecutorWatched { name, kind } => watch(&mut self.executors, name, kind),
-            Event::ThreadWatched { name } => watch(&mut self.threads, name, String::new()),
+            Event::ExecutorWatched { name, kind } => watch(&mut self.executors, name, kind, now),
+            Event::ThreadWatched { name } => watch(&mut self.threads, name, String::new(), now),
             Event::ExecutorObserved { name, load } => {
                 if let Some(executor) = find(&mut self.executors, &name) {
-                    executor.load = Some(load);
+                    executor.observe(load, now);
                 }
                 false
             }
@@ -275,12 +284,8 @@ impl Machine {
                 self.close(&code, "app", now, transitions);
                 false
             }
-            Event::MainThreadEnded { message } => {
-                self.open(
-                    Reason::new(Code::AppExiting, "process", &message),
-                    now,
-                    transitions,
-                );
+            Event::MainThreadEnded { left } => {
+                self.exiting.get_or_insert((now + EXIT_GRACE, left));
                 false
             }
             Event::AgentThreadDied { thread, message } => {
@@ -386,7 +391,54 @@ impl Machine {
             let message = self.time_message(&code, now);
             self.open(Reason::new(code, MAIN_LOOP, &message), now, transitions);
         }
-        self.deadline = timing.deadline;
+        let executors = self.judge_executors(now, transitions);
+        let exiting = self.judge_exit(now, transitions);
+        self.deadline = [timing.deadline, executors, exiting].into_iter().flatten().min();
+    }
+
+    /// Returns when an executor could next count as stalled.
+    fn judge_executors(&mut self, now: Awake, transitions: &mut Vec<Transition>) -> Option<Awake> {
+        let limit = self.config.executor_stall?;
+        let mut next: Option<Awake> = None;
+        for executor in std::mem::take(&mut self.executors) {
+            let waiting = executor.state.is_ok() && executor.load.is_some_and(|load| load.queued > 0);
+            let due = executor.progress + limit;
+            if waiting && !self.stopping && now >= due {
+                let queued = executor.load.map_or(0, |load| load.queued);
+                let idle = seconds(now.since(executor.progress));
+                let message = format!(
+                    "{} {:?} has finished nothing for {idle}, and {queued} are queued",
+                    executor.kind, executor.name
+                );
+                self.open(
+                    Reason::new(Code::ExecutorStalled, &executor.name, &message),
+                    now,
+                    transitions,
+                );
+            } else {
+                self.close(&Code::ExecutorStalled, &executor.name, now, transitions);
+                if waiting && !self.stopping {
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                }
+            }
+            self.executors.push(executor);
+        }
+        next
+    }
+
+    /// Returns when a process that is to end could next count as one that does not.
+    fn judge_exit(&mut self, now: Awake, transitions: &mut Vec<Transition>) -> Option<Awake> {
+        let (due, left) = self.exiting.as_ref().filter(|_| !self.stopping)?;
+        if now < *due {
+            return Some(*due);
+        }
+        let message = format!("the main thread ended, and the process is kept alive by {left}");
+        self.open(
+            Reason::new(Code::AppExiting, "process", &message),
+            now,
+            transitions,
+        );
+        None
     }
 
     fn timing(&mut self, now: Awake) -> Timing {
@@ -560,14 +612,8 @@ impl Machine {
     }
 }
 
-fn watch(list: &mut Vec<Watched>, name: String, kind: String) -> bool {
-    let fresh = Watched {
-        name,
-        kind,
-        state: CheckState::Ok,
-        load: None,
-        end_expected: false,
-    };
+fn watch(list: &mut Vec<Watched>, name: String, kind: String, now: Awake) -> bool {
+    let fresh = Watched::new(name, kind, now);
     // The same name again is a new thing in the old one's place: a pool that was rebuilt.
     if let Some(old) = find(list, &fresh.name) {
         *old = fresh;

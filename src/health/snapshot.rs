@@ -91,6 +91,29 @@ pub struct Watched {
     pub load: Option<Load>,
     /// Its owner announced that it will end.
     pub(super) end_expected: bool,
+    /// When it last had nothing queued or finished something.
+    pub(super) progress: Awake,
+}
+
+impl Watched {
+    pub(super) const fn new(name: String, kind: String, now: Awake) -> Self {
+        Self {
+            name,
+            kind,
+            state: CheckState::Ok,
+            load: None,
+            end_expected: false,
+            progress: now,
+        }
+    }
+
+    pub(super) fn observe(&mut self, load: Load, now: Awake) {
+        let idle = load.queued == 0 || self.load.is_none_or(|before| before.queued == 0);
+        if idle || self.load.is_some_and(|before| before.finished != load.finished) {
+            self.progress = now;
+        }
+        self.load = Some(load);
+    }
 }
 
 /// Everything the machine knows, to be shown.

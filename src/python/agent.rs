@@ -18,7 +18,9 @@ pub struct NativeAgent(Agent);
 impl NativeAgent {
     /// Starts an agent; an inert one if `LIVEGUI=0`.
     #[staticmethod]
-    #[pyo3(signature = (app, *, port=None, token=None, stall_after_ms=None, startup_ms=None, run_dir=None))]
+    #[pyo3(signature = (app, *, port=None, token=None, stall_after_ms=None, startup_ms=None,
+        executor_stall_ms=None, run_dir=None, journal=None))]
+    #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     fn start(
         py: Python<'_>,
         app: &str,
@@ -26,13 +28,17 @@ impl NativeAgent {
         token: Option<String>,
         stall_after_ms: Option<u64>,
         startup_ms: Option<u64>,
+        executor_stall_ms: Option<u64>,
         run_dir: Option<PathBuf>,
+        journal: Option<String>,
     ) -> PyResult<Self> {
         let given = Arguments {
             port,
             token,
             stall_after_ms,
             startup_ms,
+            executor_stall_ms,
+            journal,
             run_dir,
         };
         let settings = Settings::resolve(app, given, |name| std::env::var(name).ok()).map_err(raise)?;
@@ -103,12 +109,16 @@ impl NativeAgent {
         );
     }
 
-    fn executor_observed(&self, py: Python<'_>, name: String, queued: u64, workers: u64) {
+    fn executor_observed(&self, py: Python<'_>, name: String, queued: u64, workers: u64, finished: u64) {
         self.tell(
             py,
             Event::ExecutorObserved {
                 name,
-                load: Load { queued, workers },
+                load: Load {
+                    queued,
+                    workers,
+                    finished,
+                },
             },
         );
     }
@@ -120,6 +130,10 @@ impl NativeAgent {
 
     fn thread_ended(&self, py: Python<'_>, name: String, why: Option<String>, traceback: Option<String>) {
         self.tell(py, Event::ThreadEnded { name, why, traceback });
+    }
+
+    fn main_thread_ended(&self, py: Python<'_>, left: String) {
+        self.tell(py, Event::MainThreadEnded { left });
     }
 
     fn degrade(&self, py: Python<'_>, code: &str, message: &str, recoverable: bool) -> PyResult<()> {
@@ -156,6 +170,12 @@ impl NativeAgent {
     fn health_json(&self, py: Python<'_>) -> String {
         // Plain structs cannot fail to serialise.
         py.detach(|| serde_json::to_string(&self.0.health()).unwrap_or_default())
+    }
+
+    /// Whether stalls of executors are looked for, so that finished work must be counted.
+    #[getter]
+    fn counts_finished_work(&self) -> bool {
+        self.0.looks_for_executor_stalls()
     }
 
     #[getter]

@@ -91,7 +91,7 @@ proptest! {
     /// a multiple of 10 ms, and so is every step here.
     #[test]
     fn sleeping_to_the_deadline_misses_nothing(gaps in proptest::collection::vec((1_u64..1_200).prop_map(|n| n * 10), 1..20)) {
-        let config = Config { stall_after: Duration::from_secs(2), startup: Duration::from_secs(8) };
+        let config = Config { stall_after: Duration::from_secs(2), startup: Duration::from_secs(8), executor_stall: None };
         let (mut sleeper, mut poller) = (Machine::new(config), Machine::new(config));
         let mut now = Awake::default();
         for gap in gaps {

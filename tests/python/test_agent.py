@@ -58,7 +58,7 @@ def test_the_discovery_file_lets_in_its_owner_only_and_goes_with_the_agent(
     if os.name == "posix":
         assert file.stat().st_mode & 0o777 == 0o600
     agent.stop()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["heartbeat.jsonl"]
 
 
 def test_an_exception_out_of_the_main_loop_is_a_crash_and_passes_through(agent: livegui.Agent) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +99,70 @@ def test_a_wrap_of_somebody_else_is_called_through(agent: livegui.Agent) -> None
     pool.shutdown(wait=False)
     assert calls == [{"wait": False}]
     ThreadPoolExecutor.shutdown(pool)
+
+
+def work_forever(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_a_killed_worker_process_breaks_its_pool(agent: livegui.Agent) -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        agent.watch_executor(pool, "workers")
+        future = pool.submit(work_forever, 60)
+        wait_for(agent, lambda document: bool(document["checks"]["executors"][0]["workers"]))
+        for pid in list(pool._processes):
+            os.kill(pid, signal.SIGTERM)
+        with pytest.raises(BrokenExecutor):
+            future.result()
+        assert wait_for(agent, degraded)["reasons"][0]["code"] == "executor_broken"
+
+
+def test_the_default_executor_of_a_loop_is_watched_as_soon_as_there_is_one(agent: livegui.Agent) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        agent.watch_executor(loop, "asyncio")
+        await loop.run_in_executor(None, time.sleep, 0)
+        wait_for(agent, lambda document: document["checks"]["executors"][0]["workers"] == 1)
+        assert agent.health()["status"] == "ok"
+        await loop.shutdown_default_executor()
+        (reason,) = agent.health()["reasons"]
+        assert reason["code"] == "executor_shutdown"
+        assert "main() at test_executors.py" in reason["message"]
+
+    asyncio.run(main())
+
+
+def test_a_saturated_pool_is_busy_and_no_reason(agent: livegui.Agent) -> None:
+    go = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        agent.watch_executor(pool, "io_pool")
+        agent.expect_shutdown(pool)
+        for _ in range(5):
+            pool.submit(go.wait, 30)
+        document = wait_for(agent, lambda document: document["checks"]["executors"][0]["queued"] == 4)
+        assert document["status"] == "ok"
+        go.set()
+
+
+def test_a_pool_that_finishes_nothing_is_stalled_if_that_is_asked_for(tmp_path: Path) -> None:
+    agent = livegui.start("test", run_dir=tmp_path, executor_stall_ms=300)
+    agent.beat()
+    go = threading.Event()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            agent.watch_executor(pool, "io_pool")
+            agent.expect_shutdown(pool)
+            for _ in range(3):
+                pool.submit(go.wait, 30)
+            (reason,) = wait_for(agent, degraded)["reasons"]
+            assert reason["code"] == "executor_stalled"
+            assert "2 are queued" in reason["message"]
+            go.set()
+            document = wait_for(agent, lambda document: document["status"] == "ok")
+            assert [reason["code"] for reason in document["history"]] == ["executor_stalled"]
+    finally:
+        go.set()
+        agent.stop()
 
 
 def test_what_is_no_executor_is_refused(agent: livegui.Agent) -> None:

@@ -28,6 +28,7 @@ print(*sorted(set(sys.modules) - before), sep="\\n")
         "livegui._crash",
         "livegui._executors",
         "livegui._livegui",
+        "livegui._threads",
     }, "nothing of the test side"
     foreign = {name.partition(".")[0] for name in loaded - ours} - set(sys.stdlib_module_names)
     assert foreign == set()

@@ -9,7 +9,9 @@
 //! connection at a time.
 
 mod connection;
+mod descriptors;
 mod head;
+mod metrics;
 mod route;
 
 use std::fs::File;
@@ -24,6 +26,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clock::{Clock, Raw};
 use connection::{Connection, Wish};
+use descriptors::Descriptors;
 use route::{Answer, Site};
 
 pub use route::View;
@@ -37,11 +40,15 @@ const ACCEPT_BATCH: usize = 64;
 /// How soon an accept that failed is tried again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// The connections' descriptors in their places, and behind them the listener's and the queue's.
+pub type OpenDescriptors = Descriptors<{ MAX_CONNECTIONS + 2 }>;
+
 const LISTENER: Token = Token(usize::MAX);
 const BELL: Token = Token(usize::MAX - 1);
 
 /// A bound endpoint that nobody serves yet.
 pub struct Endpoint {
+    descriptors: Arc<OpenDescriptors>,
     listener: TcpListener,
     poll: Poll,
     bell: Bell,
@@ -84,7 +91,12 @@ impl Endpoint {
             waker: Arc::new(Waker::new(poll.registry(), BELL)?),
             stop: Arc::default(),
         };
+        let descriptors = Arc::new(OpenDescriptors::default());
+        descriptors.set(MAX_CONNECTIONS, &listener);
+        #[cfg(unix)]
+        descriptors.set(MAX_CONNECTIONS + 1, &poll);
         Ok(Self {
+            descriptors,
             listener,
             poll,
             bell,
@@ -95,6 +107,11 @@ impl Endpoint {
     /// The port it is bound to.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What the child of a fork must close.
+    pub fn descriptors(&self) -> Arc<OpenDescriptors> {
+        Arc::clone(&self.descriptors)
     }
 
     /// What wakes and ends it.
@@ -119,9 +136,14 @@ impl Endpoint {
         };
         let connections = [const { None }; MAX_CONNECTIONS];
         let Self {
-            listener, poll, bell, ..
+            descriptors,
+            listener,
+            poll,
+            bell,
+            ..
         } = self;
         let mut server = Server {
+            descriptors,
             listener,
             poll,
             site,
@@ -136,6 +158,7 @@ impl Endpoint {
 }
 
 struct Server<'a, V> {
+    descriptors: Arc<OpenDescriptors>,
     listener: TcpListener,
     poll: Poll,
     site: Site,
@@ -172,6 +195,7 @@ impl<V: View> Server<'_, V> {
         }
         // The last news reach those who wait for them.
         self.settle(seq(), self.clock.raw());
+        (0..MAX_CONNECTIONS + 2).for_each(|place| self.descriptors.clear(place));
         Ok(())
     }
 
@@ -228,6 +252,7 @@ impl<V: View> Server<'_, V> {
             )
             .is_ok()
         {
+            self.descriptors.set(index, &connection.stream);
             self.connections[index] = Some(connection);
             self.advance(index, now);
         }
@@ -320,6 +345,7 @@ impl<V: View> Server<'_, V> {
 
     fn drop_connection(&mut self, index: usize) {
         if let Some(mut connection) = self.connections[index].take() {
+            self.descriptors.clear(index);
             // Closing the socket takes it out of the queue too; this is for platforms that differ.
             let _ = self.poll.registry().deregister(&mut connection.stream);
         }

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use tiny_http::{Header, Response, StatusCode};
 
 use super::head::{Head, Refusal};
+use super::metrics;
 use crate::health::Status;
 use crate::wire::Health;
 
@@ -126,23 +127,33 @@ fn choose(head: &Head, site: &Site, view: &impl View) -> Result<Answer, Refusal>
         }
         "/health" => {
             let query = Query(&head.query);
-            let token = head
-                .bearer
-                .as_deref()
-                .or_else(|| query.get("token"))
-                .unwrap_or_default();
-            if !bool::from(token.as_bytes().ct_eq(site.token.as_bytes())) {
-                let why =
-                    "a token is required, as Authorization: Bearer or ?token=; it is in the discovery file";
-                return Err(Refusal { status: 401, why });
-            }
+            admit_holder(head, &query, site)?;
             long_poll(&query, view)
+        }
+        "/metrics" => {
+            admit_holder(head, &Query(&head.query), site)?;
+            let text = metrics::render(&view.health());
+            Ok(Answer::Now(reply(200, metrics::CONTENT_TYPE, text.into_bytes())))
         }
         _ => Err(Refusal {
             status: 404,
-            why: "served are /livez, /readyz and /health",
+            why: "served are /livez, /readyz, /health and /metrics",
         }),
     }
+}
+
+/// Lets in whoever has the token.
+fn admit_holder(head: &Head, query: &Query<'_>, site: &Site) -> Result<(), Refusal> {
+    let token = head
+        .bearer
+        .as_deref()
+        .or_else(|| query.get("token"))
+        .unwrap_or_default();
+    if bool::from(token.as_bytes().ct_eq(site.token.as_bytes())) {
+        return Ok(());
+    }
+    let why = "a token is required, as Authorization: Bearer or ?token=; it is in the discovery file";
+    Err(Refusal { status: 401, why })
 }
 
 fn long_poll(query: &Query<'_>, view: &impl View) -> Result<Answer, Refusal> {

@@ -1,0 +1,218 @@
+//! The heartbeat log: what was known, second by second, for whoever looks after a crash.
+//!
+//! A thread of its own writes it. Whoever has a line to add hands it over without waiting; a disk that
+//! is slow, full or gone costs lines, which are counted, and never detection.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use serde::Serialize;
+
+use super::clock::Raw;
+use super::heartbeat::Histogram;
+use super::monitor::Board;
+use super::report;
+use crate::wire::{JournalBeats, JournalEnd, JournalHeader, JournalTransition};
+
+/// Lines that may wait for the disk.
+const QUEUE: usize = 1024;
+/// A file that would grow beyond this is set aside as `.1`, in place of the one before.
+pub const ROTATE_AT: u64 = 4 * 1024 * 1024;
+/// How often the beats are written down.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How the journal is, for everybody to see.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    state: AtomicU8,
+    dropped: AtomicU64,
+}
+
+impl Gauge {
+    const STATES: [&'static str; 3] = ["off", "ok", "failing"];
+
+    /// `off`, `ok` or `failing`.
+    pub fn state(&self) -> &'static str {
+        Self::STATES[usize::from(self.state.load(Ordering::Relaxed)).min(2)]
+    }
+
+    /// Lines that could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn wrote(&self, lines: u64, done: &io::Result<()>) {
+        if done.is_err() {
+            self.drop(lines);
+        }
+        self.state
+            .store(if done.is_ok() { 1 } else { 2 }, Ordering::Relaxed);
+    }
+
+    fn drop(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+}
+
+/// What the journal's thread is handed.
+#[derive(Debug)]
+pub enum Entry {
+    /// Something changed.
+    Transition(Box<JournalTransition>),
+    /// The agent stops in good order.
+    End,
+}
+
+/// Where a journal's lines are handed in.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    entries: Sender<Entry>,
+}
+
+impl Journal {
+    /// A journal, and what its thread reads.
+    pub fn new() -> (Self, Receiver<Entry>) {
+        let (entries, receiver) = crossbeam_channel::bounded(QUEUE);
+        (Self { entries }, receiver)
+    }
+
+    /// Hands in a transition; drops and counts it if too many are waiting.
+    pub fn add(&self, transition: JournalTransition, gauge: &Gauge) {
+        if self
+            .entries
+            .try_send(Entry::Transition(Box::new(transition)))
+            .is_err()
+        {
+            gauge.drop(1);
+        }
+    }
+
+    /// Ends it, with the line that says so.
+    pub fn end(&self) {
+        // A queue that is full belongs to a disk that is stuck; its thread is then left behind.
+        let _ = self.entries.try_send(Entry::End);
+    }
+}
+
+/// The body of the journal's thread.
+pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board: &Board) {
+    let mut log = Log {
+        path,
+        header: line(header),
+        torn: false,
+    };
+    let mut before = Histogram::default();
+    let mut due = board.clock().raw();
+    // The header is there from the start, even of an app that dies in its first second.
+    board.journal.wrote(0, &log.write(&[]));
+    loop {
+        let mut batch = Vec::new();
+        let mut lines = 0;
+        let mut end = false;
+        let now = board.clock().raw();
+        if now >= due {
+            due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
+            let histogram = board.heart.histogram();
+            batch.extend(line(&beats(board, now, &histogram.since(&before))));
+            before = histogram;
+            lines += 1;
+        }
+        let first = match entries.recv_timeout(due.since(board.clock().raw())) {
+            Ok(entry) => Some(entry),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Entry::End),
+        };
+        for entry in first.into_iter().chain(entries.try_iter().take(QUEUE)) {
+            lines += 1;
+            match entry {
+                Entry::Transition(transition) => batch.extend(line(&*transition)),
+                Entry::End => {
+                    let t_ms = report::millis(board.clock().raw().since(Raw::default()));
+                    batch.extend(line(&JournalEnd {
+                        t_ms,
+                        end: "clean".to_owned(),
+                    }));
+                    end = true;
+                }
+            }
+        }
+        if !batch.is_empty() {
+            board.journal.wrote(lines, &log.write(&batch));
+        }
+        if end {
+            return;
+        }
+    }
+}
+
+fn beats(board: &Board, now: Raw, frames: &Histogram) -> JournalBeats {
+    JournalBeats {
+        t_ms: report::millis(now.since(Raw::default())),
+        status: report::status(board).as_str().to_owned(),
+        beats: frames.frames(),
+        frame_ms: (frames.frames() > 0).then(|| report::frame_ms(&frames.times())),
+        dropped: board.journal.dropped(),
+    }
+}
+
+/// One value as one line. Plain structs cannot fail to serialise.
+fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+struct Log<'a> {
+    path: &'a Path,
+    header: Vec<u8>,
+    /// The last write failed half-way: what follows must begin a line of its own.
+    torn: bool,
+}
+
+impl Log<'_> {
+    /// Appends whole lines. The file is opened anew each time: once a second that costs nothing, and a
+    /// file or folder that was taken away is noticed.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut file = open(self.path)?;
+        let mut length = file.metadata()?.len();
+        if length > 0 && length + lines.len() as u64 > ROTATE_AT {
+            fs::rename(self.path, rotated(self.path))?;
+            file = open(self.path)?;
+            length = 0;
+            self.torn = false;
+        }
+        let mut bytes = Vec::with_capacity(lines.len() + 256);
+        if self.torn {
+            bytes.push(b'\n');
+        }
+        if length == 0 {
+            bytes.extend_from_slice(&self.header);
+        }
+        bytes.extend_from_slice(lines);
+        let done = file.write_all(&bytes);
+        self.torn = done.is_err();
+        done
+    }
+}
+
+/// The name under which a full file is set aside.
+pub fn rotated(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".1");
+    PathBuf::from(name)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
