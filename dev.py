@@ -6,9 +6,10 @@
     python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
     python3 dev.py fmt      format the code
     python3 dev.py bench    figures, beside peers where there are any
+    python3 dev.py soak     a thousand interpreter exits under load, on every supported Python there is
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
-are handed on: to pytest by `test`, the names of benchmarks by `bench`.
+are handed on: to pytest by `test`, the names of benchmarks by `bench`, interpreters by `soak`.
 """
 
 from __future__ import annotations
@@ -180,6 +181,13 @@ def fmt(_rest: list[str]) -> None:
     run(PYTHON, "-m", "ruff", "format", "--quiet", ".")
 
 
+def soak(rest: list[str]) -> None:
+    """A thousand interpreter exits under load, on every supported Python there is."""
+    set_up()
+    say("interpreter exits (a few minutes a Python)")
+    run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
+
+
 def bench(rest: list[str]) -> None:
     """The benchmarks, all or those named."""
     set_up()
@@ -335,6 +343,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "lint": lint,
     "fmt": fmt,
     "bench": bench,
+    "soak": soak,
 }
 
 

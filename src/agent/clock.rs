@@ -70,10 +70,10 @@ struct Gap {
 impl AwakeClock {
     /// Takes in that a wait, begun at `began` and meant to end at `due` at the latest, was over
     /// only at `now`. If that is later than `tolerance` allows, the whole wait ages nothing: what
-    /// the app did with it, and whether it could do anything, is not known.
-    pub fn waited(&mut self, began: Raw, due: Raw, now: Raw, tolerance: Duration) {
+    /// the app did with it, and whether it could do anything, is not known. Returns whether that is so.
+    pub fn waited(&mut self, began: Raw, due: Raw, now: Raw, tolerance: Duration) -> bool {
         if now.since(due) <= tolerance {
-            return;
+            return false;
         }
         self.gap = Some(Gap {
             began,
@@ -82,6 +82,7 @@ impl AwakeClock {
         });
         self.lost += now.since(began);
         self.gaps += 1;
+        true
     }
 
     /// The awake instant of a raw one, which must not lie before the last gap but one.

@@ -164,12 +164,12 @@ pub fn run(
         };
         let now = board.clock.raw();
         board.progress.store(now.0, Ordering::Relaxed);
-        monitor.awake.waited(began, due, now, monitor.step / 2);
+        let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // One clock reading serves everything that is waiting; the inbox bounds how much that is.
         let mut stop = false;
         let mut synced = Vec::new();
         // A gauge that moved is shown, and is no news that anybody waits for.
-        let mut gauges = false;
+        let mut gauges = gapped;
         let mut changes = monitor.look(now);
         for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
             match message {

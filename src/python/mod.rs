@@ -4,6 +4,7 @@
 
 mod agent;
 mod harness;
+mod interpreter;
 mod knock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
@@ -19,6 +20,11 @@ mod _livegui {
     use super::agent::NativeAgent;
     #[pymodule_export]
     use super::harness::{NativeLive, NativeProcess};
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        super::interpreter::refuse_another(module.py())
+    }
 
     /// The version of the wheel.
     #[pymodule_export]
