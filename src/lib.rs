@@ -18,9 +18,11 @@
 #![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
 
 pub mod agent;
+pub mod cli;
 pub mod error;
 pub mod harness;
 pub mod health;
+mod places;
 #[cfg(feature = "python")]
 mod python;
 pub mod wire;

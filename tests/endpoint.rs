@@ -384,3 +384,57 @@ fn starting_and_stopping_leaves_no_thread_descriptor_port_or_file() {
     assert_eq!(left, ["heartbeat.jsonl"]);
     drop(alone);
 }
+
+#[test]
+fn metrics_are_for_whoever_has_the_token() {
+    let app = App::start();
+    assert_eq!(app.get("/metrics").0, 401);
+    app.agent.degrade("disk_full", "no \"room\"\n", true).unwrap();
+    app.settle();
+    let (status, text) = app.get(&format!("/metrics?token={TOKEN}"));
+    assert_eq!(status, 200);
+    for line in [
+        "livegui_status{status=\"degraded\"} 1",
+        "livegui_status{status=\"ok\"} 0",
+        "livegui_reason{code=\"disk_full\",component=\"app\"} 1",
+        "livegui_beats_total 1",
+        "livegui_observer_gaps_total 0",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+/// Uses up every descriptor of this process, asks, and gives them back.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_descriptors_it_still_answers_one_after_the_other_and_recovers() {
+    let app = App::start();
+    // Connected before there is nothing left, so that only the other side lacks descriptors.
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", app.port());
+    let sockets: Vec<_> = (0..8)
+        .map(|_| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+        .collect();
+    let mut hoard = Vec::new();
+    let exhausted = loop {
+        match std::fs::File::open("/dev/null") {
+            Ok(file) => hoard.push(file),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(exhausted.raw_os_error(), Some(24), "{exhausted}");
+    for socket in sockets {
+        drop(socket); // one descriptor, for our own end of the connection
+        let mut stream = app.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(split(&read_all(&mut stream)), (200, "ok\n".into()));
+        drop(stream);
+        // Ours is hoarded again; the one that the other side frees is its own to have.
+        hoard.extend(std::fs::File::open("/dev/null"));
+    }
+    drop(hoard);
+    app.assert_unharmed();
+}

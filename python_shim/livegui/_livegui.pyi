@@ -6,9 +6,11 @@ from typing import Final, final
 
 from livegui.errors import LiveGuiError
 
-__all__ = ["NativeAgent", "NativeLive", "NativeProcess", "__version__"]
+__all__ = ["NativeAgent", "NativeLive", "NativeProcess", "__version__", "run_cli"]
 
 __version__: Final[str]
+
+def run_cli(words: list[str]) -> int: ...
 
 @final
 class NativeAgent:

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::places::runtime_folder;
 use crate::wire::{DISCOVERY_FILE, Discovery};
 
 /// A discovery file that is taken away again when its agent stops.
@@ -45,30 +46,6 @@ impl Drop for DiscoveryFile {
         // It may be gone already, with its folder; then there is nothing left to do.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Where the agents of this user leave their discovery files if no run folder is named.
-#[must_use]
-pub fn runtime_folder() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    if let Some(folder) = set("XDG_RUNTIME_DIR").or_else(|| set("LOCALAPPDATA")) {
-        return folder.join("livegui");
-    }
-    std::env::temp_dir().join(format!("livegui-{}", user()))
-}
-
-#[cfg(unix)]
-fn user() -> String {
-    nix::unistd::getuid().to_string()
-}
-
-#[cfg(not(unix))]
-fn user() -> String {
-    "user".to_owned()
 }
 
 #[cfg(unix)]

@@ -35,7 +35,6 @@ use monitor::{Board, Message};
 use report::Identity;
 use threads::Worker;
 
-pub use discovery::runtime_folder;
 pub use settings::{Arguments, Settings};
 
 const MONITOR_THREAD: &str = "livegui-monitor";

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::discovery::runtime_folder;
 use crate::error::{Error, Result};
 use crate::health::Config;
+use crate::places::runtime_folder;
 use crate::wire::{JOURNAL_FILE, env};
 
 /// Arguments of `livegui.start()`; each beats its environment variable.

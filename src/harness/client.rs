@@ -24,6 +24,7 @@ pub struct NoAnswer(pub String);
 
 impl Client {
     /// The agent that left its discovery file in `folder`; `None` as long as there is none.
+    #[must_use]
     pub fn find(folder: &Path) -> Option<Self> {
         let bytes = fs::read(folder.join(DISCOVERY_FILE)).ok()?;
         let discovery: Discovery = serde_json::from_slice(&bytes).ok()?;
@@ -31,6 +32,7 @@ impl Client {
     }
 
     /// The agent that `discovery` names.
+    #[must_use]
     pub fn new(discovery: Discovery) -> Self {
         // No proxy, whatever the environment says: the endpoint is on the loopback address.
         let config = Http::config_builder()
@@ -43,12 +45,30 @@ impl Client {
         }
     }
 
+    /// Where its agent is asked.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.discovery.url
+    }
+
+    /// The app's process.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.discovery.pid
+    }
+
     /// What the agent knows now.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] says why, as far as that is known.
     pub fn health(&self, within: Duration) -> Result<Health, NoAnswer> {
         self.get("/health", within)
     }
 
     /// What the agent knows once its `seq` is no longer `after`, or `wait` later.
+    ///
+    /// # Errors
+    /// As [`Client::health`].
     pub fn next_health(&self, after: u64, wait: Duration, within: Duration) -> Result<Health, NoAnswer> {
         let instance = &self.discovery.instance;
         let target = format!(

@@ -21,8 +21,10 @@ mod start;
 mod table;
 mod watch;
 
+pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use live::{Live, Settings};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
 pub use process::{AppProcess, return_code};
 pub use start::Step;
+pub use table::exists as process_exists;

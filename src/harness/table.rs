@@ -17,6 +17,12 @@ pub fn created_at(pid: u32) -> Option<u64> {
     Some(look(&[pid])?.process(Pid::from_u32(pid))?.start_time())
 }
 
+/// Whether there is a process of that pid.
+#[must_use]
+pub fn exists(pid: u32) -> bool {
+    created_at(pid).is_some()
+}
+
 /// A process for a person: pid, start time, command line.
 pub fn describe(pid: u32) -> Option<String> {
     let system = look(&[pid])?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::raise;
+use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{AppProcess, CommandLine, Live, NoSuchWord, Rules, Settings, Step, Test, return_code};
 
@@ -206,11 +206,8 @@ enum Command {
 /// Does something that may take long without the GIL, and lets Ctrl-C end it.
 fn patiently(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<()>) -> PyResult<()> {
     let mut interrupted = None;
-    // The method's path itself is not general enough in its lifetime.
-    #[allow(clippy::redundant_closure_for_method_calls)]
-    let signals = || Python::attach(|py| py.check_signals());
     let done = py.detach(|| {
-        act(&mut || match signals() {
+        act(&mut || match check_signals() {
             Ok(()) => true,
             Err(error) => {
                 interrupted = Some(error);

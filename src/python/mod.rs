@@ -3,6 +3,7 @@
 //! It translates and detaches, and nothing else: whatever may wait runs without the GIL.
 
 mod agent;
+mod cli;
 mod harness;
 mod interpreter;
 mod knock;
@@ -21,6 +22,9 @@ mod _livegui {
     #[pymodule_export]
     use super::harness::{NativeLive, NativeProcess};
 
+    #[pymodule_export]
+    use super::cli::run_cli;
+
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         super::interpreter::refuse_another(module.py())
@@ -30,6 +34,15 @@ mod _livegui {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Lets the interpreter's signal handlers run, on a thread that is detached from it.
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method's path has too narrow a lifetime"
+)]
+fn check_signals() -> PyResult<()> {
+    Python::attach(|py| py.check_signals())
 }
 
 /// The one place where an error of ours becomes a Python exception.

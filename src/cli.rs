@@ -1,0 +1,121 @@
+//! The command line `livegui`. In the wheel a script of that name hands its arguments over.
+//!
+//! | exit status | of `health` | of `log` |
+//! |---|---|---|
+//! | 0 | the app is `ok` | shown |
+//! | 1 | it is not | – |
+//! | 2 | it cannot be asked | there is no such journal, or the picture cannot be written |
+//! | 64 | the command line is wrong | the same |
+//! | 130 | interrupted | the same |
+
+mod health;
+mod log;
+mod plot;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A crashed GUI never poisons the next test file.
+#[derive(Debug, Parser)]
+#[command(name = "livegui", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask an app's agent how the app is
+    Health(HealthArgs),
+    /// Show the heartbeat log of an app, alive or dead
+    Log(LogArgs),
+}
+
+/// Where to ask.
+#[derive(Debug, Args)]
+struct HealthArgs {
+    /// A run folder, a discovery file, or http://127.0.0.1:PORT; every app of this user if none is given
+    target: Option<String>,
+    /// What opens /health, for a URL
+    #[arg(long, env = "LIVEGUI_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Print the whole of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// A journal (heartbeat.jsonl) or a folder that has one
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Go on with new lines as they come, until the clean end
+    #[arg(short, long)]
+    follow: bool,
+    /// Write a picture of frame times and episodes
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Ok,
+    /// It was asked, and it is not well.
+    Unwell,
+    /// It could not be asked, found or written.
+    Unreachable,
+    /// The command line is wrong.
+    Usage,
+    /// Somebody ended it.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process's exit status.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Unwell => 1,
+            Self::Unreachable => 2,
+            Self::Usage => 64,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Runs the command line `words`, of which the first is the program's name. `go_on` is asked a few times
+/// a second whether a command that waits is to go on.
+pub fn run(
+    words: &[String],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Exit {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let to: &mut dyn Write = if error.use_stderr() { err } else { out };
+            let _ = write!(to, "{error}");
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    let done = match &cli.command {
+        Command::Health(arguments) => health::run(arguments, out),
+        Command::Log(arguments) => log::run(arguments, out, go_on),
+    };
+    match done {
+        Ok(exit) => exit,
+        // Whoever read our output has had enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            let _ = writeln!(err, "livegui: {error}");
+            Exit::Unreachable
+        }
+    }
+}

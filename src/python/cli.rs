@@ -1,0 +1,31 @@
+//! The command line, handed over by the wheel's script.
+
+use std::io::{self, Write};
+
+use pyo3::prelude::*;
+
+use super::check_signals;
+
+use crate::cli;
+
+/// Runs `livegui` with these words, the first of which is its name; returns the exit status.
+#[pyfunction]
+pub fn run_cli(py: Python<'_>, words: Vec<String>) -> PyResult<u8> {
+    let mut interrupted = None;
+    let exit = py.detach(|| {
+        let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+        let exit = cli::run(&words, &mut out, &mut err, &mut || match check_signals() {
+            Ok(()) => true,
+            Err(error) => {
+                interrupted = Some(error);
+                false
+            }
+        });
+        let _ = out.flush();
+        exit
+    });
+    match interrupted {
+        Some(error) if !error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) => Err(error),
+        _ => Ok(exit.code()),
+    }
+}
