@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livegui::agent::{Agent, Arguments, Settings};
 use livegui::health::Event;
@@ -428,7 +428,15 @@ fn without_descriptors_it_still_answers_one_after_the_other_and_recovers() {
     assert_eq!(exhausted.raw_os_error(), Some(24), "{exhausted}");
     for socket in sockets {
         drop(socket); // one descriptor, for our own end of the connection
-        let mut stream = app.connect();
+        // The other side may be quicker to take that one; then it is about to give back another.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut stream = loop {
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, app.port())) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         assert_eq!(split(&read_all(&mut stream)), (200, "ok\n".into()));
         drop(stream);

@@ -213,6 +213,13 @@ impl<V: View> Server<'_, V> {
 
     fn accept(&mut self, now: Raw) {
         for _ in 0..ACCEPT_BATCH {
+            // Without a reserve one connection at a time is served, until there is one again.
+            if self.reserve.is_none() {
+                self.reserve = open_reserve();
+                if self.reserve.is_none() {
+                    return;
+                }
+            }
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream, now),
                 Err(error) => match error.kind() {
@@ -221,18 +228,15 @@ impl<V: View> Server<'_, V> {
                         return;
                     }
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    // Most likely there are no descriptors left: give up the reserve, try once more
-                    // right away, and else again in a while.
-                    _ if self.reserve.take().is_some() => {}
-                    _ => return,
+                    // Most likely there are no descriptors left: the reserve is what one may have.
+                    _ => {
+                        self.reserve = None;
+                        if let Ok((stream, _)) = self.listener.accept() {
+                            self.admit(stream, now);
+                        }
+                        return; // and tried again in a while
+                    }
                 },
-            }
-            // Without a reserve one connection at a time is served, until there is one again.
-            if self.reserve.is_none() {
-                self.reserve = open_reserve();
-                if self.reserve.is_none() {
-                    return;
-                }
             }
         }
     }
