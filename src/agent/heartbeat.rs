@@ -3,41 +3,11 @@
 //! A beat is one clock read, one atomic swap and one atomic add; it never locks, allocates or waits.
 //! It wakes nobody, unless the monitor armed the bell because the very next beat matters to it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::Raw;
-
-/// When something last gave a sign of life, and a bell for whoever waits for the next sign.
-#[derive(Debug, Default)]
-pub struct Pulse {
-    /// The instant of the newest sign plus one, so that zero means never.
-    newest: AtomicU64,
-    armed: AtomicBool,
-}
-
-impl Pulse {
-    /// Records a sign of life. Returns the one before, and whether somebody waits to be told.
-    ///
-    /// The swap and the load are both sequentially consistent, as the store and the load in
-    /// [`Pulse::arm`] are: either this sees the bell armed, or the one who arms it sees this sign.
-    pub fn sign(&self, now: Raw) -> (Option<Raw>, bool) {
-        let before = self.newest.swap(now.0.saturating_add(1), Ordering::SeqCst);
-        let ring = self.armed.load(Ordering::SeqCst) && self.armed.swap(false, Ordering::SeqCst);
-        (before.checked_sub(1).map(Raw), ring)
-    }
-
-    /// The newest sign of life.
-    pub fn newest(&self) -> Option<Raw> {
-        self.newest.load(Ordering::SeqCst).checked_sub(1).map(Raw)
-    }
-
-    /// Arms or disarms the bell. Look at [`Pulse::newest`] afterwards: a sign that came just before
-    /// rings no bell.
-    pub fn arm(&self, armed: bool) {
-        self.armed.store(armed, Ordering::SeqCst);
-    }
-}
+use super::pulse::Pulse;
 
 /// The main loop's beats and a histogram of the time between them.
 #[derive(Debug)]
@@ -245,9 +215,14 @@ mod tests {
     #[test]
     fn the_bell_rings_once_and_only_when_armed() {
         let pulse = Pulse::default();
+        assert_eq!(pulse.newest(), None);
         assert_eq!(pulse.sign(Raw(0)), (None, false));
         pulse.arm(true);
+        assert_eq!(pulse.newest(), Some(Raw(0)), "arming is no sign");
         assert_eq!(pulse.sign(Raw(5)), (Some(Raw(0)), true));
         assert_eq!(pulse.sign(Raw(6)), (Some(Raw(5)), false));
+        pulse.arm(true);
+        pulse.arm(false);
+        assert_eq!(pulse.sign(Raw(7)), (Some(Raw(6)), false));
     }
 }

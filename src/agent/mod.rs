@@ -15,8 +15,11 @@ mod endpoint;
 mod heartbeat;
 mod journal;
 mod monitor;
+mod posted;
+mod pulse;
 mod report;
 mod settings;
+mod sync;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -36,6 +39,9 @@ use report::Identity;
 use threads::Worker;
 
 pub use settings::{Arguments, Settings};
+
+#[cfg(fuzzing)]
+pub use endpoint::fuzz;
 
 const MONITOR_THREAD: &str = "livegui-monitor";
 const ENDPOINT_THREAD: &str = "livegui-endpoint";

@@ -4,15 +4,17 @@
 //! thread sleeps to the machine's next deadline, in steps short enough that a step which ends late
 //! shows that the observer itself did not run; it never polls the app.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::clock::{AwakeClock, Clock, Raw};
-use super::heartbeat::{Heartbeat, Pulse};
+use super::heartbeat::Heartbeat;
 use super::journal::{Gauge, Journal};
+use super::posted::Posted;
+use super::pulse::Pulse;
 use super::report;
 use crate::health::{Config, Event, Machine, Snapshot, Transition};
 use crate::wire::JournalTransition;
@@ -47,8 +49,7 @@ pub struct Board {
     pub canary: Pulse,
     /// How the journal is.
     pub journal: Gauge,
-    shown: Mutex<Arc<Shown>>,
-    seq: AtomicU64,
+    shown: Posted<Shown>,
     progress: AtomicU64,
     dead: AtomicBool,
     dropped: AtomicU64,
@@ -70,13 +71,13 @@ impl Board {
             health: Machine::new(thresholds).snapshot(),
             awake: AwakeClock::default(),
         };
+        let seq = shown.health.seq;
         Self {
             clock: Clock::start(),
             heart: Heartbeat::default(),
             canary: Pulse::default(),
             journal: Gauge::default(),
-            seq: AtomicU64::new(shown.health.seq),
-            shown: Mutex::new(Arc::new(shown)),
+            shown: Posted::new(shown, seq),
             progress: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
@@ -90,12 +91,12 @@ impl Board {
 
     /// What the monitor has last made known.
     pub fn shown(&self) -> Arc<Shown> {
-        Arc::clone(&self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shown.value()
     }
 
     /// The `seq` of what is shown, without looking at it.
     pub fn seq(&self) -> u64 {
-        self.seq.load(Ordering::Acquire)
+        self.shown.seq()
     }
 
     /// Whether the monitor makes progress.
@@ -121,13 +122,12 @@ impl Board {
     /// Says that the monitor thread died, which it can no longer say itself.
     pub fn report_monitor_dead(&self) {
         self.dead.store(true, Ordering::Release);
-        self.seq.fetch_add(1, Ordering::AcqRel);
+        self.shown.touch();
     }
 
     fn show(&self, shown: Shown) {
         let seq = shown.health.seq;
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
-        self.seq.store(seq, Ordering::Release);
+        self.shown.post(shown, seq);
     }
 }
 

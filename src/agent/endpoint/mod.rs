@@ -10,6 +10,8 @@
 
 mod connection;
 mod descriptors;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod head;
 mod metrics;
 mod route;

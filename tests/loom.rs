@@ -1,0 +1,113 @@
+//! Every interleaving of the lock-free parts, by loom: the sources themselves, on loom's atomics.
+#![allow(dead_code, reason = "each model uses a part of what it includes")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod clock {
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Raw(pub u64);
+}
+mod sync {
+    pub use loom::sync::atomic::{AtomicU64, Ordering};
+    pub use loom::sync::{Mutex, MutexGuard};
+}
+#[path = "../src/agent/posted.rs"]
+mod posted;
+#[path = "../src/agent/pulse.rs"]
+mod pulse;
+
+use clock::Raw;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::thread;
+use posted::Posted;
+use pulse::Pulse;
+
+/// A monitor that arms the bell and then looks must not sleep through a beat.
+#[test]
+fn a_beat_is_seen_or_its_bell_is_heard() {
+    loom::model(|| {
+        let pulse = Arc::new(Pulse::default());
+        let rung = Arc::new(AtomicBool::new(false));
+        let beater = {
+            let (pulse, rung) = (Arc::clone(&pulse), Arc::clone(&rung));
+            thread::spawn(move || {
+                if pulse.sign(Raw(7)).1 {
+                    rung.store(true, Ordering::SeqCst);
+                }
+            })
+        };
+        pulse.arm(true);
+        let seen = pulse.newest();
+        beater.join().unwrap();
+        assert!(
+            seen == Some(Raw(7)) || rung.load(Ordering::SeqCst),
+            "slept through it"
+        );
+    });
+}
+
+/// Beats of several threads at once: none is lost, and the bell rings once.
+#[test]
+fn of_two_beats_at_once_exactly_one_rings_the_bell() {
+    loom::model(|| {
+        let pulse = Arc::new(Pulse::default());
+        let rung = Arc::new(AtomicUsize::new(0));
+        pulse.arm(true);
+        let beaters: Vec<_> = [1, 2]
+            .map(|now| {
+                let (pulse, rung) = (Arc::clone(&pulse), Arc::clone(&rung));
+                thread::spawn(move || {
+                    let (before, ring) = pulse.sign(Raw(now));
+                    rung.fetch_add(usize::from(ring), Ordering::SeqCst);
+                    before
+                })
+            })
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(rung.load(Ordering::SeqCst), 1);
+        assert_eq!(
+            beaters.iter().filter(|before| before.is_none()).count(),
+            1,
+            "one of them was the first"
+        );
+        assert!(pulse.newest().is_some());
+    });
+}
+
+/// A reader that saw a number sees at least what was posted under it: a long poll that is woken for a
+/// change shows that change.
+#[test]
+fn whoever_sees_a_number_sees_what_was_posted_under_it() {
+    loom::model(|| {
+        let posted = Arc::new(Posted::new(1_u64, 1));
+        let poster = {
+            let posted = Arc::clone(&posted);
+            thread::spawn(move || posted.post(2, 2))
+        };
+        let seq = posted.seq();
+        assert!(*posted.value() >= seq);
+        poster.join().unwrap();
+        assert_eq!((posted.seq(), *posted.value()), (2, 2));
+    });
+}
+
+/// The end: what is posted before the stop flag is set is there for whoever sees the flag.
+#[test]
+fn the_last_news_come_before_the_stop() {
+    loom::model(|| {
+        let posted = Arc::new(Posted::new(1_u64, 1));
+        let stop = Arc::new(AtomicBool::new(false));
+        let monitor = {
+            let (posted, stop) = (Arc::clone(&posted), Arc::clone(&stop));
+            thread::spawn(move || {
+                posted.post(2, 2);
+                stop.store(true, Ordering::Release);
+            })
+        };
+        if stop.load(Ordering::Acquire) {
+            assert_eq!((posted.seq(), *posted.value()), (2, 2));
+        }
+        monitor.join().unwrap();
+    });
+}
