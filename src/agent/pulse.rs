@@ -3,48 +3,46 @@
 //! `tests/loom.rs` compiles this very file against loom and tries every interleaving.
 
 use super::clock::Raw;
-use super::sync::{AtomicU64, Ordering};
+use super::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// When something last gave a sign of life, and whether somebody waits for the next one.
 ///
-/// Both in one word, so that they change together: either a sign finds the bell armed, or whoever arms
-/// it finds the sign.
+/// A sign is a plain store and a plain load: no locked instruction, which would cost as much as the rest
+/// of a beat together. The price is that a sign given in the very instant in which the bell is armed may
+/// neither ring it nor be seen by whoever arms it. But then the bell stays armed, and the next sign, a
+/// frame later, rings it. It is meant for one thread at a time; signs of several at once are harmless,
+/// and may count as one.
 #[derive(Debug, Default)]
 pub struct Pulse {
-    /// The instant of the newest sign plus one, so that zero means never, above the armed bit. 63 bits
-    /// of nanoseconds last for 292 years.
-    word: AtomicU64,
+    /// The instant of the newest sign plus one, so that zero means never.
+    newest: AtomicU64,
+    armed: AtomicBool,
 }
 
-const ARMED: u64 = 1;
-
 impl Pulse {
-    /// Records a sign of life and disarms the bell. Returns the sign before, and whether somebody waits
-    /// to be told of this one.
+    /// Records a sign of life. Returns the one before, and whether somebody waits to be told of this
+    /// one; who is told so disarms the bell.
     pub fn sign(&self, now: Raw) -> (Option<Raw>, bool) {
-        let before = self.word.swap((now.0 + 1) << 1, Ordering::AcqRel);
-        (instant(before), before & ARMED != 0)
+        let before = self.newest.load(Ordering::Relaxed);
+        self.newest.store(now.0 + 1, Ordering::Release);
+        let ring = self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::AcqRel);
+        (before.checked_sub(1).map(Raw), ring)
     }
 
     /// The newest sign of life.
     pub fn newest(&self) -> Option<Raw> {
-        instant(self.word.load(Ordering::Acquire))
+        self.newest.load(Ordering::Acquire).checked_sub(1).map(Raw)
     }
 
     /// Arms or disarms the bell. Look at [`Pulse::newest`] afterwards: a sign that came just before
     /// rings no bell.
     pub fn arm(&self, armed: bool) {
-        if armed {
-            self.word.fetch_or(ARMED, Ordering::AcqRel);
-        } else {
-            self.word.fetch_and(!ARMED, Ordering::AcqRel);
-        }
+        self.armed.store(armed, Ordering::SeqCst);
     }
-}
 
-const fn instant(word: u64) -> Option<Raw> {
-    match (word >> 1).checked_sub(1) {
-        Some(nanos) => Some(Raw(nanos)),
-        None => None,
+    /// Whether the next sign will ring; for tests.
+    #[allow(dead_code, reason = "`tests/loom.rs` asks")]
+    pub fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire)
     }
 }
