@@ -156,7 +156,7 @@ def test(rest: list[str]) -> None:
 
 
 def lint(_rest: list[str]) -> None:
-    """Every check that needs no running code; warnings are errors."""
+    """Every check that runs none of the code; warnings are errors."""
     set_up()
     say("rustfmt")
     run(cargo(), "fmt", "--check")
@@ -164,6 +164,15 @@ def lint(_rest: list[str]) -> None:
     run(cargo(), "clippy", "--quiet", "--all-targets", "--", "-D", "warnings")
     # The Python face is linked against no libpython here: checking does not link.
     run(cargo(), "clippy", "--quiet", "--all-targets", "--features", "python", "--", "-D", "warnings")
+    say("cargo doc")
+    run(
+        cargo(),
+        "doc",
+        "--quiet",
+        "--no-deps",
+        "--document-private-items",
+        env={"RUSTDOCFLAGS": "-D warnings"},
+    )
     say("ruff")
     run(PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")
     run(PYTHON, "-m", "ruff", "check", "--quiet", ".")

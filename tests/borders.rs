@@ -67,6 +67,12 @@ fn agent_and_harness_do_not_know_each_other() {
 }
 
 #[test]
+fn the_command_line_looks_from_outside() {
+    assert_none_mentions("cli", &["crate::agent", "crate::health"]);
+    assert_none_mentions("cli.rs", &["crate::agent", "crate::health"]);
+}
+
+#[test]
 fn the_wire_knows_nobody() {
     assert_none_mentions("wire.rs", &["crate::"]);
 }

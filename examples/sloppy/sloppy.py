@@ -238,6 +238,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"sloppy: cannot listen on 127.0.0.1:{arguments.hook_port}: {error.strerror}")
     agent.watch_executor(controller._io_pool, "io_pool")
+    agent.watch_thread(hooks.thread, "hook_server")
     params = runner_params(Gui(controller), window=arguments.window)
     signal.signal(signal.SIGTERM, lambda *_: setattr(params, "app_shall_exit", True))
     hooks.start()
