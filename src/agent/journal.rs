@@ -6,15 +6,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde::Serialize;
 
+use super::board::{Board, Gauge};
 use super::clock::Raw;
 use super::heartbeat::Histogram;
-use super::monitor::Board;
 use super::report;
 use crate::wire::{JournalBeats, JournalEnd, JournalHeader, JournalTransition};
 
@@ -24,39 +23,6 @@ const QUEUE: usize = 1024;
 pub const ROTATE_AT: u64 = 4 * 1024 * 1024;
 /// How often the beats are written down.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// How the journal is, for everybody to see.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    state: AtomicU8,
-    dropped: AtomicU64,
-}
-
-impl Gauge {
-    const STATES: [&'static str; 3] = ["off", "ok", "failing"];
-
-    /// `off`, `ok` or `failing`.
-    pub fn state(&self) -> &'static str {
-        Self::STATES[usize::from(self.state.load(Ordering::Relaxed)).min(2)]
-    }
-
-    /// Lines that could not be written.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    fn wrote(&self, lines: u64, done: &io::Result<()>) {
-        if done.is_err() {
-            self.drop(lines);
-        }
-        self.state
-            .store(if done.is_ok() { 1 } else { 2 }, Ordering::Relaxed);
-    }
-
-    fn drop(&self, lines: u64) {
-        self.dropped.fetch_add(lines, Ordering::Relaxed);
-    }
-}
 
 /// What the journal's thread is handed.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! ```
 //! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
 
+mod board;
 mod clock;
 mod discovery;
 mod endpoint;
@@ -31,10 +32,11 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Status};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
+use board::Board;
 use discovery::DiscoveryFile;
 use endpoint::{Bell, Endpoint, OpenDescriptors};
 use journal::Journal;
-use monitor::{Board, Message};
+use monitor::Message;
 use report::Identity;
 use threads::Worker;
 

@@ -4,27 +4,21 @@
 //! thread sleeps to the machine's next deadline, in steps short enough that a step which ends late
 //! shows that the observer itself did not run; it never polls the app.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::clock::{AwakeClock, Clock, Raw};
-use super::heartbeat::Heartbeat;
-use super::journal::{Gauge, Journal};
-use super::posted::Posted;
-use super::pulse::Pulse;
+use super::board::{Board, Shown};
+use super::clock::{AwakeClock, Raw};
+use super::journal::Journal;
 use super::report;
-use crate::health::{Config, Event, Machine, Snapshot, Transition};
+use crate::health::{Config, Event, Machine, Transition};
 use crate::wire::JournalTransition;
 
 /// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
 const INBOX: usize = 1024;
 /// The longest step of a sleep; a fraction of `stall_after` where that is short.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
-/// `/livez` answers while the monitor's last step is no older than this.
-const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the monitor can be told.
 #[derive(Debug)]
@@ -37,98 +31,6 @@ pub enum Message {
     Sync(Sender<()>),
     /// End.
     Stop,
-}
-
-/// What the monitor has last made known, and what it shares with those who push.
-#[derive(Debug)]
-pub struct Board {
-    clock: Clock,
-    /// The main loop's beats.
-    pub heart: Heartbeat,
-    /// The Python canary's ticks.
-    pub canary: Pulse,
-    /// How the journal is.
-    pub journal: Gauge,
-    shown: Posted<Shown>,
-    progress: AtomicU64,
-    dead: AtomicBool,
-    dropped: AtomicU64,
-}
-
-/// A snapshot and the clock that it was made by.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    /// What the machine knew.
-    pub health: Snapshot,
-    /// Turns raw instants into the ones in `health`.
-    pub awake: AwakeClock,
-}
-
-impl Board {
-    /// A board for an agent that starts now.
-    pub fn new(thresholds: Config) -> Self {
-        let shown = Shown {
-            health: Machine::new(thresholds).snapshot(),
-            awake: AwakeClock::default(),
-        };
-        let seq = shown.health.seq;
-        Self {
-            clock: Clock::start(),
-            heart: Heartbeat::default(),
-            canary: Pulse::default(),
-            journal: Gauge::default(),
-            shown: Posted::new(shown, seq),
-            progress: AtomicU64::new(0),
-            dead: AtomicBool::new(false),
-            dropped: AtomicU64::new(0),
-        }
-    }
-
-    /// The agent's clock.
-    pub const fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// What the monitor has last made known.
-    pub fn shown(&self) -> Arc<Shown> {
-        self.shown.value()
-    }
-
-    /// The `seq` of what is shown, without looking at it.
-    pub fn seq(&self) -> u64 {
-        self.shown.seq()
-    }
-
-    /// Whether the monitor makes progress.
-    pub fn is_alive(&self) -> bool {
-        !self.is_dead() && self.clock.raw().since(Raw(self.progress.load(Ordering::Relaxed))) < ALIVE_WITHIN
-    }
-
-    /// Whether the monitor thread died.
-    pub fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Acquire)
-    }
-
-    /// Messages that found the inbox full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Counts a message that found the inbox full.
-    pub fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that the monitor thread died, which it can no longer say itself.
-    pub fn report_monitor_dead(&self) {
-        self.dead.store(true, Ordering::Release);
-        self.shown.touch();
-    }
-
-    fn show(&self, shown: Shown) {
-        let seq = shown.health.seq;
-        self.shown.post(shown, seq);
-    }
 }
 
 /// The inbox of a monitor that is about to run.
@@ -155,15 +57,15 @@ pub fn run(
     };
     monitor.arm();
     loop {
-        let began = board.clock.raw();
+        let began = board.clock().raw();
         let due = monitor.wake_at(began);
         let message = match inbox.recv_timeout(due.since(began)) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let now = board.clock.raw();
-        board.progress.store(now.0, Ordering::Relaxed);
+        let now = board.clock().raw();
+        board.note_progress(now);
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // One clock reading serves everything that is waiting; the inbox bounds how much that is.
         let mut stop = false;
@@ -223,7 +125,7 @@ impl Monitor<'_> {
     }
 
     fn has_news(&self) -> bool {
-        let now = self.awake.awake(self.board.clock.raw());
+        let now = self.awake.awake(self.board.clock().raw());
         (self.machine.wants_beat(now) && self.board.heart.pulse().newest() != self.seen_beat)
             || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick)
     }
@@ -278,7 +180,7 @@ impl Monitor<'_> {
 
     /// Arms the bells that the machine wants rung.
     fn arm(&self) {
-        let now = self.awake.awake(self.board.clock.raw());
+        let now = self.awake.awake(self.board.clock().raw());
         self.board.heart.pulse().arm(self.machine.wants_beat(now));
         self.board.canary.arm(self.machine.wants_tick());
     }

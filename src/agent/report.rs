@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::board::Board;
 use super::clock::Raw;
 use super::heartbeat::FrameTimes;
-use super::monitor::Board;
 use crate::health::{Awake, Code, Episode, Status};
 use crate::wire::{
     Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck, JournalCheck,

@@ -2,7 +2,7 @@
 
 use super::head::{self, MAX_HEAD};
 use super::route::{self, Answer, Site, View};
-use crate::agent::monitor::Board;
+use crate::agent::board::Board;
 use crate::agent::report::{self, Identity};
 use crate::health::{Config, Status};
 use crate::wire::Health;

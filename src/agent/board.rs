@@ -1,0 +1,149 @@
+//! What the agent's threads know of each other: signs of life come in here, the newest snapshot is
+//! shown here.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::clock::{AwakeClock, Clock, Raw};
+use super::heartbeat::Heartbeat;
+use super::posted::Posted;
+use super::pulse::Pulse;
+use crate::health::{Config, Machine, Snapshot};
+
+/// `/livez` answers while the monitor's last step is no older than this.
+const ALIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the monitor has last made known, and what it shares with those who push.
+#[derive(Debug)]
+pub struct Board {
+    clock: Clock,
+    /// The main loop's beats.
+    pub heart: Heartbeat,
+    /// The Python canary's ticks.
+    pub canary: Pulse,
+    /// How the journal is.
+    pub journal: Gauge,
+    shown: Posted<Shown>,
+    progress: AtomicU64,
+    dead: AtomicBool,
+    dropped: AtomicU64,
+}
+
+/// A snapshot and the clock that it was made by.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What the machine knew.
+    pub health: Snapshot,
+    /// Turns raw instants into the ones in `health`.
+    pub awake: AwakeClock,
+}
+
+impl Board {
+    /// A board for an agent that starts now.
+    pub fn new(thresholds: Config) -> Self {
+        let shown = Shown {
+            health: Machine::new(thresholds).snapshot(),
+            awake: AwakeClock::default(),
+        };
+        let seq = shown.health.seq;
+        Self {
+            clock: Clock::start(),
+            heart: Heartbeat::default(),
+            canary: Pulse::default(),
+            journal: Gauge::default(),
+            shown: Posted::new(shown, seq),
+            progress: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// The agent's clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the monitor has last made known.
+    pub fn shown(&self) -> Arc<Shown> {
+        self.shown.value()
+    }
+
+    /// The `seq` of what is shown, without looking at it.
+    pub fn seq(&self) -> u64 {
+        self.shown.seq()
+    }
+
+    /// Whether the monitor makes progress.
+    pub fn is_alive(&self) -> bool {
+        !self.is_dead() && self.clock.raw().since(Raw(self.progress.load(Ordering::Relaxed))) < ALIVE_WITHIN
+    }
+
+    /// The monitor took a step.
+    pub fn note_progress(&self, now: Raw) {
+        self.progress.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether the monitor thread died.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Messages that found the inbox full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that found the inbox full.
+    pub fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the monitor thread died, which it can no longer say itself.
+    pub fn report_monitor_dead(&self) {
+        self.dead.store(true, Ordering::Release);
+        self.shown.touch();
+    }
+
+    /// Makes a snapshot known.
+    pub fn show(&self, shown: Shown) {
+        let seq = shown.health.seq;
+        self.shown.post(shown, seq);
+    }
+}
+
+/// How the journal is, for everybody to see.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    state: AtomicU8,
+    dropped: AtomicU64,
+}
+
+impl Gauge {
+    const STATES: [&'static str; 3] = ["off", "ok", "failing"];
+
+    /// `off`, `ok` or `failing`.
+    pub fn state(&self) -> &'static str {
+        Self::STATES[usize::from(self.state.load(Ordering::Relaxed)).min(2)]
+    }
+
+    /// Lines that could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// So many lines were written, or were not.
+    pub fn wrote(&self, lines: u64, done: &io::Result<()>) {
+        if done.is_err() {
+            self.drop(lines);
+        }
+        self.state
+            .store(if done.is_ok() { 1 } else { 2 }, Ordering::Relaxed);
+    }
+
+    /// So many lines are lost.
+    pub fn drop(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+}
