@@ -29,6 +29,8 @@ pub mod env {
     pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
     /// The port that the app's hook server is to listen on.
     pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
+    /// The process that drives the run: when it is gone, the app is to end.
+    pub const PARENT_PID: &str = "LIVEGUI_PARENT_PID";
     /// The endpoint's port.
     pub const PORT: &str = "LIVEGUI_PORT";
     /// The endpoint's token.

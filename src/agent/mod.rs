@@ -16,6 +16,7 @@ mod endpoint;
 mod heartbeat;
 mod journal;
 mod monitor;
+mod parent;
 mod posted;
 mod pulse;
 mod report;
@@ -37,6 +38,7 @@ use discovery::DiscoveryFile;
 use endpoint::{Bell, Endpoint, OpenDescriptors};
 use journal::Journal;
 use monitor::Message;
+use parent::Parent;
 use report::Identity;
 use threads::Worker;
 
@@ -185,12 +187,20 @@ impl Agent {
             journal = Some(sender);
         }
 
+        let parent = settings.parent.map(Parent::of);
         let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let (bell, dead_bell, thresholds) = (running.bell.clone(), running.bell.clone(), settings.thresholds);
         let body = move || {
-            monitor::run(&shared.board, &messages, thresholds, journal.as_ref(), || {
-                bell.ring();
-            });
+            monitor::run(
+                &shared.board,
+                &messages,
+                thresholds,
+                journal.as_ref(),
+                parent.as_ref(),
+                || {
+                    bell.ring();
+                },
+            );
         };
         let monitor = Worker::start(MONITOR_THREAD, body, move |_| {
             dead.board.report_monitor_dead();

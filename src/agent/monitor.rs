@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::board::{Board, Shown};
 use super::clock::{AwakeClock, Raw};
 use super::journal::Journal;
+use super::parent::{self, Parent};
 use super::report;
 use crate::health::{Config, Event, Machine, Transition};
 use crate::wire::JournalTransition;
@@ -38,12 +39,14 @@ pub fn inbox() -> (Sender<Message>, Receiver<Message>) {
     crossbeam_channel::bounded(INBOX)
 }
 
-/// The body of the monitor thread. `changed` is called after each change that is shown.
+/// The body of the monitor thread. `changed` is called after each change that is shown. When `parent` is
+/// gone, so is this process within a few seconds.
 pub fn run(
     board: &Board,
     inbox: &Receiver<Message>,
     thresholds: Config,
     journal: Option<&Journal>,
+    parent: Option<&Parent>,
     changed: impl Fn(),
 ) {
     let mut monitor = Monitor {
@@ -66,6 +69,9 @@ pub fn run(
         };
         let now = board.clock().raw();
         board.note_progress(now);
+        if parent.is_some_and(Parent::is_gone) {
+            parent::end_this_process();
+        }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // One clock reading serves everything that is waiting; the inbox bounds how much that is.
         let mut stop = false;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub run_dir: Option<PathBuf>,
     /// Where the journal goes, if one is kept.
     pub journal: Option<PathBuf>,
+    /// The process without which the app is to end: a test run's.
+    pub parent: Option<u32>,
 }
 
 /// A day; a threshold beyond it is taken for a mistake in the unit.
@@ -117,6 +119,13 @@ impl Settings {
         let run_dir = given
             .run_dir
             .or_else(|| variable(env::RUN_DIR).map(PathBuf::from));
+        let parent = variable(env::PARENT_PID)
+            .map(|text| {
+                text.trim()
+                    .parse()
+                    .map_err(|_| bad(env::PARENT_PID, &text, "a process id"))
+            })
+            .transpose()?;
         let in_run_dir = run_dir.as_ref().map(|folder| folder.join(JOURNAL_FILE));
         let journal =
             match given.journal.or_else(|| variable(env::JOURNAL)).as_deref() {
@@ -134,6 +143,7 @@ impl Settings {
             thresholds,
             run_dir,
             journal,
+            parent,
         }))
     }
 }

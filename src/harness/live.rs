@@ -330,6 +330,7 @@ impl Live {
         let mut environment = self.settings.environment.clone();
         // An agent that is switched off here would never say that it is ready.
         environment.push((env::SWITCH.to_owned(), "1".to_owned()));
+        environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
         environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
         environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));
         let cwd = self.settings.cwd.clone();

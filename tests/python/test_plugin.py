@@ -501,6 +501,30 @@ def test_interrupted(app):
     assert_all_gone(processes_of(result, pytester))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_no_app_outlives_a_pytest_that_was_killed(suite: Suite, pytester: pytest.Pytester) -> None:
+    launcher = """
+import pathlib, runpy, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("child").write_text(str(child.pid))
+runpy.run_path("plain_app.py", run_name="__main__")
+"""
+    test = """
+import os, signal
+
+def test_killed(app, live_gui):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    files = {"launcher.py": launcher, "test_a.py": test}
+    result = suite(files, ini="live_gui_command = {python} launcher.py")
+    assert result.ret == -signal.SIGKILL
+    pids = [*processes_of(result, pytester), int((pytester.path / "child").read_text())]
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, "the app is an orphan"
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_children_that_left_the_group_are_ended_too(suite: Suite, pytester: pytest.Pytester) -> None:
     launcher = """
