@@ -395,3 +395,55 @@ fn what_ends_after_the_app_announced_its_end_is_no_reason() {
     });
     assert_eq!(sim.machine.status(), Status::Stopping);
 }
+
+#[test]
+fn a_pause_that_begins_in_a_stall_does_not_end_it() {
+    let mut sim = Sim::running();
+    sim.silent_for(s(6));
+    sim.tell(Event::PauseBegan { id: 1, what: "a debugger".into(), max: s(300) });
+    sim.silent_for(s(20));
+    sim.tell(Event::PauseEnded { id: 1 });
+    sim.silent_for(s(1));
+    assert_eq!(sim.reasons(), [Code::MainLoopStalled], "no beat has come");
+    assert_eq!(sim.opened.len(), 1);
+    sim.beat_for(s(1));
+    assert_eq!(sim.machine.status(), Status::Ok);
+}
+
+#[test]
+fn after_a_pause_before_the_first_beat_it_gets_as_long_as_any_other() {
+    let mut sim = Sim::new();
+    sim.tell(Event::PauseBegan { id: 1, what: "licence dialog".into(), max: s(300) });
+    sim.silent_for(s(100));
+    sim.tell(Event::PauseEnded { id: 1 });
+    sim.silent_for(s(4));
+    assert_eq!(sim.machine.status(), Status::Starting);
+    sim.silent_for(s(2));
+    assert_eq!(sim.reasons(), [Code::StartupTimeout]);
+}
+
+#[test]
+fn a_second_loop_after_one_that_was_left_on_purpose_is_watched_anew() {
+    let mut sim = Sim::running();
+    sim.tell(Event::MainLoopEntered);
+    sim.tell(Event::StopAnnounced);
+    sim.tell(Event::MainLoopExited { how: None });
+    assert_eq!(sim.machine.status(), Status::Stopping);
+    sim.tell(Event::MainLoopEntered);
+    sim.beat();
+    assert_eq!(sim.machine.status(), Status::Ok);
+    sim.silent_for(s(6));
+    assert_eq!(sim.reasons(), [Code::MainLoopStalled]);
+}
+
+#[test]
+fn trouble_that_is_reported_in_other_words_stays_one_episode() {
+    let mut sim = Sim::running();
+    for left in ["9 MB", "8 MB", "7 MB"] {
+        let message = format!("low memory: {left}");
+        sim.tell(Event::Reported { code: Code::App("memory".into()), message, recoverable: true });
+    }
+    assert_eq!(sim.opened.len(), 1);
+    assert_eq!(sim.snapshot().open[0].reason.message, "low memory: 7 MB");
+    assert_eq!(sim.snapshot().history, []);
+}

@@ -15,20 +15,28 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from livegui._livegui import NativeLive
+    from livegui.errors import LiveGuiError
 
 #: Ignored unless handled, used by hardly anybody, and harmless if it comes late. On Windows only a
 #: simulated Ctrl-C wakes the main thread out of a sleep.
 SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
 
 _STANDARD_LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
-_NOT_THE_TESTS = ("_pytest", "pluggy", "livegui", "pytest")
+#: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
+_NOT_THE_TESTS = ("_pytest", "pluggy", "pytest")
+_OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report")
 
 
 class Aborted(BaseException):
     """Ends the running test. No ``Exception``: a polling loop's ``except Exception`` must not eat it.
 
-    It never leaves the plugin, which puts a :class:`livegui.errors.LiveGuiError` in its place.
+    The plugin puts its ``verdict`` in its place; where a test runner of another kind reports it first,
+    as unittest's does, its text is the verdict's.
     """
+
+    def __init__(self, verdict: LiveGuiError) -> None:
+        super().__init__(str(verdict))
+        self.verdict = verdict
 
 
 class Abort:
@@ -38,6 +46,7 @@ class Abort:
         self._live: NativeLive | None = None
         self._earlier: Any = None
         self._installed = False
+        self._once = False
 
     def install(self) -> bool:
         """Take the signal. False if this is not the main thread, where alone that can be done."""
@@ -54,10 +63,15 @@ class Abort:
             self._installed = False
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
-    def arm(self, live: NativeLive) -> None:
-        """From here on the test may be ended by :class:`Aborted`."""
+    def arm(self, live: NativeLive, *, once: bool = False) -> None:
+        """From here on the test may be ended by :class:`Aborted`.
+
+        It is raised again if the test swallowed it, unless ``once``: unittest reports what a test method
+        raises and goes on to ``tearDown()``, which is for clearing up.
+        """
         if self._installed:
             self._live = live
+            self._once = once
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
@@ -75,7 +89,12 @@ class Abort:
             return
         if _is_ending() or not _is_in_a_test(frame):
             return  # the alarm knocks again
-        raise Aborted
+        verdict = live.verdict_on_running()
+        if verdict is None:
+            return  # it recovered in this very moment
+        if self._once:
+            self.disarm(live)
+        raise Aborted(verdict)
 
 
 def _is_ending() -> bool:
@@ -91,9 +110,12 @@ def _is_ending() -> bool:
 def _is_in_a_test(frame: FrameType | None) -> bool:
     """Whether the interrupted code is the test's, or was called by it: not pytest's own."""
     while frame is not None:
-        name = frame.f_globals.get("__name__", "").partition(".")[0]
-        if name in _NOT_THE_TESTS:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _NOT_THE_TESTS or module in _OURS:
             return False
+        if module.startswith("livegui."):
+            frame = frame.f_back
+            continue
         file = frame.f_code.co_filename
         standard = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in file
         if not standard and not file.startswith("<frozen "):

@@ -133,6 +133,9 @@ class Agent:
             TypeError: it is none of these.
             ValueError: more than 256 executors and threads are watched.
         """
+        earlier = self._executors.pop(name, None)
+        if earlier is not None:
+            earlier.forget()
         self._executors[name] = _executors.watch(self._native, executor, name)
 
     def watch_thread(self, thread: threading.Thread, name: str | None = None) -> None:
@@ -149,6 +152,9 @@ class Agent:
         if not isinstance(thread, threading.Thread):
             raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")
         name = name or thread.name
+        earlier = self._threads.pop(name, None)
+        if earlier is not None:
+            earlier.forget()
         self._native.thread_watched(name)
         self._threads[name] = ThreadWatch(self._native, thread, name)
 

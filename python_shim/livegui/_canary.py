@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from livegui._crash import describe
 from livegui._threads import look_at_main_thread, who_keeps_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
     from livegui._livegui import NativeAgent
@@ -32,6 +33,8 @@ class Canary:
         self._native = native
         self._watches = tuple(watches)
         self._debugging: int | None = None
+        #: What could not be looked at; said once.
+        self._failed: list[Callable[[], None]] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="livegui-canary", daemon=True)
         self._thread.start()
@@ -43,14 +46,29 @@ class Canary:
             self._thread.join(1.0)
 
     def _run(self) -> None:
-        while True:
-            self._native.tick()
-            for watches in self._watches:
-                for watch in tuple(watches.values()):
-                    watch.look()
-            self._look_at_main_thread()
-            if self._ended.wait(INTERVAL):
-                return
+        try:
+            while True:
+                self._native.tick()
+                for watches in self._watches:
+                    for watch in tuple(watches.values()):
+                        self._look(watch.look)
+                self._look(self._look_at_main_thread)
+                if self._ended.wait(INTERVAL):
+                    return
+        except BaseException as error:
+            # Without it a hang can no longer be told from a held interpreter: that must not go unsaid.
+            self._native.agent_thread_died("livegui-canary", describe(error))
+            raise
+
+    def _look(self, look: Callable[[], None]) -> None:
+        """Look at something of the app's, which may raise whatever it likes; the others are looked at."""
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 -- an executor of somebody's own making
+            if look not in self._failed:
+                self._failed.append(look)
+                what = getattr(look, "__qualname__", "look")
+                self._native.agent_thread_died("livegui-canary", f"{what}: {describe(error)}")
 
     def _look_at_main_thread(self) -> None:
         debugged, ended = look_at_main_thread()

@@ -32,14 +32,25 @@ class MainLoop:
 
 
 def describe(error: BaseException) -> str:
-    """``Type: text`` on one line."""
+    """``Type: text`` on one line. Never raises, whatever the exception's own ``__str__`` does."""
     import traceback  # noqa: PLC0415 -- needed once, at a crash; importing livegui is to be cheap
 
-    return "".join(traceback.format_exception_only(type(error), error)).strip()
+    try:
+        return _plain("".join(traceback.format_exception_only(type(error), error)).strip())
+    except Exception:  # noqa: BLE001
+        return type(error).__name__
 
 
-def format_traceback(error: BaseException) -> str:
-    """The traceback as Python prints it, causes included; the native side bounds it."""
+def format_traceback(error: BaseException) -> str | None:
+    """The traceback as Python prints it, causes included; the native side bounds it. Never raises."""
     import traceback  # noqa: PLC0415 -- as above
 
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        return _plain("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def _plain(text: str) -> str:
+    """Text that can be encoded: a file name that is no UTF-8 comes with lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from livegui._livegui import NativeAgent
 
+#: What the executors of ``concurrent.futures`` call it when they take no more work.
+_ENDED = ("_broken", "_shutdown", "_shutdown_thread")
 #: Frames of these are never who shut an executor down: they pass on what somebody asked for.
 _GO_BETWEENS = ("concurrent.futures", "asyncio", "contextlib", "threading", "livegui.")
 
@@ -42,7 +44,7 @@ def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) 
 
 
 class ExecutorWatch:
-    """Watches one executor; keeps a weak reference only.
+    """Watches one executor. The watch itself keeps a weak reference only.
 
     Its ``shutdown`` is wrapped on the instance so that the agent hears of it at once and learns who
     called. The flags are looked at besides: ``ThreadPoolExecutor.shutdown(executor)`` goes past the
@@ -60,6 +62,10 @@ class ExecutorWatch:
         if native.counts_finished_work:
             _count_finished(executor, self._finished)
 
+    def forget(self) -> None:
+        """Another has taken its name: what becomes of this one is no news any more."""
+        self._ended = True
+
     def look(self) -> None:
         """Look at the flags; the canary calls this a few times a second."""
         if self._ended:
@@ -69,11 +75,11 @@ class ExecutorWatch:
             self._ended = True
             self._native.executor_collected(self._name)
             return
-        broken = getattr(executor, "_broken", False)
-        if broken:
-            self._ended = True
-            self._native.executor_broken(self._name, broken if isinstance(broken, str) else "a worker died")
-        elif getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False):
+        if (
+            getattr(executor, "_broken", False)
+            or getattr(executor, "_shutdown", False)
+            or getattr(executor, "_shutdown_thread", False)
+        ):
             self._shut_down_by(None)
         else:
             load = _load(executor)
@@ -83,8 +89,15 @@ class ExecutorWatch:
                 self._native.executor_observed(self._name, *now)
 
     def _shut_down_by(self, caller: str | None) -> None:
+        if self._ended:
+            return
         self._ended = True
-        self._native.executor_shut_down(self._name, caller)
+        # One that broke is shut down afterwards as a rule, by somebody who is not to blame.
+        broken = getattr(self.target(), "_broken", False)
+        if broken:
+            self._native.executor_broken(self._name, broken if isinstance(broken, str) else "a worker died")
+        else:
+            self._native.executor_shut_down(self._name, caller)
 
 
 class LoopWatch:
@@ -98,6 +111,12 @@ class LoopWatch:
         self.target = weakref.ref(loop)
         _wrap(loop, "shutdown_default_executor", self._shut_down_by)
         _wrap(loop, "close", self._shut_down_by)
+
+    def forget(self) -> None:
+        """Another has taken its name: what becomes of this one is no news any more."""
+        self._ended = True
+        if self._inner is not None:
+            self._inner.forget()
 
     def look(self) -> None:
         """Look at the loop and at its executor; the canary calls this a few times a second."""
@@ -113,12 +132,15 @@ class LoopWatch:
             self._shut_down_by(None)
         elif executor is not None:
             if self._inner is None or self._inner.target() is not executor:
+                if self._inner is not None:
+                    self._inner.forget()
                 self._inner = ExecutorWatch(self._native, executor, self._name)
             self._inner.look()
 
     def _shut_down_by(self, caller: str | None) -> None:
-        self._ended = True
-        self._native.executor_shut_down(self._name, caller)
+        if not self._ended:
+            self._ended = True
+            self._native.executor_shut_down(self._name, caller)
 
 
 class _Counter:
@@ -132,29 +154,27 @@ class _Counter:
 
 
 def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
-    """Have ``told`` called, with who is calling, before ``target.method()`` does what it does."""
-    reference = weakref.ref(target)
-    # Somebody else's wrap on this instance is kept and called through.
-    earlier = vars(target).get(method)
-    by_type = getattr(type(target), method)
+    """Have ``told`` called, with who is calling, before ``target.method()`` does what it does.
 
-    @functools.wraps(by_type)
+    Somebody else's wrap on this instance is kept and called through. As a bound method does, the wrapper
+    keeps its target alive: who has only ``pool.shutdown`` still has the pool.
+    """
+    original = getattr(target, method)
+
+    @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         told(_caller(sys._getframe(1)))
-        if earlier is not None:
-            return earlier(*args, **kwargs)
-        return by_type(reference(), *args, **kwargs)
+        return original(*args, **kwargs)
 
     setattr(target, method, wrapper)
 
 
 def _count_finished(executor: Any, finished: _Counter) -> None:
-    reference = weakref.ref(executor)
-    by_type = type(executor).submit
+    original = executor.submit
 
-    @functools.wraps(by_type)
+    @functools.wraps(original)
     def submit(*args: Any, **kwargs: Any) -> Any:
-        future = by_type(reference(), *args, **kwargs)
+        future = original(*args, **kwargs)
         future.add_done_callback(finished.add)
         return future
 
@@ -175,7 +195,9 @@ def _load(executor: Any) -> tuple[int, int] | None:
     """Queued work items and workers, as far as the executor tells."""
     try:
         if hasattr(executor, "_pending_work_items"):  # a ProcessPoolExecutor
-            return len(executor._pending_work_items), len(executor._processes or ())
+            workers = len(executor._processes or ())
+            # Pending are those that run, too; each worker may have taken one.
+            return max(0, len(executor._pending_work_items) - workers), workers
         return executor._work_queue.qsize(), len(executor._threads)
     except (AttributeError, TypeError):
         return None  # another kind of executor, or another Python

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from livegui._livegui import NativeLive, NativeProcess
@@ -21,8 +21,11 @@ class LiveGui:
     It unpacks as ``handle, script = live_gui`` for suites that are written so.
     """
 
-    def __init__(self, native: NativeLive, script: str) -> None:
+    def __init__(self, native: NativeLive, script: str, use: Callable[[], None]) -> None:
         self._native = native
+        #: Says that the running test uses the app, which shows only now if it got the handle by
+        #: ``request.getfixturevalue()`` or out of a fixture of a wider scope.
+        self._use = use
         #: The command line as it was configured.
         self.script = script
 
@@ -37,6 +40,7 @@ class LiveGui:
     @property
     def process(self) -> GuiProcess:
         """The process that is being tested, much like a ``subprocess.Popen``."""
+        self._use()
         process = self._native.process
         if process is None:
             raise LiveGuiError("the app was never started, or is closed")
@@ -55,6 +59,7 @@ class LiveGui:
     @property
     def hook_port(self) -> int | None:
         """The port that its hook server was told to listen on (``{hook_port}``, ``LIVEGUI_HOOK_PORT``)."""
+        self._use()
         return self._native.hook_port
 
     @property
@@ -69,15 +74,18 @@ class LiveGui:
             GuiExited: its process is gone.
             GuiUnreachable: its agent does not answer within two seconds.
         """
+        self._use()
         document: dict[str, Any] = json.loads(self._native.health_json())
         return document
 
     def is_alive(self) -> bool:
         """Whether its process runs, in whatever state."""
+        self._use()
         return self._native.is_alive()
 
     def is_healthy(self) -> bool:
         """Whether it is fit to be tested, as far as its watch knows; this asks nobody."""
+        self._use()
         return self._native.is_healthy()
 
     def ensure_alive(self) -> None:
@@ -86,6 +94,7 @@ class LiveGui:
         Raises:
             GuiStartError: it could not be started.
         """
+        self._use()
         if not self.is_healthy():
             self.respawn("ensure_alive() found it unfit")
 
@@ -98,6 +107,7 @@ class LiveGui:
         Raises:
             GuiStartError: it could not be started.
         """
+        self._use()
         self._native.respawn(reason)
 
     def wait_until_ok(self, timeout: float = 30.0) -> None:
@@ -106,6 +116,7 @@ class LiveGui:
         Raises:
             LiveGuiError: it is not by then; the subclass says how it is instead.
         """
+        self._use()
         self._native.wait_until_ok(timeout)
 
 

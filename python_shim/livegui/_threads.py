@@ -32,6 +32,10 @@ class ThreadWatch:
         if thread.ident is None:
             self._wrap_run(thread)
 
+    def forget(self) -> None:
+        """Another has taken its name: what becomes of this one is no news any more."""
+        self._ended = True
+
     def look(self) -> None:
         """Look whether it lives; the canary calls this a few times a second."""
         thread = self.target()
@@ -77,10 +81,12 @@ class ThreadHook:
             threading.excepthook = self._earlier
 
     def _hook(self, args: Any, /) -> None:
-        for watch in self._watches.copy().values():
-            if watch.target() is args.thread:
-                watch.end(args.exc_value)
-        self._earlier(args)
+        try:
+            for watch in self._watches.copy().values():
+                if watch.target() is args.thread:
+                    watch.end(args.exc_value)
+        finally:
+            self._earlier(args)
 
 
 def who_keeps_alive() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bdb
 import shlex
 import sys
+import unittest
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +42,7 @@ _SESSION = pytest.StashKey["Session"]()
 
 
 class Session:
-    """The one handle of this pytest process."""
+    """The one handle of this pytest process, and the test that runs now."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -49,12 +51,14 @@ class Session:
         self.live: NativeLive | None = None
         #: The same after it was closed, for the report.
         self.closed: NativeLive | None = None
-        #: The test that runs now.
-        self.item: pytest.Item | None = None
-        #: It was failed because of the app.
-        self.failed = False
         #: Pids that could not be ended; should be none.
         self.left: list[int] = []
+        self.item: pytest.Item | None = None
+        self.phase: Phase | None = None
+        #: The running test uses the app, as far as is known.
+        self.begun = False
+        #: The running test was failed because of the app: what is left of it is left alone.
+        self.failed = False
 
     def open(self, command: str | list[str], environment: dict[str, str]) -> LiveGui:
         """Make the handle and start the first process."""
@@ -68,15 +72,14 @@ class Session:
             ready_timeout_s=_number(self.config, "ready_timeout"),
             scope=_option(self.config, "scope"),
             respawn=_option(self.config, "respawn"),
-            max_respawns=int(_number(self.config, "max_respawns")),
+            max_respawns=_count(self.config, "max_respawns"),
             signal=SIGNAL,
         )
         if _flag(self.config, "abort"):
             self.abort.install()
-        if self.item is not None:
-            self.live.before_test(self.item.nodeid, _file(self.item))
+        self.use()
         self.live.start()
-        return LiveGui(self.live, script)
+        return LiveGui(self.live, script, self.use)
 
     def close(self) -> None:
         """End the process and everything it started."""
@@ -86,62 +89,91 @@ class Session:
             self.left = self.closed.close()
 
     def begin(self, item: pytest.Item) -> None:
-        """A test is about to run: put a fresh process under it, or refuse to run it."""
-        __tracebackhide__ = True
-        self.item = item
-        self.failed = False
-        if self.live is not None and _uses_live_gui(item):
-            self.live.before_test(item.nodeid, _file(item))
+        """A test is about to run."""
+        self.item, self.begun, self.failed = item, False, False
 
-    def end(self, item: pytest.Item) -> None:
+    def use(self) -> None:
+        """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
+        __tracebackhide__ = True
+        if self.begun or self.live is None or self.item is None:
+            return
+        self.begun = True
+        self.live.before_test(self.item.nodeid, _file(self.item))
+        if self.phase is not None:
+            self.phase.arm()
+
+    def end(self) -> None:
         """The test has ended, its tear-down included."""
-        self.item = None
-        if self.live is not None and _uses_live_gui(item):
+        if self.begun and self.live is not None:
             self.live.after_test()
+        self.item, self.begun = None, False
 
 
 class Phase:
     """One phase of a test: if the app degrades during it, that is what the test fails of.
 
-    With ``ask`` the app is asked anew at the end, so that a crash is not left for the next test.
+    Args:
+        ask: ask the app anew at the end, so that a crash is not left for the next test.
+        abort: end the phase the moment the app degrades. Not in a tear-down: half of one would be
+            worse, for this test's fixtures and for the next test.
     """
 
-    def __init__(self, session: Session, item: pytest.Item, *, ask: bool = False) -> None:
+    def __init__(self, session: Session, *, ask: bool = False, abort: bool = True) -> None:
         self.session = session
-        # Failed once, a test is left alone: its tear-down is for clearing up.
-        self.live = session.live if _uses_live_gui(item) and not session.failed else None
         self.ask = ask
+        self.abort = abort
 
     def __enter__(self) -> None:
-        if self.live is not None:
-            self.session.abort.arm(self.live)
+        self.session.phase = self
+        self.arm()
+
+    def arm(self) -> None:
+        """Let the alarm end it, if the test uses the app."""
+        session = self.session
+        if self.abort and session.begun and not session.failed and session.live is not None:
+            session.abort.arm(session.live, once=_is_unittest(session.item))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
-        live = self.live
+        session, live = self.session, self.session.live
+        session.phase = None
         if live is None:
             return
-        self.session.abort.disarm(live)
+        session.abort.disarm(live)
+        if not session.begun or session.failed:
+            return
         if isinstance(error, LiveGuiError):
-            self.session.failed = True
+            session.failed = True
             return
         if isinstance(error, Aborted):
-            verdict = live.verdict_on_running()
-            if verdict is None:  # it recovered in the meantime, and the test is cut short all the same
-                verdict = LiveGuiError("the app degraded during this test, and has recovered since")
-            self.session.failed = True
-            raise verdict.with_traceback(where) from None
+            session.failed = True
+            raise error.verdict.with_traceback(where) from None
         if error is None:
             verdict = live.confirm() if self.ask else live.verdict_on_running()
-        elif isinstance(error, (Exception, pytest.fail.Exception)):
+        elif isinstance(error, pytest.exit.Exception | bdb.BdbQuit):
+            return  # somebody wants to end the run
+        elif isinstance(error, Exception | pytest.fail.Exception):
             verdict = live.confirm()
         else:
             return  # skipped, or interrupted
         if verdict is not None:
-            self.session.failed = True
+            session.failed = True
             raise verdict from error
+
+
+class Uses:
+    """Looks at each test just before its fixtures are set up, and after it is known not to be skipped."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Neither a wrapper nor ``tryfirst``: marks that skip a test are looked at before this."""
+        __tracebackhide__ = True
+        if "live_gui" in getattr(item, "fixturenames", ()):
+            self.session.use()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -158,7 +190,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SESSION] = Session(config)
+    session = Session(config)
+    config.stash[_SESSION] = session
+    config.pluginmanager.register(Uses(session), "livegui-uses")
 
 
 @pytest.fixture(scope="session")
@@ -185,12 +219,12 @@ def live_gui(
         session.close()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
     session.begin(item)
-    with Phase(session, item):
+    with Phase(session):
         result = yield
     if session.live is not None:
         _report.add_properties(item, session.live)
@@ -200,7 +234,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
-    with Phase(item.config.stash[_SESSION], item, ask=True):
+    with Phase(item.config.stash[_SESSION], ask=True):
         return (yield)
 
 
@@ -209,10 +243,23 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
     try:
-        with Phase(session, item):
+        with Phase(session, ask=True, abort=False):
             return (yield)
     finally:
-        session.end(item)
+        session.end()
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    # A verdict in the middle of somebody's debugging would end it.
+    session = config.stash[_SESSION]
+    if session.live is not None:
+        session.abort.disarm(session.live)
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    phase = config.stash[_SESSION].phase
+    if phase is not None:
+        phase.arm()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -237,8 +284,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.close()
 
 
-def _uses_live_gui(item: pytest.Item) -> bool:
-    return "live_gui" in getattr(item, "fixturenames", ())
+def _is_unittest(item: pytest.Item | None) -> bool:
+    cls = getattr(item, "cls", None)
+    return isinstance(cls, type) and issubclass(cls, unittest.TestCase)
 
 
 def _file(item: pytest.Item) -> str:
@@ -256,6 +304,13 @@ def _number(config: pytest.Config, name: str) -> float:
         return float(text)
     except ValueError:
         raise pytest.UsageError(f"live_gui_{name} = {text}: expected a number") from None
+
+
+def _count(config: pytest.Config, name: str) -> int:
+    text = _option(config, name)
+    if not text.isascii() or not text.isdigit():
+        raise pytest.UsageError(f"live_gui_{name} = {text}: expected a whole number, 0 or more")
+    return int(text)
 
 
 def _flag(config: pytest.Config, name: str) -> bool:

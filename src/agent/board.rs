@@ -10,7 +10,7 @@ use super::clock::{AwakeClock, Clock, Raw};
 use super::heartbeat::Heartbeat;
 use super::posted::Posted;
 use super::pulse::Pulse;
-use crate::health::{Config, Machine, Snapshot};
+use crate::health::{Awake, Config, Machine, Snapshot};
 
 /// `/livez` answers while the monitor's last step is no older than this.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -38,6 +38,10 @@ pub struct Shown {
     pub health: Snapshot,
     /// Turns raw instants into the ones in `health`.
     pub awake: AwakeClock,
+    /// The newest beat that the monitor has taken in, and its instant.
+    pub beat: Option<(Raw, Awake)>,
+    /// The same of the canary.
+    pub tick: Option<(Raw, Awake)>,
 }
 
 impl Board {
@@ -46,6 +50,8 @@ impl Board {
         let shown = Shown {
             health: Machine::new(thresholds).snapshot(),
             awake: AwakeClock::default(),
+            beat: None,
+            tick: None,
         };
         let seq = shown.health.seq;
         Self {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::parent::Parent;
 use crate::error::{Error, Result};
 use crate::places::runtime_folder;
 use crate::wire::{DISCOVERY_FILE, Discovery};
@@ -12,23 +13,31 @@ use crate::wire::{DISCOVERY_FILE, Discovery};
 #[derive(Debug)]
 pub struct DiscoveryFile {
     path: PathBuf,
+    instance: String,
 }
 
 impl DiscoveryFile {
-    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into the user's runtime
-    /// folder. The file appears whole, and only its owner can read it: it holds the token.
+    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into the user's runtime folder;
+    /// as `<pid>.json` into `run_dir` too if another process that lives has its `agent.json` there: a
+    /// helper that the app started with its own environment is not the app. The file appears whole, and
+    /// only its owner can read it: it holds the token.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be made or written.
     pub fn write(what: &Discovery, run_dir: Option<&Path>) -> Result<Self> {
-        let path = match run_dir {
-            Some(folder) => folder.join(DISCOVERY_FILE),
-            None => runtime_folder().join(format!("{}.json", what.pid)),
+        let own = format!("{}.json", what.pid);
+        let (folder, name) = match run_dir {
+            Some(folder) if is_taken(&folder.join(DISCOVERY_FILE), what.pid) => (folder.to_owned(), own),
+            Some(folder) => (folder.to_owned(), DISCOVERY_FILE.to_owned()),
+            None => (runtime_folder(), own),
         };
+        let path = folder.join(name);
         let doing = format!("write the discovery file {}", path.display());
         let write = || -> io::Result<()> {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            private_folder(folder)?;
+            make_private_folder(&folder)?;
+            if run_dir.is_none() {
+                refuse_folder_of_another(&folder)?;
+            }
             let draft = path.with_extension(format!("{}.tmp", what.pid));
             let mut file = private_file(&draft)?;
             serde_json::to_writer(&mut file, what)?;
@@ -37,34 +46,58 @@ impl DiscoveryFile {
             fs::rename(&draft, &path)
         };
         write().map_err(Error::io(doing))?;
-        Ok(Self { path })
+        Ok(Self {
+            path,
+            instance: what.instance.clone(),
+        })
     }
 }
 
 impl Drop for DiscoveryFile {
     fn drop(&mut self) {
-        // It may be gone already, with its folder; then there is nothing left to do.
-        let _ = fs::remove_file(&self.path);
+        // It may be gone already, with its folder, or be another agent's by now.
+        if read(&self.path).is_some_and(|found| found.instance == self.instance) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn read(path: &Path) -> Option<Discovery> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Whether the file there is that of another process that lives.
+fn is_taken(path: &Path, pid: u32) -> bool {
+    read(path).is_some_and(|found| found.pid != pid && !Parent::of(found.pid).is_gone())
 }
 
 #[cfg(unix)]
-fn private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // In a shared temporary folder somebody else may have made it first.
-    if fs::metadata(folder)?.uid() != nix::unistd::geteuid().as_raw() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the folder belongs to another user",
-        ));
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// In a shared temporary folder somebody else may have made it first.
+#[cfg(unix)]
+fn refuse_folder_of_another(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if fs::metadata(folder)?.uid() == nix::unistd::geteuid().as_raw() {
+        return Ok(());
     }
-    Ok(())
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "the folder belongs to another user",
+    ))
 }
 
 #[cfg(not(unix))]
-fn private_folder(folder: &Path) -> io::Result<()> {
+fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
+}
+
+#[cfg(not(unix))]
+fn refuse_folder_of_another(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn private_file(path: &Path) -> io::Result<fs::File> {

@@ -24,7 +24,8 @@ mod settings;
 mod sync;
 mod threads;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,8 +57,10 @@ const PUSH_WITHIN: Duration = Duration::from_millis(100);
 const SYNC_WITHIN: Duration = Duration::from_millis(100);
 /// How long `stop()` waits for each thread.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
-/// Executors and threads, of each, that can be watched at once.
+/// Executors and threads, together, that can be watched at once.
 const MAX_WATCHED: usize = 256;
+/// Bytes of a watched name, with the word for its kind.
+const MAX_NAME: usize = 210;
 
 /// The agent of one app. Every method can be called from any thread, at any time.
 pub struct Agent {
@@ -69,7 +72,8 @@ pub struct Agent {
     descriptors: Option<Arc<OpenDescriptors>>,
     executor_stall: bool,
     pauses: AtomicU64,
-    watched: AtomicUsize,
+    /// Names that are watched; the same name again takes the place of the one before.
+    watched: Mutex<BTreeSet<String>>,
 }
 
 struct Access {
@@ -151,7 +155,7 @@ impl Agent {
             descriptors: None,
             executor_stall: false,
             pauses: AtomicU64::new(0),
-            watched: AtomicUsize::new(0),
+            watched: Mutex::default(),
         }
     }
 
@@ -305,12 +309,24 @@ impl Agent {
     /// # Errors
     /// [`Error::BadValue`] if that would be more than a bounded number of things.
     pub fn watch(&self, event: Event) -> Result<()> {
-        if self.watched.fetch_add(1, Ordering::Relaxed) >= MAX_WATCHED {
-            self.watched.fetch_sub(1, Ordering::Relaxed);
+        let name = match &event {
+            Event::ExecutorWatched { name, .. } => format!("executor {name}"),
+            Event::ThreadWatched { name } => format!("thread {name}"),
+            _ => return Ok(()),
+        };
+        if name.len() > MAX_NAME {
+            return Err(Error::BadValue(format!(
+                "name={name:.40}…: expected at most 200 bytes"
+            )));
+        }
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.len() >= MAX_WATCHED && !watched.contains(&name) {
             return Err(Error::BadValue(format!(
                 "at most {MAX_WATCHED} executors and threads can be watched"
             )));
         }
+        watched.insert(name);
+        drop(watched);
         self.tell(event);
         Ok(())
     }
@@ -364,7 +380,11 @@ impl Agent {
     /// The whole of what is known, everything told before this call included.
     #[must_use]
     pub fn health(&self) -> Health {
-        if !self.is_forked() {
+        if self.is_forked() {
+            // The lock of what the parent showed last may be held by a thread that does not exist here.
+            return report::health(&self.shared.identity, &Board::new(Config::default()));
+        }
+        {
             let (done, judged) = crossbeam_channel::bounded(1);
             if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
                 // If it takes longer, what was known before is still an answer.

@@ -13,7 +13,7 @@ use super::clock::{AwakeClock, Raw};
 use super::journal::Journal;
 use super::parent::{self, Parent};
 use super::report;
-use crate::health::{Config, Event, Machine, Transition};
+use crate::health::{Awake, Config, Event, Machine, Transition};
 use crate::wire::JournalTransition;
 
 /// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
@@ -59,10 +59,11 @@ pub fn run(
         journal,
     };
     monitor.arm();
+    let mut began = board.clock().raw();
     loop {
-        let began = board.clock().raw();
-        let due = monitor.wake_at(began);
-        let message = match inbox.recv_timeout(due.since(began)) {
+        let start = board.clock().raw();
+        let due = monitor.wake_at(start);
+        let message = match inbox.recv_timeout(due.since(start)) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -73,6 +74,8 @@ pub fn run(
             parent::end_this_process();
         }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
+        // The next wait begins here: nothing between two waits goes unobserved.
+        began = now;
         // One clock reading serves everything that is waiting; the inbox bounds how much that is.
         let mut stop = false;
         let mut synced = Vec::new();
@@ -113,8 +116,8 @@ struct Monitor<'a> {
     machine: Machine,
     awake: AwakeClock,
     step: Duration,
-    seen_beat: Option<Raw>,
-    seen_tick: Option<Raw>,
+    seen_beat: Option<(Raw, Awake)>,
+    seen_tick: Option<(Raw, Awake)>,
     journal: Option<&'a Journal>,
 }
 
@@ -132,22 +135,25 @@ impl Monitor<'_> {
 
     fn has_news(&self) -> bool {
         let now = self.awake.awake(self.board.clock().raw());
-        (self.machine.wants_beat(now) && self.board.heart.pulse().newest() != self.seen_beat)
-            || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick)
+        (self.machine.wants_beat(now)
+            && self.board.heart.pulse().newest() != self.seen_beat.map(|(raw, _)| raw))
+            || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick.map(|(raw, _)| raw))
     }
 
     /// Takes in the newest beat and tick.
     fn look(&mut self, now: Raw) -> bool {
         let mut changes = false;
         let beat = self.board.heart.pulse().newest();
-        if let Some(at) = beat.filter(|_| beat != self.seen_beat) {
-            self.seen_beat = beat;
-            changes |= self.handle(Event::BeatReceived(self.awake.awake(at)), now);
+        if let Some(raw) = beat.filter(|_| beat != self.seen_beat.map(|(raw, _)| raw)) {
+            let at = self.awake.awake(raw);
+            self.seen_beat = Some((raw, at));
+            changes |= self.handle(Event::BeatReceived(at), now);
         }
         let tick = self.board.canary.newest();
-        if let Some(at) = tick.filter(|_| tick != self.seen_tick) {
-            self.seen_tick = tick;
-            changes |= self.handle(Event::CanaryTicked(self.awake.awake(at)), now);
+        if let Some(raw) = tick.filter(|_| tick != self.seen_tick.map(|(raw, _)| raw)) {
+            let at = self.awake.awake(raw);
+            self.seen_tick = Some((raw, at));
+            changes |= self.handle(Event::CanaryTicked(at), now);
         }
         changes
     }
@@ -181,6 +187,8 @@ impl Monitor<'_> {
         self.board.show(Shown {
             health: self.machine.snapshot(),
             awake: self.awake,
+            beat: self.seen_beat,
+            tick: self.seen_tick,
         });
     }
 

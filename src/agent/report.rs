@@ -34,24 +34,35 @@ pub fn status(board: &Board) -> Status {
 /// The whole of what `/health` answers.
 pub fn health(identity: &Identity, board: &Board) -> Health {
     let now = board.clock().raw();
+    let dead = board.is_dead();
     let shown = board.shown();
     let snapshot = &shown.health;
     let awake = shown.awake.awake(now);
-    let age = |raw: Option<Raw>| raw.map(|raw| millis(awake.since(shown.awake.awake(raw))));
+    let age = |sign: Option<Raw>, seen: Option<(Raw, Awake)>| {
+        // One that the monitor has seen keeps the instant that it was given then, whatever gaps came since.
+        let at = |raw| {
+            seen.filter(|(known, _)| *known == raw)
+                .map_or_else(|| shown.awake.awake(raw), |(_, at)| at)
+        };
+        sign.map(|raw| millis(awake.since(at(raw))))
+    };
     let mut reasons: Vec<_> = snapshot
         .open
         .iter()
         .map(|episode| reason(episode, awake))
         .collect();
-    if board.is_dead() {
+    if dead {
         reasons.push(monitor_dead(
             snapshot.history.len() as u64 + reasons.len() as u64 + 1,
         ));
     }
     Health {
         schema: HEALTH_SCHEMA.to_owned(),
-        status: status(board).as_str().to_owned(),
-        seq: board.seq(),
+        status: if dead { Status::Degraded } else { snapshot.status }
+            .as_str()
+            .to_owned(),
+        // Of one piece with what is below: a client that hands it back must not miss what it has not seen.
+        seq: if dead { board.seq() } else { snapshot.seq },
         instance: identity.instance.clone(),
         pid: identity.pid,
         app: identity.app.clone(),
@@ -63,12 +74,12 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
             main_loop: MainLoopCheck {
                 state: snapshot.main_loop.as_str().to_owned(),
                 beats: board.heart.beats(),
-                age_ms: age(board.heart.pulse().newest()),
+                age_ms: age(board.heart.pulse().newest(), shown.beat),
                 frame_ms: frame_ms(&board.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {
                 state: snapshot.interpreter.as_str().to_owned(),
-                canary_age_ms: age(board.canary.newest()),
+                canary_age_ms: age(board.canary.newest(), shown.tick),
             },
             executors: snapshot
                 .executors

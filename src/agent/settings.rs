@@ -119,6 +119,9 @@ impl Settings {
         let run_dir = given
             .run_dir
             .or_else(|| variable(env::RUN_DIR).map(PathBuf::from));
+        // Made absolute now: an app that changes its folder must not take its files along.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let run_dir = run_dir.map(absolute);
         let parent = variable(env::PARENT_PID)
             .map(|text| {
                 text.trim()
@@ -134,7 +137,7 @@ impl Settings {
                 Some("1") => Some(in_run_dir.unwrap_or_else(|| {
                     runtime_folder().join(format!("{}.{JOURNAL_FILE}", std::process::id()))
                 })),
-                Some(path) => Some(PathBuf::from(path)),
+                Some(path) => Some(absolute(PathBuf::from(path))),
             };
         Ok(Some(Self {
             app: app.to_owned(),

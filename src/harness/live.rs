@@ -23,6 +23,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the watch may take to learn what an answer already said.
 const VERDICT_WITHIN: Duration = Duration::from_secs(1);
 
+/// Two clocks, one in the app and one here, tell when trouble began to about this.
+const ONSET_SLACK: Duration = Duration::from_millis(20);
+
 /// What a run is driven by.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -56,6 +59,8 @@ struct Books {
     run: RunFolder,
     /// Generations up to this one are being ended, or were.
     retired: u32,
+    /// When the running test began, or the last one did.
+    running_since: Instant,
 }
 
 /// The process that is being tested.
@@ -81,6 +86,7 @@ impl Live {
                 policy,
                 run,
                 retired: 0,
+                running_since: Instant::now(),
             })),
             stage: Mutex::default(),
             settings,
@@ -92,11 +98,10 @@ impl Live {
     /// # Errors
     /// [`Error::Start`] says why the app could not be started.
     pub fn start(&self, step: Step<'_>) -> Result<()> {
-        let mut stage = self.stage();
-        if stage.app.is_some() {
+        if self.stage().app.is_some() {
             return Ok(());
         }
-        self.put_on(&mut stage, None, step)
+        self.put_on(None, step)
     }
 
     /// Puts a fresh process under the handle, whatever the state of the one before.
@@ -104,9 +109,8 @@ impl Live {
     /// # Errors
     /// As [`Live::start`].
     pub fn respawn(&self, because: &str, step: Step<'_>) -> Result<()> {
-        let mut stage = self.stage();
-        self.take_off(&mut stage);
-        self.put_on(&mut stage, Some(because.to_owned()), step)
+        self.take_off();
+        self.put_on(Some(because.to_owned()), step)
     }
 
     /// To be called before each test that uses the handle, its set-up included. Puts a fresh process
@@ -116,7 +120,11 @@ impl Live {
     /// [`Error::Degraded`] and its like if the test must not run, and why; [`Error::Start`] if it
     /// was to get a fresh process and that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
-        let decision = self.books().policy.test_starting(test);
+        let decision = {
+            let mut books = self.books();
+            books.running_since = Instant::now();
+            books.policy.test_starting(test)
+        };
         match decision {
             Decision::Proceed => Ok(()),
             Decision::Respawn(because) => self.respawn(&because, step),
@@ -153,21 +161,30 @@ impl Live {
     #[must_use]
     pub fn verdict_on_running(&self) -> Option<Error> {
         let books = self.books();
-        let trouble = books.policy.trouble()?;
-        if !books.policy.is_running_to_blame() {
+        let culprit = books.policy.trouble()?.culprit.clone();
+        if !books.policy.concerns_running() {
             return None;
         }
-        let culprit = trouble.culprit.clone();
+        let own = books.policy.is_running_to_blame();
         drop(books);
         let stage = self.stage();
         let app = stage.app.as_ref()?;
         let what = match app.watch.verdict() {
-            Verdict::Exited { .. } => "the app's process ended during this test",
-            Verdict::Unreachable(_) => "the app ceased to answer during this test",
-            Verdict::Stopping => "the app began to stop during this test",
-            _ => "the app degraded during this test",
+            Verdict::Exited { .. } => "the app's process ended",
+            Verdict::Unreachable(_) => "the app ceased to answer",
+            Verdict::Stopping => "the app began to stop",
+            _ => "the app degraded",
         };
-        Some(app.failure(what, culprit))
+        let when = match &culprit {
+            Some(culprit) if !own => {
+                format!(
+                    "before this test did anything; it followed {} (the blame is inferred)",
+                    culprit.test
+                )
+            }
+            _ => "during this test".to_owned(),
+        };
+        Some(app.failure(&format!("{what} {when}"), culprit))
     }
 
     /// The same after asking the app anew, so that a crash that has already happened is not left for
@@ -269,14 +286,13 @@ impl Live {
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
-        let mut stage = self.stage();
-        self.take_off(&mut stage);
+        self.take_off();
         self.books().run.finish();
-        stage.left.clone()
+        self.stage().left.clone()
     }
 
-    fn take_off(&self, stage: &mut Stage) {
-        let Some(app) = stage.app.take() else {
+    fn take_off(&self) {
+        let Some(app) = self.stage().app.take() else {
             return;
         };
         let fit = app.watch.is_fit();
@@ -289,31 +305,40 @@ impl Live {
         }
         drop(books);
         // One that is not fit would not answer a request to end either.
-        stage.left.extend(app.process.end_tree(fit.then_some(GRACE)));
+        let left = app.process.end_tree(fit.then_some(GRACE));
+        self.stage().left.extend(left);
     }
 
-    fn put_on(&self, stage: &mut Stage, because: Option<String>, step: Step<'_>) -> Result<()> {
-        stage.started += 1;
-        let generation = stage.started;
+    /// No lock is held while the app starts: signal handlers run meanwhile, and may ask the handle.
+    fn put_on(&self, because: Option<String>, step: Step<'_>) -> Result<()> {
+        let generation = {
+            let mut stage = self.stage();
+            stage.started += 1;
+            stage.started
+        };
         let started = self.launch(generation, step);
-        let mut books = self.books();
         match started {
             Ok(app) => {
                 self.alarm.quiet();
+                let mut books = self.books();
                 books.policy.app_started(generation, because);
                 // It may have degraded since, and its watch have found no generation to blame it on.
                 if let Some(cause) = app.watch.verdict().cause() {
-                    books.policy.app_troubled(generation, &cause);
+                    books.policy.app_troubled(generation, &cause, false);
                 }
                 let notes = books.policy.notes().to_vec();
                 books.run.set_notes(&notes);
-                stage.app = Some(app);
+                drop(books);
+                self.stage().app = Some(app);
                 Ok(())
             }
             Err(error) => {
-                if let Error::Start(failure) = &error {
-                    books.policy.app_failed_to_start(generation, &failure.cause());
-                }
+                let cause = match &error {
+                    Error::Start(failure) => failure.cause(),
+                    Error::Interrupted => "its start was interrupted".to_owned(),
+                    other => other.to_string(),
+                };
+                self.books().policy.app_failed_to_start(generation, &cause);
                 Err(error)
             }
         }
@@ -340,9 +365,11 @@ impl Live {
             cwd,
             folder: folder.clone(),
         };
+        let free_port_used = self.settings.command.uses("hook_port");
         let start = Start {
             generation,
             launch: &launch,
+            free_port_used,
             began: Instant::now(),
         };
         start.refuse_held_ports()?;
@@ -352,13 +379,16 @@ impl Live {
 
         let (tell, told) = crossbeam_channel::unbounded();
         let (books, alarm) = (Arc::clone(&self.books), self.alarm.clone());
-        let watch = Watch::start(Arc::clone(&process), move |verdict| {
-            record(&books, &alarm, generation, verdict);
+        let watch = Watch::start(Arc::clone(&process), move |verdict, ago| {
+            record(&books, &alarm, generation, verdict, ago);
             // Nobody listens any more once the app is ready.
             let _ = tell.send(verdict.clone());
         });
-        let watch = watch.map_err(Error::io("start the watch thread"))?;
-        let hook_port = start.fixed_ports().next().unwrap_or(hook_port);
+        let watch = watch.map_err(|error| {
+            process.end_tree(None);
+            Error::io("start the watch thread")(error)
+        })?;
+        let hook_port = start.fixed_port().unwrap_or(hook_port);
         let app = App {
             generation,
             process,
@@ -375,7 +405,8 @@ impl Live {
             }
             Err(error) => {
                 drop(app.watch);
-                app.process.end_tree(None);
+                let left = app.process.end_tree(None);
+                self.stage().left.extend(left);
                 Err(error)
             }
         }
@@ -450,15 +481,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// On a watch's thread: writes a new verdict into the books and reaches into the running test.
-fn record(books: &Mutex<Books>, alarm: &Alarm, generation: u32, verdict: &Verdict) {
+fn record(books: &Mutex<Books>, alarm: &Alarm, generation: u32, verdict: &Verdict, ago: Duration) {
     let mut books = lock(books);
     if generation <= books.retired {
         return; // its end is our own doing
     }
     let cause = verdict.cause();
+    // What began before the running test did is none of its doing.
+    let before_running = ago > books.running_since.elapsed() + ONSET_SLACK;
     let culprit = cause
         .as_ref()
-        .and_then(|cause| books.policy.app_troubled(generation, cause));
+        .and_then(|cause| books.policy.app_troubled(generation, cause, before_running));
     if cause.is_none() {
         books.policy.app_recovered(generation);
         alarm.quiet();
@@ -468,7 +501,7 @@ fn record(books: &Mutex<Books>, alarm: &Alarm, generation: u32, verdict: &Verdic
         record.why.clone_from(&cause);
         record.culprit = culprit.or_else(|| record.culprit.take());
     });
-    if cause.is_some() && books.policy.is_running_to_blame() {
+    if cause.is_some() && books.policy.concerns_running() {
         alarm.ring();
     }
 }

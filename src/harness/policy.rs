@@ -96,6 +96,8 @@ pub struct Policy {
     /// The test that ran on this generation first is yet to come.
     untouched: bool,
     trouble: Option<Trouble>,
+    /// A file of which a test ended well on this generation.
+    clean_file: Option<String>,
     /// The failure that ended the generation before this, and how often it did so in a row.
     row: Option<(String, u32)>,
     given_up: Option<Trouble>,
@@ -115,6 +117,7 @@ impl Policy {
             last: None,
             untouched: true,
             trouble: None,
+            clean_file: None,
             row: None,
             given_up: None,
             because: None,
@@ -134,6 +137,9 @@ impl Policy {
 
     /// The running test has ended, its tear-down included.
     pub fn test_finished(&mut self) {
+        if let (None, Some(test)) = (&self.trouble, &self.running) {
+            self.clean_file.get_or_insert_with(|| test.file.clone());
+        }
         self.last = self.running.take().or_else(|| self.last.take());
     }
 
@@ -142,6 +148,7 @@ impl Policy {
         self.generation = generation;
         self.trouble = None;
         self.untouched = true;
+        self.clean_file = None;
         self.because = because;
         self.last = None;
         if self.running.is_some() {
@@ -162,8 +169,9 @@ impl Policy {
     }
 
     /// The process of `generation` is no longer fit to be tested. Returns who is blamed for it; what
-    /// comes later of the same generation changes neither the blame nor the cause.
-    pub fn app_troubled(&mut self, generation: u32, cause: &str) -> Option<Culprit> {
+    /// comes later of the same generation changes neither the blame nor the cause. With `before_running`
+    /// the trouble is older than the running test.
+    pub fn app_troubled(&mut self, generation: u32, cause: &str, before_running: bool) -> Option<Culprit> {
         if generation != self.generation {
             return None;
         }
@@ -171,8 +179,8 @@ impl Policy {
             return known.culprit.clone();
         }
         let (test, inferred) = match (&self.running, &self.last) {
-            (Some(test), _) => (Some(test), false),
-            (None, last) => (last.as_ref(), true),
+            (Some(test), _) if !before_running => (Some(test), false),
+            (running, last) => (last.as_ref().or(running.as_ref()), true),
         };
         let culprit = test.map(|test| Culprit {
             test: test.id.clone(),
@@ -198,6 +206,12 @@ impl Policy {
     #[must_use]
     pub const fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
+    }
+
+    /// Whether a test runs that the trouble concerns, whoever is blamed for it.
+    #[must_use]
+    pub const fn concerns_running(&self) -> bool {
+        self.trouble.is_some() && self.running.is_some()
     }
 
     /// Whether the test that runs now is the one that is blamed.
@@ -238,9 +252,12 @@ impl Policy {
             }
             Respawn::File | Respawn::Test => {}
         }
-        let row = match self.row.take() {
-            Some((cause, count)) if cause == trouble.cause => (cause, count + 1),
-            _ => (trouble.cause.clone(), 1),
+        // A generation that served another file well is no failure in a row.
+        let served = self.clean_file.is_some() && self.clean_file != trouble.file;
+        let cause = without_numbers(&trouble.cause);
+        let row = match self.row.take().filter(|_| !served) {
+            Some((before, count)) if before == cause => (cause, count + 1),
+            _ => (cause, 1),
         };
         let spent = row.1 > self.rules.max_respawns;
         self.row = Some(row);
@@ -292,6 +309,11 @@ fn because_of(trouble: &Trouble, generation: u32) -> String {
         }
         None => format!("generation {generation} degraded before any test ran on it: {cause}"),
     }
+}
+
+/// The same failure says different numbers: seconds, addresses, pids.
+fn without_numbers(cause: &str) -> String {
+    cause.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// A word that is none of those an option takes.

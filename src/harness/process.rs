@@ -152,6 +152,12 @@ impl AppProcess {
             self.wait(grace);
         }
         self.kill();
+        // The group outlives its leader: an app that ended first leaves its helpers in it.
+        #[cfg(unix)]
+        if let Ok(leader) = i32::try_from(self.pid) {
+            use nix::sys::signal::{Signal, killpg};
+            let _ = killpg(nix::unistd::Pid::from_raw(leader), Signal::SIGKILL);
+        }
         self.wait(GONE_WITHIN);
         let deadline = Instant::now() + GONE_WITHIN;
         loop {

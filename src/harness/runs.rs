@@ -32,8 +32,9 @@ impl RunFolder {
         let pid = std::process::id();
         let run = format!("{}-{pid}", started.strftime("%Y%m%dT%H%M%S"));
         let path = first_free(&parent, &run).map_err(Error::io(doing()))?;
-        // Nothing in here is for version control.
-        let _ = fs::write(parent.join(".gitignore"), "*\n");
+        // Nothing in here is for version control. In the run's own folder: the one above may be somebody's
+        // with a file of that name that says something else.
+        let _ = fs::write(path.join(".gitignore"), "*\n");
         let record = RunRecord {
             schema: RUN_SCHEMA.to_owned(),
             run: path

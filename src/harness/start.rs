@@ -23,43 +23,47 @@ pub struct Start<'a> {
     pub generation: u32,
     /// How.
     pub launch: &'a Launch,
+    /// The command line has a place for a free port, and got one.
+    pub free_port_used: bool,
     /// When it began.
     pub began: Instant,
 }
 
 impl Start<'_> {
-    /// Ports that the command line names itself, as `--hook-port 8999` or `--port=8999`.
-    pub fn fixed_ports(&self) -> impl Iterator<Item = u16> {
+    /// The port that the command line itself gives the hook server, as `--hook-port 8999` or
+    /// `--port=8999`. Other options that name ports are none of ours: it may be a client there.
+    pub fn fixed_port(&self) -> Option<u16> {
+        if self.free_port_used {
+            return None;
+        }
+        let named = |option: &str| matches!(option, "--port" | "--hook-port" | "--hook_port");
         let words = &self.launch.command;
-        let named = |option: &str| option.starts_with('-') && option.to_ascii_lowercase().ends_with("port");
         let apart = words
             .windows(2)
-            .filter(move |pair| named(&pair[0]))
+            .filter(|pair| named(&pair[0]))
             .map(|pair| pair[1].as_str());
         let joined = words
             .iter()
-            .filter_map(move |word| word.split_once('=').filter(|(name, _)| named(name)));
-        apart
+            .filter_map(|word| word.split_once('='))
+            .filter(|(name, _)| named(name));
+        let mut ports = apart
             .chain(joined.map(|(_, port)| port))
-            .filter_map(|port| port.parse().ok())
-            .filter(|port| *port != 0)
+            .filter_map(|port| port.parse().ok());
+        ports.find(|port| *port != 0)
     }
 
     /// Fails if a port that the app is told to use is held by somebody else.
     pub fn refuse_held_ports(&self) -> Result<()> {
-        for port in self.fixed_ports() {
-            if ports::is_free(port) {
-                continue;
-            }
-            let holder =
-                ports::holder(port).unwrap_or_else(|| "a process that cannot be seen from here".to_owned());
-            let summary = format!(
-                "the app was not started: its port {port} is held by {holder}\n  end that process, or let \
+        let Some(port) = self.fixed_port().filter(|port| !ports::is_free(*port)) else {
+            return Ok(());
+        };
+        let holder =
+            ports::holder(port).unwrap_or_else(|| "a process that cannot be seen from here".to_owned());
+        let summary = format!(
+            "the app was not started: its port {port} is held by {holder}\n  end that process, or let \
                  every app have a free port of its own: {{hook_port}} in live_gui_command"
-            );
-            return Err(self.error(summary, None));
-        }
-        Ok(())
+        );
+        Err(self.error(summary, None))
     }
 
     /// What is said if the operating system starts no such process.
@@ -84,6 +88,8 @@ impl Start<'_> {
             match told.recv_timeout(STEP) {
                 Ok(Verdict::Ok) => return Ok(()),
                 Ok(Verdict::Starting) | Err(RecvTimeoutError::Timeout) => {}
+                // What may clear itself yet, as a first beat that is late, has until the deadline.
+                Ok(verdict @ Verdict::Degraded(_)) if !verdict.is_final() => {}
                 Ok(Verdict::Exited { how, .. }) => {
                     let after = self.began.elapsed().as_secs_f64();
                     let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");

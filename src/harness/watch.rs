@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
 use super::process::{AppProcess, describe_exit};
-use crate::health::Status;
+use crate::health::{Code, Status};
 use crate::wire::{Health, Reason};
 
 /// How often the discovery file is looked for while the app starts.
@@ -107,13 +107,14 @@ struct Latest {
 
 impl Watch {
     /// Watches `process`, whose discovery file is to appear in its folder. `changed` is called, on
-    /// the watch's thread, with every new verdict, after it can be asked for.
+    /// the watch's thread, with every new verdict and how long ago it began to hold, after it can be
+    /// asked for.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
     pub fn start(
         process: Arc<AppProcess>,
-        changed: impl Fn(&Verdict) + Send + 'static,
+        changed: impl Fn(&Verdict, Duration) + Send + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
             verdict: Verdict::Starting,
@@ -183,7 +184,7 @@ struct Watcher<F> {
     changed: F,
 }
 
-impl<F: Fn(&Verdict)> Watcher<F> {
+impl<F: Fn(&Verdict, Duration)> Watcher<F> {
     fn run(&self) {
         let Some(client) = self.find_agent() else { return };
         self.state.latest().client = Some(client.clone());
@@ -199,14 +200,16 @@ impl<F: Fn(&Verdict)> Watcher<F> {
                 Ok(health) => {
                     seen = health.seq;
                     heard = Instant::now();
-                    self.tell(judge(health));
+                    let ago = began_ago(&health);
+                    self.tell(judge(health), ago);
                 }
                 Err(NoAnswer(why)) => {
                     if let Some(status) = self.process.wait(EXIT_SHOWS_WITHIN) {
                         return self.tell_exit(status);
                     }
-                    if heard.elapsed() >= SILENT_AFTER {
-                        self.tell(Verdict::Unreachable(why));
+                    // Asked once more: it may be this process that was stopped for a while.
+                    if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
+                        self.tell(Verdict::Unreachable(why), heard.elapsed());
                     }
                 }
             }
@@ -241,13 +244,16 @@ impl<F: Fn(&Verdict)> Watcher<F> {
             Verdict::Degraded(reasons) => reasons,
             _ => Vec::new(),
         };
-        self.tell(Verdict::Exited {
-            how: describe_exit(status),
-            reasons,
-        });
+        self.tell(
+            Verdict::Exited {
+                how: describe_exit(status),
+                reasons,
+            },
+            Duration::ZERO,
+        );
     }
 
-    fn tell(&self, verdict: Verdict) {
+    fn tell(&self, verdict: Verdict, ago: Duration) {
         let mut latest = self.state.latest();
         // Why an app went bad is worth more than that it then fell silent.
         let only_silent = matches!(verdict, Verdict::Unreachable(_)) && latest.verdict.is_final();
@@ -257,7 +263,7 @@ impl<F: Fn(&Verdict)> Watcher<F> {
         latest.verdict = verdict.clone();
         drop(latest);
         self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
-        (self.changed)(&verdict);
+        (self.changed)(&verdict, ago);
     }
 }
 
@@ -270,6 +276,21 @@ fn same_kind(before: &Verdict, now: &Verdict) -> bool {
             .eq(now.iter().map(|reason| reason.episode)),
         _ => before == now,
     }
+}
+
+/// How long ago what is wrong began: a loop that is found hung has hung since its last beat.
+fn began_ago(health: &Health) -> Duration {
+    let hung = [Code::MainLoopStalled, Code::InterpreterHeld];
+    let millis = health.reasons.first().map_or(0, |reason| {
+        let is_hung = hung.iter().any(|code| reason.code == code.as_str());
+        health
+            .checks
+            .main_loop
+            .age_ms
+            .filter(|_| is_hung)
+            .unwrap_or(reason.since_ms)
+    });
+    Duration::from_millis(millis)
 }
 
 fn judge(health: Health) -> Verdict {

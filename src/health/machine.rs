@@ -14,6 +14,8 @@ const MAX_OPEN: usize = 1024;
 /// frozen app does not close its episode.
 const RECOVERY: Duration = Duration::from_millis(500);
 
+/// Three ticks: however short `stall_after` is, a canary that is only due is not held.
+const CANARY_FRESH: Duration = Duration::from_millis(750);
 /// A process whose main thread has ended gets this long to end before that is a reason.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
 
@@ -46,7 +48,7 @@ impl Config {
     /// that busy Python threads cause it (0.4 s at p99 beside sixteen), well below `stall_after`,
     /// so that a GIL taken just after a tick is still told from a hung loop.
     fn canary_fresh(&self) -> Duration {
-        self.stall_after / 2
+        CANARY_FRESH.max(self.stall_after / 2)
     }
 
     fn recovery(&self) -> Duration {
@@ -274,11 +276,13 @@ impl Machine {
                 recoverable,
             } => {
                 let reason = Reason::new(code, "app", &message).recoverable(recoverable);
-                if self.open.iter().all(|episode| episode.reason != reason) {
-                    self.close(&reason.code, "app", now, transitions);
-                    self.open(reason, now, transitions);
+                match self.find_open(&reason.code, "app") {
+                    // Said anew in other words it is still the same trouble.
+                    Some(episode) if episode.reason != reason => episode.reason = reason,
+                    Some(_) => return false,
+                    None => self.open(reason, now, transitions),
                 }
-                false
+                true
             }
             Event::Cleared { code } => {
                 self.close(&code, "app", now, transitions);
@@ -303,6 +307,7 @@ impl Machine {
         // A loop that was left on purpose and is entered anew is watched anew.
         if self.main_loop == Loop::Exited && !self.is_open(&Code::MainLoopExited) {
             self.main_loop = Loop::Live;
+            self.stopping = false;
             self.resumed = now;
         }
         true
@@ -451,7 +456,15 @@ impl Machine {
         }
         let believed_until = self.pauses.iter().map(|pause| pause.until).min();
         let Some(last_beat) = self.last_beat else {
-            let due = Awake::at(self.config.startup).max(believed_until.unwrap_or_default());
+            // After a pause the first beat gets as long as any other.
+            let resumed = if self.resumed > Awake::default() {
+                self.resumed + self.config.stall_after
+            } else {
+                self.resumed
+            };
+            let due = Awake::at(self.config.startup)
+                .max(resumed)
+                .max(believed_until.unwrap_or_default());
             return if now < due {
                 Timing {
                     reason: None,
@@ -475,21 +488,24 @@ impl Machine {
                     deadline: Some(due),
                 };
             }
-            let first = *self.recovering.get_or_insert(last_beat.max(self.resumed));
+            let opened = self.stall_opened();
+            if last_beat <= opened {
+                // Not a beat but a pause moved the deadline: what has stalled stays so until it beats.
+                return Timing {
+                    reason: self.open_stall(),
+                    deadline: Some(due),
+                };
+            }
+            let first = *self.recovering.get_or_insert(last_beat);
             let over = first + self.config.recovery();
-            if last_beat.max(self.resumed) >= over {
+            if last_beat >= over {
                 self.recovering = None;
                 return Timing {
                     reason: None,
                     deadline: Some(due),
                 };
             }
-            let held = self.is_open(&Code::InterpreterHeld);
-            let reason = Some(if held {
-                Code::InterpreterHeld
-            } else {
-                Code::MainLoopStalled
-            });
+            let reason = self.open_stall();
             return Timing {
                 reason,
                 deadline: Some(if now < over { over } else { due }),
@@ -522,6 +538,22 @@ impl Machine {
             }
         }
         stalled_until(Some(stale))
+    }
+
+    /// The stall that holds.
+    fn open_stall(&self) -> Option<Code> {
+        [Code::InterpreterHeld, Code::MainLoopStalled]
+            .into_iter()
+            .find(|code| self.is_open(code))
+    }
+
+    /// When it began.
+    fn stall_opened(&self) -> Awake {
+        let stalls = self
+            .open
+            .iter()
+            .filter(|episode| matches!(episode.reason.code, Code::InterpreterHeld | Code::MainLoopStalled));
+        stalls.map(|episode| episode.opened).min().unwrap_or_default()
     }
 
     fn time_message(&self, code: &Code, now: Awake) -> String {
@@ -595,6 +627,12 @@ impl Machine {
         };
         transitions.push(Transition::Opened(episode.clone()));
         self.open.push(episode);
+    }
+
+    fn find_open(&mut self, code: &Code, component: &str) -> Option<&mut Episode> {
+        let known =
+            |episode: &&mut Episode| episode.reason.code == *code && episode.reason.component == component;
+        self.open.iter_mut().find(known)
     }
 
     fn close(&mut self, code: &Code, component: &str, now: Awake, transitions: &mut Vec<Transition>) {

@@ -24,20 +24,20 @@ impl NativeAgent {
     fn start(
         py: Python<'_>,
         app: &str,
-        port: Option<u16>,
+        port: Option<i64>,
         token: Option<String>,
-        stall_after_ms: Option<u64>,
-        startup_ms: Option<u64>,
-        executor_stall_ms: Option<u64>,
+        stall_after_ms: Option<i64>,
+        startup_ms: Option<i64>,
+        executor_stall_ms: Option<i64>,
         run_dir: Option<PathBuf>,
         journal: Option<String>,
     ) -> PyResult<Self> {
         let given = Arguments {
-            port,
+            port: whole("port", port)?,
             token,
-            stall_after_ms,
-            startup_ms,
-            executor_stall_ms,
+            stall_after_ms: whole("stall_after_ms", stall_after_ms)?,
+            startup_ms: whole("startup_ms", startup_ms)?,
+            executor_stall_ms: whole("executor_stall_ms", executor_stall_ms)?,
             journal,
             run_dir,
         };
@@ -132,6 +132,10 @@ impl NativeAgent {
         self.tell(py, Event::ThreadEnded { name, why, traceback });
     }
 
+    fn agent_thread_died(&self, py: Python<'_>, thread: String, message: String) {
+        self.tell(py, Event::AgentThreadDied { thread, message });
+    }
+
     fn main_thread_ended(&self, py: Python<'_>, left: String) {
         self.tell(py, Event::MainThreadEnded { left });
     }
@@ -193,4 +197,12 @@ impl NativeAgent {
     fn tell(&self, py: Python<'_>, event: Event) {
         py.detach(|| self.0.tell(event));
     }
+}
+
+/// A number that is refused by its name if it is out of range.
+fn whole<T: TryFrom<i64>>(name: &str, value: Option<i64>) -> PyResult<Option<T>> {
+    let out_of_range = |value| PyValueError::new_err(format!("{name}={value}: out of range"));
+    value
+        .map(|value| T::try_from(value).map_err(|_| out_of_range(value)))
+        .transpose()
 }

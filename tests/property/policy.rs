@@ -111,7 +111,7 @@ proptest! {
             }
             let fails = step.trouble.filter(|_| runs);
             if let Some((When::During, kind)) = fails {
-                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"));
+                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
                 let culprit = Culprit { test: test.id.clone(), inferred: false };
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
                 prop_assert!(policy.is_running_to_blame());
@@ -120,16 +120,16 @@ proptest! {
             }
             policy.test_finished();
             if let Some((When::After, kind)) = fails {
-                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"));
+                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
                 let culprit = Culprit { test: test.id.clone(), inferred: true };
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
                 model.trouble = Some((test.file.clone(), culprit));
             }
             if let Some((_, culprit)) = &model.trouble {
-                let again = policy.app_troubled(model.generation, "and the pool is shut down");
+                let again = policy.app_troubled(model.generation, "and the pool is shut down", false);
                 prop_assert_eq!(again.as_ref(), Some(culprit), "blamed once");
             }
-            prop_assert_eq!(policy.app_troubled(model.generation + 1, "not ours"), None);
+            prop_assert_eq!(policy.app_troubled(model.generation + 1, "not ours", false), None);
         }
         prop_assert_eq!(policy.notes().len(), usize::try_from(model.respawns).unwrap());
     }
@@ -149,7 +149,7 @@ proptest! {
                 Decision::GiveUp(_) => {}
                 Decision::Refuse(trouble) => return Err(TestCaseError::fail(format!("{trouble:?}"))),
             }
-            policy.app_troubled(respawns + 1, "the same");
+            policy.app_troubled(respawns + 1, "the same", false);
             policy.test_finished();
         }
         prop_assert_eq!(respawns, max_respawns);

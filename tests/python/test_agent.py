@@ -71,6 +71,23 @@ def test_an_exception_out_of_the_main_loop_is_a_crash_and_passes_through(agent: 
     assert get(agent, "/readyz") == (503, b"degraded\n")
 
 
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(ValueError("bad file \udcff"), "ValueError: bad file \\udcff"), (Unprintable(), "Unprintable")],
+)
+def test_a_crash_is_told_whatever_its_text(agent: livegui.Agent, error: Exception, says: str) -> None:
+    with pytest.raises(type(error)), agent.main_loop():
+        raise error
+    (reason,) = agent.health()["reasons"]
+    assert reason["code"] == "main_loop_crashed"
+    assert says in reason["message"]
+
+
 def test_leaving_the_main_loop_is_an_exit_unless_it_was_announced(agent: livegui.Agent) -> None:
     with agent.main_loop():
         agent.beat()
@@ -205,6 +222,33 @@ def test_a_run_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot write the discovery file .*file"):
         livegui.start("test", run_dir=tmp_path / "file")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("livegui")]
+
+
+@pytest.mark.parametrize("argument", ["port", "stall_after_ms", "startup_ms", "executor_stall_ms"])
+def test_a_bad_argument_is_refused_by_name(argument: str) -> None:
+    with pytest.raises(ValueError, match=f"{argument}=-5"):
+        livegui.start("test", **{argument: -5})  # type: ignore[arg-type]
+
+
+def test_a_helper_with_the_app_s_environment_does_not_take_its_place(
+    agent: livegui.Agent, tmp_path: Path
+) -> None:
+    before = (tmp_path / "agent.json").read_text()
+    done = run_python("import livegui; livegui.start().beat()", LIVEGUI_RUN_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "agent.json").read_text() == before
+    assert not list(tmp_path.glob("[0-9]*.json"))
+
+
+def test_an_app_that_changes_its_folder_leaves_its_files_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    agent = livegui.start("test", run_dir="run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    agent.stop()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["heartbeat.jsonl"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -165,6 +165,74 @@ def test_a_pool_that_finishes_nothing_is_stalled_if_that_is_asked_for(tmp_path: 
         agent.stop()
 
 
+def test_the_end_of_a_pool_that_was_replaced_is_no_news(agent: livegui.Agent) -> None:
+    old, new = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    agent.watch_executor(old, "io_pool")
+    agent.watch_executor(new, "io_pool")
+    old.shutdown()
+    assert agent.health()["status"] == "ok"
+    new.shutdown()
+    assert degraded(agent.health())
+
+
+def test_a_pool_can_be_rebuilt_any_number_of_times(agent: livegui.Agent) -> None:
+    for _ in range(300):
+        agent.watch_executor(ThreadPoolExecutor(1), "io_pool")
+    assert agent.health()["status"] == "ok"
+    for number in range(255):
+        agent.watch_executor(ThreadPoolExecutor(1), f"pool {number}")
+    with pytest.raises(ValueError, match="at most 256"):
+        agent.watch_executor(ThreadPoolExecutor(1), "one too many")
+
+
+def test_who_leaves_the_block_of_a_pool_that_broke_is_not_to_blame(agent: livegui.Agent) -> None:
+    def fail() -> None:
+        raise OSError("no such device")
+
+    with ThreadPoolExecutor(1, initializer=fail) as pool:
+        agent.watch_executor(pool, "io_pool")
+        future = pool.submit(print)
+        with pytest.raises(BrokenExecutor):
+            future.result()
+    (reason,) = agent.health()["reasons"]
+    assert reason["code"] == "executor_broken"
+
+
+def test_who_keeps_only_the_shutdown_of_a_pool_keeps_the_pool(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    shutdown = pool.shutdown
+    del pool
+    gc.collect()
+    assert agent.health()["status"] == "ok"
+    shutdown()
+    assert agent.health()["reasons"][0]["code"] == "executor_shutdown"
+
+
+class Odd(ThreadPoolExecutor):
+    """An executor that must not be looked at."""
+
+    @property
+    def _broken(self) -> bool:
+        raise NotImplementedError("odd")
+
+    @_broken.setter
+    def _broken(self, value: bool) -> None:
+        pass
+
+
+def test_an_executor_that_raises_when_looked_at_hides_no_other(agent: livegui.Agent) -> None:
+    agent.watch_executor(Odd(1), "odd")
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    document = wait_for(agent, degraded)
+    assert document["reasons"][0]["code"] == "agent_fault"
+    assert "odd" in document["reasons"][0]["message"]
+    ThreadPoolExecutor.shutdown(pool)
+    document = wait_for(agent, lambda document: len(document["reasons"]) == 2)
+    assert document["reasons"][1]["code"] == "executor_shutdown"
+
+
 def test_what_is_no_executor_is_refused(agent: livegui.Agent) -> None:
     with pytest.raises(TypeError, match="not dict"):
         agent.watch_executor({}, "x")  # type: ignore[arg-type]
