@@ -400,7 +400,11 @@ fn what_ends_after_the_app_announced_its_end_is_no_reason() {
 fn a_pause_that_begins_in_a_stall_does_not_end_it() {
     let mut sim = Sim::running();
     sim.silent_for(s(6));
-    sim.tell(Event::PauseBegan { id: 1, what: "a debugger".into(), max: s(300) });
+    sim.tell(Event::PauseBegan {
+        id: 1,
+        what: "a debugger".into(),
+        max: s(300),
+    });
     sim.silent_for(s(20));
     sim.tell(Event::PauseEnded { id: 1 });
     sim.silent_for(s(1));
@@ -413,7 +417,11 @@ fn a_pause_that_begins_in_a_stall_does_not_end_it() {
 #[test]
 fn after_a_pause_before_the_first_beat_it_gets_as_long_as_any_other() {
     let mut sim = Sim::new();
-    sim.tell(Event::PauseBegan { id: 1, what: "licence dialog".into(), max: s(300) });
+    sim.tell(Event::PauseBegan {
+        id: 1,
+        what: "licence dialog".into(),
+        max: s(300),
+    });
     sim.silent_for(s(100));
     sim.tell(Event::PauseEnded { id: 1 });
     sim.silent_for(s(4));
@@ -441,7 +449,11 @@ fn trouble_that_is_reported_in_other_words_stays_one_episode() {
     let mut sim = Sim::running();
     for left in ["9 MB", "8 MB", "7 MB"] {
         let message = format!("low memory: {left}");
-        sim.tell(Event::Reported { code: Code::App("memory".into()), message, recoverable: true });
+        sim.tell(Event::Reported {
+            code: Code::App("memory".into()),
+            message,
+            recoverable: true,
+        });
     }
     assert_eq!(sim.opened.len(), 1);
     assert_eq!(sim.snapshot().open[0].reason.message, "low memory: 7 MB");
