@@ -127,6 +127,7 @@ def test_it_is_rotated_by_size(agent: livegui.Agent, tmp_path: Path) -> None:
     while not old.exists():
         number += 1
         agent.degrade(f"{number} {'x' * 4000}")
+        agent.clear()
         agent.health()
         assert time.monotonic() < deadline
     agent.stop()
