@@ -37,7 +37,7 @@ def describe(error: BaseException) -> str:
 
     try:
         return _plain("".join(traceback.format_exception_only(type(error), error)).strip())
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return type(error).__name__
 
 
@@ -47,7 +47,7 @@ def format_traceback(error: BaseException) -> str | None:
 
     try:
         return _plain("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return None
 
 

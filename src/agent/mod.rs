@@ -384,12 +384,10 @@ impl Agent {
             // The lock of what the parent showed last may be held by a thread that does not exist here.
             return report::health(&self.shared.identity, &Board::new(Config::default()));
         }
-        {
-            let (done, judged) = crossbeam_channel::bounded(1);
-            if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
-                // If it takes longer, what was known before is still an answer.
-                let _ = judged.recv_timeout(SYNC_WITHIN);
-            }
+        let (done, judged) = crossbeam_channel::bounded(1);
+        if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
+            // If it takes longer, what was known before is still an answer.
+            let _ = judged.recv_timeout(SYNC_WITHIN);
         }
         report::health(&self.shared.identity, &self.shared.board)
     }

@@ -1,0 +1,45 @@
+"""Suites and helpers that several tests of the plugin share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Suite = Callable[..., pytest.RunResult]
+
+CRASH_IN_SECOND_OF_THREE = """
+import time
+
+def test_first(app):
+    pass
+
+def test_culprit(app):
+    app.do("crash boom")
+    time.sleep(60)
+
+def test_victim(app):
+    raise AssertionError("this must not run")
+"""
+
+PASSES = """
+def test_next(app, live_gui):
+    assert live_gui.is_healthy()
+    assert live_gui.health()["status"] == "ok"
+"""
+
+
+def is_running(pid: int) -> bool:
+    if sys.platform == "linux":  # whoever is to reap orphans may take a while; a zombie does not run
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
