@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from livegui.errors import LiveGuiError
 
@@ -32,14 +32,34 @@ def shorten(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         report.longrepr = call.excinfo.getrepr(style="value")
 
 
-def write_summary(terminal: pytest.TerminalReporter, live: NativeLive, left: list[int]) -> None:
+class Report(TypedDict):
+    """What is left to tell of one pytest process: plain, as it travels from an xdist worker."""
+
+    #: Which files started on a process they did not inherit, and why.
+    notes: list[str]
+    #: Pids that could not be ended; should be none.
+    left: list[int]
+    run_folder: str
+
+
+def report_of(live: NativeLive, left: list[int]) -> Report:
+    """The report of this process."""
+    notes = [line for _file, _test, _generation, _because, line in live.notes()]
+    return {"notes": notes, "left": left, "run_folder": str(live.run_folder)}
+
+
+def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> None:
     """Say which files started on a process they did not inherit, and where everything is."""
-    notes = live.notes()
-    if not notes and not left and terminal.verbosity <= 0:
+    quiet = terminal.verbosity <= 0
+    reports = [report for report in reports if report["notes"] or report["left"] or not quiet]
+    if not reports:
         return
     terminal.section("live_gui", sep="-", cyan=True)
-    for _file, _test, _generation, _because, line in notes:
-        terminal.write_line(line)
-    if left:
-        terminal.write_line(f"still running, though it was ended: pid {', '.join(map(str, left))}", red=True)
-    terminal.write_line(f"run folder: {live.run_folder}")
+    for report in reports:
+        for line in report["notes"]:
+            terminal.write_line(line)
+        if report["left"]:
+            pids = ", ".join(map(str, report["left"]))
+            terminal.write_line(f"still running, though it was ended: pid {pids}", red=True)
+    for report in reports:
+        terminal.write_line(f"run folder: {report['run_folder']}")

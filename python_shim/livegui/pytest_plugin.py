@@ -6,7 +6,7 @@ import bdb
 import shlex
 import sys
 import unittest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,6 +53,8 @@ class Session:
         self.closed: NativeLive | None = None
         #: Pids that could not be ended; should be none.
         self.left: list[int] = []
+        #: What xdist workers had to tell.
+        self.from_workers: list[_report.Report] = []
         self.item: pytest.Item | None = None
         self.phase: Phase | None = None
         #: The running test uses the app, as far as is known.
@@ -273,8 +275,23 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     session = config.stash[_SESSION]
-    if session.closed is not None:
-        _report.write_summary(terminalreporter, session.closed, session.left)
+    own = [] if session.closed is None else [_report.report_of(session.closed, session.left)]
+    _report.write_summary(terminalreporter, [*own, *session.from_workers])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Under pytest-xdist each worker has an app of its own; the controller tells of all.
+    ours = session.config.stash[_SESSION]
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None and ours.closed is not None:
+        output["live_gui"] = _report.report_of(ours.closed, ours.left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    report = getattr(node, "workeroutput", {}).get("live_gui")
+    if report is not None:
+        node.config.stash[_SESSION].from_workers.append(report)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -280,3 +281,19 @@ runpy.run_path("plain_app.py", run_name="__main__")
     while is_running(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_under_xdist_every_worker_has_its_own_app_and_the_summary_tells_of_all(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    names = ["test_a.py", "test_b.py", "test_c.py", "test_d.py"]
+    files = {name: CRASH_IN_SECOND_OF_THREE if name < "test_c" else PASSES for name in names}
+    alone = suite(files).parseoutcomes()
+    result = suite(files, "-n2", "--dist=loadfile")
+    assert result.parseoutcomes() | {"warnings": 0} == alone | {"warnings": 0}
+    result.stdout.fnmatch_lines(
+        ["*- live_gui -*", "test_?.py  fresh process (generation 2): test_?.py::test_culprit*"]
+    )
+    # Which worker gets which file is xdist's to say; that each has an app of its own is ours.
+    records = [json.loads(path.read_text()) for path in (pytester.path / ".livegui").glob("*/run.json")]
+    assert len({record["pid"] for record in records}) == 3, "one run alone, then two workers"
