@@ -63,6 +63,11 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
         raise Failed(f"this failed with exit status {status}:\n    {' '.join(words)}")
 
 
+def succeeds(*command: str | Path) -> bool:
+    """Whether a command ends well; its output is shown as it comes."""
+    return subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode == 0
+
+
 def digest(paths: Iterator[Path]) -> str:
     """A digest of these files' contents."""
     total = hashlib.sha256()
@@ -207,7 +212,9 @@ def bench(rest: list[str]) -> None:
             raise Failed(
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
-        run(PYTHON, known[name])
+    missed = [name for name in names if not succeeds(PYTHON, known[name])]
+    if missed:
+        raise Failed(f"a bar was missed: {', '.join(missed)}")
 
 
 # --- demo -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -258,6 +259,26 @@ def test_a_forked_child_can_have_an_agent_of_its_own(agent: livegui.Agent, tmp_p
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert agent.health()["status"] == "ok"
+
+
+def beat_in_child(agent: livegui.Agent) -> None:
+    agent.beat()
+    agent.degrade("in the child")
+    agent.health()
+    agent.stop()
+
+
+@posix
+def test_a_child_of_multiprocessing_by_fork_leaves_the_parent_alone(
+    agent: livegui.Agent, tmp_path: Path
+) -> None:
+    child = multiprocessing.get_context("fork").Process(target=beat_in_child, args=(agent,))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+    assert agent.health()["status"] == "ok"
+    assert agent.health()["checks"]["main_loop"]["beats"] == 1
+    assert (tmp_path / "agent.json").exists(), "it is the parent's"
 
 
 def test_a_sub_interpreter_is_refused_by_name() -> None:
