@@ -244,7 +244,12 @@ impl Policy {
         let Some(trouble) = self.trouble.clone() else {
             return self.decide_healthy(test);
         };
-        let same_file = trouble.file.as_ref() == Some(&test.file);
+        // The culprit itself again is a re-run, which is worth nothing on what it left.
+        let again = trouble
+            .culprit
+            .as_ref()
+            .is_some_and(|culprit| culprit.test == test.id);
+        let same_file = trouble.file.as_ref() == Some(&test.file) && !again;
         match self.rules.respawn {
             Respawn::Never => return Decision::Refuse(trouble),
             Respawn::File if same_file && self.rules.scope != Scope::Function => {

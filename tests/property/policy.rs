@@ -155,3 +155,27 @@ proptest! {
         prop_assert_eq!(respawns, max_respawns);
     }
 }
+
+#[test]
+fn a_re_run_of_the_culprit_gets_a_fresh_process_and_its_victims_none() {
+    let mut policy = Policy::new(Rules::default());
+    let test = |id: &str| Test {
+        id: id.into(),
+        file: "f".into(),
+    };
+    assert_eq!(policy.test_starting(test("f::culprit")), Decision::Proceed);
+    policy.app_started(1, None);
+    policy.app_troubled(1, "crashed", false);
+    policy.test_finished();
+    assert!(matches!(
+        policy.test_starting(test("f::culprit")),
+        Decision::Respawn(_)
+    ));
+    policy.app_started(2, Some("again".into()));
+    policy.app_troubled(2, "crashed", false);
+    policy.test_finished();
+    assert!(matches!(
+        policy.test_starting(test("f::victim")),
+        Decision::Refuse(_)
+    ));
+}
