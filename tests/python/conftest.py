@@ -10,8 +10,6 @@ import pytest
 
 import livegui
 
-pytest_plugins = ["pytester"]
-
 HERE = Path(__file__).parent
 
 
