@@ -22,6 +22,9 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     """Returns whether the loop goes on."""
     if what == "crash":
         raise RuntimeError(argument)
+    if what == "crash_soon":  # after whoever asked for it has gone on
+        time.sleep(0.25)
+        raise RuntimeError(argument)
     if what == "fall":  # a crash that takes the process along
         keep_alive.set()
         raise RuntimeError(argument)

@@ -227,18 +227,6 @@ if pathlib.Path("slow").exists():
 runpy.run_path("plain_app.py", run_name="__main__")
 """
     second = """
-import pathlib, signal, pytest
-
-def alarm(*_):
-    raise TimeoutError("as pytest-timeout does")
-
-@pytest.fixture(scope="module", autouse=True)
-def soon():
-    pass
-
-def pytest_configure():
-    pass
-
 def test_a(app):
     pass
 
