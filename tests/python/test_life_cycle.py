@@ -214,15 +214,18 @@ def test_a_child_forked_in_mid_request_holds_on_to_nothing(agent: livegui.Agent,
     )
     agent.health()
     release, released = os.pipe()
+    forked, has_forked = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             agent.beat()
             agent.degrade("in the child")
+            os.write(has_forked, b"x")
             os.read(release, 1)
         finally:
             os._exit(0)
     try:
+        os.read(forked, 1)  # until it has run, it holds what its parent holds
         agent.degrade("in the parent")
         assert b"in the parent" in read_all(poll), "answered and closed, though the child lives"
         agent.stop()
