@@ -16,10 +16,15 @@ pub const DISCOVERY_FILE: &str = "agent.json";
 pub const JOURNAL_FILE: &str = "heartbeat.jsonl";
 /// `schema` of [`JournalHeader`].
 pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
+/// `schema` of [`Event::SessionStarted`].
+pub const EVENTS_SCHEMA: &str = "livegui/events/1";
 /// Name of the run record in a run's folder.
 pub const RUN_FILE: &str = "run.json";
 
-/// Environment that the test side hands the app.
+/// What the name of the file has more that asks a pytest to end after the running test.
+pub const STOP_SUFFIX: &str = ".stop";
+
+/// Environment that the test side hands the app, or a pytest.
 pub mod env {
     /// `0` makes the agent inert.
     pub const SWITCH: &str = "LIVEGUI";
@@ -31,6 +36,9 @@ pub mod env {
     pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
     /// The process that drives the run: when it is gone, the app is to end.
     pub const PARENT_PID: &str = "LIVEGUI_PARENT_PID";
+    /// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
+    /// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
+    pub const EVENTS: &str = "LIVEGUI_EVENTS";
     /// The endpoint's port.
     pub const PORT: &str = "LIVEGUI_PORT";
     /// The endpoint's token.
@@ -366,4 +374,73 @@ impl Note {
             self.file, self.generation, self.because
         )
     }
+}
+
+/// What a pytest does, for whoever follows it from outside: an append-only file of one JSON a line, which
+/// is whole up to the moment at which the process is killed. Under pytest-xdist every worker writes into
+/// the same file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Milliseconds since the epoch.
+    pub at_ms: u64,
+    /// The xdist worker; null without xdist, and for its controller.
+    pub worker: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened in a pytest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// It begins. Of each worker, and of the process that runs alone; not of xdist's controller.
+    SessionStarted {
+        /// [`EVENTS_SCHEMA`].
+        schema: String,
+        /// The process.
+        pid: u32,
+    },
+    /// It knows its tests, in the order in which it would run them.
+    Collected {
+        /// Node ids.
+        tests: Vec<String>,
+    },
+    /// Its `live_gui` fixture was set up.
+    AppOpened {
+        /// The folder of the run, with `run.json`.
+        run_folder: String,
+    },
+    /// A test begins, its set-up included.
+    TestStarted {
+        /// Its node id.
+        test: String,
+    },
+    /// A test has ended, its tear-down included.
+    TestFinished(Box<TestResult>),
+    /// It has ended in good order, or so far as pytest calls it that.
+    SessionFinished {
+        /// pytest's exit status.
+        exit_status: i32,
+    },
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// Its node id.
+    pub test: String,
+    /// `passed`, `failed`, `error`, `victim`, `skipped`, `xfailed` or `xpassed`.
+    pub outcome: String,
+    /// All of its phases.
+    pub duration_ms: f64,
+    /// What it said: the failure in full, cut to 16 KiB, or why it was skipped.
+    pub message: String,
+    /// The test that is blamed, for a victim.
+    pub culprit: Option<String>,
+    /// The generation that it ran on; null if it does not use `live_gui`.
+    pub generation: Option<u32>,
+    /// How often it was run before that (pytest-rerunfailures).
+    #[serde(default)]
+    pub reruns: u32,
 }

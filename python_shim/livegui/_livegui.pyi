@@ -6,7 +6,7 @@ from typing import Final, final
 
 from livegui.errors import LiveGuiError
 
-__all__ = ["NativeAgent", "NativeLive", "NativeProcess", "__version__", "run_cli"]
+__all__ = ["NativeAgent", "NativeEvents", "NativeLive", "NativeProcess", "__version__", "run_cli"]
 
 __version__: Final[str]
 
@@ -57,6 +57,29 @@ class NativeAgent:
     def url(self) -> str | None: ...
     @property
     def token(self) -> str | None: ...
+
+@final
+class NativeEvents:
+    """Appends what a pytest does to a file, for whoever follows it. The schema is ``livegui/events/1``."""
+
+    def __new__(cls, path: str | os.PathLike[str], worker: str | None) -> NativeEvents: ...
+    def session_started(self) -> None: ...
+    def collected(self, tests: list[str]) -> None: ...
+    def app_opened(self, run_folder: str | os.PathLike[str]) -> None: ...
+    def test_started(self, test: str) -> None: ...
+    def test_finished(
+        self,
+        test: str,
+        *,
+        outcome: str,
+        duration_s: float,
+        message: str,
+        culprit: str | None,
+        generation: int | None,
+        reruns: int,
+    ) -> None: ...
+    def session_finished(self, exit_status: int) -> None: ...
+    def is_asked_to_stop(self) -> bool: ...
 
 @final
 class NativeLive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from livegui._events import CULPRIT
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ def shorten(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in call.excinfo.traceback)
     if all(module.startswith(ours) for module in modules):
         report.longrepr = call.excinfo.getrepr(style="value")
+
+
+def name_culprit(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Note on the report of a victim, and in JUnit, which test is to blame."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if not isinstance(error, LiveGuiError) or error.culprit in (None, item.nodeid):
+        return
+    entry = (CULPRIT, error.culprit)
+    item.user_properties.append(entry)
+    report.user_properties.append(entry)
 
 
 class Report(TypedDict):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _report
+from livegui import _events, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
@@ -19,6 +19,8 @@ from livegui.errors import LiveGuiError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import TracebackType
+
+    from livegui._livegui import NativeEvents
 
 __all__ = ["LiveGui"]
 
@@ -59,6 +61,10 @@ class Session:
         self.phase: Phase | None = None
         #: The running test uses the app, as far as is known.
         self.begun = False
+        #: The generation that this test, or the last one, ran on; None if it does not use the app.
+        self.generation: int | None = None
+        #: Whoever follows this run from outside.
+        self.events: NativeEvents | None = None
         #: The running test was failed because of the app: what is left of it is left alone.
         self.failed = False
 
@@ -77,6 +83,8 @@ class Session:
             max_respawns=_count(self.config, "max_respawns"),
             signal=SIGNAL,
         )
+        if self.events is not None:
+            self.events.app_opened(self.live.run_folder)
         if _flag(self.config, "abort"):
             self.abort.install()
         self.use()
@@ -92,7 +100,7 @@ class Session:
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
-        self.item, self.begun, self.failed = item, False, False
+        self.item, self.begun, self.failed, self.generation = item, False, False, None
 
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
@@ -100,7 +108,10 @@ class Session:
         if self.begun or self.live is None or self.item is None:
             return
         self.begun = True
-        self.live.before_test(self.item.nodeid, _file(self.item))
+        try:
+            self.live.before_test(self.item.nodeid, _file(self.item))
+        finally:
+            self.generation = self.live.generation
         if self.phase is not None:
             self.phase.arm()
 
@@ -195,6 +206,7 @@ def pytest_configure(config: pytest.Config) -> None:
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
+    session.events = _events.follow(config, session)
 
 
 @pytest.fixture(scope="session")
@@ -270,6 +282,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     _report.shorten(report, call)
+    _report.name_culprit(item, report, call)
     return report
 
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::process::AppProcess;
+use super::process::ProcessTree;
 use super::watch::{Verdict, Watch};
 use crate::error::{Error, Failure};
 use crate::wire::Culprit;
@@ -12,7 +12,7 @@ pub struct App {
     /// Its number.
     pub generation: u32,
     /// The process itself.
-    pub process: Arc<AppProcess>,
+    pub process: Arc<ProcessTree>,
     /// The watch over it.
     pub watch: Watch,
     /// The port that its hook server was told to listen on.

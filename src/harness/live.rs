@@ -11,7 +11,7 @@ use super::app::App;
 use super::command::CommandLine;
 use super::policy::{Decision, Policy, Rules, Test, Trouble};
 use super::ports;
-use super::process::{AppProcess, GRACE, Launch};
+use super::process::{GRACE, Launch, ProcessTree};
 use super::runs::RunFolder;
 use super::start::{STEP, Start, Step};
 use super::watch::{Verdict, Watch};
@@ -260,7 +260,7 @@ impl Live {
 
     /// The process that is being tested.
     #[must_use]
-    pub fn process(&self) -> Option<Arc<AppProcess>> {
+    pub fn process(&self) -> Option<Arc<ProcessTree>> {
         self.stage().app.as_ref().map(|app| Arc::clone(&app.process))
     }
 
@@ -362,6 +362,7 @@ impl Live {
         let launch = Launch {
             command: self.settings.command.fill(&values),
             environment,
+            mark: (env::RUN_DIR, folder.display().to_string()),
             cwd,
             folder: folder.clone(),
         };
@@ -373,7 +374,7 @@ impl Live {
             began: Instant::now(),
         };
         start.refuse_held_ports()?;
-        let process = AppProcess::start(&launch).map_err(|error| start.not_started(&error))?;
+        let process = ProcessTree::start(&launch).map_err(|error| start.not_started(&error))?;
         let process = Arc::new(process);
         self.books().run.add(start.record(&process));
 

@@ -1,4 +1,5 @@
-//! One app process: started with its output in files, ended with everything it started.
+//! One process of ours, an app or a pytest: started with its output in files, ended with everything it
+//! started.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use super::table;
-use crate::wire::env;
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -27,29 +27,33 @@ pub const STDOUT: &str = "stdout.log";
 /// Name of the file that takes the app's standard error.
 pub const STDERR: &str = "stderr.log";
 
-/// How to start an app.
+/// How to start a process.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The command line.
     pub command: Vec<String>,
     /// Added to the environment.
     pub environment: Vec<(String, String)>,
+    /// Added to the environment, too, and to nobody else's: whoever carries it came from this process,
+    /// though the parents in between are gone.
+    pub mark: (&'static str, String),
     /// The working folder.
     pub cwd: PathBuf,
-    /// The generation's folder; handed over as `LIVEGUI_RUN_DIR`, takes the output.
+    /// Takes the output.
     pub folder: PathBuf,
 }
 
-/// A process that was started, whether or not it still runs.
+/// A process that was started, whether or not it still runs, and what came from it.
 #[derive(Debug)]
-pub struct AppProcess {
+pub struct ProcessTree {
     child: Mutex<Box<dyn ChildWrapper>>,
     pid: u32,
     created_at: u64,
+    mark: String,
     folder: PathBuf,
 }
 
-impl AppProcess {
+impl ProcessTree {
     /// Starts it, at the head of a process group (on Windows a job) of its own: a Ctrl-C at the
     /// terminal is for pytest, which ends it in good order.
     ///
@@ -67,7 +71,8 @@ impl AppProcess {
                 .stdout(stdout)
                 .stderr(stderr);
             command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
-            command.env(env::RUN_DIR, &launch.folder);
+            let (name, value) = &launch.mark;
+            command.env(name, value);
         });
         #[cfg(unix)]
         command.wrap(process_wrap::std::ProcessGroup::leader());
@@ -80,6 +85,7 @@ impl AppProcess {
             child: Mutex::new(child),
             pid,
             created_at,
+            mark: format!("{}={}", launch.mark.0, launch.mark.1),
             folder: launch.folder.clone(),
         })
     }
@@ -131,6 +137,18 @@ impl AppProcess {
         let _ = { child }.start_kill();
     }
 
+    /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
+    pub fn interrupt(&self) {
+        if self.exit_status().is_some() {
+            return;
+        }
+        #[cfg(unix)]
+        if let Ok(pid) = i32::try_from(self.pid) {
+            use nix::sys::signal::{Signal, kill};
+            let _ = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGINT);
+        }
+    }
+
     /// Ends it.
     pub fn kill(&self) {
         if self.exit_status().is_none() {
@@ -145,8 +163,7 @@ impl AppProcess {
     /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
     /// is first asked to end by itself. Returns the pids that are still there, which should be none.
     pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
-        let mark = format!("{}={}", env::RUN_DIR, self.folder.display());
-        let mut family = table::family(self.pid, &mark);
+        let mut family = table::family(self.pid, &self.mark);
         if let Some(grace) = grace {
             self.terminate();
             self.wait(grace);
@@ -162,7 +179,7 @@ impl AppProcess {
         let deadline = Instant::now() + GONE_WITHIN;
         loop {
             // What they start while they are being ended is family too.
-            family.extend(table::family(self.pid, &mark));
+            family.extend(table::family(self.pid, &self.mark));
             let left = table::kill_those_left(&family);
             if left.is_empty() || Instant::now() >= deadline {
                 return left;

@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
 use super::ports;
-use super::process::{AppProcess, Launch};
+use super::process::{Launch, ProcessTree};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
 use crate::wire::GenerationRecord;
@@ -133,7 +133,7 @@ impl Start<'_> {
     }
 
     /// What the run's record says of it.
-    pub fn record(&self, process: &AppProcess) -> GenerationRecord {
+    pub fn record(&self, process: &ProcessTree) -> GenerationRecord {
         GenerationRecord {
             generation: self.generation,
             pid: process.pid(),

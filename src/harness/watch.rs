@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
-use super::process::{AppProcess, describe_exit};
+use super::process::{ProcessTree, describe_exit};
 use crate::health::{Code, Status};
 use crate::wire::{Health, Reason};
 
@@ -113,7 +113,7 @@ impl Watch {
     /// # Errors
     /// What the operating system says if it starts no thread.
     pub fn start(
-        process: Arc<AppProcess>,
+        process: Arc<ProcessTree>,
         changed: impl Fn(&Verdict, Duration) + Send + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
@@ -178,7 +178,7 @@ impl State {
 }
 
 struct Watcher<F> {
-    process: Arc<AppProcess>,
+    process: Arc<ProcessTree>,
     state: Arc<State>,
     stopped: Receiver<()>,
     changed: F,

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use super::{check_signals, raise};
 use crate::error::{Error, Result};
-use crate::harness::{AppProcess, CommandLine, Live, NoSuchWord, Rules, Settings, Step, Test, return_code};
+use crate::harness::{CommandLine, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test, return_code};
 
 /// The native half of the `live_gui` fixture.
 #[pyclass(frozen, name = "NativeLive", module = "livegui._livegui")]
@@ -154,7 +154,7 @@ impl NativeLive {
 
 /// The process of one generation, as far as `subprocess.Popen` has it.
 #[pyclass(frozen, name = "NativeProcess", module = "livegui._livegui")]
-pub struct NativeProcess(Arc<AppProcess>);
+pub struct NativeProcess(Arc<ProcessTree>);
 
 #[pymethods]
 impl NativeProcess {

@@ -4,6 +4,7 @@
 
 mod agent;
 mod cli;
+mod events;
 mod harness;
 mod interpreter;
 mod knock;
@@ -19,6 +20,8 @@ use crate::error::{Error, Failure};
 mod _livegui {
     #[pymodule_export]
     use super::agent::NativeAgent;
+    #[pymodule_export]
+    use super::events::NativeEvents;
     #[pymodule_export]
     use super::harness::{NativeLive, NativeProcess};
 

@@ -1,0 +1,135 @@
+"""Tells whoever follows this pytest from outside what it does: ``livegui run`` and ``livegui audit``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from livegui._livegui import NativeEvents
+
+if TYPE_CHECKING:
+    import pytest
+
+    from livegui.pytest_plugin import Session
+
+#: Names the file that what happens is appended to. Without it nobody follows.
+FILE = "LIVEGUI_EVENTS"
+#: The property of a report that names the test which is to blame for it.
+CULPRIT = "live_gui_culprit"
+
+
+class Attempt:
+    """The reports of one test, as they come; a re-run begins anew."""
+
+    def __init__(self) -> None:
+        self.outcome = "passed"
+        self.message = ""
+        self.culprit: str | None = None
+        self.duration_s = 0.0
+        self.reruns = 0
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take in the report of a phase."""
+        self.duration_s += report.duration
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # of pytest-rerunfailures
+            self.outcome, self.message, self.reruns = "passed", "", self.reruns + 1
+        elif report.failed:
+            self.message += report.longreprtext
+            if self.outcome != "failed":
+                self.outcome = "failed" if report.when == "call" else "error"
+            if report.when == "setup":
+                self.culprit = _culprit(report)
+                self.outcome = "error" if self.culprit is None else "victim"
+        elif hasattr(report, "wasxfail"):
+            self.outcome = "xfailed" if report.skipped else "xpassed"
+            self.message = report.wasxfail
+        elif report.skipped:
+            self.outcome = "skipped"
+            reason = report.longrepr
+            self.message = reason[2] if isinstance(reason, tuple) else report.longreprtext
+
+
+class Events:
+    """Follows the process that runs tests: the only one, or an xdist worker."""
+
+    def __init__(self, native: NativeEvents, ours: Session) -> None:
+        self.native = native
+        self.ours = ours
+        self.session: pytest.Session | None = None
+        self.attempt = Attempt()
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.session = session
+        self.native.session_started()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.native.collected([item.nodeid for item in session.items])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.attempt = Attempt()
+        self.native.test_started(nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.attempt.add(report)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        attempt = self.attempt
+        self.native.test_finished(
+            nodeid,
+            outcome=attempt.outcome,
+            duration_s=attempt.duration_s,
+            message=attempt.message,
+            culprit=attempt.culprit,
+            generation=self.ours.generation,
+            reruns=attempt.reruns,
+        )
+        if self.session is not None and self.native.is_asked_to_stop():
+            self.session.shouldstop = "whoever follows this run asked for its end"
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if not _is_worker(session.config):
+            self.native.session_finished(int(exitstatus))
+
+
+class ControllerEvents:
+    """Follows the controller of xdist, which alone knows of workers that died."""
+
+    def __init__(self, native: NativeEvents) -> None:
+        self.native = native
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when not in ("setup", "call", "teardown"):  # "???": made up for a dead worker
+            self.native.test_finished(
+                report.nodeid,
+                outcome="error",
+                duration_s=0.0,
+                message=report.longreprtext,
+                culprit=None,
+                generation=None,
+                reruns=0,
+            )
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.native.session_finished(int(exitstatus))
+
+
+def follow(config: pytest.Config, ours: Session) -> NativeEvents | None:
+    """Tell what happens, if anybody wants to know."""
+    path = os.environ.get(FILE)
+    if not path:
+        return None
+    worker = os.environ.get("PYTEST_XDIST_WORKER") if _is_worker(config) else None
+    native = NativeEvents(path, worker)
+    controls = not _is_worker(config) and config.getoption("dist", "no") != "no"
+    config.pluginmanager.register(
+        ControllerEvents(native) if controls else Events(native, ours), "livegui-events"
+    )
+    return native
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _culprit(report: pytest.TestReport) -> str | None:
+    return next((str(value) for name, value in report.user_properties if name == CULPRIT), None)

@@ -1,0 +1,115 @@
+//! One pytest process, followed from outside: for the batch runner and the audit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::events::{EventReader, ask_to_stop};
+use super::process::{GRACE, Launch, ProcessTree, STDERR, STDOUT};
+use crate::error::{Error, Result};
+use crate::wire::{EventLine, env};
+
+/// Name of the file that a pytest's events go to.
+pub const EVENTS_FILE: &str = "events.jsonl";
+
+/// How to start a pytest.
+#[derive(Debug, Clone)]
+pub struct SuiteLaunch {
+    /// The command line: a Python, `-m pytest`, and what it is to run.
+    pub command: Vec<String>,
+    /// Added to the environment.
+    pub environment: Vec<(String, String)>,
+    /// The working folder.
+    pub cwd: PathBuf,
+    /// Takes its output and its events; must be there, be empty, and be nobody else's.
+    pub folder: PathBuf,
+}
+
+/// A pytest that was started.
+#[derive(Debug)]
+pub struct Suite {
+    process: ProcessTree,
+    events: EventReader,
+    events_file: PathBuf,
+}
+
+impl Suite {
+    /// Starts it. Its output goes to files in its folder: nothing waits for a reader.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be started.
+    pub fn start(launch: &SuiteLaunch) -> Result<Self> {
+        let folder = std::path::absolute(&launch.folder).map_err(Error::io("find the folder"))?;
+        let events_file = folder.join(EVENTS_FILE);
+        let what = launch.command.first().cloned().unwrap_or_default();
+        let process = ProcessTree::start(&Launch {
+            command: launch.command.clone(),
+            environment: launch.environment.clone(),
+            // Its apps and their helpers carry it as well.
+            mark: (env::EVENTS, events_file.display().to_string()),
+            cwd: launch.cwd.clone(),
+            folder,
+        });
+        Ok(Self {
+            process: process.map_err(Error::io(format!("start {what}")))?,
+            events: EventReader::new(events_file.clone()),
+            events_file,
+        })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it did since the last call. Lines that cannot be read yet come with the next one.
+    pub fn events(&mut self) -> Vec<EventLine> {
+        self.events.read().unwrap_or_default()
+    }
+
+    /// Its exit status, once it has one; waits for it for at most `limit`.
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        self.process.wait(limit)
+    }
+
+    /// Asks it to end after the running test.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn ask_to_stop(&self) -> io::Result<()> {
+        ask_to_stop(&self.events_file)
+    }
+
+    /// Asks it to end now, as Ctrl-C does: pytest clears up and tells what it has.
+    pub fn interrupt(&self) {
+        self.process.interrupt();
+    }
+
+    /// Ends it and everything that came from it, and sees to it that they are gone. Returns the pids
+    /// that are still there, which should be none.
+    pub fn end(&self) -> Vec<u32> {
+        let runs = self.process.exit_status().is_none();
+        self.process.end_tree(runs.then_some(GRACE))
+    }
+
+    /// Where its standard output goes.
+    #[must_use]
+    pub fn stdout(&self) -> PathBuf {
+        self.folder().join(STDOUT)
+    }
+
+    /// Where its standard error goes.
+    #[must_use]
+    pub fn stderr(&self) -> PathBuf {
+        self.folder().join(STDERR)
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.process.folder()
+    }
+}

@@ -1,0 +1,83 @@
+//! What the plugin tells whoever follows a pytest from outside.
+
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+use super::raise;
+use crate::harness::EventLog;
+use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
+
+/// Appends what a pytest does to a file.
+#[pyclass(frozen, name = "NativeEvents", module = "livegui._livegui")]
+pub struct NativeEvents(EventLog);
+
+#[pymethods]
+impl NativeEvents {
+    #[new]
+    fn new(path: PathBuf, worker: Option<String>) -> PyResult<Self> {
+        EventLog::open(&path, worker).map(Self).map_err(raise)
+    }
+
+    fn session_started(&self, py: Python<'_>) -> PyResult<()> {
+        let event = Event::SessionStarted {
+            schema: EVENTS_SCHEMA.to_owned(),
+            pid: std::process::id(),
+        };
+        self.write(py, event)
+    }
+
+    fn collected(&self, py: Python<'_>, tests: Vec<String>) -> PyResult<()> {
+        self.write(py, Event::Collected { tests })
+    }
+
+    fn app_opened(&self, py: Python<'_>, run_folder: PathBuf) -> PyResult<()> {
+        let run_folder = run_folder.display().to_string();
+        self.write(py, Event::AppOpened { run_folder })
+    }
+
+    fn test_started(&self, py: Python<'_>, test: String) -> PyResult<()> {
+        self.write(py, Event::TestStarted { test })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
+    #[pyo3(signature = (test, *, outcome, duration_s, message, culprit, generation, reruns))]
+    fn test_finished(
+        &self,
+        py: Python<'_>,
+        test: String,
+        outcome: String,
+        duration_s: f64,
+        message: String,
+        culprit: Option<String>,
+        generation: Option<u32>,
+        reruns: u32,
+    ) -> PyResult<()> {
+        let result = TestResult {
+            test,
+            outcome,
+            duration_ms: duration_s * 1e3,
+            message,
+            culprit,
+            generation,
+            reruns,
+        };
+        self.write(py, Event::TestFinished(Box::new(result)))
+    }
+
+    fn session_finished(&self, py: Python<'_>, exit_status: i32) -> PyResult<()> {
+        self.write(py, Event::SessionFinished { exit_status })
+    }
+
+    fn is_asked_to_stop(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.is_asked_to_stop())
+    }
+}
+
+impl NativeEvents {
+    fn write(&self, py: Python<'_>, event: Event) -> PyResult<()> {
+        py.detach(|| self.0.write(event))
+            .map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+}
