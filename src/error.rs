@@ -112,6 +112,19 @@ fn indented(text: &str) -> String {
 }
 
 impl Error {
+    /// What went wrong as one line: what a note quotes.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Start(failure)
+            | Self::Degraded(failure)
+            | Self::Exited(failure)
+            | Self::Unreachable(failure) => failure.cause(),
+            Self::Interrupted => "its start was interrupted".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// The same without tracebacks and output.
     pub(crate) fn in_brief(mut self) -> Self {
         if let Self::Start(failure)

@@ -317,6 +317,9 @@ pub struct RunRecord {
     pub generations: Vec<GenerationRecord>,
     /// Which files started on a process they did not inherit, and why.
     pub notes: Vec<Note>,
+    /// What else a person should know of this run.
+    #[serde(default)]
+    pub remarks: Vec<String>,
 }
 
 /// One process behind a `live_gui` handle.
@@ -335,7 +338,8 @@ pub struct GenerationRecord {
     pub folder: String,
     /// Start to `ok`; null if it never was.
     pub ready_ms: Option<u64>,
-    /// `ok`, `degraded`, `exited`, `unreachable`, or `ended` by us in good health.
+    /// `starting`, `ready` (no test has got it yet), `ok`, `degraded`, `stopping`, `exited`, `unreachable`,
+    /// or `ended` by us in good health.
     pub state: String,
     /// Why it is in that state, if it is not a good one.
     pub why: Option<String>,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from livegui._events import CULPRIT
 from livegui.errors import LiveGuiError
@@ -48,6 +48,8 @@ class Report(TypedDict):
 
     #: Which files started on a process they did not inherit, and why.
     notes: list[str]
+    #: What else a person should know.
+    remarks: list[str]
     #: Pids that could not be ended; should be none.
     left: list[int]
     run_folder: str
@@ -56,19 +58,22 @@ class Report(TypedDict):
 def report_of(live: NativeLive, left: list[int]) -> Report:
     """The report of this process."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
-    return {"notes": notes, "left": left, "run_folder": str(live.run_folder)}
+    return {"notes": notes, "remarks": live.remarks(), "left": left, "run_folder": str(live.run_folder)}
 
 
 def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> None:
     """Say which files started on a process they did not inherit, and where everything is."""
+    told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if report["notes"] or report["left"] or not quiet]
+    reports = [report for report in reports if any(report[what] for what in told) or not quiet]
     if not reports:
         return
     terminal.section("live_gui", sep="-", cyan=True)
     for report in reports:
         for line in report["notes"]:
             terminal.write_line(line)
+        for line in report["remarks"]:
+            terminal.write_line(line, yellow=True)
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(f"still running, though it was ended: pid {pids}", red=True)

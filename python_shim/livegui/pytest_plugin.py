@@ -34,6 +34,7 @@ _OPTIONS = {
         "file",
         "when a degraded app is replaced: before the next file, before the next test, or never",
     ),
+    "spares": ("0", "ready apps held in waiting, so that a fresh process costs no start; needs {hook_port}"),
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),
@@ -81,6 +82,7 @@ class Session:
             scope=_option(self.config, "scope"),
             respawn=_option(self.config, "respawn"),
             max_respawns=_count(self.config, "max_respawns"),
+            spares=_count(self.config, "spares"),
             signal=SIGNAL,
         )
         if self.events is not None:

@@ -10,14 +10,18 @@
 
 mod alarm;
 mod app;
+mod books;
 mod client;
 mod command;
 mod events;
+mod launcher;
 mod live;
 mod policy;
 mod ports;
+mod priority;
 mod process;
 mod runs;
+mod spares;
 mod start;
 mod suite;
 mod table;
@@ -26,6 +30,7 @@ mod watch;
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
+pub use launcher::LaunchSettings;
 pub use live::{Live, Settings};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
 pub use process::{ProcessTree, describe_exit, return_code};

@@ -202,6 +202,12 @@ impl Policy {
         }
     }
 
+    /// The number of the running generation; 0 before the first.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// What is wrong with the running generation.
     #[must_use]
     pub const fn trouble(&self) -> Option<&Trouble> {

@@ -188,6 +188,13 @@ impl ProcessTree {
         }
     }
 
+    /// Everything of it that runs: itself, and what came from it.
+    pub fn pids(&self) -> Vec<u32> {
+        let family = table::family(self.pid, &self.mark);
+        let came_from_it = family.iter().map(table::Member::pid);
+        came_from_it.chain([self.pid]).collect()
+    }
+
     /// The last lines that it wrote to its standard error.
     pub fn stderr_tail(&self) -> String {
         tail(&self.folder.join(STDERR)).unwrap_or_default()

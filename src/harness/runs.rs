@@ -96,6 +96,20 @@ impl RunFolder {
         }
     }
 
+    /// Records something that a person should know of this run. Said once, however often it is said.
+    pub fn remark(&mut self, remark: String) {
+        if !self.record.remarks.contains(&remark) {
+            self.record.remarks.push(remark);
+            self.write_best_effort();
+        }
+    }
+
+    /// What was remarked.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.record.remarks
+    }
+
     /// Records the end of the run.
     pub fn finish(&mut self) {
         self.record.ended_at = Some(format!("{:.3}", Timestamp::now()));

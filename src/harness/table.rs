@@ -12,6 +12,13 @@ pub struct Member {
     created_at: u64,
 }
 
+impl Member {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_u32()
+    }
+}
+
 /// When a process was created, in seconds since the epoch; `None` if there is none of that pid.
 pub fn created_at(pid: u32) -> Option<u64> {
     Some(look(&[pid])?.process(Pid::from_u32(pid))?.start_time())

@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 
 use super::{check_signals, raise};
 use crate::error::{Error, Result};
-use crate::harness::{CommandLine, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test, return_code};
+use crate::harness::{
+    CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test, return_code,
+};
 
 /// The native half of the `live_gui` fixture.
 #[pyclass(frozen, name = "NativeLive", module = "livegui._livegui")]
@@ -21,7 +23,7 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, signal))]
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -33,6 +35,7 @@ impl NativeLive {
         scope: &str,
         respawn: &str,
         max_respawns: u32,
+        spares: u32,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -44,14 +47,18 @@ impl NativeLive {
             respawn: word("live_gui_respawn", respawn)?,
             max_respawns,
         };
-        let settings = Settings {
+        let launch = LaunchSettings {
             command: command.map_err(raise)?,
             environment,
             cwd,
             python,
-            run_dir,
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
+        };
+        let settings = Settings {
+            launch,
+            run_dir,
             rules,
+            spares,
         };
         let knock = super::knock::at_this_thread(signal);
         py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
@@ -145,6 +152,11 @@ impl NativeLive {
                 (note.file, note.test, note.generation, note.because, line)
             })
             .collect()
+    }
+
+    /// What else a person should know of this run.
+    fn remarks(&self, py: Python<'_>) -> Vec<String> {
+        py.detach(|| self.0.remarks())
     }
 
     fn close(&self, py: Python<'_>) -> Vec<u32> {

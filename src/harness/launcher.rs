@@ -1,0 +1,155 @@
+//! Bringing up one app, in the foreground or as a spare, and ending one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::app::App;
+use super::books::Books;
+use super::command::CommandLine;
+use super::ports;
+use super::priority::{self, Lowered};
+use super::process::{GRACE, Launch, ProcessTree};
+use super::start::{Start, Step};
+use super::watch::Watch;
+use crate::error::{Error, Result};
+use crate::wire::{GenerationRecord, env};
+
+/// How the app is started.
+#[derive(Debug, Clone)]
+pub struct LaunchSettings {
+    /// The app's command line.
+    pub command: CommandLine,
+    /// Added to the app's environment.
+    pub environment: Vec<(String, String)>,
+    /// The app's working folder.
+    pub cwd: PathBuf,
+    /// What `{python}` stands for.
+    pub python: String,
+    /// Start to `ok`.
+    pub ready_timeout: Duration,
+}
+
+/// When an app is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Somebody waits for it.
+    Now,
+    /// Later: it is not to slow down what runs now.
+    Ahead,
+}
+
+/// Whoever brings up apps.
+pub struct Launcher {
+    settings: LaunchSettings,
+    books: Books,
+}
+
+impl Launcher {
+    /// Brings up apps of this kind, and has their watches write into these books.
+    pub const fn new(settings: LaunchSettings, books: Books) -> Self {
+        Self { settings, books }
+    }
+
+    /// Whether every app is told a port of its own, so that two can be up at the same time.
+    pub fn gives_each_a_port(&self) -> bool {
+        self.settings.command.uses("hook_port")
+    }
+
+    /// Starts an app and waits until it is `ok`. `changed` is called, on the watch's thread, after each
+    /// new verdict was written down. No lock is held meanwhile: signal handlers run, and may ask the
+    /// handle.
+    ///
+    /// # Errors
+    /// [`Error::Start`] says why it could not be started; [`Error::Interrupted`] if `step` ended the wait.
+    pub fn launch(
+        &self,
+        generation: u32,
+        when: When,
+        changed: impl Fn() + Send + 'static,
+        step: Step<'_>,
+    ) -> Result<App> {
+        let (launch, hook_port) = self.prepare(generation)?;
+        let start = Start {
+            generation,
+            launch: &launch,
+            free_port_used: self.gives_each_a_port(),
+            began: Instant::now(),
+        };
+        start.refuse_held_ports()?;
+        let lowered = (when == When::Ahead).then(Lowered::this_thread).flatten();
+        let process = ProcessTree::start(&launch).map_err(|error| start.not_started(&error))?;
+        let is_lowered = lowered.is_some();
+        drop(lowered); // the watch is no less urgent than any other
+        let process = Arc::new(process);
+        self.books.kept().run.add(start.record(&process));
+
+        let (tell, told) = crossbeam_channel::unbounded();
+        let books = self.books.clone();
+        let watch = Watch::start(Arc::clone(&process), move |verdict, ago| {
+            books.record(generation, verdict, ago);
+            // Nobody listens any more once the app is ready.
+            let _ = tell.send(verdict.clone());
+            changed();
+        });
+        let watch = watch.map_err(|error| {
+            process.end_tree(None);
+            Error::io("start the watch thread")(error)
+        })?;
+        let app = App {
+            generation,
+            process,
+            watch,
+            hook_port: start.fixed_port().unwrap_or(hook_port),
+        };
+        if let Err(error) = start.wait_until_ready(&app, &told, self.settings.ready_timeout, step) {
+            self.retire(&app);
+            let mut kept = self.books.kept();
+            let why = |record: &mut GenerationRecord| record.why = record.why.take().or(Some(error.cause()));
+            kept.run.update(generation, why);
+            return Err(error);
+        }
+        if is_lowered {
+            app.process.pids().into_iter().for_each(priority::restore);
+        }
+        let ready_ms = u64::try_from(start.began.elapsed().as_millis()).ok();
+        let mut kept = self.books.kept();
+        kept.run.update(generation, |record| record.ready_ms = ready_ms);
+        drop(kept);
+        Ok(app)
+    }
+
+    /// Ends an app that is no longer needed, and everything that came from it.
+    pub fn retire(&self, app: &App) {
+        let fit = self.books.retire(app);
+        // One that is not fit would not answer a request to end either.
+        let left = app.process.end_tree(fit.then_some(GRACE));
+        self.books.kept().left.extend(left);
+    }
+
+    fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {
+        let (folder, state) = self.books.kept().run.generation_folder(generation)?;
+        let hook_port = ports::free_port().map_err(Error::io("find a free port"))?;
+        let settings = &self.settings;
+        let values = BTreeMap::from([
+            ("hook_port", hook_port.to_string()),
+            ("python", settings.python.clone()),
+            ("state_dir", state.display().to_string()),
+        ]);
+        let mut environment = settings.environment.clone();
+        // An agent that is switched off here would never say that it is ready.
+        environment.push((env::SWITCH.to_owned(), "1".to_owned()));
+        environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
+        environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
+        environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));
+        let launch = Launch {
+            command: settings.command.fill(&values),
+            environment,
+            mark: (env::RUN_DIR, folder.display().to_string()),
+            cwd: settings.cwd.clone(),
+            folder,
+        };
+        Ok((launch, hook_port))
+    }
+}

@@ -1,0 +1,206 @@
+//! Apps that are brought up before they are needed, so that a fresh process costs no start.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::app::App;
+use super::books::{Books, lock};
+use super::launcher::{Launcher, When};
+use super::start::{STEP, Step};
+use crate::error::{Error, Result};
+
+/// Spares that failed so often in a row are not replaced: the next start, in the foreground, tells why.
+const TRIES: u32 = 3;
+
+/// The spares of one run.
+pub struct Spares {
+    launcher: Arc<Launcher>,
+    shelf: Arc<Shelf>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Apps that are being ended in the background.
+    leaving: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Where they wait.
+#[derive(Default)]
+struct Shelf {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Content {
+    /// How many are to be here; 0 before the run's first app is up, which they must not slow down.
+    wanted: usize,
+    /// The oldest first: they are handed over in the order of their numbers.
+    ready: VecDeque<App>,
+    failures: u32,
+    ended: bool,
+}
+
+impl Content {
+    /// Whether the keeper is bringing one up, or is about to.
+    fn is_one_to_come(&self) -> bool {
+        !self.ended && self.failures < TRIES && self.ready.len() < self.wanted
+    }
+
+    fn find(&self, fit: bool) -> Option<usize> {
+        self.ready.iter().position(|app| app.watch.is_fit() == fit)
+    }
+}
+
+impl Spares {
+    /// Keeps spares, from [`Spares::want`] on.
+    ///
+    /// # Errors
+    /// What the operating system says if it starts no thread.
+    pub fn start(launcher: Arc<Launcher>, books: Books) -> std::io::Result<Self> {
+        let shelf = Arc::new(Shelf::default());
+        let keeper = Keeper {
+            launcher: Arc::clone(&launcher),
+            books,
+            shelf: Arc::clone(&shelf),
+        };
+        let keeper = thread::Builder::new()
+            .name("livegui-spares".to_owned())
+            .spawn(move || keeper.run())?;
+        Ok(Self {
+            launcher,
+            shelf,
+            keeper: Mutex::new(Some(keeper)),
+            leaving: Mutex::default(),
+        })
+    }
+
+    /// Has so many ready from here on. Returns at once.
+    pub fn want(&self, count: usize) {
+        lock(&self.shelf.content).wanted = count;
+        self.shelf.changed.notify_all();
+    }
+
+    /// Takes one that is fit, and has it replaced; `None` if there is none. One that is on its way up is
+    /// waited for.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if `step` ends the wait.
+    pub fn take(&self, step: Step<'_>) -> Result<Option<App>> {
+        let mut content = lock(&self.shelf.content);
+        loop {
+            if let Some(app) = content.find(true).and_then(|fit| content.ready.remove(fit)) {
+                content.failures = 0;
+                self.shelf.changed.notify_all();
+                return Ok(Some(app));
+            }
+            if !content.is_one_to_come() && content.ready.is_empty() {
+                return Ok(None);
+            }
+            drop(content);
+            if !step() {
+                return Err(Error::Interrupted);
+            }
+            content = self.shelf.wait(lock(&self.shelf.content));
+        }
+    }
+
+    /// Ends an app in the background: the next one is ready, and need not wait for that.
+    pub fn retire(&self, app: App) {
+        let launcher = Arc::clone(&self.launcher);
+        let app = Arc::new(app);
+        let leaving = Arc::clone(&app);
+        let thread = thread::Builder::new()
+            .name("livegui-retire".to_owned())
+            .spawn(move || launcher.retire(&leaving));
+        match thread {
+            Ok(thread) => {
+                let mut threads = lock(&self.leaving);
+                threads.retain(|thread| !thread.is_finished());
+                threads.push(thread);
+            }
+            Err(_) => self.launcher.retire(&app),
+        }
+    }
+
+    /// Ends every spare, and waits until those that are leaving have left.
+    pub fn close(&self) {
+        lock(&self.shelf.content).ended = true;
+        self.shelf.changed.notify_all();
+        let keeper = lock(&self.keeper).take();
+        let leaving = std::mem::take(&mut *lock(&self.leaving));
+        for thread in leaving.into_iter().chain(keeper) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shelf {
+    /// Waits for a change, or a moment.
+    fn wait<'a>(&self, content: std::sync::MutexGuard<'a, Content>) -> std::sync::MutexGuard<'a, Content> {
+        let waited = self.changed.wait_timeout(content, STEP);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The thread that brings spares up and clears them away.
+struct Keeper {
+    launcher: Arc<Launcher>,
+    books: Books,
+    shelf: Arc<Shelf>,
+}
+
+impl Keeper {
+    fn run(&self) {
+        loop {
+            let mut content = lock(&self.shelf.content);
+            if content.ended {
+                break;
+            }
+            if let Some(unfit) = content.find(false).and_then(|unfit| content.ready.remove(unfit)) {
+                drop(content);
+                self.launcher.retire(&unfit);
+                self.failed(&"it was no longer fit");
+            } else if content.is_one_to_come() {
+                drop(content);
+                self.bring_up();
+            } else {
+                let waited = self.shelf.changed.wait(content);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        let left = std::mem::take(&mut lock(&self.shelf.content).ready);
+        for app in left {
+            self.launcher.retire(&app);
+        }
+    }
+
+    fn bring_up(&self) {
+        let generation = self.books.kept().next_generation();
+        let shelf = Arc::clone(&self.shelf);
+        let changed = move || {
+            // Not between the keeper's look at the spares and its wait.
+            drop(lock(&shelf.content));
+            shelf.changed.notify_all();
+        };
+        let mut step = || !lock(&self.shelf.content).ended;
+        match self.launcher.launch(generation, When::Ahead, changed, &mut step) {
+            Ok(app) => {
+                lock(&self.shelf.content).ready.push_back(app);
+                self.shelf.changed.notify_all();
+            }
+            Err(Error::Interrupted) => {}
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, why: &dyn std::fmt::Display) {
+        let mut content = lock(&self.shelf.content);
+        content.failures += 1;
+        let given_up = content.failures == TRIES;
+        drop(content);
+        self.shelf.changed.notify_all();
+        if given_up {
+            let remark = format!("no more spares: {TRIES} in a row failed, the last one: {why}");
+            self.books.kept().run.remark(remark);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+"""``live_gui_spares``: the next process is up before it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+from plain_suites import Suite, is_running
+
+INI = """
+live_gui_command = {python} plain_app.py {hook_port}
+live_gui_scope = module
+live_gui_spares = 1
+"""
+
+#: Waits until the run's record has a generation in this state, and returns that record.
+WAIT = """
+import json, os, signal, time
+
+def record(live_gui, generation, state):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        run = json.loads((live_gui.run_folder / "run.json").read_text())
+        for found in run["generations"]:
+            if found["generation"] == generation and found["state"] == state:
+                return found
+        time.sleep(0.01)
+    raise AssertionError(run)
+"""
+
+
+def generations(pytester: pytest.Pytester) -> list[dict[str, object]]:
+    (run,) = (pytester.path / ".livegui").glob("*/run.json")
+    listed: list[dict[str, object]] = json.loads(run.read_text())["generations"]
+    return listed
+
+
+def assert_none_is_left(pytester: pytest.Pytester) -> None:
+    for generation in generations(pytester):
+        assert not is_running(int(str(generation["pid"]))), generation
+
+
+def test_the_next_file_runs_on_the_process_that_was_ready_before_it_began(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    spare = record(live_gui, 2, "ready")
+    assert spare["pid"] != live_gui.pid
+    with open("spare", "w") as file:
+        file.write(str(spare["pid"]))
+"""
+    )
+    second = """
+def test_second(live_gui):
+    assert live_gui.generation == 2
+    assert live_gui.pid == int(open("spare").read())
+    assert live_gui.is_healthy() and live_gui.health()["status"] == "ok"
+"""
+    result = suite({"test_1.py": first, "test_2.py": second}, ini=INI)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["test_2.py  fresh process (generation 2): live_gui_scope = module"])
+    assert_none_is_left(pytester)
+    assert {generation["state"] for generation in generations(pytester)} <= {"ended", "starting"}
+
+
+def test_a_spare_that_dies_is_replaced_and_blamed_on_nobody(suite: Suite, pytester: pytest.Pytester) -> None:
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    os.kill(record(live_gui, 2, "ready")["pid"], signal.SIGKILL)
+    record(live_gui, 3, "ready")
+    assert live_gui.is_healthy()
+"""
+    )
+    second = "def test_second(live_gui):\n    assert live_gui.generation == 3\n"
+    suite({"test_1.py": first, "test_2.py": second}, ini=INI).assert_outcomes(passed=2)
+    died = generations(pytester)[1]
+    assert (died["state"], died["culprit"]) == ("exited", None)
+    assert "SIGKILL" in str(died["why"])
+
+
+def test_a_crash_is_followed_by_the_spare(suite: Suite, pytester: pytest.Pytester) -> None:
+    first = (
+        WAIT
+        + """
+def test_culprit(live_gui, app):
+    record(live_gui, 2, "ready")
+    app.do("crash boom")
+    time.sleep(60)
+
+def test_victim(live_gui):
+    raise AssertionError("this must not run")
+"""
+    )
+    second = "def test_second(live_gui):\n    assert live_gui.generation == 2\n"
+    result = suite({"test_1.py": first, "test_2.py": second}, ini=INI.replace("module", "session"))
+    result.assert_outcomes(failed=1, errors=1, passed=1)
+    result.stdout.fnmatch_lines(["test_2.py  fresh process (generation 2): test_1.py::test_culprit left*"])
+    assert_none_is_left(pytester)
+
+
+def test_spares_that_do_not_come_up_are_given_up_and_the_next_start_says_why(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "once.py").write_text(
+        "import pathlib, runpy, sys\n"
+        "if pathlib.Path('once').exists():\n"
+        "    sys.exit('the licence is used up')\n"
+        "pathlib.Path('once').touch()\n"
+        "runpy.run_path('plain_app.py', run_name='__main__')\n"
+    )
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    deadline = time.monotonic() + 20
+    while not json.loads((live_gui.run_folder / "run.json").read_text())["remarks"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+"""
+    )
+    ini = INI.replace("plain_app.py", "once.py")
+    result = suite({"test_1.py": first, "test_2.py": "def test_second(live_gui):\n    pass\n"}, ini=ini)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*the app ended with exit status 1*", "no more spares: 3 in a row failed*"])
+    assert len(generations(pytester)) == 1 + 3 + 1
+
+
+def test_without_a_port_of_its_own_there_is_no_spare_and_a_remark(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    result = suite(
+        {"test_1.py": "def test_first(live_gui):\n    pass\n"},
+        ini=INI.replace(" {hook_port}", ""),
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["live_gui_spares = 1 has no effect: *put {hook_port} into live_gui_command*"]
+    )
+    assert len(generations(pytester)) == 1
+
+
+def test_more_spares_than_a_machine_bears_are_refused(suite: Suite) -> None:
+    result = suite({"test_1.py": "def test_first(live_gui):\n    pass\n"}, "--live-gui-spares=17", ini=INI)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*live_gui_spares = 17: expected 0 to 16*"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority is left alone")
+def test_a_spare_that_is_handed_over_and_its_watch_run_at_normal_priority(suite: Suite) -> None:
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    record(live_gui, 2, "ready")
+"""
+    )
+    second = """
+import os
+
+def test_second(live_gui):
+    for pid in (live_gui.pid, os.getpid()):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            name = open(f"/proc/{pid}/task/{thread}/comm").read()
+            assert os.getpriority(os.PRIO_PROCESS, int(thread)) == os.getpriority(os.PRIO_PROCESS, 0), name
+"""
+    suite({"test_1.py": first, "test_2.py": second}, ini=INI).assert_outcomes(passed=2)
+
+
+def test_no_spare_outlives_a_pytest_that_was_killed(suite: Suite, pytester: pytest.Pytester) -> None:
+    test = (
+        WAIT
+        + """
+def test_killed(live_gui):
+    record(live_gui, 2, "ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    suite({"test_1.py": test}, ini=INI)
+    pids = [int(str(generation["pid"])) for generation in generations(pytester)]
+    assert len(pids) >= 2
+    wait_until_gone(pids)
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, pids
+        time.sleep(0.01)
