@@ -309,6 +309,9 @@ pub struct RunRecord {
     pub run: String,
     /// The process that drives the run (pytest's).
     pub pid: u32,
+    /// When that was created, in seconds since the epoch: with the pid it names a process for good.
+    #[serde(default)]
+    pub created_at: u64,
     /// Wall time of its start, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of its end; null while it goes on, and for ever if it was killed.

@@ -98,6 +98,7 @@ class NativeLive:
         respawn: str,
         max_respawns: int,
         spares: int,
+        kill_stale: bool,
         signal: int,
     ) -> NativeLive: ...
     def start(self) -> None: ...

@@ -38,6 +38,7 @@ _OPTIONS = {
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),
+    "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
     "run_dir": (".livegui", "where run folders go; the last 10 are kept"),
 }
 
@@ -83,6 +84,7 @@ class Session:
             respawn=_option(self.config, "respawn"),
             max_respawns=_count(self.config, "max_respawns"),
             spares=_count(self.config, "spares"),
+            kill_stale=_flag(self.config, "kill_stale"),
             signal=SIGNAL,
         )
         if self.events is not None:

@@ -122,11 +122,14 @@ impl Books {
     /// What becomes of an app from here on is our own doing. Returns whether it was fit until now.
     pub fn retire(&self, app: &App) -> bool {
         let mut kept = self.kept();
-        let first = kept.retired.insert(app.generation);
         let fit = app.watch.is_fit();
-        if first && fit {
-            kept.run
-                .update(app.generation, |record| ENDED.clone_into(&mut record.state));
+        if kept.retired.insert(app.generation) {
+            let verdict = app.watch.verdict();
+            let why = verdict.cause();
+            kept.run.update(app.generation, |record| {
+                if fit { ENDED } else { verdict.word() }.clone_into(&mut record.state);
+                record.why = why;
+            });
         }
         fit
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::app::App;
@@ -11,10 +12,13 @@ use super::command::CommandLine;
 use super::ports;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
-use super::start::{Start, Step};
+use super::start::{STEP, Start, Step};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::wire::{GenerationRecord, env};
+
+/// How long the port of a process that was ended may take to be free.
+const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the app is started.
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub struct LaunchSettings {
     pub python: String,
     /// Start to `ok`.
     pub ready_timeout: Duration,
+    /// Whether an app of an earlier run that holds our port is ended. Never anybody else's.
+    pub kill_stale: bool,
 }
 
 /// When an app is needed.
@@ -77,7 +83,7 @@ impl Launcher {
             free_port_used: self.gives_each_a_port(),
             began: Instant::now(),
         };
-        start.refuse_held_ports()?;
+        self.free_the_port(&start)?;
         let lowered = (when == When::Ahead).then(Lowered::this_thread).flatten();
         let process = ProcessTree::start(&launch).map_err(|error| start.not_started(&error))?;
         let is_lowered = lowered.is_some();
@@ -126,6 +132,33 @@ impl Launcher {
         // One that is not fit would not answer a request to end either.
         let left = app.process.end_tree(fit.then_some(GRACE));
         self.books.kept().left.extend(left);
+    }
+
+    fn free_the_port(&self, start: &Start<'_>) -> Result<()> {
+        let Some(held) = start.held_port() else {
+            return Ok(());
+        };
+        let Some((stale, holder)) = held.run.as_ref().zip(held.holder.as_ref()) else {
+            return Err(start.refuse(&held));
+        };
+        if stale.goes_on || !self.settings.kill_stale {
+            return Err(start.refuse(&held));
+        }
+        let left = stale.end();
+        if !left.is_empty() {
+            return Err(start.refuse(&held));
+        }
+        let remark = format!("ended what run {} had left: {}", stale.run, holder.description);
+        self.books.kept().run.remark(remark);
+        // The last thread of a killed process lets go of the port, a moment after its first is gone.
+        let deadline = Instant::now() + PORT_FREE_WITHIN;
+        while let Some(held) = start.held_port() {
+            if Instant::now() >= deadline {
+                return Err(start.refuse(&held));
+            }
+            thread::sleep(STEP);
+        }
+        Ok(())
     }
 
     fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {

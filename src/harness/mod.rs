@@ -16,6 +16,7 @@ mod command;
 mod events;
 mod launcher;
 mod live;
+mod past;
 mod policy;
 mod ports;
 mod priority;

@@ -17,9 +17,25 @@ pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// Who listens on `port`, for a person: pid, start time and command line. `None` if nobody does, or
-/// nobody that this user may see.
-pub fn holder(port: u16) -> Option<String> {
+/// A process that listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// When it was created, in seconds since the epoch; 0 if that cannot be seen.
+    pub created_at: u64,
+    /// Pid, start time and command line, for a person.
+    pub description: String,
+}
+
+/// Who listens on `port`; `None` if nobody does, or nobody that this user may see.
+pub fn holder(port: u16) -> Option<Holder> {
     let held = listeners::get_process_by_port(port, Protocol::TCP).ok()?;
-    Some(table::describe(held.pid).unwrap_or_else(|| format!("pid {} ({})", held.pid, held.name)))
+    let description =
+        table::describe(held.pid).unwrap_or_else(|| format!("pid {} ({})", held.pid, held.name));
+    Some(Holder {
+        pid: held.pid,
+        created_at: table::created_at(held.pid).unwrap_or(0),
+        description,
+    })
 }

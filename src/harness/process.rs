@@ -1,6 +1,7 @@
 //! One process of ours, an app or a pytest: started with its output in files, ended with everything it
 //! started.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
-use super::table;
+use super::table::{self, Member};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -163,7 +164,7 @@ impl ProcessTree {
     /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
     /// is first asked to end by itself. Returns the pids that are still there, which should be none.
     pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
-        let mut family = table::family(self.pid, &self.mark);
+        let family = table::family(self.pid, &self.mark);
         if let Some(grace) = grace {
             self.terminate();
             self.wait(grace);
@@ -176,28 +177,46 @@ impl ProcessTree {
             let _ = killpg(nix::unistd::Pid::from_raw(leader), Signal::SIGKILL);
         }
         self.wait(GONE_WITHIN);
-        let deadline = Instant::now() + GONE_WITHIN;
-        loop {
-            // What they start while they are being ended is family too.
-            family.extend(table::family(self.pid, &self.mark));
-            let left = table::kill_those_left(&family);
-            if left.is_empty() || Instant::now() >= deadline {
-                return left;
-            }
-            thread::sleep(LOOK_EVERY);
-        }
+        kill_family(family, self.pid, &self.mark)
     }
 
     /// Everything of it that runs: itself, and what came from it.
     pub fn pids(&self) -> Vec<u32> {
         let family = table::family(self.pid, &self.mark);
-        let came_from_it = family.iter().map(table::Member::pid);
+        let came_from_it = family.iter().map(Member::pid);
         came_from_it.chain([self.pid]).collect()
     }
 
     /// The last lines that it wrote to its standard error.
     pub fn stderr_tail(&self) -> String {
         tail(&self.folder.join(STDERR)).unwrap_or_default()
+    }
+}
+
+/// Ends a process that somebody else started, or nobody any more, and everything that came from it: what
+/// carries `mark` in its environment. Returns the pids that are still there, which should be none.
+pub fn end_left_over(pid: u32, created_at: u64, mark: &str) -> Vec<u32> {
+    let itself = Member::new(pid, created_at);
+    let mut family = table::family(pid, mark);
+    family.insert(itself);
+    table::terminate(itself);
+    let deadline = Instant::now() + GRACE;
+    while table::created_at(pid) == Some(created_at) && Instant::now() < deadline {
+        thread::sleep(LOOK_EVERY);
+    }
+    kill_family(family, pid, mark)
+}
+
+fn kill_family(mut family: HashSet<Member>, ancestor: u32, mark: &str) -> Vec<u32> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        // What they start while they are being ended is family too.
+        family.extend(table::family(ancestor, mark));
+        let left = table::kill_those_left(&family);
+        if left.is_empty() || Instant::now() >= deadline {
+            return left;
+        }
+        thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -43,6 +43,7 @@ impl RunFolder {
                 .to_string_lossy()
                 .into_owned(),
             pid,
+            created_at: table::created_at(pid).unwrap_or(0),
             started_at: format!("{started:.3}"),
             ..RunRecord::default()
         };
@@ -156,21 +157,31 @@ fn first_free(parent: &Path, run: &str) -> io::Result<PathBuf> {
 
 /// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
 fn forget_old(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    let mut runs: Vec<_> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let record = fs::read(entry.path().join(RUN_FILE)).ok()?;
-            let record: RunRecord = serde_json::from_slice(&record).ok()?;
-            (record.schema == RUN_SCHEMA).then(|| (record.started_at.clone(), entry.path(), record))
-        })
-        .collect();
-    runs.sort_by(|a, b| b.0.cmp(&a.0));
-    for (_, path, record) in runs.into_iter().skip(KEPT) {
-        if record.ended_at.is_some() || table::describe(record.pid).is_none() {
+    let mut runs: Vec<_> = records(parent).collect();
+    runs.sort_by(|a, b| b.1.started_at.cmp(&a.1.started_at));
+    for (path, record) in runs.into_iter().skip(KEPT) {
+        if !goes_on(&record) {
             let _ = fs::remove_dir_all(path);
         }
     }
+}
+
+/// The folders and the records of the runs in a folder, in any order.
+pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?)))
+}
+
+/// The record of the run in this folder, if it is one.
+pub fn read(folder: &Path) -> Option<RunRecord> {
+    let record = fs::read(folder.join(RUN_FILE)).ok()?;
+    let record: RunRecord = serde_json::from_slice(&record).ok()?;
+    (record.schema == RUN_SCHEMA).then_some(record)
+}
+
+/// Whether the process that drives a run is still there, and the run not at its end.
+pub fn goes_on(record: &RunRecord) -> bool {
+    record.ended_at.is_none() && table::created_at(record.pid) == Some(record.created_at)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
-use super::ports;
+use super::past::OfARun;
+use super::ports::{self, Holder};
 use super::process::{Launch, ProcessTree};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
@@ -16,6 +17,15 @@ pub const STEP: Duration = Duration::from_millis(20);
 
 /// Called while something is waited for; `false` ends the wait.
 pub type Step<'a> = &'a mut dyn FnMut() -> bool;
+
+/// A port that is not free.
+pub struct HeldPort {
+    port: u16,
+    /// `None` if it cannot be seen who that is.
+    pub holder: Option<Holder>,
+    /// The run that it came from; `None` if it is foreign.
+    pub run: Option<OfARun>,
+}
 
 /// One attempt to start the app.
 pub struct Start<'a> {
@@ -52,18 +62,41 @@ impl Start<'_> {
         ports.find(|port| *port != 0)
     }
 
-    /// Fails if a port that the app is told to use is held by somebody else.
-    pub fn refuse_held_ports(&self) -> Result<()> {
-        let Some(port) = self.fixed_port().filter(|port| !ports::is_free(*port)) else {
-            return Ok(());
+    /// Whoever holds the port that the app is told to use.
+    pub fn held_port(&self) -> Option<HeldPort> {
+        let port = self.fixed_port().filter(|port| !ports::is_free(*port))?;
+        let holder = ports::holder(port);
+        // The folder of this generation is in that of this run, and that in the folder of all runs.
+        let run_dir = self.launch.folder.ancestors().nth(2);
+        let run = holder.as_ref().zip(run_dir);
+        let run = run.and_then(|(holder, run_dir)| OfARun::of(holder, run_dir));
+        Some(HeldPort { port, holder, run })
+    }
+
+    /// What is said of it.
+    pub fn refuse(&self, held: &HeldPort) -> Error {
+        let port = held.port;
+        let unseen = "a process that cannot be seen from here";
+        let holder = held.holder.as_ref().map_or(unseen, |holder| &holder.description);
+        let (whose, advice) = match &held.run {
+            Some(of) if of.goes_on => (
+                format!("ours, of run {}, which still goes on", of.run),
+                "wait for the end of that run",
+            ),
+            Some(of) => (
+                format!("ours, left over from run {}, whose pytest is gone", of.run),
+                "end that process (live_gui_kill_stale = true does so)",
+            ),
+            None => (
+                "foreign: no run of ours started it".to_owned(),
+                "end that process",
+            ),
         };
-        let holder =
-            ports::holder(port).unwrap_or_else(|| "a process that cannot be seen from here".to_owned());
         let summary = format!(
-            "the app was not started: its port {port} is held by {holder}\n  end that process, or let \
-                 every app have a free port of its own: {{hook_port}} in live_gui_command"
+            "the app was not started: its port {port} is held by {holder}\n  {whose}\n  {advice}, or let every \
+                 app have a free port of its own: {{hook_port}} in live_gui_command"
         );
-        Err(self.error(summary, None))
+        self.error(summary, None)
     }
 
     /// What is said if the operating system starts no such process.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind};
 
 /// A process by pid and creation time, so that a reused pid is not taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,12 @@ pub struct Member {
 }
 
 impl Member {
+    /// The process of this pid that was created then.
+    pub fn new(pid: u32, created_at: u64) -> Self {
+        let pid = Pid::from_u32(pid);
+        Self { pid, created_at }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid.as_u32()
@@ -40,6 +46,16 @@ pub fn describe(pid: u32) -> Option<String> {
         .and_then(|second| Timestamp::from_second(second).ok());
     let since = since.map_or_else(String::new, |since| format!(", started {since}"));
     Some(format!("pid {pid}{since}: {}", command.join(" ")))
+}
+
+/// What a process has in its environment under this name; `None` also if that must not be seen.
+pub fn environment(pid: u32, name: &str) -> Option<String> {
+    let system = look(&[pid])?;
+    let entries = system.process(Pid::from_u32(pid))?.environ();
+    let mut values = entries
+        .iter()
+        .filter_map(|entry| entry.to_str()?.strip_prefix(name)?.strip_prefix('='));
+    values.next().map(str::to_owned)
 }
 
 /// Everything that `ancestor` started and that still runs: its descendants, and whoever carries
@@ -74,6 +90,19 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
     family.into_iter().filter_map(member).collect()
 }
 
+/// Asks a process to end; where it cannot be asked (Windows) it is ended.
+pub fn terminate(member: Member) {
+    let Some(system) = look(&[member.pid()]) else {
+        return;
+    };
+    if let Some(process) = system.process(member.pid)
+        && process.start_time() == member.created_at
+        && process.kill_with(Signal::Term).is_none()
+    {
+        process.kill();
+    }
+}
+
 /// Kills those that still run, and says which these were.
 pub fn kill_those_left(members: &HashSet<Member>) -> Vec<u32> {
     let pids: Vec<_> = members.iter().map(|member| member.pid.as_u32()).collect();
@@ -103,7 +132,9 @@ fn look(pids: &[u32]) -> Option<System> {
     }
     let pids: Vec<_> = pids.iter().copied().map(Pid::from_u32).collect();
     let mut system = System::new().ok()?;
-    let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    let what = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::Always)
+        .with_environ(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
     Some(system)
 }

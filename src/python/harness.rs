@@ -23,7 +23,7 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, signal))]
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, kill_stale, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -36,6 +36,7 @@ impl NativeLive {
         respawn: &str,
         max_respawns: u32,
         spares: u32,
+        kill_stale: bool,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -53,6 +54,7 @@ impl NativeLive {
             cwd,
             python,
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
+            kill_stale,
         };
         let settings = Settings {
             launch,

@@ -11,7 +11,7 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
-from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, is_running
+from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, is_running, wait_until_gone
 
 
 def processes_of(result: pytest.RunResult, pytester: pytest.Pytester) -> list[int]:
@@ -475,10 +475,7 @@ def test_killed(app, live_gui):
     result = suite(files, ini="live_gui_command = {python} launcher.py")
     assert result.ret == -signal.SIGKILL
     pids = [*processes_of(result, pytester), int((pytester.path / "child").read_text())]
-    deadline = time.monotonic() + 10
-    while any(is_running(pid) for pid in pids):
-        assert time.monotonic() < deadline, "the app is an orphan"
-        time.sleep(0.05)
+    wait_until_gone(*pids)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

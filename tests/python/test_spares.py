@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 import pytest
-from plain_suites import Suite, is_running
+from plain_suites import Suite, is_running, wait_until_gone
 
 INI = """
 live_gui_command = {python} plain_app.py {hook_port}
@@ -185,11 +184,4 @@ def test_killed(live_gui):
     suite({"test_1.py": test}, ini=INI)
     pids = [int(str(generation["pid"])) for generation in generations(pytester)]
     assert len(pids) >= 2
-    wait_until_gone(pids)
-
-
-def wait_until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 10
-    while any(is_running(pid) for pid in pids):
-        assert time.monotonic() < deadline, pids
-        time.sleep(0.01)
+    wait_until_gone(*pids)

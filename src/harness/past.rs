@@ -1,0 +1,53 @@
+//! Earlier runs, and what they left running.
+
+use std::path::Path;
+
+use super::ports::Holder;
+use super::process;
+use super::runs;
+use crate::wire::env;
+
+/// A process that a run of ours started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfARun {
+    pid: u32,
+    created_at: u64,
+    mark: String,
+    /// The run's name.
+    pub run: String,
+    /// The run still goes on: its pytest is there.
+    pub goes_on: bool,
+}
+
+impl OfARun {
+    /// The run under `run_dir` that a process came from: by pid *and* creation time, or by what it has in
+    /// its environment. `None` if it is foreign.
+    pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
+        let (pid, created_at) = (holder.pid, holder.created_at);
+        let record = runs::records(run_dir).find_map(|(_, record)| {
+            let mut generations = record.generations.iter();
+            let found = generations.find(|found| (found.pid, found.created_at) == (pid, created_at))?;
+            Some((found.folder.clone(), record))
+        });
+        let (folder, record) = record.or_else(|| {
+            let folder = super::table::environment(pid, env::RUN_DIR)?;
+            let run = Path::new(&folder)
+                .parent()
+                .filter(|run| run.parent() == Some(run_dir))?;
+            Some((folder.clone(), runs::read(run)?))
+        })?;
+        Some(Self {
+            pid,
+            created_at,
+            mark: format!("{}={folder}", env::RUN_DIR),
+            goes_on: runs::goes_on(&record),
+            run: record.run,
+        })
+    }
+
+    /// Ends it and everything that came from it. Returns the pids that are still there, which should be
+    /// none.
+    pub fn end(&self) -> Vec<u32> {
+        process::end_left_over(self.pid, self.created_at, &self.mark)
+    }
+}
