@@ -49,6 +49,8 @@ pub struct Failure {
     pub culprit: Option<Culprit>,
     /// The last lines that the app wrote to its standard error.
     pub stderr_tail: String,
+    /// What its Python threads were at when it fell silent, if py-spy could tell.
+    pub stacks: String,
     /// The generation's folder: its output, its discovery file, its state.
     pub folder: String,
 }
@@ -96,6 +98,9 @@ impl fmt::Display for Failure {
         if !self.stderr_tail.is_empty() && !told {
             write!(f, "\nlast lines of its stderr:\n{}", indented(&self.stderr_tail))?;
         }
+        if !self.stacks.is_empty() {
+            write!(f, "\nits threads (py-spy):\n{}", indented(&self.stacks))?;
+        }
         if !self.folder.is_empty() {
             write!(f, "\nall its output is in {}", self.folder)?;
         }
@@ -133,6 +138,7 @@ impl Error {
         | Self::Unreachable(failure) = &mut self
         {
             failure.stderr_tail.clear();
+            failure.stacks.clear();
             for reason in &mut failure.reasons {
                 reason.detail.traceback = None;
             }

@@ -91,12 +91,20 @@ class LiveGui:
     def ensure_alive(self) -> None:
         """Put a fresh process under the handle unless this one is fit to be tested.
 
+        Never in mid-test: a test that goes on with a process that knows nothing of what it did before
+        would fail of something else.
+
         Raises:
+            LiveGuiError: it degraded during the running test, which is to fail of that.
             GuiStartError: it could not be started.
         """
         self._use()
-        if not self.is_healthy():
-            self.respawn("ensure_alive() found it unfit")
+        if self.is_healthy():
+            return
+        verdict = self._native.verdict_on_running()
+        if verdict is not None:
+            raise verdict
+        self.respawn("ensure_alive() found it unfit")
 
     def respawn(self, reason: str) -> None:
         """Put a fresh process under the handle, whatever the state of this one.

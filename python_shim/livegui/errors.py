@@ -26,6 +26,7 @@ class LiveGuiError(Exception):
         culprit: node id of the test that is blamed; None if there is none.
         inferred: the culprit had ended when the app degraded, so that the blame is an inference.
         stderr_tail: the last lines that it wrote to its standard error.
+        stacks: what its Python threads were at when it fell silent, if py-spy is installed and may look.
         run_folder: the folder of that generation, with all its output.
     """
 
@@ -41,6 +42,7 @@ class LiveGuiError(Exception):
         culprit: str | None = None,
         inferred: bool = False,
         stderr_tail: str = "",
+        stacks: str = "",
         run_folder: str = "",
     ) -> None:
         super().__init__(message)
@@ -52,6 +54,7 @@ class LiveGuiError(Exception):
         self.culprit = culprit
         self.inferred = inferred
         self.stderr_tail = stderr_tail
+        self.stacks = stacks
         self.run_folder = run_folder
 
 

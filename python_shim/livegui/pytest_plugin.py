@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _events, _report
+from livegui import _events, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
@@ -109,7 +109,10 @@ class Session:
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
         __tracebackhide__ = True
-        if self.begun or self.live is None or self.item is None:
+        if self.begun or self.live is None:
+            return
+        if self.item is None:
+            self.live.between_tests()
             return
         self.begun = True
         try:
@@ -121,8 +124,10 @@ class Session:
 
     def end(self) -> None:
         """The test has ended, its tear-down included."""
-        if self.begun and self.live is not None:
-            self.live.after_test()
+        live = self.live or self.closed  # with the last test the app is gone
+        if self.begun and live is not None and self.item is not None:
+            for cause in live.after_test():
+                self.item.user_properties.append(("live_gui_recovered", cause))
         self.item, self.begun = None, False
 
 
@@ -189,6 +194,7 @@ class Uses:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Neither a wrapper nor ``tryfirst``: marks that skip a test are looked at before this."""
         __tracebackhide__ = True
+        _prior.skip_unless_carried(item, self.session.live)
         if "live_gui" in getattr(item, "fixturenames", ()):
             self.session.use()
 
@@ -207,6 +213,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _prior.describe(config)
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::process::ProcessTree;
+use super::stacks;
 use super::watch::{Verdict, Watch};
 use crate::error::{Error, Failure};
 use crate::wire::Culprit;
@@ -35,6 +36,7 @@ impl App {
             exit_status,
             culprit,
             stderr_tail: self.process.stderr_tail(),
+            stacks: stacks::taken(self.process.folder()),
             folder: self.process.folder().display().to_string(),
         }
     }

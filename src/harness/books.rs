@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::policy::{Policy, Rules};
+use super::policy::{Policy, Rules, Trouble};
 use super::runs::RunFolder;
 use super::watch::Verdict;
 
@@ -38,6 +38,8 @@ pub struct Kept {
     numbered: u32,
     /// Generations whose end is our own doing.
     retired: HashSet<u32>,
+    /// What was wrong with the app during the running test, and no longer is.
+    recovered: Vec<String>,
 }
 
 impl Kept {
@@ -45,6 +47,27 @@ impl Kept {
     pub const fn next_generation(&mut self) -> u32 {
         self.numbered += 1;
         self.numbered
+    }
+
+    /// Has the record say which files started on a process they did not inherit.
+    pub fn write_notes(&mut self) {
+        self.run.set_notes(self.policy.notes());
+    }
+
+    /// What was wrong with the app during the test that has just ended, and recovered in time.
+    pub fn take_recoveries(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.recovered)
+    }
+
+    fn note_recovery(&mut self, trouble: Trouble) {
+        let whose = trouble
+            .culprit
+            .map_or_else(String::new, |culprit| format!("{}: ", culprit.test));
+        self.run.remark(format!(
+            "{whose}the app degraded and recovered by itself: {}",
+            trouble.cause
+        ));
+        self.recovered.push(trouble.cause);
     }
 }
 
@@ -58,6 +81,7 @@ impl Books {
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),
+            recovered: Vec::new(),
         };
         Self {
             kept: Arc::new(Mutex::new(kept)),
@@ -94,7 +118,9 @@ impl Books {
             return;
         }
         if cause.is_none() {
-            kept.policy.app_recovered(generation);
+            if let Some(trouble) = kept.policy.app_recovered(generation) {
+                kept.note_recovery(trouble);
+            }
             self.alarm.quiet();
         }
         self.ring_if_due(&kept);
@@ -114,8 +140,7 @@ impl Books {
             verdict.word().clone_into(&mut record.state);
             record.culprit = culprit;
         });
-        let notes = kept.policy.notes().to_vec();
-        kept.run.set_notes(&notes);
+        kept.write_notes();
         self.ring_if_due(&kept);
     }
 

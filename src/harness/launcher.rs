@@ -12,6 +12,7 @@ use super::command::CommandLine;
 use super::ports;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
+use super::stacks;
 use super::start::{STEP, Start, Step};
 use super::watch::Watch;
 use crate::error::{Error, Result};
@@ -80,6 +81,7 @@ impl Launcher {
         let start = Start {
             generation,
             launch: &launch,
+            python: &self.settings.python,
             free_port_used: self.gives_each_a_port(),
             began: Instant::now(),
         };
@@ -93,7 +95,11 @@ impl Launcher {
 
         let (tell, told) = crossbeam_channel::unbounded();
         let books = self.books.clone();
+        let (python, watched) = (self.settings.python.clone(), Arc::clone(&process));
         let watch = Watch::start(Arc::clone(&process), move |verdict, ago| {
+            if verdict.is_silence() {
+                stacks::take(&python, &watched);
+            }
             books.record(generation, verdict, ago);
             // Nobody listens any more once the app is ready.
             let _ = tell.send(verdict.clone());

@@ -119,9 +119,13 @@ impl Live {
     /// was to get a fresh process and that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
         let decision = {
-            let mut books = self.books.kept();
-            books.running_since = Instant::now();
-            books.policy.test_starting(test)
+            let mut kept = self.books.kept();
+            kept.running_since = Instant::now();
+            let decision = kept.policy.test_starting(test);
+            if kept.policy.note_of_running().is_some() {
+                kept.write_notes(); // of a process that was started between tests
+            }
+            decision
         };
         match decision {
             Decision::Proceed => Ok(()),
@@ -131,12 +135,31 @@ impl Live {
         }
     }
 
-    /// To be called after each such test, its tear-down included.
-    pub fn after_test(&self) {
+    /// To be called when the app is used while no test runs. Puts a fresh process under the handle if
+    /// this one is known to be in trouble.
+    ///
+    /// # Errors
+    /// As [`Live::start`].
+    pub fn between_tests(&self, step: Step<'_>) -> Result<()> {
+        let due = self.books.kept().policy.used_between_tests();
+        due.map_or(Ok(()), |because| self.respawn(&because, step))
+    }
+
+    /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it
+    /// can. See [`Policy::lacks_prior_state`](super::Policy::lacks_prior_state).
+    #[must_use]
+    pub fn lacks_prior_state(&self, test: &Test, prior: Option<&str>) -> Option<String> {
+        self.books.kept().policy.lacks_prior_state(test, prior)
+    }
+
+    /// To be called after each such test, its tear-down included. Returns what was wrong with the app
+    /// during it and recovered in time.
+    pub fn after_test(&self) -> Vec<String> {
         let mut books = self.books.kept();
         books.policy.test_finished();
         // What comes from here on is told to the next one.
         self.alarm.quiet();
+        books.take_recoveries()
     }
 
     /// From here on the running test may be interrupted.

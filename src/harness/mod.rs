@@ -23,6 +23,7 @@ mod priority;
 mod process;
 mod runs;
 mod spares;
+mod stacks;
 mod start;
 mod suite;
 mod table;

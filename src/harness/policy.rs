@@ -86,15 +86,15 @@ pub enum Decision {
 }
 
 /// The state machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     rules: Rules,
     /// The running process; 0 before the first.
     generation: u32,
     running: Option<Test>,
     last: Option<Test>,
-    /// The test that ran on this generation first is yet to come.
-    untouched: bool,
+    /// The tests that ran on this generation, the first first.
+    served: Vec<Test>,
     trouble: Option<Trouble>,
     /// A file of which a test ended well on this generation.
     clean_file: Option<String>,
@@ -115,7 +115,7 @@ impl Policy {
             generation: 0,
             running: None,
             last: None,
-            untouched: true,
+            served: Vec::new(),
             trouble: None,
             clean_file: None,
             row: None,
@@ -147,13 +147,11 @@ impl Policy {
     pub fn app_started(&mut self, generation: u32, because: Option<String>) {
         self.generation = generation;
         self.trouble = None;
-        self.untouched = true;
+        self.served.clear();
         self.clean_file = None;
         self.because = because;
         self.last = None;
-        if self.running.is_some() {
-            self.touch();
-        }
+        self.touch();
     }
 
     /// A process that was to be `generation` could not be started. The rest of the file that it was
@@ -195,11 +193,43 @@ impl Policy {
         culprit
     }
 
-    /// The process of `generation` recovered by itself.
-    pub fn app_recovered(&mut self, generation: u32) {
-        if generation == self.generation {
-            self.trouble = None;
+    /// The process of `generation` recovered by itself. Returns what had been wrong with it.
+    pub fn app_recovered(&mut self, generation: u32) -> Option<Trouble> {
+        if generation != self.generation {
+            return None;
         }
+        self.trouble.take()
+    }
+
+    /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
+    pub fn used_between_tests(&mut self) -> Option<String> {
+        let trouble = self.trouble.clone()?;
+        let stays = self.running.is_some() || self.given_up.is_some() || self.rules.respawn == Respawn::Never;
+        match (!stays).then(|| self.replace(trouble)) {
+            Some(Decision::Respawn(because)) => Some(because),
+            _ => None,
+        }
+    }
+
+    /// Why a test that is about to run cannot build on what earlier tests left in the app: those of the
+    /// file, or the test, that `prior` names, or those of any other file. `None` if it can.
+    #[must_use]
+    pub fn lacks_prior_state(&self, test: &Test, prior: Option<&str>) -> Option<String> {
+        let of = prior.map_or_else(|| "of an earlier file".to_owned(), |prior| format!("of {prior}"));
+        if let Decision::Respawn(because) = self.clone().decide(test) {
+            return Some(format!(
+                "requires prior state {of}, and would get a fresh process: {because}"
+            ));
+        }
+        let is_it = |earlier: &Test| match prior {
+            Some(prior) => earlier.file == prior || is_part_of(&earlier.id, prior),
+            None => earlier.file != test.file,
+        };
+        let carried = self.served.iter().any(is_it);
+        (!carried).then(|| {
+            let generation = self.generation;
+            format!("requires prior state {of}, and none of its tests ran on this process (generation {generation})")
+        })
     }
 
     /// The number of the running generation; 0 before the first.
@@ -263,6 +293,11 @@ impl Policy {
             }
             Respawn::File | Respawn::Test => {}
         }
+        self.replace(trouble)
+    }
+
+    /// A fresh process is due because of this, unless it came too often in a row.
+    fn replace(&mut self, trouble: Trouble) -> Decision {
         // A generation that served another file well is no failure in a row.
         let served = self.clean_file.is_some() && self.clean_file != trouble.file;
         let cause = without_numbers(&trouble.cause);
@@ -284,7 +319,7 @@ impl Policy {
         let due = match self.rules.scope {
             Scope::Session => None,
             Scope::Module => used_by_another_file.then_some("live_gui_scope = module"),
-            Scope::Function => (!self.untouched).then_some("live_gui_scope = function"),
+            Scope::Function => (!self.served.is_empty()).then_some("live_gui_scope = function"),
         };
         let Some(because) = due else {
             return Decision::Proceed;
@@ -295,8 +330,9 @@ impl Policy {
 
     /// The running test uses the running generation.
     fn touch(&mut self) {
-        self.untouched = false;
-        if let (Some(because), Some(test)) = (self.because.take(), &self.running) {
+        let Some(test) = &self.running else { return };
+        self.served.push(test.clone());
+        if let Some(because) = self.because.take() {
             let note = Note {
                 file: test.file.clone(),
                 test: test.id.clone(),
@@ -320,6 +356,12 @@ fn because_of(trouble: &Trouble, generation: u32) -> String {
         }
         None => format!("generation {generation} degraded before any test ran on it: {cause}"),
     }
+}
+
+/// Whether a node id is that of a node, of something in it, or of a parameter of it.
+fn is_part_of(id: &str, node: &str) -> bool {
+    id.strip_prefix(node)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('['))
 }
 
 /// The same failure says different numbers: seconds, addresses, pids.

@@ -12,6 +12,9 @@ use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
 /// Runs of which the folders are kept.
 const KEPT: usize = 10;
+/// Remarks that a run keeps; the record is written anew with each.
+const MAX_REMARKS: usize = 100;
+const LAST: usize = MAX_REMARKS - 1;
 
 /// The folder of one run and its record.
 #[derive(Debug)]
@@ -99,8 +102,14 @@ impl RunFolder {
 
     /// Records something that a person should know of this run. Said once, however often it is said.
     pub fn remark(&mut self, remark: String) {
-        if !self.record.remarks.contains(&remark) {
-            self.record.remarks.push(remark);
+        let remarks = &mut self.record.remarks;
+        let remark = match remarks.len() {
+            MAX_REMARKS => return,
+            LAST => "there was more to remark".to_owned(),
+            _ => remark,
+        };
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
             self.write_best_effort();
         }
     }

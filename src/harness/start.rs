@@ -8,6 +8,7 @@ use super::app::App;
 use super::past::OfARun;
 use super::ports::{self, Holder};
 use super::process::{Launch, ProcessTree};
+use super::stacks;
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
 use crate::wire::GenerationRecord;
@@ -33,6 +34,8 @@ pub struct Start<'a> {
     pub generation: u32,
     /// How.
     pub launch: &'a Launch,
+    /// The interpreter that py-spy would be installed beside.
+    pub python: &'a str,
     /// The command line has a place for a free port, and got one.
     pub free_port_used: bool,
     /// When it began.
@@ -140,6 +143,7 @@ impl Start<'_> {
                 return Err(Error::Interrupted);
             }
             if Instant::now() >= deadline {
+                stacks::take(self.python, &app.process);
                 let missing = if app.watch.client().is_none() {
                     "it never called livegui.start()"
                 } else {

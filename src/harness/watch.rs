@@ -61,6 +61,23 @@ impl Verdict {
         }
     }
 
+    /// Whether the app is silent and nothing says where: its stacks would.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        let silent = [
+            Code::MainLoopStalled,
+            Code::InterpreterHeld,
+            Code::ExecutorStalled,
+        ];
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Degraded(reasons) => reasons
+                .first()
+                .is_some_and(|reason| silent.iter().any(|code| reason.code == code.as_str())),
+            _ => false,
+        }
+    }
+
     /// Whether nothing that may yet happen makes the app fit again.
     #[must_use]
     pub fn is_final(&self) -> bool {

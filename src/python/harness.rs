@@ -78,8 +78,24 @@ impl NativeLive {
         patiently(py, |step| self.0.before_test(Test { id, file }, step))
     }
 
-    fn after_test(&self, py: Python<'_>) {
-        py.detach(|| self.0.after_test());
+    fn between_tests(&self, py: Python<'_>) -> PyResult<()> {
+        patiently(py, |step| self.0.between_tests(step))
+    }
+
+    /// Why this test cannot build on what the tests of `prior`, or of any other file, left in the app.
+    fn lacks_prior_state(
+        &self,
+        py: Python<'_>,
+        id: String,
+        file: String,
+        prior: Option<&str>,
+    ) -> Option<String> {
+        py.detach(|| self.0.lacks_prior_state(&Test { id, file }, prior))
+    }
+
+    /// Returns what was wrong with the app during the test and recovered in time.
+    fn after_test(&self, py: Python<'_>) -> Vec<String> {
+        py.detach(|| self.0.after_test())
     }
 
     fn arm(&self) {

@@ -95,6 +95,7 @@ fn test_side(class: &str, failure: &Failure) -> PyErr {
                 failure.culprit.as_ref().is_some_and(|culprit| culprit.inferred),
             )?;
             details.set_item("stderr_tail", &failure.stderr_tail)?;
+            details.set_item("stacks", &failure.stacks)?;
             details.set_item("run_folder", &failure.folder)?;
             let class = py.import("livegui.errors")?.getattr(class)?;
             let error = class.call((failure.to_string(),), Some(&details))?;

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 struct Step {
     file: u8,
     trouble: Option<(When, u8)>,
+    /// Somebody uses the app after it.
+    used_afterwards: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +22,11 @@ enum When {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let when = prop_oneof![Just(When::During), Just(When::After)];
     let trouble = proptest::option::weighted(0.3, (when, 0_u8..2));
-    let step = (0_u8..4, trouble).prop_map(|(file, trouble)| Step { file, trouble });
+    let step = (0_u8..4, trouble, proptest::bool::ANY).prop_map(|(file, trouble, used_afterwards)| Step {
+        file,
+        trouble,
+        used_afterwards,
+    });
     proptest::collection::vec(step, 1..60).prop_map(|mut steps| {
         steps.sort_by_key(|step| step.file); // pytest runs a file's tests together
         steps
@@ -46,6 +52,8 @@ struct Model {
     /// Files that ran on this generation.
     inherited: Vec<String>,
     respawns: u32,
+    /// No test has run yet on the process that was put up between tests.
+    unnoted: bool,
 }
 
 proptest! {
@@ -56,7 +64,12 @@ proptest! {
         let mut given_up = false;
         for (number, step) in steps.iter().enumerate() {
             let test = Test { id: format!("f{}::t{number}", step.file), file: format!("f{}", step.file) };
+            let lacks_prior = policy.lacks_prior_state(&test, None).is_some();
+            let lacks_first = policy.lacks_prior_state(&test, Some("f0")).is_some();
             let decision = policy.test_starting(test.clone());
+            let stays = !matches!(decision, Decision::Respawn(_));
+            prop_assert_eq!(lacks_prior, !(stays && model.inherited.iter().any(|file| *file != test.file)));
+            prop_assert_eq!(lacks_first, !(stays && model.inherited.iter().any(|file| file == "f0")));
             prop_assert!(!given_up || matches!(decision, Decision::GiveUp(_)), "giving up is for good");
             let runs = match decision {
                 Decision::Proceed => {
@@ -107,6 +120,7 @@ proptest! {
                 }
             };
             if runs {
+                model.unnoted = false;
                 model.inherited.push(test.file.clone());
             }
             let fails = step.trouble.filter(|_| runs);
@@ -126,12 +140,26 @@ proptest! {
                 model.trouble = Some((test.file.clone(), culprit));
             }
             if let Some((_, culprit)) = &model.trouble {
+                if step.used_afterwards && policy.clone().used_between_tests().is_some() {
+                    prop_assert_ne!(rules.respawn, Respawn::Never);
+                    prop_assert!(!given_up);
+                    let because = policy.used_between_tests().unwrap_or_default();
+                    prop_assert!(because.contains(&culprit.test), "{because}");
+                    model.generation += 1;
+                    model.respawns += 1;
+                    model.trouble = None;
+                    model.inherited.clear();
+                    policy.app_started(model.generation, Some(because));
+                    model.unnoted = true;
+                    continue;
+                }
                 let again = policy.app_troubled(model.generation, "and the pool is shut down", false);
                 prop_assert_eq!(again.as_ref(), Some(culprit), "blamed once");
             }
             prop_assert_eq!(policy.app_troubled(model.generation + 1, "not ours", false), None);
         }
-        prop_assert_eq!(policy.notes().len(), usize::try_from(model.respawns).unwrap());
+        let noted = model.respawns - u32::from(model.unnoted);
+        prop_assert_eq!(policy.notes().len(), usize::try_from(noted).unwrap());
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! What every Python thread of an app is at, as py-spy sees it from outside, if it is installed.
+
+use std::env::consts::EXE_SUFFIX;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::process::ProcessTree;
+
+/// Whoever waits for a verdict waits for this as well.
+const WITHIN: Duration = Duration::from_secs(2);
+/// How often the wait looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Bytes of it that an error message shows.
+const SHOWN: usize = 16 * 1024;
+/// The file in the generation's folder.
+const FILE: &str = "stacks.txt";
+
+/// Writes down what the threads of an app are at. Best effort: py-spy may not be there, or not be allowed to
+/// look. `python` is the interpreter that it would be installed beside.
+pub fn take(python: &str, process: &ProcessTree) {
+    // What was started may be a script that started the app.
+    let agent = Client::find(process.folder());
+    let pid = agent.map_or_else(|| process.pid(), |client| client.pid());
+    let _ = dump(&find(python), pid, process.folder());
+}
+
+/// What was written down; empty if nothing was.
+pub fn taken(folder: &Path) -> String {
+    let text = fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+    let text = text.trim_end();
+    let shown = text.floor_char_boundary(SHOWN);
+    text[..shown].to_owned()
+}
+
+fn find(python: &str) -> PathBuf {
+    let name = format!("py-spy{EXE_SUFFIX}");
+    let beside = Path::new(python).with_file_name(&name);
+    if beside.is_file() { beside } else { name.into() }
+}
+
+fn dump(py_spy: &Path, pid: u32, folder: &Path) -> io::Result<()> {
+    let draft = folder.join(FILE).with_extension("tmp");
+    let mut child = Command::new(py_spy)
+        .args(["dump", "--pid", &pid.to_string()])
+        .stdin(Stdio::null())
+        .stdout(File::create(&draft)?)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + WITHIN;
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+            None => {
+                child.kill()?;
+                break child.wait()?;
+            }
+        }
+    };
+    if status.success() {
+        fs::rename(&draft, folder.join(FILE))
+    } else {
+        fs::remove_file(&draft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_py_spy_nothing_is_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(dump(&folder.path().join("py-spy"), 1, folder.path()).is_err());
+        assert_eq!(taken(folder.path()), "");
+    }
+
+    /// A fake: the real one hangs only in the face of a kernel that does.
+    #[cfg(unix)]
+    #[test]
+    fn one_that_hangs_is_ended_and_leaves_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let fake = folder.path().join("py-spy");
+        fs::write(&fake, "#!/bin/sh\necho half a line\nexec sleep 600\n").unwrap();
+        fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find(&folder.path().join("python").display().to_string()), fake);
+        dump(&fake, 1, folder.path()).unwrap();
+        assert_eq!(taken(folder.path()), "");
+    }
+}
