@@ -130,6 +130,54 @@ def test_next(hook):
 """
 
 
+def test_solution_a_gives_each_file_its_own_process(run: Run) -> None:
+    options = ("--live-gui-scope=module", "--live-gui-spares=1")
+    result = run(*options, tests={"test_a.py": NEXT, "test_b.py": NEXT.replace("next", "other")})
+    assert result.outcomes == {"test_next": "passed", "test_other": "passed"}
+    (note,) = result.record["notes"]
+    assert (note["file"], note["because"]) == ("tests/test_b.py", "live_gui_scope = module")
+
+
+def test_solution_b_brings_up_the_next_process_at_a_use_between_tests_and_never_in_one(run: Run) -> None:
+    keeper = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def keep(live_gui):
+    global handle
+    handle, _script = live_gui
+
+def pytest_runtest_logfinish(nodeid):
+    if "culprit" in nodeid:
+        assert handle.generation == 1
+        assert handle.process.poll() is None
+        assert handle.generation == 2
+"""
+    test = FAULT.format(fault="im_assert", arguments="") + NEXT
+    result = run(
+        tests={"conftest.py": (SLOPPY / "tests/conftest.py").read_text() + keeper, "test_a.py": test}
+    )
+    assert result.outcomes == {"test_culprit": "failure", "test_next": "passed"}
+
+
+def test_solution_c_leaves_on_disk_what_became_of_every_process(run: Run) -> None:
+    result = run(tests={"test_a.py": FAULT.format(fault="im_assert", arguments=""), "test_b.py": NEXT})
+    first, second = result.record["generations"]
+    assert (first["state"], second["state"]) == ("degraded", "ended")
+    assert "IM_ASSERT" in first["why"]
+    for generation in (first, second):
+        assert generation["pid"] > 1
+        assert abs(generation["created_at"] - time.time()) < 120
+
+
+def test_solution_d_puts_a_fresh_process_under_the_next_test(run: Run) -> None:
+    test = FAULT.format(fault="im_assert", arguments="") + NEXT
+    result = run("--live-gui-respawn=test", tests={"test_a.py": test})
+    assert result.outcomes == {"test_culprit": "failure", "test_next": "passed"}
+    (note,) = result.record["notes"]
+    assert note["test"] == "tests/test_a.py::test_next"
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
