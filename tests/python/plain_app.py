@@ -56,8 +56,8 @@ def main() -> None:
         while going:
             agent.beat()
             if command.exists():
-                text = command.read_text()
-                command.unlink()
+                # Taken before it is read: the next one may come meanwhile.
+                text = command.replace(command.with_name("taken")).read_text()
                 going = do(agent, *text.split(" ", 1)) if " " in text else do(agent, text, "")
             time.sleep(FRAME_S)
     keep_alive.set()
