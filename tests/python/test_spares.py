@@ -131,6 +131,32 @@ def test_first(live_gui):
     assert len(generations(pytester)) == 1 + 3 + 1
 
 
+def test_spares_that_die_one_after_the_other_are_given_up_too(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "fragile.py").write_text(
+        "import os, pathlib, runpy, threading\n"
+        "if pathlib.Path('once').exists():\n"
+        "    threading.Timer(0.3, os._exit, [7]).start()\n"
+        "pathlib.Path('once').touch()\n"
+        "runpy.run_path('plain_app.py', run_name='__main__')\n"
+    )
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    deadline = time.monotonic() + 20
+    while not json.loads((live_gui.run_folder / "run.json").read_text())["remarks"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+"""
+    )
+    result = suite({"test_1.py": first}, ini=INI.replace("plain_app.py", "fragile.py"))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["no more spares: 3 in a row failed*"])
+    assert [generation["state"] for generation in generations(pytester)] == ["ended", *["exited"] * 3]
+
+
 def test_without_a_port_of_its_own_there_is_no_spare_and_a_remark(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
