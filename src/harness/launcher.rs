@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::app::App;
@@ -13,13 +12,10 @@ use super::ports;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
-use super::start::{STEP, Start, Step};
+use super::start::{Start, Step};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::wire::{GenerationRecord, env};
-
-/// How long the port of a process that was ended may take to be free.
-const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the app is started.
 #[derive(Debug, Clone)]
@@ -156,15 +152,7 @@ impl Launcher {
         }
         let remark = format!("ended what run {} had left: {}", stale.run, holder.description);
         self.books.kept().run.remark(remark);
-        // The last thread of a killed process lets go of the port, a moment after its first is gone.
-        let deadline = Instant::now() + PORT_FREE_WITHIN;
-        while let Some(held) = start.held_port() {
-            if Instant::now() >= deadline {
-                return Err(start.refuse(&held));
-            }
-            thread::sleep(STEP);
-        }
-        Ok(())
+        start.held_port().map_or(Ok(()), |held| Err(start.refuse(&held)))
     }
 
     fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {

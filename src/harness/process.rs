@@ -201,7 +201,7 @@ pub fn end_left_over(pid: u32, created_at: u64, mark: &str) -> Vec<u32> {
     family.insert(itself);
     table::terminate(itself);
     let deadline = Instant::now() + GRACE;
-    while table::created_at(pid) == Some(created_at) && Instant::now() < deadline {
+    while table::runs(itself) && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
     kill_family(family, pid, mark)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::table;
+use super::table::{self, Member};
 use crate::error::{Error, Result};
 use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
@@ -190,7 +190,7 @@ pub fn read(folder: &Path) -> Option<RunRecord> {
 
 /// Whether the process that drives a run is still there, and the run not at its end.
 pub fn goes_on(record: &RunRecord) -> bool {
-    record.ended_at.is_none() && table::created_at(record.pid) == Some(record.created_at)
+    record.ended_at.is_none() && table::runs(Member::new(record.pid, record.created_at))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind};
+use sysinfo::{
+    Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind,
+};
 
 /// A process by pid and creation time, so that a reused pid is not taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,13 +92,17 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
     family.into_iter().filter_map(member).collect()
 }
 
+/// Whether a process still runs.
+pub fn runs(member: Member) -> bool {
+    look(&[member.pid()]).is_some_and(|system| find(&system, member).is_some())
+}
+
 /// Asks a process to end; where it cannot be asked (Windows) it is ended.
 pub fn terminate(member: Member) {
     let Some(system) = look(&[member.pid()]) else {
         return;
     };
-    if let Some(process) = system.process(member.pid)
-        && process.start_time() == member.created_at
+    if let Some(process) = find(&system, member)
         && process.kill_with(Signal::Term).is_none()
     {
         process.kill();
@@ -105,25 +111,30 @@ pub fn terminate(member: Member) {
 
 /// Kills those that still run, and says which these were.
 pub fn kill_those_left(members: &HashSet<Member>) -> Vec<u32> {
-    let pids: Vec<_> = members.iter().map(|member| member.pid.as_u32()).collect();
+    let pids: Vec<_> = members.iter().map(Member::pid).collect();
     let Some(system) = look(&pids) else {
         return Vec::new();
     };
-    let kill = |member: &&Member| {
-        system.process(member.pid).is_some_and(|process| {
-            let gone = matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
-            let same = process.start_time() == member.created_at && !gone;
-            if same {
-                process.kill();
-            }
-            same
-        })
-    };
-    members
-        .iter()
-        .filter(kill)
-        .map(|member| member.pid.as_u32())
-        .collect()
+    let left = members.iter().filter_map(|member| find(&system, *member));
+    left.map(|process| {
+        process.kill();
+        process.pid().as_u32()
+    })
+    .collect()
+}
+
+/// A process that still runs.
+fn find(system: &System, member: Member) -> Option<&Process> {
+    let process = system.process(member.pid)?;
+    let ended = matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
+    let gone = ended && !has_other_threads(member.pid);
+    (process.start_time() == member.created_at && !gone).then_some(process)
+}
+
+/// Whether threads of a process whose first thread has ended are still there, and with them its ports.
+fn has_other_threads(pid: Pid) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")); // of Linux; elsewhere a process ends whole
+    tasks.is_ok_and(|tasks| tasks.count() > 1)
 }
 
 fn look(pids: &[u32]) -> Option<System> {
