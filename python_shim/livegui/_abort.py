@@ -47,6 +47,7 @@ class Abort:
         self._earlier: Any = None
         self._installed = False
         self._once = False
+        self._tears_down = False
 
     def install(self) -> bool:
         """Take the signal. False if this is not the main thread, where alone that can be done."""
@@ -63,15 +64,17 @@ class Abort:
             self._installed = False
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
-    def arm(self, live: NativeLive, *, once: bool = False) -> None:
+    def arm(self, live: NativeLive, *, once: bool = False, tears_down: bool = False) -> None:
         """From here on the test may be ended by :class:`Aborted`.
 
         It is raised again if the test swallowed it, unless ``once``: unittest reports what a test method
-        raises and goes on to ``tearDown()``, which is for clearing up.
+        raises and goes on to ``tearDown()``, which is for clearing up. One that ``tears_down`` gets the
+        verdict itself, an ``Exception``: after anything else pytest would leave the other fixtures standing.
         """
         if self._installed:
             self._live = live
             self._once = once
+            self._tears_down = tears_down
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
@@ -94,7 +97,7 @@ class Abort:
             return  # it recovered in this very moment
         if self._once:
             self.disarm(live)
-        raise Aborted(verdict)
+        raise verdict if self._tears_down else Aborted(verdict)
 
 
 def _is_ending() -> bool:

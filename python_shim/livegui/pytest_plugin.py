@@ -136,14 +136,14 @@ class Phase:
 
     Args:
         ask: ask the app anew at the end, so that a crash is not left for the next test.
-        abort: end the phase the moment the app degrades. Not in a tear-down: half of one would be
-            worse, for this test's fixtures and for the next test.
+        tears_down: only what runs when the app degrades is ended, say a poll; what other fixtures have to
+            clear up is for the next test.
     """
 
-    def __init__(self, session: Session, *, ask: bool = False, abort: bool = True) -> None:
+    def __init__(self, session: Session, *, ask: bool = False, tears_down: bool = False) -> None:
         self.session = session
         self.ask = ask
-        self.abort = abort
+        self.tears_down = tears_down
 
     def __enter__(self) -> None:
         self.session.phase = self
@@ -152,8 +152,9 @@ class Phase:
     def arm(self) -> None:
         """Let the alarm end it, if the test uses the app."""
         session = self.session
-        if self.abort and session.begun and not session.failed and session.live is not None:
-            session.abort.arm(session.live, once=_is_unittest(session.item))
+        if session.begun and not session.failed and session.live is not None:
+            once = self.tears_down or _is_unittest(session.item)
+            session.abort.arm(session.live, once=once, tears_down=self.tears_down)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -268,7 +269,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
     try:
-        with Phase(session, ask=True, abort=False):
+        with Phase(session, ask=True, tears_down=True):
             return (yield)
     finally:
         session.end()

@@ -29,28 +29,63 @@ def test_culprit(project):
     result.stdout.fnmatch_lines(["*GuiDegraded: the app degraded during this test*"])
 
 
-def test_a_crash_in_a_tear_down_is_told_after_it_and_tears_nothing_else_down_by_halves(suite: Suite) -> None:
-    test = """
+@pytest.mark.parametrize(
+    "ends", ["", "\n    while True:\n        try: time.sleep(1)\n        except Exception: break"]
+)
+def test_a_crash_in_a_tear_down_ends_what_waits_there_and_the_other_fixtures_are_cleared_up(
+    suite: Suite, ends: str
+) -> None:
+    test = f"""
 import pathlib, time, pytest
 
 @pytest.fixture
 def outer():
     yield
+    time.sleep(0.1)
     pathlib.Path("outer").touch()
 
 @pytest.fixture
 def project(outer, app):
     yield
-    app.do("crash boom")
-    time.sleep(0.5)
+    app.do("crash boom"){ends or "; time.sleep(60)"}
 
-def test_culprit(project):
+@pytest.fixture
+def inner(project):
+    yield
+    pathlib.Path("inner").touch()
+
+def test_culprit(inner):
     pass
 """
-    after = PASSES + "\ndef test_torn_down():\n    import pathlib; assert pathlib.Path('outer').exists()\n"
+    after = (
+        PASSES
+        + """
+def test_torn_down():
+    import pathlib
+    assert pathlib.Path('outer').exists() and pathlib.Path('inner').exists()
+"""
+    )
     result = suite({"test_a.py": test, "test_b.py": after})
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_culprit*", "*main_loop_crashed*"])
+
+
+def test_the_tear_down_of_a_test_that_has_failed_already_is_left_alone(suite: Suite) -> None:
+    test = """
+import pathlib, time, pytest
+
+@pytest.fixture
+def container(app):
+    yield
+    time.sleep(0.5)
+    pathlib.Path("stopped").touch()
+
+def test_culprit(container, app):
+    app.do("crash boom")
+    time.sleep(60)
+"""
+    after = "def test_stopped():\n    import pathlib; assert pathlib.Path('stopped').exists()\n"
+    suite({"test_a.py": test, "test_b.py": after}).assert_outcomes(failed=1, passed=1)
 
 
 def test_a_test_that_asks_for_the_app_by_name_is_looked_after_as_well(suite: Suite) -> None:
