@@ -63,9 +63,10 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
         raise Failed(f"this failed with exit status {status}:\n    {' '.join(words)}")
 
 
-def succeeds(*command: str | Path) -> bool:
+def succeeds(*command: str | Path, env: dict[str, str]) -> bool:
     """Whether a command ends well; its output is shown as it comes."""
-    return subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode == 0
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=ROOT, env=os.environ | env, check=False).returncode == 0
 
 
 def digest(paths: Iterator[Path]) -> str:
@@ -101,7 +102,7 @@ def set_up() -> None:
     if stamp.get("packages") != wanted["packages"]:
         say("installing what is needed into .venv")
         # The optional dependencies alone: livegui itself is built below.
-        run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *dev_packages())
+        install(*packages("dev"))
         stamp["packages"] = wanted["packages"]
     built = any((ROOT / "python_shim" / "livegui").glob("_livegui.*.so")) or any(
         (ROOT / "python_shim" / "livegui").glob("_livegui.pyd")
@@ -130,13 +131,30 @@ def build() -> None:
         raise Failed(f"the native module could not be built:\n{done.stdout}")
 
 
-def dev_packages() -> list[str]:
-    """The packages of the extra `dev` in pyproject.toml."""
+def packages(extra: str) -> list[str]:
+    """The packages of an extra in pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text()
-    listed = re.search(r"^dev = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    listed = re.search(rf"^{extra} = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
     if listed is None:
-        raise Failed("pyproject.toml lists no extra 'dev'")
+        raise Failed(f"pyproject.toml lists no extra '{extra}'")
     return re.findall(r'"([^"]+)"', listed[1])
+
+
+def beside(name: str, wanted: list[str]) -> Path:
+    """A folder for PYTHONPATH with packages that are to be kept out of `.venv`, installed once."""
+    folder = VENV / "beside" / f"{name}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]}"
+    if not folder.exists():
+        say(f"installing {', '.join(wanted)}")
+        draft = folder.with_name(f"{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        install("--target", str(draft), *wanted)
+        draft.rename(folder)
+    return folder
+
+
+def install(*arguments: str) -> None:
+    """Have `.venv`'s pip install something."""
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments)
 
 
 def cargo() -> str:
@@ -212,7 +230,8 @@ def bench(rest: list[str]) -> None:
             raise Failed(
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
-    missed = [name for name in names if not succeeds(PYTHON, known[name])]
+    peers = {"PYTHONPATH": str(beside("peers", packages("bench")))}
+    missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]
     if missed:
         raise Failed(f"a bar was missed: {', '.join(missed)}")
 

@@ -32,6 +32,10 @@ class Table:
         good = high <= p99 and (p50 is None or mid <= p50)
         self._row(what, f"p50 {mid:.3f} p99 {high:.3f} ms", bars, good, beside)
 
+    def show(self, what: str, figure: str, beside: str) -> None:
+        """A figure that has no bar."""
+        self._row(what, figure, "", True, beside)
+
     def _row(self, what: str, figure: str, bar: str, good: bool, beside: str) -> None:
         self.missed += not good
         mark = " " if good else "MISSED"

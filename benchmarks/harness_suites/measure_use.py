@@ -1,0 +1,47 @@
+"""Writes the nanoseconds that livegui takes before each test, those of each test, and of the whole loop."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+FIGURES = {"use": [], "tests": []}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if not config.pluginmanager.has_plugin("livegui"):
+        return
+    from livegui.pytest_plugin import _SESSION  # noqa: PLC0415 -- also run without it
+
+    session = config.stash[_SESSION]
+    use = session.use
+
+    def timed():
+        counts = not session.begun and session.live is not None
+        began = time.perf_counter_ns()
+        use()
+        if counts:
+            FIGURES["use"].append(time.perf_counter_ns() - began)
+
+    session.use = timed
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    began = time.perf_counter_ns()
+    result = yield
+    FIGURES["tests"].append(time.perf_counter_ns() - began)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session):
+    began = time.perf_counter_ns()
+    result = yield
+    FIGURES["loop"] = time.perf_counter_ns() - began
+    if not hasattr(session.config, "workerinput"):
+        Path(os.environ["BENCH_OUT"]).write_text(json.dumps(FIGURES))
+    return result
