@@ -44,7 +44,7 @@ pub struct Live {
     alarm: Alarm,
     books: Books,
     launcher: Arc<Launcher>,
-    spares: Option<(Spares, usize)>,
+    spares: Option<Spares>,
     /// The process that is being tested.
     stage: Mutex<Option<App>>,
 }
@@ -53,7 +53,8 @@ impl Live {
     /// A handle without a process yet. `knock` interrupts the thread that runs the tests.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for more spares than that; [`Error::Io`] if the run folder cannot be made, or a thread cannot be started.
+    /// [`Error::BadValue`] for more spares than that; [`Error::Io`] if the run folder cannot be made, or a
+    /// thread cannot be started.
     pub fn new(settings: Settings, knock: impl Fn() + Send + 'static) -> Result<Self> {
         if settings.spares > MAX_SPARES {
             return Err(Error::BadValue(format!(
@@ -65,21 +66,19 @@ impl Live {
         let alarm = Alarm::start(knock).map_err(Error::io("start the alarm thread"))?;
         let books = Books::open(run, settings.rules, alarm.clone());
         let launcher = Arc::new(Launcher::new(settings.launch, books.clone()));
-        let count = usize::try_from(settings.spares).unwrap_or(usize::MAX);
-        let spares = if count == 0 {
-            None
-        } else if launcher.gives_each_a_port() {
-            let spares = Spares::start(Arc::clone(&launcher), books.clone());
-            Some((
-                spares.map_err(Error::io("start the thread that keeps spares"))?,
-                count,
-            ))
-        } else {
-            books.kept().run.remark(format!(
-                "live_gui_spares = {count} has no effect: two apps cannot be up at the same time on one port; \
-                 put {{hook_port}} into live_gui_command to give each its own"
-            ));
-            None
+        let spares = match settings.spares {
+            0 => None,
+            count if launcher.gives_each_a_port() => {
+                let spares = Spares::start(count, Arc::clone(&launcher), books.clone());
+                Some(spares.map_err(Error::io("start the thread that keeps spares"))?)
+            }
+            count => {
+                books.kept().run.remark(format!(
+                    "live_gui_spares = {count} has no effect: two apps cannot be up at the same time on one \
+                     port; put {{hook_port}} into live_gui_command to give each its own"
+                ));
+                None
+            }
         };
         Ok(Self {
             rules: settings.rules,
@@ -313,7 +312,7 @@ impl Live {
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
         self.take_off();
-        if let Some((spares, _)) = &self.spares {
+        if let Some(spares) = &self.spares {
             spares.close();
         }
         let mut kept = self.books.kept();
@@ -324,7 +323,7 @@ impl Live {
     fn take_off(&self) {
         let Some(app) = self.stage().take() else { return };
         match &self.spares {
-            Some((spares, _)) => {
+            Some(spares) => {
                 self.books.retire(&app); // from this moment on, whenever its turn comes
                 spares.retire(app);
             }
@@ -336,14 +335,14 @@ impl Live {
         let app = self.bring_up(step)?;
         self.books.adopt(&app, because);
         *self.stage() = Some(app);
-        if let Some((spares, count)) = &self.spares {
-            spares.want(*count);
+        if let Some(spares) = &self.spares {
+            spares.begin();
         }
         Ok(())
     }
 
     fn bring_up(&self, step: Step<'_>) -> Result<App> {
-        if let Some((spares, _)) = &self.spares
+        if let Some(spares) = &self.spares
             && let Some(app) = spares.take(step)?
         {
             return Ok(app);

@@ -15,6 +15,7 @@ const TRIES: u32 = 3;
 
 /// The spares of one run.
 pub struct Spares {
+    count: usize,
     launcher: Arc<Launcher>,
     shelf: Arc<Shelf>,
     keeper: Mutex<Option<JoinHandle<()>>>,
@@ -51,11 +52,11 @@ impl Content {
 }
 
 impl Spares {
-    /// Keeps spares, from [`Spares::want`] on.
+    /// Keeps `count` of them, from [`Spares::begin`] on.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
-    pub fn start(launcher: Arc<Launcher>, books: Books) -> std::io::Result<Self> {
+    pub fn start(count: u32, launcher: Arc<Launcher>, books: Books) -> std::io::Result<Self> {
         let shelf = Arc::new(Shelf::default());
         let keeper = Keeper {
             launcher: Arc::clone(&launcher),
@@ -66,6 +67,7 @@ impl Spares {
             .name("livegui-spares".to_owned())
             .spawn(move || keeper.run())?;
         Ok(Self {
+            count: usize::try_from(count).unwrap_or(usize::MAX),
             launcher,
             shelf,
             keeper: Mutex::new(Some(keeper)),
@@ -73,9 +75,9 @@ impl Spares {
         })
     }
 
-    /// Has so many ready from here on. Returns at once.
-    pub fn want(&self, count: usize) {
-        lock(&self.shelf.content).wanted = count;
+    /// Has them brought up from here on. Returns at once.
+    pub fn begin(&self) {
+        lock(&self.shelf.content).wanted = self.count;
         self.shelf.changed.notify_all();
     }
 
