@@ -53,10 +53,9 @@ class Session:
         self.abort = Abort()
         #: The handle, while it is open.
         self.live: NativeLive | None = None
-        #: The same after it was closed, for the report.
-        self.closed: NativeLive | None = None
-        #: Pids that could not be ended; should be none.
-        self.left: list[int] = []
+        #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
+        #: the last test can set the fixture up anew.
+        self.closed: list[tuple[NativeLive, list[int]]] = []
         #: What xdist workers had to tell.
         self.from_workers: list[_report.Report] = []
         self.item: pytest.Item | None = None
@@ -99,8 +98,12 @@ class Session:
         """End the process and everything it started."""
         self.abort.uninstall()
         if self.live is not None:
-            self.closed, self.live = self.live, None
-            self.left = self.closed.close()
+            live, self.live = self.live, None
+            self.closed.append((live, live.close()))
+
+    def reports(self) -> list[_report.Report]:
+        """What is to be told of this pytest process."""
+        return [_report.report_of(live, left) for live, left in self.closed]
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
@@ -124,7 +127,9 @@ class Session:
 
     def end(self) -> None:
         """The test has ended, its tear-down included."""
-        live = self.live or self.closed  # with the last test the app is gone
+        live = self.live
+        if live is None and self.closed:
+            live, _ = self.closed[-1]  # with the last test the app is gone
         if self.begun and live is not None and self.item is not None:
             for cause in live.after_test():
                 self.item.user_properties.append(("live_gui_recovered", cause))
@@ -300,23 +305,21 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     session = config.stash[_SESSION]
-    own = [] if session.closed is None else [_report.report_of(session.closed, session.left)]
-    _report.write_summary(terminalreporter, [*own, *session.from_workers])
+    _report.write_summary(terminalreporter, [*session.reports(), *session.from_workers])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # Under pytest-xdist each worker has an app of its own; the controller tells of all.
     ours = session.config.stash[_SESSION]
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
-    if output is not None and ours.closed is not None:
-        output["live_gui"] = _report.report_of(ours.closed, ours.left)
+    if output is not None:
+        output["live_gui"] = ours.reports()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    report = getattr(node, "workeroutput", {}).get("live_gui")
-    if report is not None:
-        node.config.stash[_SESSION].from_workers.append(report)
+    reports = getattr(node, "workeroutput", {}).get("live_gui", [])
+    node.config.stash[_SESSION].from_workers.extend(reports)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
