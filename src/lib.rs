@@ -25,4 +25,5 @@ pub mod health;
 mod places;
 #[cfg(feature = "python")]
 mod python;
+mod table;
 pub mod wire;

@@ -4,8 +4,13 @@
 use std::thread;
 use std::time::Duration;
 
+use crate::table;
+use crate::wire::env;
+
 /// How long the app gets between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often a wait for the others looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Somebody whose end is ours.
 #[derive(Debug)]
@@ -23,12 +28,30 @@ impl Parent {
     }
 }
 
-/// Asks this process to end, and ends it and its group if it does not. Does not return.
+/// Ends everything that this process started, also what left its group, and then asks this process to
+/// end, and ends it and its group if it does not. Does not return.
 pub fn end_this_process() -> ! {
+    // First: once this process has ended there is nobody left to see to the others.
+    end_family();
     imp::ask();
     thread::sleep(GRACE);
     imp::end();
     std::process::abort()
+}
+
+fn end_family() {
+    let pid = std::process::id();
+    let folder = table::environment(pid, env::RUN_DIR).unwrap_or_default();
+    let family = table::family(pid, &format!("{}={folder}", env::RUN_DIR));
+    for member in &family {
+        table::terminate(*member);
+    }
+    let mut left = GRACE;
+    while !left.is_zero() && family.iter().any(|member| table::runs(*member)) {
+        thread::sleep(LOOK_EVERY);
+        left = left.saturating_sub(LOOK_EVERY);
+    }
+    table::kill_those_left(&family);
 }
 
 #[cfg(unix)]

@@ -26,9 +26,9 @@ mod spares;
 mod stacks;
 mod start;
 mod suite;
-mod table;
 mod watch;
 
+pub use crate::table::exists as process_exists;
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
@@ -38,4 +38,3 @@ pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trou
 pub use process::{ProcessTree, describe_exit, return_code};
 pub use start::Step;
 pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};
-pub use table::exists as process_exists;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::ports::Holder;
 use super::process;
 use super::runs;
+use crate::table;
 use crate::wire::env;
 
 /// A process that a run of ours started.
@@ -30,7 +31,7 @@ impl OfARun {
             Some((found.folder.clone(), record))
         });
         let (folder, record) = record.or_else(|| {
-            let folder = super::table::environment(pid, env::RUN_DIR)?;
+            let folder = table::environment(pid, env::RUN_DIR)?;
             let run = Path::new(&folder)
                 .parent()
                 .filter(|run| run.parent() == Some(run_dir))?;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use listeners::Protocol;
 
-use super::table;
+use crate::table;
 
 /// A port that was free just now.
 pub fn free_port() -> io::Result<u16> {

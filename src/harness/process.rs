@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
-use super::table::{self, Member};
+use crate::table::{self, Member};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::table::{self, Member};
 use crate::error::{Error, Result};
+use crate::table::{self, Member};
 use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
 /// Runs of which the folders are kept.

@@ -103,7 +103,7 @@ def test_kill_stale_ends_it_and_says_so(
 def test_kill_stale_also_ends_a_child_of_the_app_that_holds_the_port(
     on_port: OnPort, pytester: pytest.Pytester
 ) -> None:
-    # The app itself ends with its pytest; what it started in a session of its own does not.
+    # An app that is killed, and its pytest with it, leaves nobody who could see to what it started.
     app = """
 import runpy, subprocess, sys
 code = f"import socket, time; held = socket.create_server(('127.0.0.1', {sys.argv[2]})); print(flush=True); time.sleep(600)"
@@ -112,7 +112,10 @@ child.stdout.readline()
 open("child", "w").write(str(child.pid))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
-    on_port("import os, signal\ndef test_it(live_gui):\n    os.kill(os.getpid(), signal.SIGKILL)\n", app=app)
+    killed = (
+        "import os\n\ndef test_it(live_gui):\n    os.kill(live_gui.pid, 9)\n    os.kill(os.getpid(), 9)\n"
+    )
+    on_port(killed, app=app)
     child = int((pytester.path / "child").read_text())
     assert is_running(child)
     (run,) = runs(pytester)

@@ -66,7 +66,10 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
     let Ok(mut system) = System::new() else {
         return HashSet::new();
     };
-    let what = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    // A thread is no member of its own: what is sent to it ends its process.
+    let what = ProcessRefreshKind::nothing()
+        .without_tasks()
+        .with_environ(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let ancestor = Pid::from_u32(ancestor);
     let mut family = HashSet::from([ancestor]);
