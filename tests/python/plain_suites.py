@@ -35,8 +35,10 @@ def test_next(app, live_gui):
 
 def is_running(pid: int) -> bool:
     if sys.platform == "linux":  # whoever is to reap orphans may take a while; a zombie does not run
+        process = Path(f"/proc/{pid}")
         try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            return state != "Z" or len(list((process / "task").iterdir())) > 1
         except OSError:
             return False
     try:
