@@ -22,6 +22,8 @@ def describe(config: pytest.Config) -> None:
 def skip_unless_carried(item: pytest.Item, live: NativeLive | None) -> None:
     """Skip a test that carries the marker if its process does not carry the state."""
     __tracebackhide__ = True
+    if _NAME not in item.keywords:  # looked at before each test of any kind: this is quicker
+        return
     for mark in item.iter_markers(_NAME):
         for prior in _named(item, mark):
             if live is None:

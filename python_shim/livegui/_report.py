@@ -21,21 +21,23 @@ def add_properties(item: pytest.Item, live: NativeLive) -> None:
             item.user_properties.append(("live_gui_fresh_process", because))
 
 
-def shorten(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]) -> None:
     """Leave out the traceback if no line of it is the test's: then the message says everything."""
-    if call.excinfo is None or not isinstance(call.excinfo.value, LiveGuiError):
+    if not isinstance(raised.value, LiveGuiError):
         return
-    if call.excinfo.value.__cause__ is not None:
+    if raised.value.__cause__ is not None:
         return  # what the test itself said is worth showing
     ours = ("_pytest", "pluggy", "livegui")
-    modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in call.excinfo.traceback)
+    modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in raised.traceback)
     if all(module.startswith(ours) for module in modules):
-        report.longrepr = call.excinfo.getrepr(style="value")
+        report.longrepr = raised.getrepr(style="value")
 
 
-def name_culprit(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+def name_culprit(
+    item: pytest.Item, report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]
+) -> None:
     """Note on the report of a victim, and in JUnit, which test is to blame."""
-    error = call.excinfo.value if call.excinfo is not None else None
+    error = raised.value
     if not isinstance(error, LiveGuiError) or error.culprit in (None, item.nodeid):
         return
     entry = (CULPRIT, error.culprit)

@@ -119,9 +119,10 @@ class Session:
             return
         self.begun = True
         try:
-            self.live.before_test(self.item.nodeid, _file(self.item))
-        finally:
+            self.generation = self.live.before_test(self.item.nodeid, _file(self.item))
+        except LiveGuiError:
             self.generation = self.live.generation
+            raise
         if self.phase is not None:
             self.phase.arm()
 
@@ -152,12 +153,13 @@ class Phase:
 
     def __enter__(self) -> None:
         self.session.phase = self
-        self.arm()
+        if self.session.begun:
+            self.arm()
 
     def arm(self) -> None:
-        """Let the alarm end it, if the test uses the app."""
+        """Let the alarm end it, as the test uses the app."""
         session = self.session
-        if session.begun and not session.failed and session.live is not None:
+        if not session.failed and session.live is not None:
             once = self.tears_down or _is_unittest(session.item)
             session.abort.arm(session.live, once=once, tears_down=self.tears_down)
 
@@ -167,10 +169,10 @@ class Phase:
         __tracebackhide__ = True
         session, live = self.session, self.session.live
         session.phase = None
-        if live is None:
+        if not session.begun or live is None:
             return
         session.abort.disarm(live)
-        if not session.begun or session.failed:
+        if session.failed:
             return
         if isinstance(error, LiveGuiError):
             session.failed = True
@@ -257,7 +259,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     session.begin(item)
     with Phase(session):
         result = yield
-    if session.live is not None:
+    if session.begun and session.live is not None:
         _report.add_properties(item, session.live)
     return result
 
@@ -288,9 +290,9 @@ def pytest_enter_pdb(config: pytest.Config) -> None:
 
 
 def pytest_leave_pdb(config: pytest.Config) -> None:
-    phase = config.stash[_SESSION].phase
-    if phase is not None:
-        phase.arm()
+    session = config.stash[_SESSION]
+    if session.phase is not None and session.begun:
+        session.phase.arm()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -298,8 +300,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    _report.shorten(report, call)
-    _report.name_culprit(item, report, call)
+    if call.excinfo is not None:
+        _report.shorten(report, call.excinfo)
+        _report.name_culprit(item, report, call.excinfo)
     return report
 
 

@@ -74,8 +74,10 @@ impl NativeLive {
         patiently(py, |step| self.0.respawn(because, step))
     }
 
-    fn before_test(&self, py: Python<'_>, id: String, file: String) -> PyResult<()> {
-        patiently(py, |step| self.0.before_test(Test { id, file }, step))
+    /// Returns the generation that the test runs on.
+    fn before_test(&self, py: Python<'_>, id: String, file: String) -> PyResult<u32> {
+        patiently(py, |step| self.0.before_test(Test { id, file }, step))?;
+        Ok(self.generation(py))
     }
 
     fn between_tests(&self, py: Python<'_>) -> PyResult<()> {
