@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal
 import sys
 import sysconfig
+import time
+from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 #: simulated Ctrl-C wakes the main thread out of a sleep.
 SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
 
+#: Somebody who swallows it is told again, after twice as long each time: an event loop prints what its
+#: callbacks raise.
+_AGAIN_AFTER_S = 0.02
+_AGAIN_AFTER_AT_MOST_S = 5.0
+
 _STANDARD_LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 #: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
 _NOT_THE_TESTS = ("_pytest", "pluggy", "pytest")
@@ -30,8 +37,7 @@ _OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report")
 class Aborted(BaseException):
     """Ends the running test. No ``Exception``: a polling loop's ``except Exception`` must not eat it.
 
-    The plugin puts its ``verdict`` in its place; where a test runner of another kind reports it first,
-    as unittest's does, its text is the verdict's.
+    The plugin puts its ``verdict`` in its place.
     """
 
     def __init__(self, verdict: LiveGuiError) -> None:
@@ -48,6 +54,8 @@ class Abort:
         self._installed = False
         self._once = False
         self._tears_down = False
+        self._not_before = 0.0
+        self._pause = _AGAIN_AFTER_S
 
     def install(self) -> bool:
         """Take the signal. False if this is not the main thread, where alone that can be done."""
@@ -75,6 +83,7 @@ class Abort:
             self._live = live
             self._once = once
             self._tears_down = tears_down
+            self._not_before, self._pause = 0.0, _AGAIN_AFTER_S
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
@@ -90,11 +99,13 @@ class Abort:
             if callable(self._earlier):
                 self._earlier(number, frame)
             return
-        if _is_ending() or not _is_in_a_test(frame):
+        now = time.monotonic()
+        if now < self._not_before or _is_ending() or not _is_in_a_test(frame) or _is_in_a_qt_loop():
             return  # the alarm knocks again
         verdict = live.verdict_on_running()
         if verdict is None:
             return  # it recovered in this very moment
+        self._not_before, self._pause = now + self._pause, min(2 * self._pause, _AGAIN_AFTER_AT_MOST_S)
         if self._once:
             self.disarm(live)
         raise verdict if self._tears_down else Aborted(verdict)
@@ -125,3 +136,49 @@ def _is_in_a_test(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_in_a_qt_loop() -> bool:
+    """Whether this thread waits in an event loop of Qt, where PyQt ends the process of whoever raises."""
+    for binding in ("PyQt6", "PySide6", "PyQt5", "PySide2"):
+        core = sys.modules.get(f"{binding}.QtCore")
+        if core is not None and core.QThread.currentThread().loopLevel() > 0:
+            return True
+    return False
+
+
+def give_lines(error: BaseException) -> None:
+    """Give each entry of an error's traceback, and of those it came from, a line.
+
+    What a signal handler raises can come at an instruction without one (the end of a loop, in Python
+    3.11), and pytest calculates with them.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        error_here = left.pop()
+        if error_here is None or id(error_here) in seen:
+            continue
+        seen.add(id(error_here))
+        left += [error_here.__cause__, error_here.__context__, *getattr(error_here, "exceptions", ())]
+        error_here.__traceback__ = _with_lines(error_here.__traceback__)
+
+
+def _with_lines(traceback: TracebackType | None) -> TracebackType | None:
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    lines: list[int | None] = [entry.tb_lineno for entry in entries]
+    if None not in lines:
+        return entries[0] if entries else None
+    for entry, line in zip(reversed(entries), reversed(lines), strict=True):
+        code = entry.tb_frame.f_code
+        near = _line_before(code, entry.tb_lasti) if line is None else line
+        traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, near)
+    return traceback
+
+
+def _line_before(code: CodeType, instruction: int) -> int:
+    before = (line for start, _end, line in code.co_lines() if start <= instruction and line is not None)
+    return max(before, default=code.co_firstlineno)

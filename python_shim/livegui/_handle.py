@@ -35,7 +35,7 @@ class LiveGui:
     def __repr__(self) -> str:
         process = self._native.process
         pid = None if process is None else process.pid
-        return f"<LiveGui generation={self.generation} pid={pid}>"
+        return f"<LiveGui generation={self._native.generation} pid={pid}>"
 
     @property
     def process(self) -> GuiProcess:
@@ -54,6 +54,7 @@ class LiveGui:
     @property
     def generation(self) -> int:
         """Its number; 1 is the first, 0 means that there is none."""
+        self._use()
         return self._native.generation
 
     @property
@@ -66,6 +67,11 @@ class LiveGui:
     def run_folder(self) -> Path:
         """The folder of this run: ``run.json``, and a folder with the output of each generation."""
         return self._native.run_folder
+
+    @property
+    def generation_folder(self) -> Path:
+        """The folder of this process: ``stdout.log``, ``stderr.log``, the heartbeat log, ``state``."""
+        return self.run_folder / f"gen-{self.generation}"
 
     def health(self) -> dict[str, Any]:
         """What the app's agent says now: the schema ``livegui/health/1``.

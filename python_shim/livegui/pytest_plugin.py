@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _events, _prior, _report
-from livegui._abort import SIGNAL, Abort, Aborted
+from livegui._abort import SIGNAL, Abort, Aborted, give_lines
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
 from livegui.errors import LiveGuiError
@@ -194,17 +194,26 @@ class Phase:
 
 
 class Uses:
-    """Looks at each test just before its fixtures are set up, and after it is known not to be skipped."""
+    """What has to come after the other plugins had their turn: neither wrappers nor ``tryfirst``."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Neither a wrapper nor ``tryfirst``: marks that skip a test are looked at before this."""
+        """Look at a test just before its fixtures are set up, and after it is known not to be skipped."""
         __tracebackhide__ = True
         _prior.skip_unless_carried(item, self.session.live)
         if "live_gui" in getattr(item, "fixturenames", ()):
             self.session.use()
+
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
+        if call.excinfo is not None and self.session.failed:
+            error = call.excinfo.value
+            if isinstance(error, Aborted):
+                error = error.verdict.with_traceback(error.__traceback__)
+            give_lines(error)
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

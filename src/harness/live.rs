@@ -74,8 +74,8 @@ impl Live {
             }
             count => {
                 books.kept().run.remark(format!(
-                    "live_gui_spares = {count} has no effect: two apps cannot be up at the same time on one \
-                     port; put {{hook_port}} into live_gui_command to give each its own"
+                    "live_gui_spares = {count} has no effect: two apps at the same time may want the same port; \
+                     put {{hook_port}} into live_gui_command (an app that opens none may ignore it)"
                 ));
                 None
             }

@@ -320,3 +320,78 @@ def test_under_xdist_every_worker_has_its_own_app_and_the_summary_tells_of_all(
     # Which worker gets which file is xdist's to say; that each has an app of its own is ours.
     records = [json.loads(path.read_text()) for path in (pytester.path / ".livegui").glob("*/run.json")]
     assert len({record["pid"] for record in records}) == 3, "one run alone, then two workers"
+
+
+#: Goes round without an instruction of a line of its own, which Python 3.11 has no number for.
+LOOP = """
+    live_gui.process.kill()
+    for a in itertools.repeat(0):
+        if a:
+            if a: print()
+            else: print()
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_culprit(live_gui):" + LOOP,
+        "class TestIt(unittest.TestCase):\n"
+        "  @pytest.fixture(autouse=True)\n"
+        "  def keep(self, live_gui): self.live_gui = live_gui\n"
+        "  def test_culprit(self):\n    live_gui = self.live_gui" + LOOP,
+        "def test_culprit(live_gui):\n  try:" + LOOP + "  finally:\n    raise ValueError('on its way out')",
+        "@pytest.fixture\ndef project(live_gui):\n    yield" + LOOP + "def test_culprit(project): pass",
+    ],
+    ids=["function", "unittest", "context", "tear-down"],
+)
+def test_a_loop_whose_end_has_no_line_is_ended_like_any_other(suite: Suite, test: str) -> None:
+    result = suite({"test_a.py": "import itertools, unittest, pytest\n\n" + test, "test_b.py": PASSES})
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    result.stdout.fnmatch_lines(["*GuiExited*", "*passed*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_asking_for_the_number_of_the_process_is_a_use_of_it(suite: Suite) -> None:
+    test = """
+import pytest
+
+@pytest.fixture(scope="session")
+def client(request):
+    return request.getfixturevalue("live_gui")
+
+def test_it(request):
+    client = request.getfixturevalue("client")
+    generation = client.generation
+    assert client.generation_folder.name == f"gen-{generation}"
+    client.pid
+    assert client.generation == generation == NUMBER
+"""
+    files = {f"test_{number}.py": test.replace("NUMBER", str(number)) for number in (1, 2)}
+    conftest = "\n".join(files["test_1.py"].splitlines()[:6])
+    files = {name: "\n".join(text.splitlines()[7:]) for name, text in files.items()}
+    suite(
+        {**files, "plug.py": conftest}, "-p", "plug", ini="live_gui_scope = module\npythonpath = ."
+    ).assert_outcomes(passed=2)
+
+
+def test_somebody_who_swallows_every_verdict_is_told_less_and_less_often(suite: Suite) -> None:
+    test = """
+import time
+
+def test_culprit(live_gui):
+    swallowed = 0
+    live_gui.process.kill()
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        try:
+            while time.monotonic() < deadline:
+                pass
+        except BaseException:
+            swallowed += 1
+    print("swallowed", swallowed)
+"""
+    result = suite({"test_a.py": test})
+    result.assert_outcomes(failed=1)
+    (line,) = (line for line in result.outlines if line.startswith("swallowed"))
+    assert 2 <= int(line.split()[1]) <= 9
