@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,37 @@ def test_what_runs_no_test_starts_nothing(suite: Suite, pytester: pytest.Pyteste
     result = suite({"test_a.py": PASSES}, option)
     assert result.ret == pytest.ExitCode.OK
     assert not (pytester.path / ".livegui").exists()
+
+
+@pytest.fixture
+def qt(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = dev.beside("qt", ["PyQt6>=6.5"])
+    use(packages, monkeypatch)
+    done = subprocess.run(
+        [sys.executable, "-c", "import PyQt6.QtCore"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"PyQt6 cannot be loaded here: {done.stderr.splitlines()[-1]}")
+
+
+@pytest.mark.usefixtures("qt")
+def test_a_test_that_waits_in_a_qt_loop_is_failed_after_it_and_not_ended_by_qt(suite: Suite) -> None:
+    # What a slot raises ends a process that has PyQt in it, which here is pytest's.
+    test = """
+from PyQt6.QtCore import QCoreApplication, QEventLoop, QTimer
+
+def test_culprit(app):
+    qt = QCoreApplication([])
+    loop, beat = QEventLoop(), QTimer()
+    beat.timeout.connect(lambda: sum(range(1000)))
+    beat.start(1)
+    QTimer.singleShot(1000, loop.quit)
+    app.do("crash boom")
+    loop.exec()
+    while True:
+        pass
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*GuiDegraded: the app degraded during this test*", FRESH])
+    assert "Aborted" not in result.stdout.str() + result.stderr.str()
