@@ -1,16 +1,20 @@
 //! The command line `livegui`. In the wheel a script of that name hands its arguments over.
 //!
-//! | exit status | of `health` | of `log` |
-//! |---|---|---|
-//! | 0 | the app is `ok` | shown |
-//! | 1 | it is not | – |
-//! | 2 | it cannot be asked | there is no such journal, or the picture cannot be written |
-//! | 64 | the command line is wrong | the same |
-//! | 130 | interrupted | the same |
+//! | exit status | of `run` | of `health` | of `log` |
+//! |---|---|---|---|
+//! | 0 | all tests passed | the app is `ok` | shown |
+//! | 1 | tests failed, all that were to run did | it is not | – |
+//! | 2 | it cannot run: bad configuration, or no test is selected | it cannot be asked | there is no such journal, or the picture cannot be written |
+//! | 3 | a batch or tests were lost: they did not run, or nobody knows how they ended | – | – |
+//! | 64 | the command line is wrong | the same | the same |
+//! | 130 | interrupted | the same | the same |
+//!
+//! Where several are true of a run: 130, then 3, then 1.
 
 mod health;
 mod log;
 mod plot;
+mod run;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -31,6 +35,8 @@ enum Command {
     Health(HealthArgs),
     /// Show the heartbeat log of an app, alive or dead
     Log(LogArgs),
+    /// Run batches of tests, each in a pytest of its own
+    Run(run::RunArgs),
 }
 
 /// Where to ask.
@@ -60,6 +66,14 @@ struct LogArgs {
     svg: Option<PathBuf>,
 }
 
+/// Who runs the command line.
+pub struct Host<'a> {
+    /// The Python interpreter that does, which runs pytest too.
+    pub python: String,
+    /// Asked a few times a second whether a command that waits is to go on; `false` once for each Ctrl-C.
+    pub go_on: &'a mut dyn FnMut() -> bool,
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -67,8 +81,10 @@ pub enum Exit {
     Ok,
     /// It was asked, and it is not well.
     Unwell,
-    /// It could not be asked, found or written.
+    /// It could not be asked, found, written or begun.
     Unreachable,
+    /// Something did not run to its end.
+    Lost,
     /// The command line is wrong.
     Usage,
     /// Somebody ended it.
@@ -83,20 +99,15 @@ impl Exit {
             Self::Ok => 0,
             Self::Unwell => 1,
             Self::Unreachable => 2,
+            Self::Lost => 3,
             Self::Usage => 64,
             Self::Interrupted => 130,
         }
     }
 }
 
-/// Runs the command line `words`, of which the first is the program's name. `go_on` is asked a few times
-/// a second whether a command that waits is to go on.
-pub fn run(
-    words: &[String],
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Exit {
+/// Runs the command line `words`, of which the first is the program's name.
+pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mut Host<'_>) -> Exit {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
@@ -107,7 +118,8 @@ pub fn run(
     };
     let done = match &cli.command {
         Command::Health(arguments) => health::run(arguments, out),
-        Command::Log(arguments) => log::run(arguments, out, go_on),
+        Command::Log(arguments) => log::run(arguments, out, host.go_on),
+        Command::Run(arguments) => run::run(arguments, out, host),
     };
     match done {
         Ok(exit) => exit,

@@ -18,10 +18,12 @@
 #![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
 
 pub mod agent;
+pub mod batch;
 pub mod cli;
 pub mod error;
 pub mod harness;
 pub mod health;
+mod parent;
 mod places;
 #[cfg(feature = "python")]
 mod python;

@@ -16,18 +16,21 @@ pub struct Member {
 
 impl Member {
     /// The process of this pid that was created then.
+    #[must_use]
     pub fn new(pid: u32, created_at: u64) -> Self {
         let pid = Pid::from_u32(pid);
         Self { pid, created_at }
     }
 
     /// Its process id.
+    #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid.as_u32()
     }
 }
 
 /// When a process was created, in seconds since the epoch; `None` if there is none of that pid.
+#[must_use]
 pub fn created_at(pid: u32) -> Option<u64> {
     Some(look(&[pid])?.process(Pid::from_u32(pid))?.start_time())
 }
@@ -63,6 +66,18 @@ pub fn environment(pid: u32, name: &str) -> Option<String> {
 /// Everything that `ancestor` started and that still runs: its descendants, and whoever carries
 /// `mark` in the environment though its parent is gone.
 pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
+    let ancestor = Pid::from_u32(ancestor);
+    let mut family = grown_from(HashSet::from([ancestor]), mark);
+    family.retain(|member| member.pid != ancestor);
+    family
+}
+
+/// Everything that runs and carries `mark`, and what that started: the family of somebody who is gone.
+pub fn marked(mark: &str) -> HashSet<Member> {
+    grown_from(HashSet::new(), mark)
+}
+
+fn grown_from(mut family: HashSet<Pid>, mark: &str) -> HashSet<Member> {
     let Ok(mut system) = System::new() else {
         return HashSet::new();
     };
@@ -71,8 +86,6 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
         .without_tasks()
         .with_environ(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-    let ancestor = Pid::from_u32(ancestor);
-    let mut family = HashSet::from([ancestor]);
     loop {
         let before = family.len();
         for (pid, process) in system.processes() {
@@ -85,7 +98,6 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
             break;
         }
     }
-    family.remove(&ancestor);
     let member = |pid: Pid| {
         Some(Member {
             pid,
@@ -96,6 +108,7 @@ pub fn family(ancestor: u32, mark: &str) -> HashSet<Member> {
 }
 
 /// Whether a process still runs.
+#[must_use]
 pub fn runs(member: Member) -> bool {
     look(&[member.pid()]).is_some_and(|system| find(&system, member).is_some())
 }

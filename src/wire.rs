@@ -34,11 +34,13 @@ pub mod env {
     pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
     /// The port that the app's hook server is to listen on.
     pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
-    /// The process that drives the run: when it is gone, the app is to end.
+    /// The process that drives the run: when it is gone, the app is to end, or the pytest.
     pub const PARENT_PID: &str = "LIVEGUI_PARENT_PID";
     /// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
     /// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
     pub const EVENTS: &str = "LIVEGUI_EVENTS";
+    /// A file with the node ids, a JSON list, that a followed pytest is to run of those it collects.
+    pub const ONLY: &str = "LIVEGUI_ONLY";
     /// The endpoint's port.
     pub const PORT: &str = "LIVEGUI_PORT";
     /// The endpoint's token.
@@ -407,6 +409,16 @@ pub enum Event {
         schema: String,
         /// The process.
         pid: u32,
+        /// pytest's root folder, which node ids begin at.
+        #[serde(default)]
+        root: String,
+    },
+    /// A file, or what it holds, could not be collected.
+    CollectionFailed {
+        /// Its node id.
+        node: String,
+        /// What it said, cut as that of a test.
+        message: String,
     },
     /// It knows its tests, in the order in which it would run them.
     Collected {
@@ -450,4 +462,7 @@ pub struct TestResult {
     /// How often it was run before that (pytest-rerunfailures).
     #[serde(default)]
     pub reruns: u32,
+    /// The line of its file at which it begins, the first being 1.
+    #[serde(default)]
+    pub line: Option<u32>,
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use livegui::agent::{Agent, Arguments, Settings};
-use livegui::cli::{self, Exit};
+use livegui::cli::{self, Exit, Host};
 
 const JOURNAL: &str = r#"{"schema":"livegui/journal/1","pid":42,"app":"sloppy","instance":"a","started_at":"2026-06-08T06:00:00.000Z"}
 {"t_ms":1000,"status":"ok","beats":60,"frame_ms":{"p50":16.6,"p99":18.1,"max":40.2},"dropped":0}
@@ -22,7 +22,11 @@ fn run(words: &[&str]) -> (Exit, String, String) {
 fn run_while(words: &[&str], go_on: &mut dyn FnMut() -> bool) -> (Exit, String, String) {
     let words: Vec<_> = ["livegui"].iter().chain(words).map(ToString::to_string).collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = cli::run(&words, &mut out, &mut err, go_on);
+    let mut host = Host {
+        python: String::new(),
+        go_on,
+    };
+    let exit = cli::run(&words, &mut out, &mut err, &mut host);
     (
         exit,
         String::from_utf8(out).unwrap(),

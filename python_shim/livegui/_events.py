@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from livegui._livegui import NativeEvents
 
 if TYPE_CHECKING:
-    import pytest
-
     from livegui.pytest_plugin import Session
 
 #: Names the file that what happens is appended to. Without it nobody follows.
 FILE = "LIVEGUI_EVENTS"
+#: Names a file with the node ids, a JSON list, of the tests that are to run.
+ONLY = "LIVEGUI_ONLY"
+#: Set for what this pytest starts: a pytest that one of its tests runs is not followed.
+FOLLOWED = "LIVEGUI_FOLLOWED"
 #: The property of a report that names the test which is to blame for it.
 CULPRIT = "live_gui_culprit"
 
@@ -27,10 +33,13 @@ class Attempt:
         self.culprit: str | None = None
         self.duration_s = 0.0
         self.reruns = 0
+        self.line: int | None = None
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in the report of a phase."""
         self.duration_s += report.duration
+        line = report.location[1]
+        self.line = None if line is None else line + 1
         if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # of pytest-rerunfailures
             self.outcome, self.message, self.reruns = "passed", "", self.reruns + 1
         elif report.failed:
@@ -60,7 +69,20 @@ class Events:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
-        self.native.session_started()
+        self.native.session_started(session.config.rootpath)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.native.collection_failed(report.nodeid, report.longreprtext)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        path = os.environ.get(ONLY)
+        if not path:
+            return
+        wanted = set(json.loads(Path(path).read_text(encoding="utf-8")))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
+        items[:] = [item for item in items if item.nodeid in wanted]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.native.collected([item.nodeid for item in session.items])
@@ -82,6 +104,7 @@ class Events:
             culprit=attempt.culprit,
             generation=self.ours.generation,
             reruns=attempt.reruns,
+            line=attempt.line,
         )
         if self.session is not None and self.native.is_asked_to_stop():
             self.session.shouldstop = "whoever follows this run asked for its end"
@@ -94,8 +117,9 @@ class Events:
 class ControllerEvents:
     """Follows the controller of xdist, which alone knows of workers that died."""
 
-    def __init__(self, native: NativeEvents) -> None:
+    def __init__(self, native: NativeEvents, path: str) -> None:
         self.native = native
+        self.path = path
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):  # "???": made up for a dead worker
@@ -107,7 +131,12 @@ class ControllerEvents:
                 culprit=None,
                 generation=None,
                 reruns=0,
+                line=None,
             )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[FILE] = self.path
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self.native.session_finished(int(exitstatus))
@@ -115,14 +144,18 @@ class ControllerEvents:
 
 def follow(config: pytest.Config, ours: Session) -> NativeEvents | None:
     """Tell what happens, if anybody wants to know."""
-    path = os.environ.get(FILE)
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        path, worker = worker_input.get(FILE), worker_input["workerid"]
+    else:
+        path, worker = None if FOLLOWED in os.environ else os.environ.get(FILE), None
     if not path:
         return None
-    worker = os.environ.get("PYTEST_XDIST_WORKER") if _is_worker(config) else None
+    os.environ[FOLLOWED] = "1"
     native = NativeEvents(path, worker)
-    controls = not _is_worker(config) and config.getoption("dist", "no") != "no"
+    controls = worker is None and config.getoption("dist", "no") != "no"
     config.pluginmanager.register(
-        ControllerEvents(native) if controls else Events(native, ours), "livegui-events"
+        ControllerEvents(native, path) if controls else Events(native, ours), "livegui-events"
     )
     return native
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::parent::Parent;
 use crate::error::{Error, Result};
+use crate::parent::Parent;
 use crate::places::runtime_folder;
 use crate::wire::{DISCOVERY_FILE, Discovery};
 

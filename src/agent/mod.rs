@@ -16,7 +16,6 @@ mod endpoint;
 mod heartbeat;
 mod journal;
 mod monitor;
-mod parent;
 mod posted;
 mod pulse;
 mod report;
@@ -33,13 +32,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Status};
+use crate::parent::Parent;
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
 use discovery::DiscoveryFile;
 use endpoint::{Bell, Endpoint, OpenDescriptors};
 use journal::Journal;
 use monitor::Message;
-use parent::Parent;
 use report::Identity;
 use threads::Worker;
 

@@ -11,10 +11,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::board::{Board, Shown};
 use super::clock::{AwakeClock, Raw};
 use super::journal::Journal;
-use super::parent::{self, Parent};
 use super::report;
 use crate::health::{Awake, Config, Event, Machine, Transition};
-use crate::wire::JournalTransition;
+use crate::parent::{self, Parent};
+use crate::wire::{JournalTransition, env};
 
 /// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
 const INBOX: usize = 1024;
@@ -71,7 +71,7 @@ pub fn run(
         let now = board.clock().raw();
         board.note_progress(now);
         if parent.is_some_and(Parent::is_gone) {
-            parent::end_this_process();
+            parent::end_this_process(env::RUN_DIR);
         }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // The next wait begins here: nothing between two waits goes unobserved.

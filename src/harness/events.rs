@@ -39,8 +39,10 @@ impl EventLog {
     /// # Errors
     /// What the operating system says.
     pub fn write(&self, mut event: Event) -> io::Result<()> {
-        if let Event::TestFinished(result) = &mut event {
-            shorten(&mut result.message);
+        match &mut event {
+            Event::TestFinished(result) => shorten(&mut result.message),
+            Event::CollectionFailed { message, .. } => shorten(message),
+            _ => {}
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = EventLine {

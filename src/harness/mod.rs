@@ -14,7 +14,9 @@ mod books;
 mod client;
 mod command;
 mod events;
+mod folders;
 mod launcher;
+mod left;
 mod live;
 mod past;
 mod policy;
@@ -28,13 +30,18 @@ mod start;
 mod suite;
 mod watch;
 
-pub use crate::table::exists as process_exists;
+pub use crate::parent::end_with_parent;
+pub use crate::table::{
+    Member as ProcessId, created_at as process_created_at, exists as process_exists, runs as process_runs,
+};
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
+pub use folders::{forget_old_runs, make_run_folder, run_folders, write_record};
 pub use launcher::LaunchSettings;
+pub use left::{Left, LeftState, left_by};
 pub use live::{Live, Settings};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
-pub use process::{ProcessTree, describe_exit, return_code};
+pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
 pub use start::Step;
 pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};

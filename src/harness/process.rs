@@ -177,7 +177,7 @@ impl ProcessTree {
             let _ = killpg(nix::unistd::Pid::from_raw(leader), Signal::SIGKILL);
         }
         self.wait(GONE_WITHIN);
-        kill_family(family, self.pid, &self.mark)
+        kill_family(family, || table::family(self.pid, &self.mark))
     }
 
     /// Everything of it that runs: itself, and what came from it.
@@ -195,8 +195,13 @@ impl ProcessTree {
 
 /// Ends a process that somebody else started, or nobody any more, and everything that came from it: what
 /// carries `mark` in its environment. Returns the pids that are still there, which should be none.
+#[must_use]
 pub fn end_left_over(pid: u32, created_at: u64, mark: &str) -> Vec<u32> {
     let itself = Member::new(pid, created_at);
+    if !table::runs(itself) {
+        // Its pid may be somebody else's by now.
+        return kill_family(HashSet::new(), || table::marked(mark));
+    }
     let mut family = table::family(pid, mark);
     family.insert(itself);
     table::terminate(itself);
@@ -204,14 +209,14 @@ pub fn end_left_over(pid: u32, created_at: u64, mark: &str) -> Vec<u32> {
     while table::runs(itself) && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
-    kill_family(family, pid, mark)
+    kill_family(family, || table::family(pid, mark))
 }
 
-fn kill_family(mut family: HashSet<Member>, ancestor: u32, mark: &str) -> Vec<u32> {
+fn kill_family(mut family: HashSet<Member>, grown: impl Fn() -> HashSet<Member>) -> Vec<u32> {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
         // What they start while they are being ended is family too.
-        family.extend(table::family(ancestor, mark));
+        family.extend(grown());
         let left = table::kill_those_left(&family);
         if left.is_empty() || Instant::now() >= deadline {
             return left;

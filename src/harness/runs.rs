@@ -1,17 +1,15 @@
 //! Run folders and what is written into them for whoever looks from outside.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::table::{self, Member};
 use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
-/// Runs of which the folders are kept.
-const KEPT: usize = 10;
 /// Remarks that a run keeps; the record is written anew with each.
 const MAX_REMARKS: usize = 100;
 const LAST: usize = MAX_REMARKS - 1;
@@ -33,11 +31,7 @@ impl RunFolder {
         let parent = std::path::absolute(parent).map_err(Error::io(doing()))?;
         let started = Timestamp::now();
         let pid = std::process::id();
-        let run = format!("{}-{pid}", started.strftime("%Y%m%dT%H%M%S"));
-        let path = first_free(&parent, &run).map_err(Error::io(doing()))?;
-        // Nothing in here is for version control. In the run's own folder: the one above may be somebody's
-        // with a file of that name that says something else.
-        let _ = fs::write(path.join(".gitignore"), "*\n");
+        let path = make_run_folder(&parent, started).map_err(Error::io(doing()))?;
         let record = RunRecord {
             schema: RUN_SCHEMA.to_owned(),
             run: path
@@ -52,7 +46,7 @@ impl RunFolder {
         };
         let folder = Self { path, record };
         folder.write()?;
-        forget_old(&parent);
+        forget_old_runs(&parent, RUN_SCHEMA);
         Ok(folder)
     }
 
@@ -132,46 +126,9 @@ impl RunFolder {
         let _ = self.write();
     }
 
-    /// Written whole, by rename: who reads it never sees half of it.
     fn write(&self) -> Result<()> {
-        let path = self.path.join(RUN_FILE);
-        let write = || -> io::Result<()> {
-            let draft = path.with_extension("json.tmp");
-            let mut text = serde_json::to_vec_pretty(&self.record)?;
-            text.push(b'\n');
-            fs::write(&draft, text)?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(Error::io(format!("write {}", path.display())))
-    }
-}
-
-/// Runs that begin within the same second, in one process, get a number.
-fn first_free(parent: &Path, run: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(parent)?;
-    for number in 1.. {
-        let name = if number == 1 {
-            run.to_owned()
-        } else {
-            format!("{run}-{number}")
-        };
-        let path = parent.join(name);
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            done => return done.map(|()| path),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
-fn forget_old(parent: &Path) {
-    let mut runs: Vec<_> = records(parent).collect();
-    runs.sort_by(|a, b| b.1.started_at.cmp(&a.1.started_at));
-    for (path, record) in runs.into_iter().skip(KEPT) {
-        if !goes_on(&record) {
-            let _ = fs::remove_dir_all(path);
-        }
+        let doing = || format!("write {}", self.path.join(RUN_FILE).display());
+        write_record(&self.path, &self.record).map_err(Error::io(doing()))
     }
 }
 
@@ -196,6 +153,7 @@ pub fn goes_on(record: &RunRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harness::folders::KEPT;
 
     #[test]
     fn the_last_ten_runs_are_kept_and_nothing_that_is_not_a_run_is_touched() {

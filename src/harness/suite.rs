@@ -43,9 +43,12 @@ impl Suite {
         let folder = std::path::absolute(&launch.folder).map_err(Error::io("find the folder"))?;
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();
+        let mut environment = launch.environment.clone();
+        // It ends itself if whoever follows it is killed.
+        environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
         let process = ProcessTree::start(&Launch {
             command: launch.command.clone(),
-            environment: launch.environment.clone(),
+            environment,
             // Its apps and their helpers carry it as well.
             mark: (env::EVENTS, events_file.display().to_string()),
             cwd: launch.cwd.clone(),
@@ -62,6 +65,12 @@ impl Suite {
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// When it was created, in seconds since the epoch.
+    #[must_use]
+    pub const fn created_at(&self) -> u64 {
+        self.process.created_at()
     }
 
     /// What it did since the last call. Lines that cannot be read yet come with the next one.

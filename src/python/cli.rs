@@ -6,21 +6,29 @@ use pyo3::prelude::*;
 
 use super::check_signals;
 
-use crate::cli;
+use crate::cli::{self, Host};
 
 /// Runs `livegui` with these words, the first of which is its name; returns the exit status.
 #[pyfunction]
 pub fn run_cli(py: Python<'_>, words: Vec<String>) -> PyResult<u8> {
+    let python = py
+        .import("sys")?
+        .getattr("executable")?
+        .extract::<Option<String>>()?;
     let mut interrupted = None;
     let exit = py.detach(|| {
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-        let exit = cli::run(&words, &mut out, &mut err, &mut || match check_signals() {
-            Ok(()) => true,
-            Err(error) => {
-                interrupted = Some(error);
-                false
-            }
-        });
+        let mut host = Host {
+            python: python.unwrap_or_default(),
+            go_on: &mut || match check_signals() {
+                Ok(()) => true,
+                Err(error) => {
+                    interrupted = Some(error);
+                    false
+                }
+            },
+        };
+        let exit = cli::run(&words, &mut out, &mut err, &mut host);
         let _ = out.flush();
         exit
     });

@@ -6,7 +6,8 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 use super::raise;
-use crate::harness::EventLog;
+use crate::error::Error;
+use crate::harness::{EventLog, end_with_parent};
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
 
 /// Appends what a pytest does to a file.
@@ -17,15 +18,23 @@ pub struct NativeEvents(EventLog);
 impl NativeEvents {
     #[new]
     fn new(path: PathBuf, worker: Option<String>) -> PyResult<Self> {
+        end_with_parent()
+            .map_err(Error::io("start a thread"))
+            .map_err(raise)?;
         EventLog::open(&path, worker).map(Self).map_err(raise)
     }
 
-    fn session_started(&self, py: Python<'_>) -> PyResult<()> {
+    fn session_started(&self, py: Python<'_>, root: PathBuf) -> PyResult<()> {
         let event = Event::SessionStarted {
             schema: EVENTS_SCHEMA.to_owned(),
             pid: std::process::id(),
+            root: root.display().to_string(),
         };
         self.write(py, event)
+    }
+
+    fn collection_failed(&self, py: Python<'_>, node: String, message: String) -> PyResult<()> {
+        self.write(py, Event::CollectionFailed { node, message })
     }
 
     fn collected(&self, py: Python<'_>, tests: Vec<String>) -> PyResult<()> {
@@ -42,7 +51,7 @@ impl NativeEvents {
     }
 
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (test, *, outcome, duration_s, message, culprit, generation, reruns))]
+    #[pyo3(signature = (test, *, outcome, duration_s, message, culprit, generation, reruns, line))]
     fn test_finished(
         &self,
         py: Python<'_>,
@@ -53,6 +62,7 @@ impl NativeEvents {
         culprit: Option<String>,
         generation: Option<u32>,
         reruns: u32,
+        line: Option<u32>,
     ) -> PyResult<()> {
         let result = TestResult {
             test,
@@ -62,6 +72,7 @@ impl NativeEvents {
             culprit,
             generation,
             reruns,
+            line,
         };
         self.write(py, Event::TestFinished(Box::new(result)))
     }

@@ -1,16 +1,19 @@
-//! The process that started the app for a test run. When it is gone, nobody will end the app any more:
-//! then the agent does, so that no app outlives its run, not even one whose pytest was killed.
+//! The process that started this one for a test run: an app, or a pytest that is followed. When it is gone,
+//! nobody will end this one any more: then it ends itself, so that nothing outlives its run.
 
+use std::io;
 use std::thread;
 use std::time::Duration;
 
 use crate::table;
 use crate::wire::env;
 
-/// How long the app gets between being asked to end and being ended.
+/// How long this process gets between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often a wait for the others looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often a process that does nothing else for it looks after its parent.
+const LOOK_AFTER_PARENT_EVERY: Duration = Duration::from_millis(200);
 
 /// Somebody whose end is ours.
 #[derive(Debug)]
@@ -28,21 +31,40 @@ impl Parent {
     }
 }
 
-/// Ends everything that this process started, also what left its group, and then asks this process to
-/// end, and ends it and its group if it does not. Does not return.
-pub fn end_this_process() -> ! {
+/// Ends this process as soon as the one is gone that the environment names, if it names one.
+///
+/// # Errors
+/// If the thread that looks after it cannot be started.
+pub fn end_with_parent() -> io::Result<()> {
+    let named = std::env::var(env::PARENT_PID).ok();
+    let Some(parent) = named.and_then(|pid| pid.parse().ok()).map(Parent::of) else {
+        return Ok(());
+    };
+    let body = move || {
+        while !parent.is_gone() {
+            thread::sleep(LOOK_AFTER_PARENT_EVERY);
+        }
+        end_this_process(env::EVENTS);
+    };
+    let thread = thread::Builder::new().name("livegui-parent".to_owned());
+    thread.spawn(body).map(drop)
+}
+
+/// Ends everything that this process started, also what left its group and is known by `mark`, a variable of
+/// its environment; then asks this process to end, and ends it and its group if it does not. Does not return.
+pub fn end_this_process(mark: &str) -> ! {
     // First: once this process has ended there is nobody left to see to the others.
-    end_family();
+    end_family(mark);
     imp::ask();
     thread::sleep(GRACE);
     imp::end();
     std::process::abort()
 }
 
-fn end_family() {
+fn end_family(mark: &str) {
     let pid = std::process::id();
-    let folder = table::environment(pid, env::RUN_DIR).unwrap_or_default();
-    let family = table::family(pid, &format!("{}={folder}", env::RUN_DIR));
+    let value = table::environment(pid, mark).unwrap_or_default();
+    let family = table::family(pid, &format!("{mark}={value}"));
     for member in &family {
         table::terminate(*member);
     }
@@ -68,7 +90,7 @@ mod imp {
     }
 
     fn send(signal: Signal) {
-        // The harness made the app the leader of a group of its own; any other group is not ours to end.
+        // The harness made it the leader of a group of its own; any other group is not ours to end.
         let _ = if getpgrp() == getpid() {
             killpg(getpgrp(), signal)
         } else {
@@ -114,7 +136,7 @@ mod imp {
     }
 }
 
-/// On Windows the harness puts the app into a job, which ends with it.
+/// On Windows the harness puts it into a job, which ends with it.
 #[cfg(not(unix))]
 mod imp {
     pub fn ask() {}

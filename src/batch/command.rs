@@ -1,0 +1,144 @@
+//! The command line of a pytest: for us to run, and for a person to run again.
+
+use std::path::Path;
+
+use super::config::Batch;
+use super::record::BatchRecord;
+use super::tally::Tally;
+
+/// More tests than this are not named one by one: the whole batch is.
+const MAX_NAMED: usize = 10;
+
+/// What all batches of a run have in common.
+#[derive(Debug, Clone)]
+pub struct Pytest<'a> {
+    /// The interpreter.
+    pub python: &'a str,
+    /// Arguments that every batch gets.
+    pub extra: &'a [String],
+    /// The working folder.
+    pub root: &'a Path,
+}
+
+impl Pytest<'_> {
+    /// The command line that runs a batch.
+    #[must_use]
+    pub fn command(&self, batch: &Batch) -> Vec<String> {
+        let mut words = self.start();
+        if let Some(workers) = &batch.workers {
+            words.extend(["-n".to_owned(), workers.clone()]);
+        }
+        words.extend(batch.args.iter().chain(self.extra).chain(&batch.paths).cloned());
+        words
+    }
+
+    /// The same for collecting its tests.
+    #[must_use]
+    pub fn collect_command(&self, batch: &Batch) -> Vec<String> {
+        let mut words = self.start();
+        words.extend(batch.args.iter().chain(self.extra).cloned());
+        words.extend(["--collect-only".to_owned(), "-q".to_owned()]);
+        words.extend(batch.paths.iter().cloned());
+        words
+    }
+
+    /// The plugin is named: it is to be loaded also where plugins are not found by themselves.
+    fn start(&self) -> Vec<String> {
+        [self.python, "-m", "pytest", "-p", "livegui"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// A line for a shell that runs again what went wrong: the tests that did it, or the whole batch.
+    #[must_use]
+    pub fn reproduce(&self, record: &BatchRecord, tally: &Tally) -> String {
+        let culprits = record
+            .lost
+            .iter()
+            .filter(|lost| lost.culprit)
+            .map(|lost| lost.test.as_str());
+        let failed = tally.failing().filter(|result| result.outcome != "victim");
+        let tests: Vec<_> = culprits
+            .chain(failed.map(|result| result.test.as_str()))
+            .collect();
+        let mut batch = record.batch.clone();
+        if !tests.is_empty() && tests.len() <= MAX_NAMED {
+            batch.paths = tests
+                .into_iter()
+                .map(|test| self.as_argument(test, tally))
+                .collect();
+            batch.workers = None;
+        }
+        let environment = batch
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={}", quoted(value)));
+        let command = self.command(&batch).into_iter().map(|word| quoted(&word));
+        let line: Vec<_> = environment.chain(command).collect();
+        format!(
+            "cd {} && {}",
+            quoted(&self.root.display().to_string()),
+            line.join(" ")
+        )
+    }
+
+    /// A node id as seen from the working folder: it begins at pytest's own root.
+    fn as_argument(&self, test: &str, tally: &Tally) -> String {
+        let Some(root) = tally.root().map(Path::new).filter(|root| *root != self.root) else {
+            return test.to_owned();
+        };
+        let path = root.join(test);
+        path.strip_prefix(self.root)
+            .unwrap_or(&path)
+            .display()
+            .to_string()
+    }
+}
+
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tally::Lost;
+
+    fn record(lost: usize) -> BatchRecord {
+        let batch = Batch {
+            name: "live".to_owned(),
+            paths: vec!["tests/live gui".to_owned()],
+            env: [("A".to_owned(), "it's".to_owned())].into(),
+            workers: Some("2".to_owned()),
+            ..Batch::default()
+        };
+        let lost = (0..lost).map(|number| Lost {
+            test: format!("t.py::test[{number} $x]"),
+            why: String::new(),
+            culprit: true,
+        });
+        BatchRecord {
+            lost: lost.collect(),
+            ..BatchRecord::new(batch, None)
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_into_a_shell_is_quoted() {
+        let pytest = Pytest {
+            python: "/opt/a b/python",
+            extra: &["-k".to_owned(), "a or b".to_owned()],
+            root: Path::new("/my suite"),
+        };
+        let tally = Tally::default();
+        assert_eq!(
+            pytest.reproduce(&record(1), &tally),
+            "cd '/my suite' && A=\"it's\" '/opt/a b/python' -m pytest -p livegui -k 'a or b' 't.py::test[0 $x]'"
+        );
+        let whole = pytest.reproduce(&record(11), &tally);
+        assert!(
+            whole.ends_with("-p livegui -n 2 -k 'a or b' 'tests/live gui'"),
+            "{whole}"
+        );
+    }
+}

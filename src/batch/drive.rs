@@ -1,0 +1,340 @@
+//! Batches, driven: pytest after pytest, until every test has a result or never will have one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::command::Pytest;
+use super::progress::Console;
+use super::record::{BatchesRecord, ProcessRecord};
+use super::tally::{End, Tally, Verdict};
+use crate::error::{Error, Result};
+use crate::harness::{
+    EVENTS_FILE, Left, LeftState, Suite, SuiteLaunch, describe_exit, end_left_over, left_by, write_record,
+};
+use crate::wire::env;
+
+/// How often a batch goes on in a new process after the one before died.
+const MAX_RESUMES: usize = 10;
+/// How often a running pytest is looked at.
+const TICK: Duration = Duration::from_millis(25);
+/// How long a pytest that took too long gets to clear up and to say where it was.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// pytest's exit status after it was told to stop.
+const STOPPED: i32 = 2;
+const ONLY_FILE: &str = "only.json";
+
+/// What whoever runs the batches wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// That they go on.
+    GoOn,
+    /// That they end after the running test.
+    Gently,
+    /// That they end now.
+    AtOnce,
+}
+
+/// A run of batches.
+pub struct Run<'a> {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its record, which is in that folder too.
+    pub record: BatchesRecord,
+    /// The working folder of every pytest.
+    pub root: &'a Path,
+    /// Go on with the files after the one in which a pytest died.
+    pub resume_lost: bool,
+    /// Where progress is shown.
+    pub console: Console<'a>,
+    /// Asked a few times a second.
+    pub wish: &'a mut dyn FnMut() -> Wish,
+    /// What the process before left, to be told before the next one.
+    pub left: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Runs every batch that is still to run. Returns what became of the tests of each batch.
+    pub fn go(&mut self) -> Vec<Tally> {
+        let total = self.record.batches.len();
+        let mut tallies = Vec::with_capacity(total);
+        for index in 0..total {
+            let mut tally = self.record.batches[index].replay(&self.folder);
+            if self.record.batches[index].is_open() && (self.wish)() == Wish::GoOn {
+                self.batch(index, &mut tally);
+            }
+            tallies.push(tally);
+        }
+        tallies
+    }
+
+    fn batch(&mut self, index: usize, tally: &mut Tally) {
+        let total = self.record.batches.len();
+        let open = self.record.batches[index + 1..]
+            .iter()
+            .filter(|batch| batch.is_open());
+        let after = open.map(|batch| batch.batch.name.clone()).collect();
+        self.console
+            .batch_begins(&self.record.batches[index], index + 1, total, after);
+        if let Some(why) = self.unmet_need(index) {
+            let record = &mut self.record.batches[index];
+            (record.verdict, record.why) = (Some(Verdict::NotRun), Some(why));
+        } else {
+            let began = Instant::now();
+            self.processes(index, tally);
+            let narrowed = self.record.narrowed || self.record.batches[index].only.is_some();
+            let record = &mut self.record.batches[index];
+            record.seconds += began.elapsed().as_secs_f64();
+            record.take(tally);
+            let (verdict, why) = tally.verdict(narrowed);
+            (record.verdict, record.why) = (Some(verdict), why);
+        }
+        self.save();
+        self.console.batch_ends(&self.record.batches[index]);
+    }
+
+    /// Of the batches that it needs, one that did not pass. Those that are not part of this run count as
+    /// passed: so somebody wanted it.
+    fn unmet_need(&self, index: usize) -> Option<String> {
+        let needs = &self.record.batches[index].batch.needs;
+        let needed = self
+            .record
+            .batches
+            .iter()
+            .filter(|other| needs.contains(&other.batch.name));
+        let mut unmet = needed.filter(|other| !other.verdict.is_some_and(Verdict::is_good));
+        let other = unmet.next()?;
+        let verdict = other.verdict.map_or("interrupted", Verdict::as_str);
+        Some(format!("it needs {}: {verdict}", other.batch.name))
+    }
+
+    fn processes(&mut self, index: usize, tally: &mut Tally) {
+        let record = &self.record.batches[index];
+        let mut only = record.only.clone();
+        if !record.processes.is_empty() {
+            self.clear_away(index);
+            let unfinished = tally.unfinished();
+            let (_, known) = tally.progress();
+            if known > 0 && unfinished.is_empty() {
+                return;
+            }
+            only = if known > 0 { Some(unfinished) } else { only };
+        }
+        for resumes in 0.. {
+            let before = tally.lost().len();
+            let rest = self.process(index, tally, only.as_deref());
+            let interrupted = (self.wish)() != Wish::GoOn;
+            let goes_on = self.resume_lost && resumes < MAX_RESUMES && !interrupted;
+            let to_go = if goes_on { rest.len() } else { 0 };
+            self.console
+                .died(tally.lost().get(before..).unwrap_or_default(), to_go);
+            if rest.is_empty() {
+                return;
+            }
+            if interrupted {
+                return tally.interrupt();
+            }
+            if !goes_on {
+                return tally.give_up(&rest);
+            }
+            only = Some(rest);
+        }
+    }
+
+    /// One pytest, from its start until nothing of it is left. Returns the tests to go on with.
+    fn process(&mut self, index: usize, tally: &mut Tally, only: Option<&[String]>) -> Vec<String> {
+        for left in std::mem::take(&mut self.left) {
+            self.console.say(&format!(
+                "[BATCH-WARN] {left} This batch starts on a fresh process."
+            ));
+        }
+        tally.begin();
+        let end = match self.start(index, only) {
+            Ok(mut suite) => {
+                let timeout = self.record.batches[index].batch.timeout;
+                let end = self.follow(&mut suite, tally, timeout);
+                self.clear_up(index, &suite, tally, &end);
+                end
+            }
+            Err(error) => End::NotStarted {
+                why: error.to_string(),
+            },
+        };
+        let rest = tally.end(&end);
+        let record = &mut self.record.batches[index];
+        if let Some(process) = record.processes.last_mut() {
+            process.end = Some(end);
+        }
+        record.take(tally);
+        self.save();
+        rest
+    }
+
+    fn start(&mut self, index: usize, only: Option<&[String]>) -> Result<Suite> {
+        let record = &self.record.batches[index];
+        let mut folder = PathBuf::from(&record.batch.name);
+        if !record.processes.is_empty() {
+            folder.push(format!("resumed-{}", record.processes.len()));
+        }
+        let path = self.folder.join(&folder);
+        let mut environment: Vec<_> = record.batch.env.clone().into_iter().collect();
+        let pytest = Pytest {
+            python: &self.record.python,
+            extra: &self.record.extra,
+            root: self.root,
+        };
+        let command = pytest.command(&record.batch);
+        self.record.batches[index].processes.push(ProcessRecord {
+            pid: 0,
+            created_at: 0,
+            folder,
+            end: None,
+        });
+        fs::create_dir_all(&path).map_err(Error::io(format!("make the folder {}", path.display())))?;
+        if let Some(only) = only {
+            let file = path.join(ONLY_FILE);
+            let write = serde_json::to_vec(only)
+                .map_err(Into::into)
+                .and_then(|text| fs::write(&file, text));
+            write.map_err(Error::io(format!("write {}", file.display())))?;
+            environment.push((env::ONLY.to_owned(), file.display().to_string()));
+        }
+        let suite = Suite::start(&SuiteLaunch {
+            command,
+            environment,
+            cwd: self.root.to_owned(),
+            folder: path,
+        })?;
+        if let Some(process) = self.record.batches[index].processes.last_mut() {
+            (process.pid, process.created_at) = (suite.pid(), suite.created_at());
+        }
+        self.save();
+        Ok(suite)
+    }
+
+    fn follow(&mut self, suite: &mut Suite, tally: &mut Tally, limit: Duration) -> End {
+        let deadline = Instant::now() + limit;
+        let mut asked = false;
+        loop {
+            let status = suite.wait(TICK);
+            self.listen(suite, tally);
+            if let Some(status) = status {
+                return ended(status, asked);
+            }
+            match (self.wish)() {
+                Wish::AtOnce => return End::Interrupted,
+                Wish::Gently if !asked => {
+                    asked = suite.ask_to_stop().is_ok();
+                    self.console
+                        .say("   interrupted: the running test is let end; once more ends it at once");
+                }
+                _ => {}
+            }
+            if Instant::now() >= deadline {
+                return self.time_out(suite, tally, limit);
+            }
+        }
+    }
+
+    /// As with Ctrl-C it says where it was, and ends its app in good order; and should the test swallow
+    /// that, no other one is to begin.
+    fn time_out(&mut self, suite: &mut Suite, tally: &mut Tally, limit: Duration) -> End {
+        let _ = suite.ask_to_stop();
+        suite.interrupt();
+        let deadline = Instant::now() + LAST_WORDS;
+        while suite.wait(TICK).is_none() && Instant::now() < deadline && (self.wish)() != Wish::AtOnce {
+            self.console.tick(tally);
+        }
+        self.listen(suite, tally);
+        End::TimedOut {
+            limit: humantime::format_duration(limit).to_string(),
+        }
+    }
+
+    fn listen(&mut self, suite: &mut Suite, tally: &mut Tally) {
+        for line in suite.events() {
+            tally.take(&line);
+            self.console.saw(&line, tally);
+        }
+        self.console.tick(tally);
+    }
+
+    /// Sees what it left, ends that, and remembers to tell.
+    fn clear_up(&mut self, index: usize, suite: &Suite, tally: &Tally, end: &End) {
+        let left = left_in(tally);
+        let mut still_there = suite.end();
+        still_there.extend(left.iter().flat_map(Left::end));
+        let how = match end {
+            End::Exited { text, .. } => format!("its pytest ended with {text}"),
+            End::TimedOut { .. } => "its pytest hung".to_owned(),
+            End::Interrupted | End::NotStarted { .. } => "its pytest was ended".to_owned(),
+        };
+        self.remember(index, &left, &still_there, &how);
+    }
+
+    /// What is left of a pytest whose runner was killed.
+    fn clear_away(&mut self, index: usize) {
+        let record = &self.record.batches[index];
+        let Some(process) = record.processes.last().filter(|process| process.end.is_none()) else {
+            return;
+        };
+        let events = self.folder.join(&process.folder).join(EVENTS_FILE);
+        let left = left_in(&record.replay(&self.folder));
+        let mark = format!("{}={}", env::EVENTS, events.display());
+        let mut still_there = end_left_over(process.pid, process.created_at, &mark);
+        still_there.extend(left.iter().flat_map(Left::end));
+        self.remember(index, &left, &still_there, "its run was killed");
+    }
+
+    fn remember(&mut self, index: usize, left: &[Left], still_there: &[u32], how: &str) {
+        let record = &mut self.record.batches[index];
+        let mut told: Vec<_> = left.iter().map(|left| tell(left, how)).collect();
+        if !still_there.is_empty() {
+            let pids: Vec<_> = still_there.iter().map(ToString::to_string).collect();
+            told.push(format!(
+                "processes that could not be ended: pid {}.",
+                pids.join(", ")
+            ));
+        }
+        let name = &record.batch.name;
+        self.left.extend(
+            told.iter()
+                .map(|told| format!("prior batch {name:?} left {told}")),
+        );
+        record.left.extend(told);
+    }
+
+    /// The record is for people and for `--resume`; a disk that fills up in mid-run must not end it.
+    fn save(&self) {
+        let _ = write_record(&self.folder, &self.record);
+    }
+}
+
+fn left_in(tally: &Tally) -> Vec<Left> {
+    tally
+        .run_folders()
+        .iter()
+        .flat_map(|folder| left_by(Path::new(folder)))
+        .collect()
+}
+
+fn tell(left: &Left, how: &str) -> String {
+    let state = match left.state {
+        LeftState::Dead => "dead",
+        LeftState::Degraded => "degraded",
+        LeftState::Running => "running",
+    };
+    let why = left.why.as_deref().unwrap_or(how).trim_end_matches('.');
+    format!("the live_gui subprocess (pid={}) {state}: {why}.", left.pid)
+}
+
+fn ended(status: ExitStatus, asked_to_stop: bool) -> End {
+    if asked_to_stop && status.code() == Some(STOPPED) {
+        return End::Interrupted;
+    }
+    End::Exited {
+        code: status.code(),
+        text: describe_exit(status),
+    }
+}

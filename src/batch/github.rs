@@ -1,0 +1,122 @@
+//! Annotations for GitHub Actions, which shows them beside the lines of a change.
+
+use std::path::Path;
+
+use super::record::BatchRecord;
+use super::tally::{Tally, Verdict};
+use super::words::gist;
+
+/// GitHub shows no more of a step than a few; a flood only makes the log longer.
+const MAX: usize = 50;
+
+/// A line for each test that failed and each batch that was lost. Paths begin at `workspace`.
+#[must_use]
+pub fn annotations(batches: &[BatchRecord], tallies: &[Tally], workspace: &Path) -> Vec<String> {
+    let all = batches.iter().zip(tallies);
+    let mut lines: Vec<_> = all
+        .flat_map(|(record, tally)| of_batch(record, tally, workspace))
+        .collect();
+    if lines.len() > MAX {
+        let more = lines.len() - MAX;
+        lines.truncate(MAX);
+        lines.push(annotation(&[], &format!("and {more} more, see junit.xml")));
+    }
+    lines
+}
+
+fn of_batch(record: &BatchRecord, tally: &Tally, workspace: &Path) -> Vec<String> {
+    let at = |test: &str| {
+        let root = tally.root().map_or(workspace, Path::new);
+        let path = root.join(super::tally::file(test));
+        let path = path.strip_prefix(workspace).unwrap_or(&path);
+        path.display().to_string().replace('\\', "/")
+    };
+    let mut lines = Vec::new();
+    if let (Some(Verdict::Lost | Verdict::NotRun), Some(why)) = (record.verdict, &record.why) {
+        let title = format!(
+            "batch {} {}",
+            record.batch.name,
+            record.verdict.map_or("", Verdict::as_str)
+        );
+        lines.push(annotation(&[("title", &title)], why));
+    }
+    for lost in record.lost.iter().filter(|lost| lost.culprit) {
+        lines.push(annotation(
+            &[("file", &at(&lost.test)), ("title", &lost.test)],
+            &lost.why,
+        ));
+    }
+    for result in tally.failing().filter(|result| result.outcome != "victim") {
+        let line = result.line.unwrap_or(1).to_string();
+        let properties = [
+            ("file", at(&result.test)),
+            ("line", line),
+            ("title", result.test.clone()),
+        ];
+        let properties = properties.each_ref().map(|(name, value)| (*name, value.as_str()));
+        lines.push(annotation(&properties, &gist(&result.message)));
+    }
+    lines
+}
+
+fn annotation(properties: &[(&str, &str)], message: &str) -> String {
+    let properties: Vec<_> = properties
+        .iter()
+        .map(|(name, value)| {
+            format!(
+                "{name}={}",
+                escaped(value).replace(':', "%3A").replace(',', "%2C")
+            )
+        })
+        .collect();
+    let gap = if properties.is_empty() { "" } else { " " };
+    format!("::error{gap}{}::{}", properties.join(","), escaped(message))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Event, EventLine, TestResult};
+
+    #[test]
+    fn what_has_a_meaning_to_github_is_escaped() {
+        let mut tally = Tally::default();
+        let result = TestResult {
+            test: "t/test_a.py::test_b[1,2:3]".to_owned(),
+            outcome: "failed".to_owned(),
+            message: "E   100 % wrong\nE   more".to_owned(),
+            line: Some(7),
+            ..TestResult::default()
+        };
+        for event in [
+            Event::SessionStarted {
+                schema: String::new(),
+                pid: 1,
+                root: "/work space/sub".to_owned(),
+            },
+            Event::TestFinished(Box::new(result)),
+        ] {
+            tally.take(&EventLine {
+                at_ms: 0,
+                worker: None,
+                event,
+            });
+        }
+        let record = BatchRecord {
+            verdict: Some(Verdict::Lost),
+            why: Some("one\ntwo".to_owned()),
+            ..BatchRecord::default()
+        };
+        assert_eq!(
+            annotations(&[record], &[tally], Path::new("/work space")),
+            [
+                "::error title=batch  lost::one%0Atwo",
+                "::error file=sub/t/test_a.py,line=7,title=t/test_a.py%3A%3Atest_b[1%2C2%3A3]::100 %25 wrong",
+            ]
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! What would run: pytest is asked to collect each batch, and to run nothing.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::command::Pytest;
+use super::config::Batch;
+use super::drive::Wish;
+use super::tally::{Tally, file};
+use crate::error::{Error, Result};
+use crate::harness::{Suite, SuiteLaunch, describe_exit};
+
+const TICK: std::time::Duration = std::time::Duration::from_millis(25);
+
+/// Shows batches, files and how many tests these have. Returns whether all could be collected.
+///
+/// # Errors
+/// [`Error::Io`] if a pytest cannot be started; [`Error::Interrupted`] if somebody has had enough.
+pub fn show(
+    batches: &[Batch],
+    pytest: &Pytest<'_>,
+    out: &mut dyn Write,
+    wish: &mut dyn FnMut() -> Wish,
+) -> Result<bool> {
+    let scratch = std::env::temp_dir().join(format!("livegui-list-{}", std::process::id()));
+    let shown = batches.iter().try_fold(true, |all, batch| {
+        let (tally, failed) = collect(batch, pytest, &scratch.join(&batch.name), wish)?;
+        print(batch, &tally, failed.as_deref(), out).map_err(Error::io("write the list"))?;
+        Ok(all && failed.is_none())
+    });
+    let _ = fs::remove_dir_all(&scratch);
+    shown
+}
+
+/// What is collected, and why not all of it is.
+fn collect(
+    batch: &Batch,
+    pytest: &Pytest<'_>,
+    folder: &Path,
+    wish: &mut dyn FnMut() -> Wish,
+) -> Result<(Tally, Option<String>)> {
+    fs::create_dir_all(folder).map_err(Error::io(format!("make the folder {}", folder.display())))?;
+    let mut suite = Suite::start(&SuiteLaunch {
+        command: pytest.collect_command(batch),
+        environment: batch.env.clone().into_iter().collect(),
+        cwd: pytest.root.to_owned(),
+        folder: folder.to_owned(),
+    })?;
+    let status = loop {
+        if let Some(status) = suite.wait(TICK) {
+            break status;
+        }
+        if wish() != Wish::GoOn {
+            suite.end();
+            return Err(Error::Interrupted);
+        }
+    };
+    let mut tally = Tally::default();
+    for line in suite.events() {
+        tally.take(&line);
+    }
+    suite.end();
+    let broken = tally
+        .broken()
+        .first()
+        .map(|broken| format!("{} cannot be collected", broken.node));
+    let heard = tally.root().is_some();
+    let silent = (!heard).then(|| {
+        let said = fs::read_to_string(suite.stderr()).unwrap_or_default();
+        format!("pytest ended with {}\n{}", describe_exit(status), said.trim_end())
+    });
+    Ok((tally, broken.or(silent)))
+}
+
+fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let (_, tests) = tally.progress();
+    write!(
+        out,
+        "{}: {tests} tests, at most {}",
+        batch.name,
+        humantime::format_duration(batch.timeout)
+    )?;
+    if !batch.needs.is_empty() {
+        write!(out, ", needs {}", batch.needs.join(", "))?;
+    }
+    writeln!(out)?;
+    let mut files: Vec<(&str, usize)> = Vec::new();
+    for (test, _) in tally.tests() {
+        match files.iter_mut().find(|(known, _)| *known == file(test)) {
+            Some((_, count)) => *count += 1,
+            None => files.push((file(test), 1)),
+        }
+    }
+    for (file, count) in files {
+        writeln!(out, "{count:>6}  {file}")?;
+    }
+    match failed {
+        Some(why) => writeln!(out, "   !!!  {why}"),
+        None => Ok(()),
+    }
+}

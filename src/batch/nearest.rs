@@ -1,0 +1,12 @@
+//! The name that somebody may have meant.
+
+/// Names less alike than this are not worth a question.
+const ALIKE: f64 = 0.7;
+
+/// The known name that is nearest to `name`, if any is near.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let alike = |known: &str| strsim::jaro_winkler(name, known);
+    let best = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(best) > ALIKE).then_some(best)
+}

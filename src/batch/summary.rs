@@ -1,0 +1,137 @@
+//! What is said at the end: one table, and for each batch that did not pass what to do about it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table};
+
+use super::command::Pytest;
+use super::record::{BatchRecord, BatchesRecord};
+use super::tally::{Tally, Verdict};
+use super::words::gist;
+
+/// Of each kind, so many tests are named; the record has them all.
+const MAX_NAMED: usize = 10;
+const HEADER: [&str; 9] = [
+    "batch", "verdict", "passed", "failed", "victims", "lost", "skipped", "respawns", "seconds",
+];
+
+/// The text of it. `colour`: it is for a terminal.
+#[must_use]
+pub fn text(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path, colour: bool) -> String {
+    let mut text = String::from("\n");
+    for (record, tally) in run.batches.iter().zip(tallies) {
+        if record.processes.is_empty() || record.verdict.is_some_and(Verdict::is_good) {
+            continue;
+        }
+        let pytest = Pytest {
+            python: &run.python,
+            extra: &run.extra,
+            root,
+        };
+        let lines = details(record, tally);
+        let output = folder.join(&record.batch.name);
+        let output = output.strip_prefix(root).unwrap_or(&output).display();
+        let _ = write!(
+            text,
+            "{}: {}\n{lines}  output:    {output}\n  reproduce: {}\n\n",
+            record.batch.name,
+            word(record),
+            pytest.reproduce(record, tally)
+        );
+    }
+    let _ = writeln!(text, "{}", table(run, colour));
+    text
+}
+
+fn word(record: &BatchRecord) -> &'static str {
+    record.verdict.map_or("did not begin", Verdict::as_str)
+}
+
+fn details(record: &BatchRecord, tally: &Tally) -> String {
+    let mut lines = Vec::new();
+    if let Some(why) = &record.why {
+        lines.push(format!("  {why}"));
+    }
+    let culprits = record.lost.iter().filter(|lost| lost.culprit);
+    name(
+        &mut lines,
+        "culprit",
+        culprits.map(|lost| format!("{}: {}", lost.test, lost.why)),
+    );
+    let bad = tally.failing().filter(|result| result.outcome != "victim");
+    name(
+        &mut lines,
+        "failed",
+        bad.map(|result| format!("{}: {}", result.test, gist(&result.message))),
+    );
+    let victims = tally.failing().filter(|result| result.outcome == "victim");
+    name(
+        &mut lines,
+        "victim",
+        victims.map(|result| {
+            let culprit = result.culprit.as_deref().unwrap_or("another test");
+            format!("{} of {culprit}", result.test)
+        }),
+    );
+    let lost = record.lost.iter().filter(|lost| !lost.culprit);
+    name(&mut lines, "lost", lost.map(|lost| lost.test.clone()));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn name(lines: &mut Vec<String>, what: &str, tests: impl Iterator<Item = String>) {
+    let tests: Vec<_> = tests.collect();
+    let shown = tests.iter().take(MAX_NAMED);
+    lines.extend(shown.map(|test| format!("  {:<10} {test}", format!("{what}:"))));
+    if tests.len() > MAX_NAMED {
+        lines.push(format!(
+            "  {:<10} and {} more, see run.json",
+            "",
+            tests.len() - MAX_NAMED
+        ));
+    }
+}
+
+fn table(run: &BatchesRecord, colour: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY);
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(HEADER);
+    for record in &run.batches {
+        table.add_row(row(record));
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn row(record: &BatchRecord) -> Vec<Cell> {
+    let counts = &record.counts;
+    let colour = match record.verdict {
+        Some(Verdict::Passed | Verdict::NoTests) => Color::Green,
+        Some(Verdict::Failed | Verdict::Lost) => Color::Red,
+        _ => Color::Yellow,
+    };
+    let mut row = vec![
+        Cell::new(&record.batch.name).add_attribute(Attribute::Bold),
+        Cell::new(word(record)).fg(colour),
+    ];
+    let figures = [
+        counts.passed,
+        counts.failed + counts.errors,
+        counts.victims,
+        counts.lost,
+        counts.skipped,
+        counts.respawns,
+    ];
+    row.extend(figures.map(Cell::new));
+    row.push(Cell::new(format!("{:.1}", record.seconds)));
+    row
+}

@@ -1,0 +1,148 @@
+//! `livegui run`: what is asked for on the command line, and how its end is told.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use signal_hook::consts::SIGTERM;
+
+use super::{Exit, Host};
+use crate::batch::{self, Outcome, Reader, Request, Which, Wish, parse_timeout};
+use crate::error::Error;
+
+/// What to run.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub struct RunArgs {
+    /// Batches of [tool.livegui.batches.*] in pyproject.toml, or paths; every batch if none is given
+    #[arg(value_name = "BATCH|PATH")]
+    wanted: Vec<String>,
+    /// The folder with pyproject.toml, in which pytest runs
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+    /// How long one pytest may take, as in 90s or 20m, instead of what the batches say
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    timeout: Option<Duration>,
+    /// Only tests that match, as pytest's -k
+    #[arg(short, value_name = "EXPRESSION")]
+    keyword: Option<String>,
+    /// Only tests so marked, as pytest's -m
+    #[arg(short, value_name = "MARKS")]
+    marks: Option<String>,
+    /// Go on with the newest run, which was interrupted
+    #[arg(long, conflicts_with_all = ["wanted", "timeout", "keyword", "marks", "last_failed", "list", "python", "pytest"])]
+    resume: bool,
+    /// Only what did not end well in the newest run
+    #[arg(long, conflicts_with = "list")]
+    last_failed: bool,
+    /// When a pytest dies in mid-file, do not go on with the files after it
+    #[arg(long)]
+    no_resume_lost: bool,
+    /// Show batches, files and how many tests these have; run nothing
+    #[arg(long)]
+    list: bool,
+    /// Where run folders go [default: .livegui/batches in the root]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// The Python that has pytest [default: the one that runs livegui]
+    #[arg(long, value_name = "PYTHON")]
+    python: Option<String>,
+    /// Arguments of every pytest
+    #[arg(last = true, value_name = "PYTEST ARGUMENTS")]
+    pytest: Vec<String>,
+}
+
+/// Runs batches.
+pub fn run(arguments: &RunArgs, out: &mut dyn Write, host: &mut Host<'_>) -> io::Result<Exit> {
+    let python = arguments.python.as_ref().unwrap_or(&host.python);
+    if python.is_empty() {
+        return Err(io::Error::other(
+            "which Python is to run pytest? Say so with --python",
+        ));
+    }
+    let request = request(arguments, python);
+    let mut signals = Signals::listen()?;
+    let mut wish = || signals.wish(&mut *host.go_on);
+    let done = if arguments.list {
+        batch::list(&request, out, &mut wish).map(|all| if all { Exit::Ok } else { Exit::Lost })
+    } else {
+        batch::run(&request, out, &mut wish).map(exit)
+    };
+    match done {
+        Err(Error::Interrupted) => Ok(Exit::Interrupted),
+        done => done.map_err(io::Error::other),
+    }
+}
+
+fn request(arguments: &RunArgs, python: &str) -> Request {
+    let selection = [("-k", &arguments.keyword), ("-m", &arguments.marks)];
+    let selection = selection.into_iter().filter_map(|(option, text)| {
+        let text = text.as_ref()?;
+        Some([option.to_owned(), text.clone()])
+    });
+    Request {
+        root: arguments.root.clone(),
+        run_dir: arguments.run_dir.clone(),
+        wanted: arguments.wanted.clone(),
+        python: python.to_owned(),
+        timeout: arguments.timeout,
+        extra: selection
+            .flatten()
+            .chain(arguments.pytest.iter().cloned())
+            .collect(),
+        narrowed: arguments.keyword.is_some() || arguments.marks.is_some() || !arguments.pytest.is_empty(),
+        which: match (arguments.resume, arguments.last_failed) {
+            (true, _) => Which::Unfinished,
+            (_, true) => Which::Failed,
+            _ => Which::All,
+        },
+        resume_lost: !arguments.no_resume_lost,
+        reader: Reader {
+            bar: io::stderr().is_terminal(),
+            colour: io::stdout().is_terminal(),
+        },
+    }
+}
+
+const fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Passed => Exit::Ok,
+        Outcome::Failed => Exit::Unwell,
+        Outcome::NothingRan => Exit::Unreachable,
+        Outcome::Lost => Exit::Lost,
+        Outcome::Interrupted => Exit::Interrupted,
+    }
+}
+
+/// Signals that end a run. Ctrl-C comes from the host, whose handler is in place; it has none for those
+/// that would end it at once and leave everything to the pytests themselves.
+struct Signals {
+    terminated: Arc<AtomicBool>,
+    interrupts: u32,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let terminated = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
+        #[cfg(unix)]
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&terminated))?;
+        Ok(Self {
+            terminated,
+            interrupts: 0,
+        })
+    }
+
+    fn wish(&mut self, go_on: &mut dyn FnMut() -> bool) -> Wish {
+        self.interrupts += u32::from(!go_on());
+        match self.interrupts {
+            _ if self.terminated.load(Ordering::Relaxed) => Wish::AtOnce,
+            0 => Wish::GoOn,
+            1 => Wish::Gently,
+            _ => Wish::AtOnce,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a run left behind: the processes that its record names, and whether they still run.
+
+use std::path::Path;
+
+use super::process::end_left_over;
+use super::runs;
+use crate::table::{self, Member};
+use crate::wire::{GenerationRecord, env};
+
+/// How a process was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftState {
+    /// It does not run any more, and nobody ended it in good health.
+    Dead,
+    /// It runs, and is not fit to be tested.
+    Degraded,
+    /// It runs.
+    Running,
+}
+
+/// A process that a run left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its process id.
+    pub pid: u32,
+    /// How it was left.
+    pub state: LeftState,
+    /// Why it is in that state, as far as the record says.
+    pub why: Option<String>,
+    created_at: u64,
+    folder: String,
+}
+
+impl Left {
+    /// Ends it with everything that it started, if it runs. Returns the pids that are still there, which
+    /// should be none.
+    #[must_use]
+    pub fn end(&self) -> Vec<u32> {
+        end_left_over(
+            self.pid,
+            self.created_at,
+            &format!("{}={}", env::RUN_DIR, self.folder),
+        )
+    }
+}
+
+/// What the run in `folder` left: whatever of it still runs, and the process that was tested last if that
+/// came to no good end. A pid that was given to somebody else since is not taken for one of its.
+#[must_use]
+pub fn left_by(folder: &Path) -> Vec<Left> {
+    let generations = runs::read(folder).unwrap_or_default().generations;
+    let tested = |record: &&GenerationRecord| !matches!(record.state.as_str(), "starting" | "ready");
+    let last = generations.iter().rfind(tested).map(|record| record.generation);
+    generations
+        .iter()
+        .filter_map(|record| how_left(record, Some(record.generation) == last))
+        .collect()
+}
+
+fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Left> {
+    let runs = table::runs(Member::new(record.pid, record.created_at));
+    let state = match record.state.as_str() {
+        "degraded" | "unreachable" if runs => LeftState::Degraded,
+        _ if runs => LeftState::Running,
+        "ended" | "starting" | "ready" => return None,
+        _ if is_last => LeftState::Dead,
+        _ => return None,
+    };
+    Some(Left {
+        pid: record.pid,
+        state,
+        why: record.why.clone(),
+        created_at: record.created_at,
+        folder: record.folder.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::harness::write_record;
+    use crate::wire::{RUN_SCHEMA, RunRecord};
+
+    fn sleeper(folder: &str) -> Child {
+        let mut command = Command::new(if cfg!(windows) { "ping" } else { "sleep" });
+        command.args(if cfg!(windows) {
+            vec!["-n", "60", "127.0.0.1"]
+        } else {
+            vec!["60"]
+        });
+        command.env(env::RUN_DIR, folder).spawn().unwrap()
+    }
+
+    fn generation(pid: u32, created_at: u64, state: &str) -> GenerationRecord {
+        GenerationRecord {
+            generation: 1,
+            pid,
+            created_at,
+            command: Vec::new(),
+            folder: "of this test".to_owned(),
+            ready_ms: None,
+            state: state.to_owned(),
+            why: Some("main_loop_crashed: boom".to_owned()),
+            culprit: None,
+        }
+    }
+
+    fn left_of(generations: Vec<GenerationRecord>) -> Vec<Left> {
+        let folder = tempfile::tempdir().unwrap();
+        let record = RunRecord {
+            schema: RUN_SCHEMA.to_owned(),
+            generations,
+            ..RunRecord::default()
+        };
+        write_record(folder.path(), &record).unwrap();
+        left_by(folder.path())
+    }
+
+    #[test]
+    fn a_process_that_still_runs_is_seen_and_ended() {
+        let mut child = sleeper("of this test");
+        let created_at = table::created_at(child.id()).unwrap();
+        let left = left_of(vec![generation(child.id(), created_at, "degraded")]);
+        assert_eq!(left[0].state, LeftState::Degraded);
+        assert!(left[0].end().is_empty());
+        child.wait().unwrap();
+        let left = left_of(vec![generation(child.id(), created_at, "degraded")]);
+        assert_eq!((left.len(), left[0].state), (1, LeftState::Dead));
+    }
+
+    #[test]
+    fn somebody_else_who_was_given_the_pid_is_left_alone() {
+        let mut child = sleeper("of somebody else");
+        let created_at = table::created_at(child.id()).unwrap();
+        let left = left_of(vec![generation(child.id(), created_at - 100, "ok")]);
+        assert_eq!(left[0].state, LeftState::Dead);
+        assert!(left[0].end().is_empty());
+        assert!(child.try_wait().unwrap().is_none(), "it was ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_was_ended_in_good_health_is_not_left() {
+        assert!(left_of(vec![generation(u32::MAX - 1, 1, "ended")]).is_empty());
+        assert!(left_by(Path::new("no such folder")).is_empty());
+    }
+}
