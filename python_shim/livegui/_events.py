@@ -127,7 +127,7 @@ class ControllerEvents:
                 report.nodeid,
                 outcome="error",
                 duration_s=0.0,
-                message=report.longreprtext,
+                message=str(report.longrepr),
                 culprit=None,
                 generation=None,
                 reruns=0,

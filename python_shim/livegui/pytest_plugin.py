@@ -92,6 +92,7 @@ class Session:
             self.abort.install()
         self.use()
         self.live.start()
+        self.generation = self.live.generation
         return LiveGui(self.live, script, self.use)
 
     def close(self) -> None:

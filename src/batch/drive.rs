@@ -155,6 +155,9 @@ impl Run<'_> {
                 let timeout = self.record.batches[index].batch.timeout;
                 let end = self.follow(&mut suite, tally, timeout);
                 self.clear_up(index, &suite, tally, &end);
+                if tally.root().is_none() {
+                    self.record.batches[index].said = Some(suite.stderr_tail());
+                }
                 end
             }
             Err(error) => End::NotStarted {

@@ -8,6 +8,7 @@ use super::command::Pytest;
 use super::config::Batch;
 use super::drive::Wish;
 use super::tally::{Tally, file};
+use super::words::tests as count;
 use crate::error::{Error, Result};
 use crate::harness::{Suite, SuiteLaunch, describe_exit};
 
@@ -77,8 +78,9 @@ fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write
     let (_, tests) = tally.progress();
     write!(
         out,
-        "{}: {tests} tests, at most {}",
+        "{}: {}, at most {}",
         batch.name,
+        count(tests),
         humantime::format_duration(batch.timeout)
     )?;
     if !batch.needs.is_empty() {

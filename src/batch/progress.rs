@@ -163,7 +163,7 @@ impl<'a> Console<'a> {
         }
         let others = lost.iter().filter(|lost| !lost.culprit).count();
         if others > 0 {
-            self.say(&format!("           {} of its file never ran", tests(others)));
+            self.say(&format!("           {} never ran", tests(others)));
         }
         if to_go > 0 {
             let what = tests(to_go);

@@ -58,6 +58,8 @@ pub struct BatchRecord {
     pub seconds: f64,
     /// Its pytest processes, more than one if it was resumed.
     pub processes: Vec<ProcessRecord>,
+    /// What pytest said before it ended, if that is all that was heard of it.
+    pub said: Option<String>,
     /// What was found of the app processes after them, a line each.
     pub left: Vec<String>,
 }

@@ -54,6 +54,8 @@ fn details(record: &BatchRecord, tally: &Tally) -> String {
     if let Some(why) = &record.why {
         lines.push(format!("  {why}"));
     }
+    let said = record.said.iter().flat_map(|said| said.lines());
+    lines.extend(said.map(|line| format!("  | {line}")));
     let culprits = record.lost.iter().filter(|lost| lost.culprit);
     name(
         &mut lines,

@@ -242,7 +242,8 @@ impl Tally {
         self.expect(&result.test);
         self.process.running.retain(|running| running.test != result.test);
         self.process.last_finished = Some(result.test.clone());
-        if let Some(generation) = result.generation {
+        // 0: its app could not be started.
+        if let Some(generation) = result.generation.filter(|generation| *generation > 0) {
             self.apps.insert((self.processes, worker.cloned(), generation));
         }
         let open = self.open.entry(file(&result.test).to_owned()).or_default();
@@ -314,7 +315,9 @@ impl Tally {
         } else if let Some(last) = last {
             (format!("after {last}"), vec![file(&last).to_owned()])
         } else {
-            let when = if self.expected.is_empty() {
+            let when = if self.root.is_none() {
+                "before its livegui plugin said anything"
+            } else if self.expected.is_empty() {
                 "before it had collected its tests"
             } else {
                 "before the first test"
@@ -614,7 +617,7 @@ mod tests {
         assert_eq!(verdict, Verdict::Lost);
         assert_eq!(
             why.unwrap(),
-            "pytest ended with exit status 4, before it had collected its tests"
+            "pytest ended with exit status 4, before its livegui plugin said anything"
         );
     }
 

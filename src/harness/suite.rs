@@ -116,6 +116,12 @@ impl Suite {
         self.folder().join(STDERR)
     }
 
+    /// The last lines that it wrote to its standard error.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        self.process.stderr_tail()
+    }
+
     /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
