@@ -69,6 +69,8 @@ fn agent_and_harness_do_not_know_each_other() {
 #[test]
 fn the_command_line_looks_from_outside() {
     assert_none_mentions("cli", &["crate::agent", "crate::health"]);
+    assert_none_mentions("batch", &["crate::agent", "crate::health", "crate::cli"]);
+    assert_none_mentions("harness", &["crate::batch", "crate::cli"]);
     assert_none_mentions("cli.rs", &["crate::agent", "crate::health"]);
 }
 
@@ -97,6 +99,28 @@ fn the_policy_does_nothing_but_decide() {
         "SystemTime",
     ];
     assert_none_mentions("harness/policy.rs", &forbidden);
+}
+
+#[test]
+fn what_became_of_a_batch_follows_from_its_events_alone() {
+    let forbidden = [
+        "std::fs",
+        "std::process",
+        "std::thread",
+        "std::env",
+        "Instant",
+        "SystemTime",
+        "Timestamp",
+    ];
+    for file in [
+        "batch/tally.rs",
+        "batch/config.rs",
+        "batch/plan.rs",
+        "batch/summary.rs",
+        "batch/github.rs",
+    ] {
+        assert_none_mentions(file, &forbidden);
+    }
 }
 
 #[test]

@@ -148,3 +148,16 @@ fn health_tells_by_its_exit_how_the_app_is() {
     let (_, out, _) = run(&["health", "--json", text(folder.path())]);
     assert!(out.starts_with("{\"schema\":\"livegui/health/1\""), "{out}");
 }
+
+#[test]
+fn run_says_what_it_lacks() {
+    let (exit, _, err) = run(&["run"]);
+    assert_eq!(exit.code(), 2);
+    assert!(
+        err.contains("which Python is to run pytest? Say so with --python"),
+        "{err}"
+    );
+    let (exit, _, err) = run(&["run", "--resume", "unit"]);
+    assert_eq!(exit.code(), 64);
+    assert!(err.contains("cannot be used with"), "{err}");
+}

@@ -25,10 +25,7 @@ impl Pytest<'_> {
     #[must_use]
     pub fn command(&self, batch: &Batch) -> Vec<String> {
         let mut words = self.start();
-        if let Some(workers) = &batch.workers {
-            words.extend(["-n".to_owned(), workers.clone()]);
-        }
-        words.extend(batch.args.iter().chain(self.extra).chain(&batch.paths).cloned());
+        words.extend(self.arguments(batch));
         words
     }
 
@@ -47,6 +44,15 @@ impl Pytest<'_> {
         [self.python, "-m", "pytest", "-p", "livegui"]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    fn arguments(&self, batch: &Batch) -> Vec<String> {
+        let workers = batch.workers.iter().flat_map(|workers| ["-n", workers]);
+        let rest = batch.args.iter().chain(self.extra).chain(&batch.paths);
+        workers
+            .chain(rest.map(String::as_str))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// A line for a shell that runs again what went wrong: the tests that did it, or the whole batch.
@@ -73,7 +79,8 @@ impl Pytest<'_> {
             .env
             .iter()
             .map(|(name, value)| format!("{name}={}", quoted(value)));
-        let command = self.command(&batch).into_iter().map(|word| quoted(&word));
+        let command = [self.python, "-m", "pytest"].map(str::to_owned).into_iter();
+        let command = command.chain(self.arguments(&batch)).map(|word| quoted(&word));
         let line: Vec<_> = environment.chain(command).collect();
         format!(
             "cd {} && {}",
@@ -133,11 +140,11 @@ mod tests {
         let tally = Tally::default();
         assert_eq!(
             pytest.reproduce(&record(1), &tally),
-            "cd '/my suite' && A=\"it's\" '/opt/a b/python' -m pytest -p livegui -k 'a or b' 't.py::test[0 $x]'"
+            "cd '/my suite' && A=\"it's\" '/opt/a b/python' -m pytest -k 'a or b' 't.py::test[0 $x]'"
         );
         let whole = pytest.reproduce(&record(11), &tally);
         assert!(
-            whole.ends_with("-p livegui -n 2 -k 'a or b' 'tests/live gui'"),
+            whole.ends_with("pytest -n 2 -k 'a or b' 'tests/live gui'"),
             "{whole}"
         );
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::command::Pytest;
@@ -220,7 +221,8 @@ impl Run<'_> {
         let deadline = Instant::now() + limit;
         let mut asked = false;
         loop {
-            let status = suite.wait(TICK);
+            thread::sleep(TICK);
+            let status = suite.wait(Duration::ZERO);
             self.listen(suite, tally);
             if let Some(status) = status {
                 return ended(status, asked);
@@ -228,9 +230,10 @@ impl Run<'_> {
             match (self.wish)() {
                 Wish::AtOnce => return End::Interrupted,
                 Wish::Gently if !asked => {
-                    asked = suite.ask_to_stop().is_ok();
+                    asked = true;
+                    let _ = suite.ask_to_stop();
                     self.console
-                        .say("   interrupted: the running test is let end; once more ends it at once");
+                        .say("   stopping after the running test; Ctrl-C once more ends it at once");
                 }
                 _ => {}
             }
@@ -247,7 +250,7 @@ impl Run<'_> {
         suite.interrupt();
         let deadline = Instant::now() + LAST_WORDS;
         while suite.wait(TICK).is_none() && Instant::now() < deadline && (self.wish)() != Wish::AtOnce {
-            self.console.tick(tally);
+            self.console.tick();
         }
         self.listen(suite, tally);
         End::TimedOut {
@@ -260,7 +263,7 @@ impl Run<'_> {
             tally.take(&line);
             self.console.saw(&line, tally);
         }
-        self.console.tick(tally);
+        self.console.tick();
     }
 
     /// Sees what it left, ends that, and remembers to tell.

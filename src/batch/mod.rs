@@ -145,8 +145,9 @@ pub fn run(request: &Request, out: &mut dyn Write, wish: &mut dyn FnMut() -> Wis
     record.ended_at = Some(now());
     write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
     let out = console.finish();
-    report(request, &record, &tallies, &folder, &root, out)
-        .map_err(Error::io("write the report of the run"))?;
+    junit::write(&folder, &record.batches, &tallies).map_err(Error::io("write the JUnit report"))?;
+    // How it ended does not hang on whether somebody reads that.
+    let _ = report(request, &record, &tallies, &folder, &root, out);
     Ok(outcome(&record))
 }
 
@@ -158,7 +159,6 @@ fn report(
     root: &Path,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    junit::write(folder, &record.batches, tallies)?;
     write!(
         out,
         "{}",
@@ -171,7 +171,12 @@ fn report(
         }
     }
     let shown = folder.strip_prefix(root).unwrap_or(folder);
-    writeln!(out, "records: {}", shown.display())
+    writeln!(out, "records: {}", shown.display())?;
+    match outcome(record) {
+        Outcome::Interrupted => writeln!(out, "to go on: livegui run --resume"),
+        Outcome::NothingRan => writeln!(out, "no test was selected"),
+        _ => Ok(()),
+    }
 }
 
 /// Shows what would run. Returns whether all of it could be collected.

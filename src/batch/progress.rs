@@ -24,6 +24,8 @@ pub struct Console<'a> {
     /// The batches that are to run after it.
     after: Vec<String>,
     generation: Option<u32>,
+    /// What runs, for a person.
+    at: String,
     said_at: Instant,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Console<'a> {
             batch: String::new(),
             after: Vec::new(),
             generation: None,
+            at: String::new(),
             said_at: Instant::now(),
         }
     }
@@ -68,6 +71,7 @@ impl<'a> Console<'a> {
         self.batch.clone_from(&batch.name);
         self.after = after;
         self.generation = None;
+        "collecting".clone_into(&mut self.at);
         let what = match &record.only {
             Some(only) => format!("{} of its tests", only.len()),
             None => batch.paths.join(" "),
@@ -86,6 +90,14 @@ impl<'a> Console<'a> {
         if let Event::TestFinished(result) = &line.event {
             self.generation = result.generation.or(self.generation);
             self.finished(result, tally);
+        }
+        let running = tally.running().first();
+        self.at = running.map_or_else(|| "between two tests".to_owned(), |running| running.test.clone());
+        if let (Some(bar), Some(running)) = (&self.bar, running) {
+            let (done, all) = tally.progress();
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+            bar.set_message(self.message(file(&running.test), tally));
         }
     }
 
@@ -113,26 +125,17 @@ impl<'a> Console<'a> {
     }
 
     /// To be called a few times a second.
-    pub fn tick(&mut self, tally: &Tally) {
-        let running = tally.running().first();
+    pub fn tick(&mut self) {
         if let Some(bar) = &self.bar {
-            let (done, all) = tally.progress();
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            if let Some(message) = self.message(tally) {
-                bar.set_message(message);
-            }
             bar.tick();
         } else if self.said_at.elapsed() >= SIGN_OF_LIFE {
-            let at = running.map_or("collecting", |running| running.test.as_str());
-            let line = format!("   {}: at {at}", self.batch);
+            let line = format!("   {}: at {}", self.batch, self.at);
             self.say(&line);
         }
     }
 
     /// What stands beside the bar: what matters most comes first, the end may not fit.
-    fn message(&self, tally: &Tally) -> Option<String> {
-        let running = tally.running().first()?;
+    fn message(&self, at: &str, tally: &Tally) -> String {
         let counts = tally.counts();
         let bad = [
             (counts.failed + counts.errors, "failed"),
@@ -147,9 +150,8 @@ impl<'a> Console<'a> {
         let generation = self
             .generation
             .map(|generation| format!("generation {generation}"));
-        let at = file(&running.test).to_owned();
-        let parts: Vec<_> = bad.chain(left).chain([at]).chain(generation).collect();
-        Some(parts.join(", "))
+        let parts: Vec<_> = bad.chain(left).chain(generation).chain([at.to_owned()]).collect();
+        parts.join(", ")
     }
 
     fn time_left(&self, tally: &Tally) -> Option<String> {

@@ -13,8 +13,8 @@ use super::words::gist;
 
 /// Of each kind, so many tests are named; the record has them all.
 const MAX_NAMED: usize = 10;
-const HEADER: [&str; 9] = [
-    "batch", "verdict", "passed", "failed", "victims", "lost", "skipped", "respawns", "seconds",
+const HEADER: [&str; 8] = [
+    "batch", "verdict", "passed", "failed", "victims", "lost", "respawns", "seconds",
 ];
 
 /// The text of it. `colour`: it is for a terminal.
@@ -57,11 +57,7 @@ fn details(record: &BatchRecord, tally: &Tally) -> String {
     let said = record.said.iter().flat_map(|said| said.lines());
     lines.extend(said.map(|line| format!("  | {line}")));
     let culprits = record.lost.iter().filter(|lost| lost.culprit);
-    name(
-        &mut lines,
-        "culprit",
-        culprits.map(|lost| format!("{}: {}", lost.test, lost.why)),
-    );
+    name(&mut lines, "culprit", culprits.map(|lost| lost.test.clone()));
     let bad = tally.failing().filter(|result| result.outcome != "victim");
     name(
         &mut lines,
@@ -130,7 +126,6 @@ fn row(record: &BatchRecord) -> Vec<Cell> {
         counts.failed + counts.errors,
         counts.victims,
         counts.lost,
-        counts.skipped,
         counts.respawns,
     ];
     row.extend(figures.map(Cell::new));

@@ -117,8 +117,8 @@ impl Counts {
         let counts = [
             (self.passed, "passed"),
             (self.failed, "failed"),
-            (self.errors, "errors"),
-            (self.victims, "victims"),
+            (self.errors, if self.errors == 1 { "error" } else { "errors" }),
+            (self.victims, if self.victims == 1 { "victim" } else { "victims" }),
             (self.skipped, "skipped"),
             (self.lost, "lost"),
         ];
@@ -292,9 +292,8 @@ impl Tally {
                 }
                 return Vec::new();
             }
-            pytest::NO_TESTS => return Vec::new(),
-            pytest::PASSED if !unfinished => return Vec::new(),
-            pytest::PASSED | pytest::FAILED => {}
+            pytest::PASSED | pytest::NO_TESTS if !unfinished => return Vec::new(),
+            pytest::PASSED | pytest::NO_TESTS | pytest::FAILED => {}
             _ if self.broken.is_empty() => self.trouble.push(format!("pytest ended with exit status {code}")),
             _ => {}
         }

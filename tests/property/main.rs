@@ -1,5 +1,6 @@
 //! Properties that hold for every sequence of events.
 
+mod batch;
 mod health;
 mod policy;
 mod reference;

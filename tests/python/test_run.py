@@ -34,7 +34,7 @@ class Result:
     text: str
 
     def rows(self) -> dict[str, list[str]]:
-        """The table: batch -> verdict, passed, failed, victims, lost, skipped, respawns."""
+        """The table: batch -> verdict, passed, failed, victims, lost, respawns."""
         lines = [line.strip("│ ").split("┆") for line in self.text.splitlines() if line.startswith("│")]
         cells = [[cell.strip() for cell in line] for line in lines]
         if cells and len(cells[0]) == 1:
@@ -156,12 +156,12 @@ def test_after(): pass
     assert result.status == 3
     rows = {name: " ".join(cells) for name, cells in result.rows().items()}
     assert rows == {
-        "segfaults": "lost 2 0 0 2 0 0",
-        "hangs": "lost 1 0 0 2 0 0",
-        "killed": "lost 0 0 0 1 0 0",
-        "uncollectable": "lost 0 0 0 1 0 0",
-        "fails": "failed 1 1 0 0 0 0",
-        "passes": "passed 1 0 0 0 0 0",
+        "segfaults": "lost 2 0 0 2 0",
+        "hangs": "lost 1 0 0 2 0",
+        "killed": "lost 0 0 0 1 0",
+        "uncollectable": "lost 0 0 0 1 0",
+        "fails": "failed 1 1 0 0 0",
+        "passes": "passed 1 0 0 0 0",
     }
     record = project.record()
     assert {name: batch["why"] for name, batch in record.items()} == {
@@ -283,11 +283,11 @@ def test_what_a_dead_pytest_never_ran_is_left_only_if_so_asked(project: Project)
     project.write({"test_a.py": dies, "test_b.py": dies, "test_c.py": PASSES})
     result = project.run(".")
     assert result.status == 3, "its own exit status is 0"
-    assert " ".join(result.rows()["(paths)"]) == "lost 3 0 0 4 0 0"
+    assert " ".join(result.rows()["(paths)"]) == "lost 3 0 0 4 0"
     assert "   LOST    test_a.py::test_dies  pytest ended with exit status 0 while it ran\n" in result.text
     result = project.run(".", "--no-resume-lost")
     assert result.status == 3
-    assert " ".join(result.rows()["(paths)"]) == "lost 1 0 0 6 0 0"
+    assert " ".join(result.rows()["(paths)"]) == "lost 1 0 0 6 0"
 
 
 def test_last_failed_runs_again_what_did_not_end_well_and_nothing_else(project: Project) -> None:
@@ -381,7 +381,7 @@ def test_a_second_ctrl_c_ends_it_at_once_and_leaves_no_process(
     result = finished(process)
     assert time.monotonic() - began < 20
     assert result.status == 130
-    assert " ".join(result.rows()["(paths)"]) == "interrupted 1 0 0 0 0 0"
+    assert " ".join(result.rows()["(paths)"]) == "interrupted 1 0 0 0 0"
     if sys.platform == "linux":
         assert project.processes() == []
 
@@ -398,7 +398,7 @@ def test_a_runner_that_is_killed_leaves_no_process_and_can_be_resumed(project: P
     project.write({"go on": ""})
     result = project.run("--resume")
     assert result.status == 0
-    assert " ".join(result.rows()["(paths)"]) == "passed 3 0 0 0 0 0"
+    assert " ".join(result.rows()["(paths)"]) == "passed 3 0 0 0 0"
     assert "its run was killed." in result.text
 
 
@@ -458,7 +458,7 @@ def test_victim(live_gui): pass
     shutil.copy(HERE / "plain_app.py", project.root)
     result = project.run(".")
     assert result.status == 1
-    assert " ".join(result.rows()["(paths)"]) == "failed 1 1 1 0 0 1"
+    assert " ".join(result.rows()["(paths)"]) == "failed 1 1 1 0 1"
     assert "  victim:    test_a.py::test_victim of test_a.py::test_crashes\n" in result.text
 
 
@@ -468,11 +468,11 @@ def test_workers_share_a_batch_and_a_test_that_kills_one_is_named(project: Proje
     project.write({"test_a.py": many, "test_b.py": "import os\ndef test_dies(): os._exit(1)"})
     result = project.run()
     assert result.status == 1, "xdist goes on by itself"
-    assert " ".join(result.rows()["live"]) == "failed 8 1 0 0 0 0"
+    assert " ".join(result.rows()["live"]) == "failed 8 1 0 0 0"
     assert "crashed while running 'test_b.py::test_dies'" in result.text
     project.write({"test_b.py": "def test_dies(): pass"})
     result = project.run("--last-failed")
-    assert (result.status, " ".join(result.rows()["live"])) == (0, "passed 1 0 0 0 0 0")
+    assert (result.status, " ".join(result.rows()["live"])) == (0, "passed 1 0 0 0 0")
 
 
 def test_a_pytest_that_a_test_runs_is_not_taken_for_the_batch(project: Project) -> None:
@@ -488,7 +488,7 @@ def test_outer(tmp_path, pytester):
 """
     project.write({"test_a.py": nested, "conftest.py": 'pytest_plugins = ["pytester"]'})
     result = project.run("test_a.py")
-    assert (result.status, " ".join(result.rows()["(paths)"])) == (0, "passed 1 0 0 0 0 0")
+    assert (result.status, " ".join(result.rows()["(paths)"])) == (0, "passed 1 0 0 0 0")
 
 
 def test_github_is_told_where_a_test_failed(project: Project) -> None:
