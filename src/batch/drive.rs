@@ -328,8 +328,8 @@ fn left_in(tally: &Tally) -> Vec<Left> {
 fn tell(left: &Left, how: &str) -> String {
     let state = match left.state {
         LeftState::Dead => "dead",
-        LeftState::Degraded => "degraded",
-        LeftState::Running => "running",
+        LeftState::Degraded => "degraded (it was ended)",
+        LeftState::Running => "running (it was ended)",
     };
     let why = left.why.as_deref().unwrap_or(how).trim_end_matches('.');
     format!("the live_gui subprocess (pid={}) {state}: {why}.", left.pid)

@@ -8,7 +8,7 @@ use super::command::Pytest;
 use super::config::Batch;
 use super::drive::Wish;
 use super::tally::{Tally, file};
-use super::words::tests as count;
+use super::words::count;
 use crate::error::{Error, Result};
 use crate::harness::{Suite, SuiteLaunch, describe_exit};
 
@@ -80,7 +80,7 @@ fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write
         out,
         "{}: {}, at most {}",
         batch.name,
-        count(tests),
+        count(tests, "test"),
         humantime::format_duration(batch.timeout)
     )?;
     if !batch.needs.is_empty() {

@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::History;
 use super::record::BatchRecord;
-use super::tally::{Lost, Tally, Verdict, file};
-use super::words::{gist, human, tests};
+use super::tally::{Counts, Lost, Tally, Verdict, file};
+use super::words::{count, gist, human};
 use crate::wire::{Event, EventLine, TestResult};
 
 /// Where there is no bar, something is said at least this often.
@@ -136,21 +136,23 @@ impl<'a> Console<'a> {
 
     /// What stands beside the bar: what matters most comes first, the end may not fit.
     fn message(&self, at: &str, tally: &Tally) -> String {
-        let counts = tally.counts();
-        let bad = [
-            (counts.failed + counts.errors, "failed"),
-            (counts.victims, "victims"),
-            (counts.lost, "lost"),
-        ];
-        let bad = bad
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"));
+        let bad = Counts {
+            passed: 0,
+            skipped: 0,
+            respawns: 0,
+            ..tally.counts()
+        };
+        let bad = (bad != Counts::default()).then(|| bad.line());
         let left = self.time_left(tally).map(|left| format!("{left} left"));
         let generation = self
             .generation
             .map(|generation| format!("generation {generation}"));
-        let parts: Vec<_> = bad.chain(left).chain(generation).chain([at.to_owned()]).collect();
+        let parts: Vec<_> = bad
+            .into_iter()
+            .chain(left)
+            .chain(generation)
+            .chain([at.to_owned()])
+            .collect();
         parts.join(", ")
     }
 
@@ -165,10 +167,10 @@ impl<'a> Console<'a> {
         }
         let others = lost.iter().filter(|lost| !lost.culprit).count();
         if others > 0 {
-            self.say(&format!("           {} never ran", tests(others)));
+            self.say(&format!("           {} never ran", count(others, "test")));
         }
         if to_go > 0 {
-            let what = tests(to_go);
+            let what = count(to_go, "test");
             self.say(&format!(
                 "           going on with the next file in a new pytest: {what}"
             ));

@@ -25,21 +25,20 @@ pub fn text(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path, 
         if record.processes.is_empty() || record.verdict.is_some_and(Verdict::is_good) {
             continue;
         }
-        let pytest = Pytest {
-            python: &run.python,
-            extra: &run.extra,
-            root,
-        };
-        let lines = details(record, tally);
+        let mut lines = vec![format!("{}: {}", record.batch.name, word(record))];
+        lines.extend(details(record, tally));
         let output = folder.join(&record.batch.name);
-        let output = output.strip_prefix(root).unwrap_or(&output).display();
-        let _ = write!(
-            text,
-            "{}: {}\n{lines}  output:    {output}\n  reproduce: {}\n\n",
-            record.batch.name,
-            word(record),
-            pytest.reproduce(record, tally)
-        );
+        let output = output.strip_prefix(root).unwrap_or(&output);
+        lines.push(format!("  output:    {}", output.display()));
+        if !record.is_open() {
+            let pytest = Pytest {
+                python: &run.python,
+                extra: &run.extra,
+                root,
+            };
+            lines.push(format!("  reproduce: {}", pytest.reproduce(record, tally)));
+        }
+        let _ = writeln!(text, "{}\n", lines.join("\n"));
     }
     let _ = writeln!(text, "{}", table(run, colour));
     text
@@ -49,7 +48,7 @@ fn word(record: &BatchRecord) -> &'static str {
     record.verdict.map_or("did not begin", Verdict::as_str)
 }
 
-fn details(record: &BatchRecord, tally: &Tally) -> String {
+fn details(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(why) = &record.why {
         lines.push(format!("  {why}"));
@@ -75,8 +74,7 @@ fn details(record: &BatchRecord, tally: &Tally) -> String {
     );
     let lost = record.lost.iter().filter(|lost| !lost.culprit);
     name(&mut lines, "lost", lost.map(|lost| lost.test.clone()));
-    lines.push(String::new());
-    lines.join("\n")
+    lines
 }
 
 fn name(lines: &mut Vec<String>, what: &str, tests: impl Iterator<Item = String>) {

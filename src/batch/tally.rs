@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::words::gist;
+use super::words::{count, gist};
 use crate::wire::{Event, EventLine, TestResult};
 
 /// pytest's own words for how it ended.
@@ -114,19 +114,16 @@ impl Counts {
     /// `12 passed, 1 failed`, without what there is none of.
     #[must_use]
     pub fn line(&self) -> String {
-        let counts = [
-            (self.passed, "passed"),
-            (self.failed, "failed"),
-            (self.errors, if self.errors == 1 { "error" } else { "errors" }),
-            (self.victims, if self.victims == 1 { "victim" } else { "victims" }),
-            (self.skipped, "skipped"),
-            (self.lost, "lost"),
+        let told = [
+            (self.passed, format!("{} passed", self.passed)),
+            (self.failed, format!("{} failed", self.failed)),
+            (self.errors, count(self.errors, "error")),
+            (self.victims, count(self.victims, "victim")),
+            (self.skipped, format!("{} skipped", self.skipped)),
+            (self.lost, format!("{} lost", self.lost)),
         ];
-        let told: Vec<_> = counts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<_> = told.map(|(_, text)| text).collect();
         if told.is_empty() {
             "no tests".to_owned()
         } else {

@@ -2,12 +2,31 @@
 
 use std::time::Duration;
 
-/// What a failure says in one line: pytest's first `E`, or how the text begins.
+/// A gist is no longer than this, in characters.
+const MAX_GIST: usize = 240;
+
+/// What a failure says in one line: pytest's first `E`, or how the text begins, and what is set under it.
 #[must_use]
 pub fn gist(message: &str) -> String {
-    let marked = message.lines().find_map(|line| line.strip_prefix("E "));
-    let first = || message.lines().find(|line| !line.trim().is_empty());
-    marked.or_else(first).unwrap_or_default().trim().to_owned()
+    let mut marked = message
+        .lines()
+        .filter_map(|line| line.strip_prefix("E "))
+        .peekable();
+    let mut plain = message.lines().filter(|line| !line.trim().is_empty());
+    let (first, second) = match marked.next() {
+        Some(first) => (first, marked.next()),
+        None => (plain.next().unwrap_or_default(), plain.next()),
+    };
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let under = second
+        .filter(|second| depth(second) > depth(first))
+        .map(str::trim);
+    let separator = if under.is_some() { ": " } else { "" };
+    let gist = format!("{}{separator}{}", first.trim(), under.unwrap_or_default());
+    match gist.char_indices().nth(MAX_GIST) {
+        Some((end, _)) => format!("{}…", &gist[..end]),
+        None => gist,
+    }
 }
 
 /// `3.2 s`, `4m 05s`, `1h 02m`.
@@ -23,8 +42,8 @@ pub fn human(duration: Duration) -> String {
 
 /// `1 test`, `2 tests`.
 #[must_use]
-pub fn tests(count: usize) -> String {
-    format!("{count} {}", if count == 1 { "test" } else { "tests" })
+pub fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -38,6 +57,15 @@ mod tests {
         assert_eq!(human(Duration::from_secs(3725)), "1h 02m");
         let failure = "def test():\n>   assert 1 == 2\nE   assert 1 == 2\n\nt.py:2: AssertionError";
         assert_eq!(gist(failure), "assert 1 == 2");
-        assert_eq!(gist("\ndid not run: x\n  more"), "did not run: x");
+        assert_eq!(
+            gist("\ndid not run: x\n  crashed\n  more"),
+            "did not run: x: crashed"
+        );
+        assert_eq!(
+            gist("E   GuiDegraded: it did\nE     main_loop_crashed"),
+            "GuiDegraded: it did: main_loop_crashed"
+        );
+        assert_eq!(gist(""), "");
+        assert_eq!(gist(&"ä".repeat(1000)).chars().count(), MAX_GIST + 1);
     }
 }
