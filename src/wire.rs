@@ -39,6 +39,9 @@ pub mod env {
     /// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
     /// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
     pub const EVENTS: &str = "LIVEGUI_EVENTS";
+    /// Set, and not empty, for what a followed pytest starts: a pytest that one of its tests runs is not
+    /// followed.
+    pub const FOLLOWED: &str = "LIVEGUI_FOLLOWED";
     /// A file with the node ids, a JSON list, that a followed pytest is to run of those it collects.
     pub const ONLY: &str = "LIVEGUI_ONLY";
     /// The endpoint's port.

@@ -148,7 +148,7 @@ def follow(config: pytest.Config, ours: Session) -> NativeEvents | None:
     if worker_input is not None:
         path, worker = worker_input.get(FILE), worker_input["workerid"]
     else:
-        path, worker = None if FOLLOWED in os.environ else os.environ.get(FILE), None
+        path, worker = None if os.environ.get(FOLLOWED) else os.environ.get(FILE), None
     if not path:
         return None
     os.environ[FOLLOWED] = "1"

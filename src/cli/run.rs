@@ -13,8 +13,13 @@ use super::{Exit, Host};
 use crate::batch::{self, Outcome, Reader, Request, Which, Wish, parse_timeout};
 use crate::error::Error;
 
+/// The table at the top of `cli.rs`, in short.
+const EXIT_STATUS: &str = "Exit status: 0 all passed, 1 tests failed, 2 it cannot run, 3 a batch or tests were lost, \
+    64 wrong command line, 130 interrupted";
+
 /// What to run.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 #[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct RunArgs {
     /// Batches of [tool.livegui.batches.*] in pyproject.toml, or paths; every batch if none is given

@@ -43,7 +43,10 @@ impl Suite {
         let folder = std::path::absolute(&launch.folder).map_err(Error::io("find the folder"))?;
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();
-        let mut environment = launch.environment.clone();
+        // We may ourselves run in a test of a pytest that is followed.
+        let inherited = [env::FOLLOWED, env::ONLY].map(|name| (name.to_owned(), String::new()));
+        let mut environment = inherited.to_vec();
+        environment.extend(launch.environment.iter().cloned());
         // It ends itself if whoever follows it is killed.
         environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
         let process = ProcessTree::start(&Launch {

@@ -190,7 +190,7 @@ def test_after(): pass
 def test_a_run_in_which_all_passes_ends_with_0_and_one_in_which_a_test_fails_with_1(project: Project) -> None:
     project.batches(first='paths = ["test_a.py"]', second='paths = ["test_b.py"]')
     project.write({"test_a.py": PASSES, "test_b.py": PASSES})
-    assert project.run().status == 0
+    assert project.run(LIVEGUI_FOLLOWED="1", LIVEGUI_ONLY="of another run").status == 0
     project.write({"test_b.py": FAILS})
     result = project.run()
     assert result.status == 1
