@@ -153,7 +153,8 @@ def follow(config: pytest.Config, ours: Session) -> NativeEvents | None:
         return None
     os.environ[FOLLOWED] = "1"
     native = NativeEvents(path, worker)
-    controls = worker is None and config.getoption("dist", "no") != "no"
+    distributes = config.getoption("dist", "no") != "no" and not config.option.collectonly
+    controls = worker is None and distributes
     config.pluginmanager.register(
         ControllerEvents(native, path) if controls else Events(native, ours), "livegui-events"
     )

@@ -67,6 +67,9 @@ impl Run<'_> {
             }
             tallies.push(tally);
         }
+        for left in std::mem::take(&mut self.left) {
+            self.console.say(&format!("[BATCH-WARN] {left}"));
+        }
         tallies
     }
 

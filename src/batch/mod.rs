@@ -98,7 +98,7 @@ pub enum Which {
     Failed,
 }
 
-/// How a run ended, the worst first that happened.
+/// How a run ended: of those that are true, the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Somebody ended it.

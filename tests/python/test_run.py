@@ -502,7 +502,9 @@ def test_github_is_told_where_a_test_failed(project: Project) -> None:
 
 
 def test_list_shows_batches_and_files_and_runs_nothing(project: Project) -> None:
-    project.batches(unit='paths = ["a"]\ntimeout = "2m"', live='paths = ["b"]\nneeds = ["unit"]')
+    project.batches(
+        unit='paths = ["a"]\ntimeout = "2m"\nargs = ["-n", "1"]', live='paths = ["b"]\nneeds = ["unit"]'
+    )
     project.write({"a/test_a.py": FAILS, "a/test_b.py": PASSES, "b/test_c.py": PASSES})
     result = project.run("--list", "-k", "not good")
     assert result.status == 0
