@@ -253,7 +253,7 @@ impl Run<'_> {
         suite.interrupt();
         let deadline = Instant::now() + LAST_WORDS;
         while suite.wait(TICK).is_none() && Instant::now() < deadline && (self.wish)() != Wish::AtOnce {
-            self.console.tick();
+            self.console.tick(tally);
         }
         self.listen(suite, tally);
         End::TimedOut {
@@ -266,7 +266,7 @@ impl Run<'_> {
             tally.take(&line);
             self.console.saw(&line, tally);
         }
-        self.console.tick();
+        self.console.tick(tally);
     }
 
     /// Sees what it left, ends that, and remembers to tell.

@@ -7,12 +7,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::History;
 use super::record::BatchRecord;
-use super::tally::{Counts, Lost, Tally, Verdict, file};
+use super::tally::{Counts, Lost, Tally, Verdict, file, is_bad};
 use super::words::{count, gist, human};
 use crate::wire::{Event, EventLine, TestResult};
 
 /// Where there is no bar, something is said at least this often.
 const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
+/// What stands beside the bar is made anew no more often than this: it takes a look at every test.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
 const TEMPLATE: &str = "{prefix:.bold} [{bar:20.green}] {pos}/{len} {wide_msg:.dim}";
 
 /// Where progress is shown.
@@ -24,8 +26,9 @@ pub struct Console<'a> {
     /// The batches that are to run after it.
     after: Vec<String>,
     generation: Option<u32>,
-    /// What runs, for a person.
-    at: String,
+    /// Something happened that the bar does not show yet.
+    is_stale: bool,
+    shown_at: Instant,
     said_at: Instant,
 }
 
@@ -46,7 +49,8 @@ impl<'a> Console<'a> {
             batch: String::new(),
             after: Vec::new(),
             generation: None,
-            at: String::new(),
+            is_stale: false,
+            shown_at: Instant::now(),
             said_at: Instant::now(),
         }
     }
@@ -71,7 +75,7 @@ impl<'a> Console<'a> {
         self.batch.clone_from(&batch.name);
         self.after = after;
         self.generation = None;
-        "collecting".clone_into(&mut self.at);
+        self.is_stale = false;
         let what = match &record.only {
             Some(only) => format!("{} of its tests", only.len()),
             None => batch.paths.join(" "),
@@ -91,18 +95,11 @@ impl<'a> Console<'a> {
             self.generation = result.generation.or(self.generation);
             self.finished(result, tally);
         }
-        let running = tally.running().first();
-        self.at = running.map_or_else(|| "between two tests".to_owned(), |running| running.test.clone());
-        if let (Some(bar), Some(running)) = (&self.bar, running) {
-            let (done, all) = tally.progress();
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            bar.set_message(self.message(file(&running.test), tally));
-        }
+        self.is_stale = true;
     }
 
     fn finished(&mut self, result: &TestResult, tally: &Tally) {
-        if let "failed" | "error" | "victim" = result.outcome.as_str() {
+        if is_bad(result) {
             let gist = gist(&result.message);
             self.say(&format!(
                 "   {:<7} {}  {gist}",
@@ -125,11 +122,21 @@ impl<'a> Console<'a> {
     }
 
     /// To be called a few times a second.
-    pub fn tick(&mut self) {
+    pub fn tick(&mut self, tally: &Tally) {
+        let running = tally.running().first();
         if let Some(bar) = &self.bar {
+            if let Some(running) = running.filter(|_| self.is_stale && self.shown_at.elapsed() >= SHOW_EVERY)
+            {
+                let (done, all) = tally.progress();
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+                bar.set_message(self.message(file(&running.test), tally));
+                (self.is_stale, self.shown_at) = (false, Instant::now());
+            }
             bar.tick();
         } else if self.said_at.elapsed() >= SIGN_OF_LIFE {
-            let line = format!("   {}: at {}", self.batch, self.at);
+            let at = running.map_or("between two tests", |running| running.test.as_str());
+            let line = format!("   {}: at {at}", self.batch);
             self.say(&line);
         }
     }
