@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(25);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// pytest's exit status after it was told to stop.
 const STOPPED: i32 = 2;
+/// Makes a pytest run what it could collect, though there was something that it could not.
+const PAST_BROKEN: &str = "--continue-on-collection-errors";
 const ONLY_FILE: &str = "only.json";
 
 /// What whoever runs the batches wants.
@@ -153,8 +155,9 @@ impl Run<'_> {
                 "[BATCH-WARN] {left} This batch starts on a fresh process."
             ));
         }
+        let past_broken = tally.goes_past_broken();
         tally.begin();
-        let end = match self.start(index, only) {
+        let end = match self.start(index, only, past_broken) {
             Ok(mut suite) => {
                 let timeout = self.record.batches[index].batch.timeout;
                 let end = self.follow(&mut suite, tally, timeout);
@@ -178,7 +181,7 @@ impl Run<'_> {
         rest
     }
 
-    fn start(&mut self, index: usize, only: Option<&[String]>) -> Result<Suite> {
+    fn start(&mut self, index: usize, only: Option<&[String]>, past_broken: bool) -> Result<Suite> {
         let record = &self.record.batches[index];
         let mut folder = PathBuf::from(&record.batch.name);
         if !record.processes.is_empty() {
@@ -191,7 +194,8 @@ impl Run<'_> {
             extra: &self.record.extra,
             root: self.root,
         };
-        let command = pytest.command(&record.batch);
+        let mut command = pytest.command(&record.batch);
+        command.extend(past_broken.then(|| PAST_BROKEN.to_owned()));
         self.record.batches[index].processes.push(ProcessRecord {
             pid: 0,
             created_at: 0,

@@ -143,11 +143,10 @@ pub fn run(request: &Request, out: &mut dyn Write, wish: &mut dyn FnMut() -> Wis
         ..
     } = run;
     record.ended_at = Some(now());
-    write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
-    let out = console.finish();
-    junit::write(&folder, &record.batches, &tallies).map_err(Error::io("write the JUnit report"))?;
     // How it ended does not hang on whether somebody reads that.
-    let _ = report(request, &record, &tallies, &folder, &root, out);
+    let _ = report(request, &record, &tallies, &folder, &root, console.finish());
+    write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
+    junit::write(&folder, &record.batches, &tallies).map_err(Error::io("write the JUnit report"))?;
     Ok(outcome(&record))
 }
 

@@ -179,7 +179,7 @@ impl<'a> Console<'a> {
         if to_go > 0 {
             let what = count(to_go, "test");
             self.say(&format!(
-                "           going on with the next file in a new pytest: {what}"
+                "           going on in a new pytest with the other files: {what}"
             ));
         }
     }

@@ -191,14 +191,25 @@ struct Process {
     last_finished: Option<String>,
     run_folders: Vec<String>,
     session_ended: bool,
+    /// It was told to go on past files that cannot be collected.
+    past_broken: bool,
 }
 
 impl Tally {
     /// A process begins.
     pub fn begin(&mut self) {
         self.processes += 1;
-        self.process = Process::default();
+        self.process = Process {
+            past_broken: self.goes_past_broken(),
+            ..Process::default()
+        };
         self.interrupted = false;
+    }
+
+    /// Whether the next process is to go on past files that cannot be collected: the one before did not.
+    #[must_use]
+    pub fn goes_past_broken(&self) -> bool {
+        !self.broken.is_empty()
     }
 
     /// Takes in what it did.
@@ -293,6 +304,8 @@ impl Tally {
             pytest::PASSED | pytest::NO_TESTS if !unfinished => return Vec::new(),
             pytest::PASSED | pytest::NO_TESTS | pytest::FAILED => {}
             _ if self.broken.is_empty() => self.trouble.push(format!("pytest ended with exit status {code}")),
+            // It runs nothing because of one file; asked to, it runs the others.
+            _ if !self.process.past_broken => return self.unfinished(),
             _ => {}
         }
         self.lose_all("never ran: pytest ended before it")
@@ -682,7 +695,17 @@ mod tests {
         };
         tally.take(&line(Some("gw0"), failed.clone()));
         tally.take(&line(Some("gw1"), failed));
-        assert!(finish(&mut tally, 2).is_empty());
+        assert_eq!(
+            finish(&mut tally, 2),
+            ["b.py::1"],
+            "asked to, pytest runs the others"
+        );
+        assert!(tally.goes_past_broken());
+        tally.begin();
+        assert!(
+            finish(&mut tally, 2).is_empty(),
+            "it did not, and is not asked for ever"
+        );
         let (verdict, why) = tally.verdict(false);
         assert_eq!(verdict, Verdict::Lost);
         assert_eq!(

@@ -93,7 +93,7 @@ fn events(process: &Process, collected: bool) -> Vec<EventLine> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn every_test_is_in_one_place_and_a_loss_is_never_a_success(

@@ -159,7 +159,7 @@ def test_after(): pass
         "segfaults": "lost 2 0 0 2 0",
         "hangs": "lost 1 0 0 2 0",
         "killed": "lost 0 0 0 1 0",
-        "uncollectable": "lost 0 0 0 1 0",
+        "uncollectable": "lost 1 0 0 0 0",
         "fails": "failed 1 1 0 0 0",
         "passes": "passed 1 0 0 0 0",
     }
