@@ -96,7 +96,7 @@ mod tests {
             Event::SessionStarted {
                 schema: String::new(),
                 pid: 1,
-                root: "/work space/sub".to_owned(),
+                root: "/my space/sub".to_owned(),
             },
             Event::TestFinished(Box::new(result)),
         ] {
@@ -112,7 +112,7 @@ mod tests {
             ..BatchRecord::default()
         };
         assert_eq!(
-            annotations(&[record], &[tally], Path::new("/work space")),
+            annotations(&[record], &[tally], Path::new("/my space")),
             [
                 "::error title=batch  lost::one%0Atwo",
                 "::error file=sub/t/test_a.py,line=7,title=t/test_a.py%3A%3Atest_b[1%2C2%3A3]::100 %25 wrong",
