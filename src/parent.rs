@@ -1,11 +1,12 @@
 //! The process that started this one for a test run: an app, or a pytest that is followed. When it is gone,
 //! nobody will end this one any more: then it ends itself, so that nothing outlives its run.
 
+use std::collections::HashSet;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crate::table;
+use crate::table::{self, Member};
 use crate::wire::env;
 
 /// How long this process gets between being asked to end and being ended.
@@ -25,6 +26,12 @@ impl Parent {
         Self(imp::Handle::open(pid))
     }
 
+    /// The process that the environment names, if it names one.
+    pub fn named() -> Option<Self> {
+        let pid = std::env::var(env::PARENT_PID).ok()?.parse().ok()?;
+        Some(Self::of(pid))
+    }
+
     /// Whether it is gone. Waits for nothing.
     pub fn is_gone(&self) -> bool {
         self.0.is_gone()
@@ -36,44 +43,55 @@ impl Parent {
 /// # Errors
 /// If the thread that looks after it cannot be started.
 pub fn end_with_parent() -> io::Result<()> {
-    let named = std::env::var(env::PARENT_PID).ok();
-    let Some(parent) = named.and_then(|pid| pid.parse().ok()).map(Parent::of) else {
+    let Some(parent) = Parent::named() else {
         return Ok(());
     };
     let body = move || {
         while !parent.is_gone() {
             thread::sleep(LOOK_AFTER_PARENT_EVERY);
         }
-        end_this_process(env::EVENTS);
+        end_with_family(env::EVENTS);
     };
     let thread = thread::Builder::new().name("livegui-parent".to_owned());
     thread.spawn(body).map(drop)
 }
 
-/// Ends everything that this process started, also what left its group and is known by `mark`, a variable of
-/// its environment; then asks this process to end, and ends it and its group if it does not. Does not return.
-pub fn end_this_process(mark: &str) -> ! {
+/// Ends an app: everything that it started, also what left its group and is known by `mark`, a variable of its
+/// environment; then asks this process to end, and ends it and its group if it does not. Does not return.
+pub fn end_after_family(mark: &str) -> ! {
     // First: once this process has ended there is nobody left to see to the others.
-    end_family(mark);
-    imp::ask();
-    thread::sleep(GRACE);
-    imp::end();
-    std::process::abort()
-}
-
-fn end_family(mark: &str) {
-    let pid = std::process::id();
-    let value = table::environment(pid, mark).unwrap_or_default();
-    let family = table::family(pid, &format!("{mark}={value}"));
-    for member in &family {
-        table::terminate(*member);
-    }
+    let family = ask_family(mark);
     let mut left = GRACE;
     while !left.is_zero() && family.iter().any(|member| table::runs(*member)) {
         thread::sleep(LOOK_EVERY);
         left = left.saturating_sub(LOOK_EVERY);
     }
     table::kill_those_left(&family);
+    end_itself()
+}
+
+/// Ends a pytest and what it started at the same time: it is not to take the end of its app for a failure of a
+/// test. An app that does not end when it is asked will miss its own parent. Does not return.
+fn end_with_family(mark: &str) -> ! {
+    ask_family(mark);
+    end_itself()
+}
+
+fn ask_family(mark: &str) -> HashSet<Member> {
+    let pid = std::process::id();
+    let value = table::environment(pid, mark).unwrap_or_default();
+    let family = table::family(pid, &format!("{mark}={value}"));
+    for member in &family {
+        table::terminate(*member);
+    }
+    family
+}
+
+fn end_itself() -> ! {
+    imp::ask();
+    thread::sleep(GRACE);
+    imp::end();
+    std::process::abort()
 }
 
 #[cfg(unix)]

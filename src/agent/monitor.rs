@@ -71,7 +71,7 @@ pub fn run(
         let now = board.clock().raw();
         board.note_progress(now);
         if parent.is_some_and(Parent::is_gone) {
-            parent::end_this_process(env::RUN_DIR);
+            parent::end_after_family(env::RUN_DIR);
         }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // The next wait begins here: nothing between two waits goes unobserved.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
+use crate::parent::Parent;
 use crate::wire::{Event, EventLine, STOP_SUFFIX};
 
 /// Longer texts are cut in the middle: the beginning and the end say most.
@@ -18,10 +19,12 @@ pub struct EventLog {
     file: File,
     stop: PathBuf,
     worker: Option<String>,
+    /// Whoever follows.
+    follower: Option<Parent>,
 }
 
 impl EventLog {
-    /// Opens the file at `path`, to append to it.
+    /// Opens the file at `path`, to append to it as long as whoever the environment names is there.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be opened.
@@ -31,6 +34,7 @@ impl EventLog {
             file: file.map_err(Error::io(format!("open {}", path.display())))?,
             stop: stop_file(path),
             worker,
+            follower: Parent::named(),
         })
     }
 
@@ -39,6 +43,10 @@ impl EventLog {
     /// # Errors
     /// What the operating system says.
     pub fn write(&self, mut event: Event) -> io::Result<()> {
+        // Without a follower this process is being ended with all that it started: what fails now fails of that.
+        if self.follower.as_ref().is_some_and(Parent::is_gone) {
+            return Ok(());
+        }
         match &mut event {
             Event::TestFinished(result) => shorten(&mut result.message),
             Event::CollectionFailed { message, .. } => shorten(message),
