@@ -1,16 +1,17 @@
 //! The command line `livegui`. In the wheel a script of that name hands its arguments over.
 //!
-//! | exit status | of `run` | of `health` | of `log` |
-//! |---|---|---|---|
-//! | 0 | all tests passed | the app is `ok` | shown |
-//! | 1 | tests failed, all that were to run did | it is not | – |
-//! | 2 | it cannot run: bad configuration, or no test is selected | it cannot be asked | there is no such journal, or the picture cannot be written |
-//! | 3 | a batch or tests were lost: they did not run, or nobody knows how they ended | – | – |
-//! | 64 | the command line is wrong | the same | the same |
-//! | 130 | interrupted | the same | the same |
+//! | exit status | of `run` | of `audit` | of `health` | of `log` |
+//! |---|---|---|---|---|
+//! | 0 | all tests passed | nothing was found | the app is `ok` | shown |
+//! | 1 | tests failed, all that were to run did | a test depends on hidden state, is flaky or crashes the app | it is not | – |
+//! | 2 | it cannot run: bad configuration, or no test is selected | pytest or the app cannot be run | it cannot be asked | there is no such journal, or the picture cannot be written |
+//! | 3 | a batch or tests were lost: they did not run, or nobody knows how they ended | – | – | – |
+//! | 64 | the command line is wrong | the same | the same | the same |
+//! | 130 | interrupted | the same: what is known so far is shown and kept | the same | the same |
 //!
 //! Where several are true of a run: 130, then 3, then 1.
 
+mod audit;
 mod health;
 mod log;
 mod plot;
@@ -37,6 +38,8 @@ enum Command {
     Log(LogArgs),
     /// Run batches of tests, each in a pytest of its own
     Run(run::RunArgs),
+    /// Find out which live test files depend on what an earlier one left in the app
+    Audit(audit::AuditArgs),
 }
 
 /// Where to ask.
@@ -120,6 +123,7 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         Command::Health(arguments) => health::run(arguments, out),
         Command::Log(arguments) => log::run(arguments, out, host.go_on),
         Command::Run(arguments) => run::run(arguments, out, host),
+        Command::Audit(arguments) => audit::run(arguments, out, err, host),
     };
     match done {
         Ok(exit) => exit,

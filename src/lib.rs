@@ -18,6 +18,7 @@
 #![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
 
 pub mod agent;
+pub mod audit;
 pub mod batch;
 pub mod cli;
 pub mod error;

@@ -102,6 +102,35 @@ fn the_policy_does_nothing_but_decide() {
 }
 
 #[test]
+fn the_audit_knows_the_harness_and_no_agent() {
+    assert_none_mentions(
+        "audit",
+        &["crate::agent", "crate::health", "crate::cli", "crate::batch"],
+    );
+    assert_none_mentions("harness", &["crate::audit"]);
+    assert_none_mentions("agent", &["crate::audit"]);
+}
+
+#[test]
+fn what_the_audit_concludes_it_concludes_from_evidence_alone() {
+    let forbidden = [
+        "std::fs",
+        "std::process",
+        "std::thread",
+        "std::env",
+        "crate::harness",
+        "Instant",
+        "SystemTime",
+        "Timestamp",
+    ];
+    for pure in [
+        "roster", "trial", "evidence", "search", "verdict", "plan", "report", "marks",
+    ] {
+        assert_none_mentions(&format!("audit/{pure}.rs"), &forbidden);
+    }
+}
+
+#[test]
 fn what_became_of_a_batch_follows_from_its_events_alone() {
     let forbidden = [
         "std::fs",

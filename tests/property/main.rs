@@ -1,5 +1,6 @@
 //! Properties that hold for every sequence of events.
 
+mod audit;
 mod batch;
 mod health;
 mod policy;

@@ -1,0 +1,244 @@
+//! Makes the experiments: each a pytest of its own, followed by its events.
+
+use std::time::{Duration, Instant};
+
+use super::ask::probe;
+use super::evidence::Knowledge;
+use super::experiment::{Current, Running, options, targets, word};
+use super::plan::{plan, seconds_left};
+use super::report::report;
+use super::roster::{Roster, file_of};
+use super::setup::Setup;
+use super::store::{Progress, Store, digest};
+use super::trial::{Experiment, Kind, Trial};
+use crate::error::{Error, Result};
+use crate::harness::SuiteLaunch;
+
+/// How often running experiments are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Is told how the audit gets on.
+pub trait Watcher {
+    /// Called a few times a second. How much there is `left` is not known before every file has had its
+    /// turns: until then it is `at_least` that.
+    fn tick(&mut self, running: &[Running], left: Duration, at_least: bool);
+    /// An experiment has ended.
+    fn ended(&mut self, line: &str);
+    /// Whether to go on.
+    fn go_on(&mut self) -> bool;
+}
+
+/// An audit under way.
+pub struct Audit {
+    setup: Setup,
+    spares: u32,
+    jobs: usize,
+    /// Options that keep other plugins from interfering.
+    options: Vec<String>,
+    knowledge: Knowledge,
+    store: Store,
+    running: Vec<Current>,
+}
+
+impl Audit {
+    /// Looks at the suite, and makes the audit's folder or goes on with the last one.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if there is nothing to audit or to resume, [`Error::Io`] if it cannot be begun.
+    pub fn begin(setup: Setup, resume: bool, go_on: &mut dyn FnMut() -> bool) -> Result<Self> {
+        let mut asked = vec![setup.python.display().to_string()];
+        asked.extend(setup.paths.iter().cloned());
+        asked.push("--".to_owned());
+        asked.extend(setup.arguments.iter().cloned());
+        let digest = digest(&setup.root, &asked);
+        let mut store = if resume {
+            Store::resume(&setup.root, &digest)?
+        } else {
+            Store::create(&setup.root)?
+        };
+        let probe = match store
+            .experiment_folder("probe")
+            .and_then(|folder| probe(&setup, &folder, go_on))
+        {
+            Ok(probe) => probe,
+            Err(error) => {
+                // What was to be resumed can still be, once the suite is put right.
+                if !resume {
+                    store.remove();
+                }
+                return Err(error);
+            }
+        };
+        let beside_itself = probe.beside_itself();
+        let mut knowledge = Knowledge::new(Roster::new(probe.tests.clone()));
+        for trial in std::mem::take(&mut store.record.trials) {
+            knowledge.add(trial);
+        }
+        store.record.digest = digest;
+        store.record.tests.clone_from(&probe.tests);
+        Ok(Self {
+            spares: setup.spares.unwrap_or(u32::from(beside_itself)),
+            jobs: setup.jobs.unwrap_or(if beside_itself { 2 } else { 1 }),
+            options: probe.options(),
+            setup,
+            knowledge,
+            store,
+            running: Vec::new(),
+        })
+    }
+
+    /// What is known.
+    #[must_use]
+    pub const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// The folder and the record.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Makes experiments until nothing is left to be found out, or `watcher` has had enough of it.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if pytest or the app cannot be run; what was found until then is kept.
+    pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Progress> {
+        let began = Instant::now();
+        let before = self.store.record.seconds;
+        let done = self.experiment(watcher);
+        for one in std::mem::take(&mut self.running) {
+            self.abandon(one);
+        }
+        self.store.record.seconds = before + began.elapsed().as_secs_f64();
+        self.store.record.ended_at = Some(format!("{:.3}", jiff::Timestamp::now()));
+        self.store.record.state = *done.as_ref().unwrap_or(&Progress::Interrupted);
+        self.keep()?;
+        done
+    }
+
+    fn experiment(&mut self, watcher: &mut dyn Watcher) -> Result<Progress> {
+        loop {
+            self.start_wanted()?;
+            if self.running.is_empty() {
+                return Ok(Progress::Finished);
+            }
+            if !watcher.go_on() {
+                return Ok(Progress::Interrupted);
+            }
+            std::thread::sleep(LOOK_EVERY);
+            for number in (0..self.running.len()).rev() {
+                if self.running[number].look(self.setup.timeout) {
+                    let ended = self.running.remove(number);
+                    watcher.ended(&self.finish(ended)?);
+                }
+            }
+            self.guess();
+            let running: Vec<_> = self.running.iter().map(Current::show).collect();
+            watcher.tick(&running, self.left(), !self.knowledge.has_run_all());
+        }
+    }
+
+    fn start_wanted(&mut self) -> Result<()> {
+        while self.running.len() < self.jobs {
+            let running: Vec<_> = self.running.iter().map(|one| one.experiment.clone()).collect();
+            let wanted = plan(&self.knowledge, self.setup.repeat, &running);
+            let Some(next) = wanted.into_iter().next() else {
+                break;
+            };
+            let started = self.start(next)?;
+            self.running.push(started);
+        }
+        Ok(())
+    }
+
+    fn start(&self, experiment: Experiment) -> Result<Current> {
+        let roster = self.knowledge.roster();
+        let mut trial = Trial::new(&experiment, roster);
+        let number = self.knowledge.trials().len() + self.running.len() + 1;
+        let folder = format!("{number:03}-{}", word(trial.kind));
+        let folder = self.store.experiment_folder(&folder)?;
+        trial.folder = folder.display().to_string();
+        let mut command = self.setup.pytest();
+        command.extend(self.options.iter().cloned());
+        command.extend(options(&trial, self.spares));
+        command.extend(self.setup.arguments.iter().cloned());
+        command.extend(targets(&trial, roster));
+        let launch = SuiteLaunch {
+            command,
+            environment: Vec::new(),
+            cwd: self.setup.root.clone(),
+            folder,
+        };
+        let total = self.tests_in(&trial);
+        Current::start(experiment, trial, total, &launch)
+    }
+
+    fn tests_in(&self, trial: &Trial) -> usize {
+        if trial.kind == Kind::Together {
+            return trial.before.len() + trial.target.len();
+        }
+        let all = self.knowledge.roster().tests().iter();
+        all.filter(|test| trial.files.iter().any(|file| file == file_of(test)))
+            .count()
+    }
+
+    /// Takes in what an experiment told. Returns a line on it.
+    fn finish(&mut self, mut ended: Current) -> Result<String> {
+        let never_ready = ended.close();
+        if ended.trial.reached() == 0 && (ended.trial.kind != Kind::Together || ended.trial.tests.is_empty())
+        {
+            return Err(Error::BadValue(format!(
+                "pytest ran no test of {}; all its output is in {}\n{}",
+                ended.trial.files.join(", "),
+                ended.trial.folder,
+                ended.tail()
+            )));
+        }
+        if never_ready {
+            let said = ended.trial.tests.iter().map(|seen| seen.said.as_str());
+            return Err(Error::BadValue(format!(
+                "the app could not be started: {}; all output is in {}",
+                said.into_iter().find(|said| !said.is_empty()).unwrap_or_default(),
+                ended.trial.folder
+            )));
+        }
+        let line = ended.line();
+        self.knowledge.add(ended.trial);
+        self.keep()?;
+        Ok(line)
+    }
+
+    /// Ends an experiment that nobody waits for any more. What it has found out of whole files on their
+    /// own counts.
+    fn abandon(&mut self, mut one: Current) {
+        one.abandon();
+        if one.trial.kind == Kind::Fresh {
+            one.trial.keep_whole_files(self.knowledge.roster());
+            if one.trial.reached() > 0 {
+                self.knowledge.add(one.trial);
+            }
+        }
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.store.record.trials = self.knowledge.trials().to_vec();
+        self.store.record.report = report(&self.knowledge, self.setup.repeat, self.spares);
+        self.store.write()
+    }
+
+    /// What is not known yet is taken to be like what is.
+    fn guess(&mut self) {
+        let running = self.running.iter().flat_map(|one| &one.trial.tests);
+        let seen: Vec<_> = running.map(|seen| seen.ms / 1e3).collect();
+        if !seen.is_empty() {
+            self.knowledge.guess(seen.iter().sum::<f64>() / seen.len() as f64);
+        }
+    }
+
+    fn left(&self) -> Duration {
+        let left = seconds_left(&self.knowledge, self.setup.repeat, self.jobs);
+        let done: f64 = self.running.iter().map(|one| one.runs_for().as_secs_f64()).sum();
+        Duration::try_from_secs_f64(left - done / self.jobs as f64).unwrap_or_default()
+    }
+}

@@ -1,0 +1,218 @@
+//! What is known so far: how each test ended, and what its process had served before it.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+
+use super::roster::{FileId, Roster, TestId, file_of};
+use super::trial::{Kind, Trial};
+
+/// How a test ended, and what its process had served before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// Of other files, in the suite's order.
+    pub context: Vec<TestId>,
+    /// Of its own file. Not all of it, if one of them broke the process before this.
+    pub own: Vec<TestId>,
+    /// What its pytest had run on older processes, by a digest: a fixture may have kept something of them.
+    /// `None` on the first process.
+    pub past: Option<u64>,
+    /// Whether it passed.
+    pub passed: bool,
+    /// How long it took.
+    pub ms: f64,
+}
+
+/// What a pytest has run on older processes, as it goes on.
+#[derive(Debug, Default)]
+struct Past {
+    generation: Option<u32>,
+    run: DefaultHasher,
+    digest: Option<u64>,
+}
+
+impl Past {
+    fn turn(&mut self, generation: u32, test: TestId) {
+        if self.generation.is_some_and(|before| before != generation) {
+            self.digest = Some(self.run.finish());
+        }
+        self.generation = Some(generation);
+        self.run.write_usize(test);
+    }
+}
+
+/// Everything that the experiments have told.
+#[derive(Debug, Clone, Default)]
+pub struct Knowledge {
+    roster: Roster,
+    observations: Vec<Vec<Observation>>,
+    /// What it did in the suite's order.
+    warm: Vec<Option<Observation>>,
+    /// What it did on a process of its own for the first time.
+    fresh: Vec<Option<Observation>>,
+    /// By file: how often it had its turn.
+    times_warm: Vec<usize>,
+    times_fresh: Vec<usize>,
+    /// What was tried: what ran before what.
+    together: Vec<(Vec<TestId>, Vec<TestId>)>,
+    trials: Vec<Trial>,
+    /// How long a test takes of which nothing is known, in seconds.
+    guess: f64,
+}
+
+impl Knowledge {
+    /// Nothing is known of these tests.
+    #[must_use]
+    pub fn new(roster: Roster) -> Self {
+        Self {
+            observations: vec![Vec::new(); roster.tests().len()],
+            warm: vec![None; roster.tests().len()],
+            fresh: vec![None; roster.tests().len()],
+            times_warm: vec![0; roster.file_count()],
+            times_fresh: vec![0; roster.file_count()],
+            roster,
+            ..Self::default()
+        }
+    }
+
+    /// The tests that it is about.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Every trial, in the order in which they ended.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// Takes in what an experiment told. Tests that are not of this suite are passed over.
+    pub fn add(&mut self, trial: Trial) {
+        let mut served: HashMap<u32, Vec<TestId>> = HashMap::new();
+        let mut past = Past::default();
+        for seen in &trial.tests {
+            let Some(test) = self.roster.find(&seen.test) else {
+                continue;
+            };
+            let file = self.roster.file_of(test);
+            let Some(generation) = seen.generation else {
+                continue;
+            };
+            past.turn(generation, test);
+            let on_it = served.entry(generation).or_default();
+            // What runs before the target is not all of its file, and so tells nothing about itself.
+            let asked = trial.kind != Kind::Together
+                || trial
+                    .files
+                    .first()
+                    .is_some_and(|target| target == self.roster.file(file));
+            if let Some(passed) = seen.outcome.passed().filter(|_| asked) {
+                let of_others = |other: &TestId| self.roster.file_of(*other) != file;
+                let (mut context, mut own): (Vec<_>, Vec<_>) = on_it.iter().copied().partition(of_others);
+                context.sort_unstable();
+                own.sort_unstable();
+                let observation = Observation {
+                    context,
+                    own,
+                    past: past.digest,
+                    passed,
+                    ms: seen.ms,
+                };
+                match trial.kind {
+                    Kind::Warm => self.warm[test] = Some(observation.clone()),
+                    Kind::Fresh if self.fresh[test].is_none() => self.fresh[test] = Some(observation.clone()),
+                    Kind::Fresh | Kind::Together => {}
+                }
+                self.observations[test].push(observation);
+            }
+            on_it.push(test);
+        }
+        for file in 0..self.roster.file_count() {
+            let name = self.roster.file(file);
+            let reached = trial.tests.iter().any(|seen| file_of(&seen.test) == name);
+            match trial.kind {
+                Kind::Warm => self.times_warm[file] += usize::from(reached),
+                Kind::Fresh => self.times_fresh[file] += usize::from(reached),
+                Kind::Together => {}
+            }
+        }
+        if trial.kind == Kind::Together {
+            let found = |tests: &[String]| tests.iter().filter_map(|test| self.roster.find(test)).collect();
+            self.together.push((found(&trial.before), found(&trial.target)));
+        }
+        self.trials.push(trial);
+    }
+
+    /// All that was seen of a test.
+    #[must_use]
+    pub fn observations(&self, test: TestId) -> &[Observation] {
+        &self.observations[test]
+    }
+
+    /// How a test ended in the suite's order.
+    #[must_use]
+    pub fn warm(&self, test: TestId) -> Option<&Observation> {
+        self.warm[test].as_ref()
+    }
+
+    /// How a test ended on a process of its file's own, the first time.
+    #[must_use]
+    pub fn fresh(&self, test: TestId) -> Option<&Observation> {
+        self.fresh[test].as_ref()
+    }
+
+    /// Whether a file has had its turn in the suite's order.
+    #[must_use]
+    pub fn has_run_warm(&self, file: FileId) -> bool {
+        self.times_warm[file] > 0
+    }
+
+    /// Whether a file has had its turn on a process of its own.
+    #[must_use]
+    pub fn has_run_fresh(&self, file: FileId) -> bool {
+        self.times_fresh[file] > 0
+    }
+
+    /// Whether every file has had both.
+    #[must_use]
+    pub fn has_run_all(&self) -> bool {
+        let mut files = 0..self.roster.file_count();
+        files.all(|file| self.has_run_warm(file) && self.has_run_fresh(file))
+    }
+
+    /// How often a file had its turn on a process of its own.
+    #[must_use]
+    pub fn times_fresh(&self, file: FileId) -> usize {
+        self.times_fresh[file]
+    }
+
+    /// How often it has been tried to run a test after these.
+    #[must_use]
+    pub fn times_tried(&self, before: &[TestId], test: TestId) -> usize {
+        let same = |tried: &&(Vec<TestId>, Vec<TestId>)| tried.0 == before && tried.1.contains(&test);
+        self.together.iter().filter(same).count()
+    }
+
+    /// How long a test takes, in seconds: as first seen, or guessed. It is the same ever after, and so is
+    /// what is concluded from it.
+    #[must_use]
+    pub fn seconds(&self, test: TestId) -> f64 {
+        let seen = self.warm[test].as_ref().or(self.fresh[test].as_ref());
+        seen.map_or(self.guess, |seen| seen.ms / 1e3)
+    }
+
+    /// Until it has been seen, a test is taken to need so many seconds.
+    pub const fn guess(&mut self, seconds: f64) {
+        self.guess = seconds;
+    }
+
+    /// What a pytest costs beside its tests, in seconds: as first seen.
+    #[must_use]
+    pub fn overhead(&self) -> f64 {
+        let Some(warm) = self.trials.iter().find(|trial| trial.kind == Kind::Warm) else {
+            return self.guess;
+        };
+        let tests: f64 = warm.tests.iter().map(|seen| seen.ms / 1e3).sum();
+        (warm.seconds - tests).max(0.0)
+    }
+}

@@ -1,0 +1,263 @@
+//! One experiment: a pytest of its own, followed by its events until it has become a trial.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::ask::tail;
+use super::roster::{Roster, file_of};
+use super::trial::{Crash, Experiment, Kind, Outcome, Seen, Trial};
+use crate::error::Result;
+use crate::harness::{Suite, SuiteLaunch};
+use crate::wire::{Event, RUN_FILE, RunRecord};
+
+/// Characters of a failure that are kept.
+const MAX_SAID: usize = 200;
+
+/// One experiment under way, for whoever watches.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// What it is.
+    pub label: String,
+    /// Tests that have ended.
+    pub done: usize,
+    /// Tests that it has.
+    pub total: usize,
+}
+
+/// One pytest of ours.
+pub struct Current {
+    /// What it is to tell.
+    pub experiment: Experiment,
+    suite: Suite,
+    /// What it has told.
+    pub trial: Trial,
+    began: Instant,
+    heard: Instant,
+    total: usize,
+    running_test: Option<String>,
+    run_folder: Option<PathBuf>,
+}
+
+impl Current {
+    /// Starts it. It will have come to `total` tests.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io) if that cannot be done.
+    pub fn start(experiment: Experiment, trial: Trial, total: usize, launch: &SuiteLaunch) -> Result<Self> {
+        let suite = Suite::start(launch)?;
+        let now = Instant::now();
+        Ok(Self {
+            experiment,
+            suite,
+            trial,
+            began: now,
+            heard: now,
+            total,
+            running_test: None,
+            run_folder: None,
+        })
+    }
+
+    /// How long it has been running.
+    pub fn runs_for(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Takes in what it told since; whether it has ended.
+    pub fn look(&mut self, timeout: Duration) -> bool {
+        let ended = self.suite.wait(Duration::ZERO).is_some();
+        self.take_events();
+        ended || self.heard.elapsed() > timeout
+    }
+
+    /// Takes in what it told since.
+    pub fn take_events(&mut self) {
+        for line in self.suite.events() {
+            self.heard = Instant::now();
+            match line.event {
+                Event::AppOpened { run_folder } => self.run_folder = Some(run_folder.into()),
+                Event::TestStarted { test } => self.running_test = Some(test),
+                Event::TestFinished(result) => {
+                    self.running_test = None;
+                    self.trial.tests.push(Seen {
+                        outcome: Outcome::of(&result.outcome),
+                        said: last_words(&result.message),
+                        // The first test is told before its process has a number.
+                        generation: result.generation.map(|generation| generation.max(1)),
+                        ms: rounded(result.duration_ms),
+                        test: result.test,
+                    });
+                }
+                Event::SessionStarted { .. }
+                | Event::CollectionFailed { .. }
+                | Event::Collected { .. }
+                | Event::SessionFinished { .. } => {}
+            }
+        }
+    }
+
+    /// Ends it before its time: the test that runs is none of its.
+    pub fn abandon(&mut self) {
+        self.take_events();
+        self.running_test = None;
+        self.close();
+    }
+
+    /// The last lines of its output.
+    pub fn tail(&self) -> String {
+        let said = tail(&self.suite.stdout()).or_else(|| tail(&self.suite.stderr()));
+        said.unwrap_or_default()
+    }
+
+    /// Ends what is left of it and completes the trial. Returns whether the app never came up.
+    pub fn close(&mut self) -> bool {
+        self.suite.end();
+        self.take_events();
+        self.trial.seconds = rounded(self.began.elapsed().as_secs_f64());
+        if let Some(test) = self.running_test.take() {
+            let generation = self.trial.tests.last().and_then(|seen| seen.generation);
+            self.trial.tests.push(Seen {
+                test,
+                outcome: Outcome::Lost,
+                generation: generation.or(Some(1)),
+                ms: rounded(self.heard.elapsed().as_secs_f64() * 1e3),
+                said: "pytest ended during it, or it took too long".to_owned(),
+            });
+        }
+        let Some(run) = self.run_folder.as_deref().and_then(run_record) else {
+            return false;
+        };
+        for generation in &run.generations {
+            self.trial
+                .crashes
+                .extend(generation.culprit.iter().map(|culprit| Crash {
+                    test: culprit.test.clone(),
+                    inferred: culprit.inferred,
+                    why: generation.why.clone().unwrap_or_default(),
+                }));
+        }
+        // The others were brought up in the background, or may have been.
+        let first = run.generations.first();
+        self.trial.starts_ms = first
+            .and_then(|generation| generation.ready_ms)
+            .into_iter()
+            .collect();
+        !run.generations.is_empty() && run.generations.iter().all(|one| one.ready_ms.is_none())
+    }
+
+    /// How far it is.
+    pub fn show(&self) -> Running {
+        Running {
+            label: label(&self.trial),
+            done: self.trial.tests.len(),
+            total: self.total,
+        }
+    }
+
+    /// What came of it, on a line.
+    pub fn line(&self) -> String {
+        let count = |outcomes: &[Outcome]| {
+            let seen = self.trial.tests.iter();
+            seen.filter(|seen| outcomes.contains(&seen.outcome)).count()
+        };
+        let not_run = match count(&[Outcome::Skipped, Outcome::Victim]) {
+            0 => String::new(),
+            number => format!(", {number} not run"),
+        };
+        format!(
+            "{}: {} passed, {} failed{not_run} ({:.1} s)",
+            label(&self.trial),
+            count(&[Outcome::Passed]),
+            count(&[Outcome::Failed, Outcome::Lost]),
+            self.trial.seconds
+        )
+    }
+}
+
+/// The test side's options for it. A test that follows a crash in its own file is judged on a process of its
+/// own.
+pub fn options(trial: &Trial, spares: u32) -> Vec<String> {
+    let (scope, spares) = match trial.kind {
+        Kind::Fresh => ("module", spares),
+        Kind::Warm | Kind::Together => ("session", 0),
+    };
+    let runs = Path::new(&trial.folder).join("runs");
+    let options = [
+        ("scope", scope.to_owned()),
+        ("respawn", "test".to_owned()),
+        ("max-respawns", u16::MAX.to_string()),
+        ("spares", spares.to_string()),
+        ("run-dir", runs.display().to_string()),
+    ];
+    let options = options.iter();
+    options
+        .map(|(name, value)| format!("--live-gui-{name}={value}"))
+        .collect()
+}
+
+/// What is given to pytest: whole files where all of a file is to run.
+pub fn targets(trial: &Trial, roster: &Roster) -> Vec<String> {
+    if trial.kind != Kind::Together {
+        return trial.files.clone();
+    }
+    let mut targets = Vec::new();
+    for tests in [&trial.before, &trial.target] {
+        for group in tests.chunk_by(|a, b| file_of(a) == file_of(b)) {
+            let file = file_of(&group[0]);
+            let all = roster.tests().iter().filter(|test| file_of(test) == file);
+            if group.len() == all.count() {
+                targets.push(file.to_owned());
+            } else {
+                targets.extend(group.iter().cloned());
+            }
+        }
+    }
+    targets
+}
+
+/// A word for a folder's name.
+pub fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Warm => "warm",
+        Kind::Fresh => "fresh",
+        Kind::Together => "together",
+    }
+}
+
+fn label(trial: &Trial) -> String {
+    let files = match trial.files.as_slice() {
+        [one] => one.clone(),
+        many => format!("{} files", many.len()),
+    };
+    match trial.kind {
+        Kind::Warm => format!("warm: {files} in the suite's order"),
+        Kind::Fresh => format!("fresh: {files}, each on a process of its own"),
+        Kind::Together => {
+            let before: Vec<_> = trial.before.chunk_by(|a, b| file_of(a) == file_of(b)).collect();
+            let before = match before.as_slice() {
+                [[test]] => test.clone(),
+                [[test, ..]] => file_of(test).to_owned(),
+                [] => return format!("{files} alone"),
+                many => format!("{} files", many.len()),
+            };
+            format!("{files} after {before}")
+        }
+    }
+}
+
+fn run_record(folder: &Path) -> Option<RunRecord> {
+    serde_json::from_slice(&fs::read(folder.join(RUN_FILE)).ok()?).ok()
+}
+
+/// The line of a failure that pytest marks as its gist.
+fn last_words(message: &str) -> String {
+    let marked = message.lines().find_map(|line| line.strip_prefix("E  "));
+    let line = marked.or_else(|| message.lines().next()).unwrap_or_default();
+    line.trim().chars().take(MAX_SAID).collect()
+}
+
+/// To what a reader of the record can do with.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e3).round() / 1e3
+}

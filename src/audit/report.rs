@@ -1,0 +1,329 @@
+//! What an audit comes to: findings, marks and costs, for a person and for a program.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Knowledge;
+use super::roster::{FileId, TestId, file_of};
+use super::trial::Kind;
+use super::verdict::{Difference, Judge, State, Verdict};
+
+/// What kind of finding it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Passes in the suite's order, fails alone.
+    DependsOnPriorState,
+    /// Passes alone, fails in the suite's order.
+    Polluted,
+    /// Alone it does one thing on the first process of a run and another on a later one.
+    KeepsOldProcess,
+    /// The app fails during it.
+    Crashes,
+    /// Now so, now so.
+    Flaky,
+}
+
+impl Finding {
+    /// For a person.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::DependsOnPriorState => "depends on prior state",
+            Self::Polluted => "polluted",
+            Self::KeepsOldProcess => "keeps the old process",
+            Self::Crashes => "crashes the app",
+            Self::Flaky => "flaky",
+        }
+    }
+}
+
+/// Something that was found of one or more tests of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What.
+    pub finding: Finding,
+    /// Where.
+    pub file: String,
+    /// Node ids.
+    pub tests: Vec<String>,
+    /// They are all live tests of the file.
+    pub whole_file: bool,
+    /// The tests that left what makes the difference; empty if that was not found, or is not the point.
+    pub causes: Vec<String>,
+    /// What was seen, in numbers.
+    pub seen: String,
+    /// What the failure said, or what is wrong with the app.
+    pub said: String,
+}
+
+/// A mark that should be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where.
+    pub file: String,
+    /// The node ids of the tests that get it.
+    pub tests: Vec<String>,
+    /// They are all live tests of the file.
+    pub whole_file: bool,
+    /// The files that are required.
+    pub requires: Vec<String>,
+}
+
+/// What `live_gui_scope = module` costs, as measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The suite in its order, on one process: its tests, in seconds.
+    pub warm_s: f64,
+    /// The same tests on a process a file, with this many spares: what that took more.
+    pub with_spares: Option<Added>,
+    /// The same without spares.
+    pub without_spares: Option<Added>,
+}
+
+/// What it took more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// Ready apps held in waiting.
+    pub spares: u32,
+    /// In seconds.
+    pub seconds: f64,
+    /// Starts of an app beyond the first.
+    pub starts: usize,
+}
+
+/// What is known, whether or not that is all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// In the suite's order.
+    pub found: Vec<Found>,
+    /// To be added.
+    pub marks: Vec<Mark>,
+    /// Fail either way, for no state's sake.
+    pub fails: Vec<String>,
+    /// Skipped, or not run in one of the two.
+    pub not_judged: Vec<String>,
+    /// Not known yet; empty unless the audit was interrupted.
+    pub pending: Vec<String>,
+    /// Known once every file has had both turns.
+    pub cost: Option<Cost>,
+}
+
+/// What tests of one file may share.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shared {
+    file: FileId,
+    finding: Finding,
+    causes: Vec<TestId>,
+    seen: String,
+}
+
+/// Draws up the report.
+#[must_use]
+pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
+    let roster = knowledge.roster();
+    let mut report = Report::default();
+    let judge = Judge::new(knowledge, repeat);
+    let mut groups: BTreeMap<Shared, Vec<TestId>> = BTreeMap::new();
+    for test in 0..roster.tests().len() {
+        let name = roster.test(test);
+        let verdict = match judge.state(test) {
+            State::Settled(verdict) => verdict,
+            State::Pending | State::Open { .. } => {
+                report.pending.push(name.to_owned());
+                continue;
+            }
+        };
+        let file = roster.file_of(test);
+        let crash = crash(knowledge, name);
+        match (describe(file, &verdict), crash, verdict) {
+            (Some(shared), ..) => groups.entry(shared).or_default().push(test),
+            (None, Some((_, seen)), _) => {
+                let shared = Shared {
+                    file,
+                    finding: Finding::Crashes,
+                    causes: Vec::new(),
+                    seen,
+                };
+                groups.entry(shared).or_default().push(test);
+            }
+            (None, None, Verdict::Fails) => report.fails.push(name.to_owned()),
+            (None, None, Verdict::NotJudged) => report.not_judged.push(name.to_owned()),
+            (None, None, _) => {}
+        }
+    }
+    report.found = groups
+        .into_iter()
+        .map(|(shared, tests)| found(knowledge, shared, &tests))
+        .collect();
+    report.marks = marks(knowledge, &report.found);
+    report.cost = cost(knowledge, &judge, spares);
+    report
+}
+
+/// `None` if the state of the app makes no difference to it.
+fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
+    let of = |difference: &Difference| match difference {
+        Difference::Dependent => (Finding::DependsOnPriorState, "fails", "passes"),
+        Difference::Polluted => (Finding::Polluted, "passes", "fails"),
+    };
+    let (finding, causes, seen) = match verdict {
+        Verdict::Differs {
+            difference,
+            causes,
+            alone,
+            together,
+        } => {
+            let (finding, by_itself, after) = of(difference);
+            let seen = format!("{by_itself} alone {alone}x, {after} after it {together}x");
+            (finding, causes.clone(), seen)
+        }
+        Verdict::Unexplained(difference) => {
+            let (finding, by_itself, after) = of(difference);
+            let seen = format!("{by_itself} alone, {after} in order; no small part of the order does it");
+            (finding, Vec::new(), seen)
+        }
+        Verdict::KeepsOldProcess { passes_first } => {
+            let (first, later) = if *passes_first {
+                ("passes", "fails")
+            } else {
+                ("fails", "passes")
+            };
+            let seen = format!("{first} on the first process of a run, {later} on a later one");
+            (Finding::KeepsOldProcess, Vec::new(), seen)
+        }
+        Verdict::Flaky {
+            passed,
+            failed,
+            context,
+        } => {
+            let when = if context.is_empty() {
+                "alone"
+            } else {
+                "after the same"
+            };
+            let seen = format!("{when}: passed {passed}x, failed {failed}x");
+            (Finding::Flaky, Vec::new(), seen)
+        }
+        Verdict::Clean | Verdict::Fails | Verdict::NotJudged => return None,
+    };
+    Some(Shared {
+        file,
+        finding,
+        causes,
+        seen,
+    })
+}
+
+fn found(knowledge: &Knowledge, shared: Shared, tests: &[TestId]) -> Found {
+    let roster = knowledge.roster();
+    let names = |tests: &[TestId]| tests.iter().map(|test| roster.test(*test).to_owned()).collect();
+    let first = tests.first().map_or("", |test| roster.test(*test));
+    let why = crash(knowledge, first).map(|(why, _)| why);
+    Found {
+        finding: shared.finding,
+        file: roster.file(shared.file).to_owned(),
+        whole_file: tests.len() == roster.tests_of(shared.file).len(),
+        tests: names(tests),
+        causes: names(&shared.causes),
+        seen: shared.seen,
+        said: why.unwrap_or_else(|| said(knowledge, first)),
+    }
+}
+
+fn said(knowledge: &Knowledge, test: &str) -> String {
+    let all = knowledge.trials().iter().flat_map(|trial| &trial.tests);
+    let mut of_test = all.filter(|seen| seen.test == test && !seen.said.is_empty());
+    of_test.next().map_or_else(String::new, |seen| seen.said.clone())
+}
+
+/// What is wrong with the app during this test, and when.
+fn crash(knowledge: &Knowledge, test: &str) -> Option<(String, String)> {
+    let in_trials = |kind| {
+        let trials = knowledge.trials().iter().filter(move |trial| trial.kind == kind);
+        trials
+            .flat_map(|trial| &trial.crashes)
+            .find(|crash| crash.test == test)
+    };
+    let (warm, fresh) = (in_trials(Kind::Warm), in_trials(Kind::Fresh));
+    let when = match (warm, fresh) {
+        (Some(_), None) => "in order only",
+        (None, Some(_)) => "alone only",
+        _ => "alone and in order",
+    };
+    let crash = warm.or(fresh)?;
+    let after = if crash.inferred {
+        "after it had ended: "
+    } else {
+        ""
+    };
+    Some((format!("{after}{}", crash.why), when.to_owned()))
+}
+
+fn marks(knowledge: &Knowledge, found: &[Found]) -> Vec<Mark> {
+    let roster = knowledge.roster();
+    let mut tests: BTreeMap<(&str, BTreeSet<&str>), Vec<String>> = BTreeMap::new();
+    for one in found
+        .iter()
+        .filter(|one| one.finding == Finding::DependsOnPriorState)
+    {
+        let requires: BTreeSet<_> = one.causes.iter().map(|test| file_of(test)).collect();
+        if !requires.is_empty() {
+            let same = tests.entry((&one.file, requires)).or_default();
+            same.extend(one.tests.iter().cloned());
+        }
+    }
+    let marks = tests.into_iter().map(|((file, requires), tests)| Mark {
+        file: file.to_owned(),
+        whole_file: roster.tests().iter().filter(|test| file_of(test) == file).count() == tests.len(),
+        tests,
+        requires: requires.into_iter().map(str::to_owned).collect(),
+    });
+    marks.collect()
+}
+
+/// Compares the tests that passed both ways: what differs takes another way through the app as well.
+fn cost(knowledge: &Knowledge, judge: &Judge<'_>, spares: u32) -> Option<Cost> {
+    let roster = knowledge.roster();
+    let files = roster.file_count();
+    if !knowledge.has_run_all() {
+        return None;
+    }
+    let (mut warm_s, mut added_s) = (0.0, 0.0);
+    for test in 0..roster.tests().len() {
+        let (Some(warm), Some(fresh)) = (knowledge.warm(test), knowledge.fresh(test)) else {
+            continue;
+        };
+        warm_s += warm.ms / 1e3;
+        if judge.state(test) == State::Settled(Verdict::Clean) {
+            added_s += (fresh.ms - warm.ms) / 1e3;
+        }
+    }
+    let starts = files.saturating_sub(1);
+    let measured = Added {
+        spares,
+        seconds: f64::max(added_s, 0.0),
+        starts,
+    };
+    let waits: Vec<_> = knowledge
+        .trials()
+        .iter()
+        .flat_map(|trial| &trial.starts_ms)
+        .collect();
+    let mean_s = waits.iter().map(|ms| **ms as f64 / 1e3).sum::<f64>() / waits.len() as f64;
+    let by_starts = Added {
+        spares: 0,
+        seconds: mean_s * starts as f64,
+        starts,
+    };
+    Some(Cost {
+        warm_s,
+        with_spares: (spares > 0).then_some(measured),
+        without_spares: if spares == 0 {
+            Some(measured)
+        } else {
+            (!waits.is_empty()).then_some(by_starts)
+        },
+    })
+}

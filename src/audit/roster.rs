@@ -1,0 +1,92 @@
+//! The tests of a suite.
+
+use std::collections::HashMap;
+
+/// A test by its place in the suite.
+pub type TestId = usize;
+/// A test file by its place in the suite.
+pub type FileId = usize;
+
+/// The live tests of a suite, in its order.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    tests: Vec<String>,
+    files: Vec<(String, Vec<TestId>)>,
+    file_of: Vec<FileId>,
+    by_name: HashMap<String, TestId>,
+}
+
+impl Roster {
+    /// From node ids.
+    #[must_use]
+    pub fn new(tests: Vec<String>) -> Self {
+        let mut roster = Self::default();
+        let mut by_file = HashMap::new();
+        for (id, test) in tests.iter().enumerate() {
+            let name = file_of(test);
+            let file = *by_file.entry(name.to_owned()).or_insert_with(|| {
+                roster.files.push((name.to_owned(), Vec::new()));
+                roster.files.len() - 1
+            });
+            roster.files[file].1.push(id);
+            roster.file_of.push(file);
+            roster.by_name.insert(test.clone(), id);
+        }
+        roster.tests = tests;
+        roster
+    }
+
+    /// Node ids, in the suite's order.
+    #[must_use]
+    pub fn tests(&self) -> &[String] {
+        &self.tests
+    }
+
+    /// How many files there are.
+    #[must_use]
+    pub const fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// A test's node id.
+    #[must_use]
+    pub fn test(&self, id: TestId) -> &str {
+        self.tests.get(id).map_or("", String::as_str)
+    }
+
+    /// The file of a test.
+    #[must_use]
+    pub fn file_of(&self, test: TestId) -> FileId {
+        self.file_of[test]
+    }
+
+    /// A file's name.
+    #[must_use]
+    pub fn file(&self, id: FileId) -> &str {
+        self.files.get(id).map_or("", |(name, _)| name.as_str())
+    }
+
+    /// The tests of a file.
+    #[must_use]
+    pub fn tests_of(&self, file: FileId) -> &[TestId] {
+        self.files.get(file).map_or(&[], |(_, tests)| tests.as_slice())
+    }
+
+    /// The test of that node id.
+    #[must_use]
+    pub fn find(&self, test: &str) -> Option<TestId> {
+        self.by_name.get(test).copied()
+    }
+
+    /// The file of that name.
+    #[must_use]
+    pub fn find_file(&self, name: &str) -> Option<FileId> {
+        self.files.iter().position(|(known, _)| known == name)
+    }
+}
+
+/// The file that a node id begins with.
+#[must_use]
+pub fn file_of(test: &str) -> &str {
+    test.split_once("::").map_or(test, |(file, _)| file)
+}

@@ -1,0 +1,270 @@
+//! An audit's folder: what was found, kept so that an interrupted audit can be gone on with.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+use super::trial::Trial;
+use crate::error::{Error, Result};
+
+/// `schema` of [`Record`].
+pub const AUDIT_SCHEMA: &str = "livegui/audit/1";
+/// Name of the record in an audit's folder.
+pub const AUDIT_FILE: &str = "audit.json";
+/// Audits of which the folders are kept.
+const KEPT: usize = 10;
+/// Files that make up a suite: more are not looked at.
+const MAX_FILES: usize = 20_000;
+/// What a suite and the app that it tests are made of.
+const SOURCES: [&str; 4] = ["py", "toml", "ini", "cfg"];
+
+/// How far an audit has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// It goes on, or was killed.
+    #[default]
+    Running,
+    /// Somebody ended it.
+    Interrupted,
+    /// It is done.
+    Finished,
+}
+
+/// `audit.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`AUDIT_SCHEMA`].
+    pub schema: String,
+    /// How far it has come.
+    pub state: Progress,
+    /// Of the suite, and of what was asked: evidence counts for the same suite only.
+    pub digest: String,
+    /// Where the suite is.
+    pub root: String,
+    /// Wall time of its start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Wall time of its end.
+    pub ended_at: Option<String>,
+    /// How long it took, interruptions left out.
+    pub seconds: f64,
+    /// The live tests, in the suite's order.
+    pub tests: Vec<String>,
+    /// What is found.
+    pub report: Report,
+    /// Every experiment, and what came of it.
+    pub trials: Vec<Trial>,
+}
+
+/// The folder of one audit and its record.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    /// What is to be written.
+    pub record: Record,
+}
+
+impl Store {
+    /// Makes the folder of an audit that begins now, and takes the oldest ones away.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be made or written.
+    pub fn create(root: &Path) -> Result<Self> {
+        let parent = audits(root);
+        let started = Timestamp::now();
+        let name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S"), std::process::id());
+        let path = parent.join(name);
+        fs::create_dir_all(&path).map_err(Error::io(format!("make the folder {}", path.display())))?;
+        // Nothing in here is for version control.
+        let _ = fs::write(path.join(".gitignore"), "*\n");
+        let record = Record {
+            schema: AUDIT_SCHEMA.to_owned(),
+            root: root.display().to_string(),
+            started_at: format!("{started:.3}"),
+            ..Record::default()
+        };
+        let store = Self { path, record };
+        store.write()?;
+        for (_, old) in known(&parent).into_iter().skip(KEPT) {
+            let _ = fs::remove_dir_all(old);
+        }
+        Ok(store)
+    }
+
+    /// The last audit of the suite with this digest, if it did not finish.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if there is none.
+    pub fn resume(root: &Path, digest: &str) -> Result<Self> {
+        let all = known(&audits(root));
+        let Some((record, path)) = all
+            .into_iter()
+            .find(|(record, _)| record.state != Progress::Finished)
+        else {
+            return Err(Error::BadValue(format!(
+                "there is no unfinished audit of {} to go on with; start one without --resume",
+                root.display()
+            )));
+        };
+        if record.digest != digest {
+            return Err(Error::BadValue(format!(
+                "the suite, the app or the options have changed since the audit in {}, so what it found does \
+                 not count any more; start one without --resume",
+                path.display()
+            )));
+        }
+        Ok(Self { path, record })
+    }
+
+    /// Takes it away: it never began.
+    pub fn remove(self) {
+        let _ = fs::remove_dir_all(self.path);
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes an empty folder for an experiment.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be made.
+    pub fn experiment_folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let make = || -> io::Result<()> {
+            // Left by the part of the audit that was interrupted.
+            if path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            fs::create_dir(&path)
+        };
+        make().map_err(Error::io(format!("make the folder {}", path.display())))?;
+        Ok(path)
+    }
+
+    /// Writes the record, whole, by rename.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn write(&self) -> Result<()> {
+        let path = self.path.join(AUDIT_FILE);
+        let write = || -> io::Result<()> {
+            let draft = path.with_extension("json.tmp");
+            let mut text = serde_json::to_vec_pretty(&self.record)?;
+            text.push(b'\n');
+            fs::write(&draft, text)?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(Error::io(format!("write {}", path.display())))
+    }
+}
+
+/// A digest of the sources under `root` and of `asked`.
+#[must_use]
+pub fn digest(root: &Path, asked: &[String]) -> String {
+    let mut sources = Vec::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+                // A virtual environment is no part of the suite.
+                if !hidden && !path.join("pyvenv.cfg").exists() {
+                    left.push(path);
+                }
+            } else if kind.is_ok_and(|kind| kind.is_file()) && is_source(&path) {
+                sources.push(path);
+            }
+        }
+        if sources.len() > MAX_FILES {
+            break;
+        }
+    }
+    sources.sort();
+    let mut hasher = DefaultHasher::new();
+    (env!("CARGO_PKG_VERSION"), asked).hash(&mut hasher);
+    for path in sources {
+        (&path, fs::read(&path).unwrap_or_default()).hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+fn is_source(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| SOURCES.contains(&extension))
+}
+
+fn audits(root: &Path) -> PathBuf {
+    root.join(".livegui").join("audits")
+}
+
+/// Every audit that left its record, the latest first.
+fn known(parent: &Path) -> Vec<(Record, PathBuf)> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let text = fs::read(entry.path().join(AUDIT_FILE)).ok()?;
+            let record: Record = serde_json::from_slice(&text).ok()?;
+            (record.schema == AUDIT_SCHEMA).then(|| (record, entry.path()))
+        })
+        .collect();
+    found.sort_by(|a, b| b.0.started_at.cmp(&a.0.started_at));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_knows_the_sources_and_what_was_asked_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let asked = ["tests".to_owned()];
+        write("tests/test_a.py", "1");
+        let before = digest(root.path(), &asked);
+        write(".livegui/run/state.py", "state");
+        write("venv/pyvenv.cfg", "");
+        write("venv/lib/x.py", "");
+        write("notes.txt", "");
+        assert_eq!(digest(root.path(), &asked), before);
+        assert_ne!(digest(root.path(), &[]), before);
+        write("tests/test_a.py", "2");
+        assert_ne!(digest(root.path(), &asked), before);
+    }
+
+    #[test]
+    fn the_last_audits_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..12 {
+            let folder = audits(root.path()).join(number.to_string());
+            fs::create_dir_all(&folder).unwrap();
+            let record = Record {
+                schema: AUDIT_SCHEMA.to_owned(),
+                started_at: format!("2000-01-{number:02}"),
+                ..Record::default()
+            };
+            fs::write(folder.join(AUDIT_FILE), serde_json::to_vec(&record).unwrap()).unwrap();
+        }
+        fs::create_dir(audits(root.path()).join("mine")).unwrap();
+        let store = Store::create(root.path()).unwrap();
+        let left = known(&audits(root.path()));
+        assert_eq!(left.len(), KEPT);
+        assert_eq!(left[0].1, store.path());
+        assert_eq!(left[KEPT - 1].0.started_at, "2000-01-03");
+        assert!(audits(root.path()).join("mine").exists());
+    }
+}

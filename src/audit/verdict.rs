@@ -1,0 +1,333 @@
+//! What the evidence says of a test, and what is missing to say it.
+
+use super::evidence::{Knowledge, Observation};
+use super::roster::TestId;
+use super::search::{Answer, Search, search};
+
+/// So many known causes are tried before others are searched for.
+const MAX_HINTS: usize = 3;
+
+/// What is different between the suite's order and a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// Passes in the suite's order, fails alone: it needs what somebody left.
+    Dependent,
+    /// Passes alone, fails in the suite's order: it suffers from what somebody left.
+    Polluted,
+}
+
+/// What is found of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes either way.
+    Clean,
+    /// It fails either way: that is not for want or because of anybody's state.
+    Fails,
+    /// In one of the two it was skipped, never ran, or had its own file's earlier tests on another process.
+    NotJudged,
+    /// It depends on what these tests left.
+    Differs {
+        /// How.
+        difference: Difference,
+        /// Who left it; at least one.
+        causes: Vec<TestId>,
+        /// How often it was seen alone.
+        alone: usize,
+        /// How often it was seen after its causes.
+        together: usize,
+    },
+    /// It differs, and no small part of what ran before explains it.
+    Unexplained(Difference),
+    /// Alone it does one thing on the first process of a pytest and another on a later one: not the app
+    /// but the test side keeps something, a fixture that outlives the process.
+    KeepsOldProcess {
+        /// It passes on the first.
+        passes_first: bool,
+    },
+    /// Under the same circumstances it sometimes passes and sometimes fails.
+    Flaky {
+        /// So often it passed.
+        passed: usize,
+        /// So often it failed.
+        failed: usize,
+        /// What had run before on its process.
+        context: Vec<TestId>,
+    },
+}
+
+/// What is known of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// This.
+    Settled(Verdict),
+    /// It has not had its turn in the suite's order, or on a process of its own.
+    Pending,
+    /// It differs; to say why takes more experiments.
+    Open {
+        /// How.
+        difference: Difference,
+        /// What is missing.
+        wanted: Vec<Wanted>,
+    },
+}
+
+/// What has to run to go on with a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The test alone, in a pytest of its own.
+    Alone,
+    /// The test alone, behind all that came before it, each file on a process of its own.
+    Respawned,
+    /// These before the test.
+    After(Vec<TestId>),
+}
+
+/// Judges tests by the evidence.
+pub struct Judge<'a> {
+    knowledge: &'a Knowledge,
+    /// Whatever differs has to be seen so often on either side of the difference.
+    repeat: usize,
+    /// Tests that by themselves make the difference to some other test.
+    hints: Vec<(Difference, TestId)>,
+}
+
+impl<'a> Judge<'a> {
+    /// Judges by what is known now.
+    #[must_use]
+    pub fn new(knowledge: &'a Knowledge, repeat: u32) -> Self {
+        let repeat = usize::try_from(repeat).unwrap_or(usize::MAX);
+        let mut judge = Self {
+            knowledge,
+            repeat,
+            hints: Vec::new(),
+        };
+        for test in 0..knowledge.roster().tests().len() {
+            let Some((difference, question)) = judge.question(test) else {
+                continue;
+            };
+            for seen in knowledge.observations(test) {
+                let [cause] = seen.context[..] else { continue };
+                let known = judge.hints.contains(&(difference, cause));
+                if !known && question.answer(&[cause], repeat) == Answer::Yes {
+                    judge.hints.push((difference, cause));
+                }
+            }
+        }
+        judge
+    }
+
+    /// Judges a test.
+    #[must_use]
+    pub fn state(&self, test: TestId) -> State {
+        let file = self.knowledge.roster().file_of(test);
+        if let Some(flaky) = flaky(self.knowledge.observations(test)) {
+            return State::Settled(flaky);
+        }
+        if !self.knowledge.has_run_warm(file) || !self.knowledge.has_run_fresh(file) {
+            return State::Pending;
+        }
+        let (Some(warm), Some(fresh)) = (self.knowledge.warm(test), self.knowledge.fresh(test)) else {
+            return State::Settled(Verdict::NotJudged);
+        };
+        if warm.own != fresh.own || !fresh.context.is_empty() {
+            return State::Settled(Verdict::NotJudged);
+        }
+        match self.question(test) {
+            Some((difference, question)) => self.explain(difference, &question, &warm.context),
+            None if warm.passed => State::Settled(Verdict::Clean),
+            None => State::Settled(Verdict::Fails),
+        }
+    }
+
+    /// If a test differs: how, and what is to be asked.
+    fn question(&self, test: TestId) -> Option<(Difference, Question<'a>)> {
+        let (warm, fresh) = (self.knowledge.warm(test)?, self.knowledge.fresh(test)?);
+        let difference = match (warm.passed, fresh.passed) {
+            (true, false) => Difference::Dependent,
+            (false, true) => Difference::Polluted,
+            _ => return None,
+        };
+        let question = Question {
+            knowledge: self.knowledge,
+            test,
+            own: &warm.own,
+            effect: warm.passed,
+        };
+        Some((difference, question))
+    }
+
+    fn explain(&self, difference: Difference, question: &Question<'_>, context: &[TestId]) -> State {
+        let mut wanted = Vec::new();
+        let first = || question.seen_after(&[]).filter(|seen| seen.past.is_none());
+        let later = question
+            .seen_after(&[])
+            .filter(|seen| seen.past.is_some())
+            .count();
+        if first().any(|seen| seen.passed == question.effect) {
+            // The first process of a pytest of its own is not like a later one: look at both again.
+            if first().count() < self.repeat {
+                wanted.push(Wanted::Alone);
+            } else if later < self.repeat {
+                wanted.push(Wanted::Respawned);
+            } else {
+                let passes_first = question.effect;
+                return State::Settled(Verdict::KeepsOldProcess { passes_first });
+            }
+            return self.open(question, difference, wanted);
+        }
+        let alone = first().count() + later;
+        if first().count() == 0 || alone < self.repeat {
+            wanted.push(Wanted::Alone);
+        }
+        let hint = |test: &&TestId| self.hints.contains(&(difference, **test));
+        let hints: Vec<_> = context
+            .iter()
+            .rev()
+            .filter(hint)
+            .take(MAX_HINTS)
+            .copied()
+            .collect();
+        match question.causes(context, &hints, self.repeat) {
+            Search::Ask(before) => wanted.push(Wanted::After(before)),
+            Search::GivenUp if wanted.is_empty() => {
+                return State::Settled(Verdict::Unexplained(difference));
+            }
+            Search::Found(causes) if wanted.is_empty() => {
+                return State::Settled(Verdict::Differs {
+                    difference,
+                    alone,
+                    together: question.seen_after(&causes).count(),
+                    causes,
+                });
+            }
+            Search::GivenUp | Search::Found(_) => {}
+        }
+        self.open(question, difference, wanted)
+    }
+
+    fn open(&self, question: &Question<'_>, difference: Difference, wanted: Vec<Wanted>) -> State {
+        let file = self.knowledge.roster().file_of(question.test);
+        let enough = self.repeat.saturating_mul(2);
+        let tried_in_vain = wanted.iter().any(|wanted| match wanted {
+            Wanted::Alone => self.knowledge.times_tried(&[], question.test) >= enough,
+            Wanted::Respawned => self.knowledge.times_fresh(file) > enough,
+            Wanted::After(_) => false,
+        });
+        if tried_in_vain {
+            return State::Settled(Verdict::NotJudged);
+        }
+        State::Open { difference, wanted }
+    }
+}
+
+/// What makes the difference to a test?
+struct Question<'a> {
+    knowledge: &'a Knowledge,
+    test: TestId,
+    /// What its process has served of its own file.
+    own: &'a [TestId],
+    /// What the test does if it makes the difference: it passes, or it fails.
+    effect: bool,
+}
+
+impl Question<'_> {
+    /// What is known to matter to others, then files, then the tests of those that were found. Items are
+    /// test ids here.
+    fn causes(&self, context: &[TestId], hints: &[TestId], repeat: usize) -> Search {
+        let causes = match self.guess(hints) {
+            Search::GivenUp => self.narrow(context),
+            found => found,
+        };
+        let Search::Found(causes) = causes else {
+            return causes;
+        };
+        // The same once more, one right after the other: what changes with every run shows it here.
+        match self.answer(&causes, repeat) {
+            Answer::Yes => Search::Found(causes),
+            Answer::No => Search::GivenUp,
+            Answer::Unknown => Search::Ask(causes),
+        }
+    }
+
+    fn guess(&self, hints: &[TestId]) -> Search {
+        for hint in hints {
+            match self.answer(&[*hint], 1) {
+                Answer::Yes => return Search::Found(vec![*hint]),
+                Answer::No => {}
+                Answer::Unknown => return Search::Ask(vec![*hint]),
+            }
+        }
+        Search::GivenUp
+    }
+
+    fn narrow(&self, context: &[TestId]) -> Search {
+        let roster = self.knowledge.roster();
+        let files = context.chunk_by(|a, b| roster.file_of(*a) == roster.file_of(*b));
+        let found = match self.search(&files.map(<[_]>::to_vec).collect::<Vec<_>>()) {
+            Search::Found(tests) => tests,
+            other => return other,
+        };
+        let tests: Vec<_> = found.iter().map(|test| vec![*test]).collect();
+        match self.search(&tests) {
+            // Its tests do it only all together.
+            Search::GivenUp => Search::Found(found),
+            other => other,
+        }
+    }
+
+    fn search(&self, groups: &[Vec<TestId>]) -> Search {
+        if groups.is_empty() {
+            return Search::GivenUp;
+        }
+        let seconds = |tests: &[TestId]| tests.iter().map(|test| self.knowledge.seconds(*test)).sum();
+        let costs: Vec<f64> = groups.iter().map(|group| seconds(group)).collect();
+        let own = seconds(self.own) + self.knowledge.seconds(self.test);
+        let tests = |part: &[usize]| -> Vec<TestId> {
+            let mut tests: Vec<_> = part.iter().flat_map(|group| groups[*group].clone()).collect();
+            tests.sort_unstable();
+            tests
+        };
+        let effect = |part: &[usize], times| self.answer(&tests(part), times);
+        match search(&costs, own + self.knowledge.overhead(), &effect) {
+            Search::Ask(part) => Search::Ask(tests(&part)),
+            Search::Found(part) => Search::Found(tests(&part)),
+            Search::GivenUp => Search::GivenUp,
+        }
+    }
+
+    fn answer(&self, before: &[TestId], times: usize) -> Answer {
+        if self.seen_after(before).any(|seen| seen.passed != self.effect) {
+            return Answer::No;
+        }
+        if self.seen_after(before).count() >= times {
+            return Answer::Yes;
+        }
+        // It was tried, and told nothing: the app failed before the test had its turn, or it was skipped.
+        if self.knowledge.times_tried(before, self.test) >= times {
+            return Answer::No;
+        }
+        Answer::Unknown
+    }
+
+    /// How it ended when its process had served these tests of other files.
+    fn seen_after(&self, context: &[TestId]) -> impl Iterator<Item = &Observation> {
+        let all = self.knowledge.observations(self.test).iter();
+        all.filter(move |seen| seen.context == context && seen.own == self.own)
+    }
+}
+
+/// The first circumstances under which it did both.
+fn flaky(observations: &[Observation]) -> Option<Verdict> {
+    let circumstances = |seen: &Observation| (seen.context.clone(), seen.own.clone(), seen.past);
+    observations.iter().find_map(|one| {
+        let same = observations
+            .iter()
+            .filter(|other| circumstances(other) == circumstances(one));
+        let (passed, failed): (Vec<_>, Vec<_>) = same.partition(|seen| seen.passed);
+        (!passed.is_empty() && !failed.is_empty()).then(|| Verdict::Flaky {
+            passed: passed.len(),
+            failed: failed.len(),
+            context: one.context.clone(),
+        })
+    })
+}
