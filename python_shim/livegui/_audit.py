@@ -11,16 +11,17 @@ import pytest
 #: Names the file that what is known of the suite goes to.
 PROBE = "LIVEGUI_AUDIT_PROBE"
 
-_PARENT = os.getppid()
-
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What does not use the app tells nothing, and takes time."""
-    others = [item for item in items if "live_gui" not in getattr(item, "fixturenames", ())]
+    kept: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (kept if "live_gui" in getattr(item, "fixturenames", ()) else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+        items[:] = kept
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -37,9 +38,3 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         "options": [name for name in ("numprocesses", "reruns", "no_cov") if hasattr(config.option, name)],
     }
     Path(path).write_text(json.dumps(known), encoding="utf-8")
-
-
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Nobody follows any more: an audit that was killed leaves no pytest behind."""
-    if os.getppid() != _PARENT:
-        item.session.shouldstop = "the audit that started this is gone"
