@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pytest
 
 from livegui._livegui import NativeEvents
-
-if TYPE_CHECKING:
-    from livegui.pytest_plugin import Session
 
 #: Names the file that what happens is appended to. Without it nobody follows.
 FILE = "LIVEGUI_EVENTS"
@@ -58,10 +55,16 @@ class Attempt:
             self.message = reason[2] if isinstance(reason, tuple) else report.longreprtext
 
 
+class OnAGeneration(Protocol):
+    """Who knows which process the running test runs on."""
+
+    generation: int | None
+
+
 class Events:
     """Follows the process that runs tests: the only one, or an xdist worker."""
 
-    def __init__(self, native: NativeEvents, ours: Session) -> None:
+    def __init__(self, native: NativeEvents, ours: OnAGeneration) -> None:
         self.native = native
         self.ours = ours
         self.session: pytest.Session | None = None
@@ -142,7 +145,7 @@ class ControllerEvents:
         self.native.session_finished(int(exitstatus))
 
 
-def follow(config: pytest.Config, ours: Session) -> NativeEvents | None:
+def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
     """Tell what happens, if anybody wants to know."""
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:

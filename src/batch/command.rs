@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::Batch;
+use super::plan::Batch;
 use super::record::BatchRecord;
 use super::tally::Tally;
 

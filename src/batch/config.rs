@@ -5,35 +5,16 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::{nearest, plan};
+use super::nearest::nearest;
+use super::plan::{self, Batch};
 
 /// How long a pytest may take where the configuration does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 /// The keys of a batch.
 const KEYS: [&str; 6] = ["paths", "timeout", "args", "env", "needs", "workers"];
-
-/// Tests that run in a pytest of their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
-    /// Its name, which is its folder's too.
-    pub name: String,
-    /// What pytest is to run.
-    pub paths: Vec<String>,
-    /// How long one pytest of it may take.
-    pub timeout: Duration,
-    /// Arguments of pytest.
-    pub args: Vec<String>,
-    /// Added to the environment.
-    pub env: BTreeMap<String, String>,
-    /// Batches that have to pass before.
-    pub needs: Vec<String>,
-    /// The workers of pytest-xdist: a number, or `auto`.
-    pub workers: Option<String>,
-}
 
 /// What is wrong with the configuration: a line each.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use super::record::{BatchesRecord, ProcessRecord};
 use super::tally::{End, Tally, Verdict};
 use crate::error::{Error, Result};
 use crate::harness::{
-    EVENTS_FILE, Left, LeftState, Suite, SuiteLaunch, describe_exit, end_left_over, left_by, write_record,
+    EVENTS_FILE, Left, LeftState, ProcessId, Suite, SuiteLaunch, describe_exit, end_left_over, left_by,
+    write_record,
 };
 use crate::wire::env;
 
@@ -294,8 +295,8 @@ impl Run<'_> {
         };
         let events = self.folder.join(&process.folder).join(EVENTS_FILE);
         let left = left_in(&record.replay(&self.folder));
-        let mark = format!("{}={}", env::EVENTS, events.display());
-        let mut still_there = end_left_over(process.pid, process.created_at, &mark);
+        let pytest = ProcessId::new(process.pid, process.created_at);
+        let mut still_there = end_left_over(pytest, (env::EVENTS, &events.display().to_string()));
         still_there.extend(left.iter().flat_map(Left::end));
         self.remember(index, &left, &still_there, "its run was killed");
     }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::command::Pytest;
-use super::config::Batch;
 use super::drive::Wish;
+use super::plan::Batch;
 use super::tally::{Tally, file};
 use super::words::count;
 use crate::error::{Error, Result};

@@ -1,8 +1,28 @@
-//! Which batches run, and in which order.
+//! What a batch is, which of them run, and in which order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
-use super::config::Batch;
+use serde::{Deserialize, Serialize};
+
+/// Tests that run in a pytest of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its name, which is its folder's too.
+    pub name: String,
+    /// What pytest is to run.
+    pub paths: Vec<String>,
+    /// How long one pytest of it may take.
+    pub timeout: Duration,
+    /// Arguments of pytest.
+    pub args: Vec<String>,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// Batches that have to pass before.
+    pub needs: Vec<String>,
+    /// The workers of pytest-xdist: a number, or `auto`.
+    pub workers: Option<String>,
+}
 
 /// The batches that are wanted and those that they need, in the order of the configuration but for what
 /// is needed, which comes before. Names that there are not, and circles, have been refused before.

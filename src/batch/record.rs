@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Batch;
+use super::plan::Batch;
 use super::tally::{Counts, End, Lost, Tally, Verdict};
 use crate::error::{Error, Result};
 use crate::harness::{EVENTS_FILE, EventReader, run_folders};

@@ -37,9 +37,8 @@ impl Left {
     #[must_use]
     pub fn end(&self) -> Vec<u32> {
         end_left_over(
-            self.pid,
-            self.created_at,
-            &format!("{}={}", env::RUN_DIR, self.folder),
+            Member::new(self.pid, self.created_at),
+            (env::RUN_DIR, &self.folder),
         )
     }
 }

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use super::ports::Holder;
-use super::process;
+use super::process::end_left_over;
 use super::runs;
-use crate::table;
+use crate::table::{self, Member};
 use crate::wire::env;
 
 /// A process that a run of ours started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfARun {
-    pid: u32,
-    created_at: u64,
-    mark: String,
+    process: Member,
+    /// Of its generation.
+    folder: String,
     /// The run's name.
     pub run: String,
     /// The run still goes on: its pytest is there.
@@ -38,9 +38,8 @@ impl OfARun {
             Some((folder.clone(), runs::read(run)?))
         })?;
         Some(Self {
-            pid,
-            created_at,
-            mark: format!("{}={folder}", env::RUN_DIR),
+            process: Member::new(pid, created_at),
+            folder,
             goes_on: runs::goes_on(&record),
             run: record.run,
         })
@@ -49,6 +48,6 @@ impl OfARun {
     /// Ends it and everything that came from it. Returns the pids that are still there, which should be
     /// none.
     pub fn end(&self) -> Vec<u32> {
-        process::end_left_over(self.pid, self.created_at, &self.mark)
+        end_left_over(self.process, (env::RUN_DIR, &self.folder))
     }
 }

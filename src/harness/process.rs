@@ -193,23 +193,23 @@ impl ProcessTree {
     }
 }
 
-/// Ends a process that somebody else started, or nobody any more, and everything that came from it: what
-/// carries `mark` in its environment. Returns the pids that are still there, which should be none.
+/// Ends a process that somebody else started, or nobody any more, and everything that came from it: what has
+/// `mark`, a name and a value, in its environment. Returns the pids that are still there, which should be none.
 #[must_use]
-pub fn end_left_over(pid: u32, created_at: u64, mark: &str) -> Vec<u32> {
-    let itself = Member::new(pid, created_at);
+pub fn end_left_over(itself: Member, mark: (&str, &str)) -> Vec<u32> {
+    let (pid, mark) = (itself.pid(), format!("{}={}", mark.0, mark.1));
     if !table::runs(itself) {
         // Its pid may be somebody else's by now.
-        return kill_family(HashSet::new(), || table::marked(mark));
+        return kill_family(HashSet::new(), || table::marked(&mark));
     }
-    let mut family = table::family(pid, mark);
+    let mut family = table::family(pid, &mark);
     family.insert(itself);
     table::terminate(itself);
     let deadline = Instant::now() + GRACE;
     while table::runs(itself) && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
-    kill_family(family, || table::family(pid, mark))
+    kill_family(family, || table::family(pid, &mark))
 }
 
 fn kill_family(mut family: HashSet<Member>, grown: impl Fn() -> HashSet<Member>) -> Vec<u32> {

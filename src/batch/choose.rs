@@ -1,0 +1,175 @@
+//! Which batches, and which of their tests, a run is about: by the configuration, the command line, and the
+//! newest run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::config::{self, DEFAULT_TIMEOUT, file_of};
+use super::plan::{self, Batch};
+use super::record::{self, BATCHES_SCHEMA, BatchRecord, BatchesRecord};
+use super::request::{Request, Which};
+use super::tally::Verdict;
+use crate::error::{Error, Result};
+use crate::harness::{
+    ProcessId, forget_old_runs, make_run_folder, process_created_at, process_runs, write_record,
+};
+
+/// The file that has the batches.
+const PYPROJECT: &str = "pyproject.toml";
+/// The batch of paths that the command line names. No batch of the configuration can be called so.
+const AD_HOC: &str = "(paths)";
+
+/// The folder and the record of the run, with everything that is still to be done in it.
+pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
+    let batches = match request.which {
+        Which::Unfinished => return unfinished(parent),
+        Which::Failed => failed(request, root, parent)?,
+        Which::All => chosen(request, root)?
+            .into_iter()
+            .map(|batch| BatchRecord::new(batch, None))
+            .collect(),
+    };
+    let doing = || format!("make a run folder in {}", parent.display());
+    let started = Timestamp::now();
+    let folder = make_run_folder(parent, started).map_err(Error::io(doing()))?;
+    let pid = std::process::id();
+    let record = BatchesRecord {
+        schema: BATCHES_SCHEMA.to_owned(),
+        pid,
+        created_at: process_created_at(pid).unwrap_or(0),
+        started_at: format!("{started:.3}"),
+        ended_at: None,
+        python: request.python.clone(),
+        extra: request.extra.clone(),
+        narrowed: request.narrowed,
+        batches,
+    };
+    write_record(&folder, &record).map_err(Error::io(doing()))?;
+    forget_old_runs(parent, BATCHES_SCHEMA);
+    Ok((folder, record))
+}
+
+/// The newest run, to be gone on with.
+fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
+    let (folder, mut record) = record::newest(parent)?;
+    if !record.batches.iter().any(BatchRecord::is_open) {
+        let what = format!(
+            "there is nothing to resume: the newest run ({}) came to its end; --last-failed runs what failed in it",
+            folder.display()
+        );
+        return Err(Error::BadValue(what));
+    }
+    if record.ended_at.is_none() && process_runs(ProcessId::new(record.pid, record.created_at)) {
+        let what = format!(
+            "the newest run ({}) still goes on: pid {}",
+            folder.display(),
+            record.pid
+        );
+        return Err(Error::BadValue(what));
+    }
+    record.pid = std::process::id();
+    record.created_at = process_created_at(record.pid).unwrap_or(0);
+    record.ended_at = None;
+    write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
+    Ok((folder, record))
+}
+
+/// What did not end well in the newest run, each batch as it is configured now if it still is.
+fn failed(request: &Request, root: &Path, parent: &Path) -> Result<Vec<BatchRecord>> {
+    let (folder, newest) = record::newest(parent)?;
+    let configured = configured(root)?;
+    let known: Vec<_> = newest
+        .batches
+        .iter()
+        .map(|record| record.batch.name.as_str())
+        .collect();
+    if let Some(name) = request.wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        let what = config::no_such("batch", name, &known);
+        return Err(Error::BadValue(format!(
+            "the newest run ({}): {what}",
+            folder.display()
+        )));
+    }
+    let wanted =
+        |record: &&BatchRecord| request.wanted.is_empty() || request.wanted.contains(&record.batch.name);
+    let again = newest.batches.iter().filter(wanted).filter_map(|record| {
+        let now = configured.iter().find(|batch| batch.name == record.batch.name);
+        let mut batch = now.unwrap_or(&record.batch).clone();
+        batch.timeout = request.timeout.unwrap_or(batch.timeout);
+        rest_of(record, batch)
+    });
+    let again: Vec<_> = again.collect();
+    if again.is_empty() {
+        let what = format!("nothing failed in the newest run ({})", folder.display());
+        return Err(Error::BadValue(what));
+    }
+    Ok(again)
+}
+
+/// What did not end well of a batch, all of it if nobody knows which tests; `None` if it is well.
+fn rest_of(record: &BatchRecord, batch: Batch) -> Option<BatchRecord> {
+    let verdict = record.verdict?;
+    let lost = record.lost.iter().map(|lost| lost.test.clone());
+    let tests: Vec<_> = record.failing.iter().cloned().chain(lost).collect();
+    if !tests.is_empty() {
+        return Some(BatchRecord::new(batch, Some(tests)));
+    }
+    let bad = matches!(verdict, Verdict::Lost | Verdict::NotRun | Verdict::Failed);
+    bad.then(|| BatchRecord::new(batch, record.only.clone()))
+}
+
+/// The batches that are asked for, in the order in which they are to run.
+pub fn chosen(request: &Request, root: &Path) -> Result<Vec<Batch>> {
+    let configured = configured(root)?;
+    let names: Vec<_> = configured.iter().map(|batch| batch.name.as_str()).collect();
+    let (wanted, paths): (Vec<_>, Vec<_>) = request
+        .wanted
+        .iter()
+        .cloned()
+        .partition(|word| names.contains(&word.as_str()));
+    for path in &paths {
+        if !root.join(file_of(path)).exists() {
+            let what = config::no_such("batch or path", path, &names);
+            return Err(Error::BadValue(what));
+        }
+    }
+    let mut batches = if request.wanted.is_empty() {
+        let all: Vec<_> = names.iter().map(ToString::to_string).collect();
+        plan::order(&configured, &all)
+    } else {
+        plan::order(&configured, &wanted)
+    };
+    if !paths.is_empty() {
+        batches.push(Batch {
+            name: AD_HOC.to_owned(),
+            paths,
+            timeout: DEFAULT_TIMEOUT,
+            ..Batch::default()
+        });
+    }
+    if batches.is_empty() {
+        let what = format!(
+            "{} has no [tool.livegui.batches.*]: add one, for example\n    \
+             [tool.livegui.batches.unit]\n    paths = [\"tests\"]\nor name paths: livegui run tests",
+            root.join(PYPROJECT).display()
+        );
+        return Err(Error::BadValue(what));
+    }
+    for batch in &mut batches {
+        batch.timeout = request.timeout.unwrap_or(batch.timeout);
+    }
+    Ok(batches)
+}
+
+fn configured(root: &Path) -> Result<Vec<Batch>> {
+    let path = root.join(PYPROJECT);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(Error::io(format!("read {}", path.display())))?,
+    };
+    config::parse(&text, PYPROJECT, &|path| root.join(path).exists())
+        .map_err(|refused| Error::BadValue(refused.to_string()))
+}
