@@ -153,7 +153,7 @@ def test_a_pause_of_the_whole_process_is_no_stall(tmp_path: Path) -> None:
 def test_an_app_that_hung_before_a_pause_is_still_reported_after_it(tmp_path: Path) -> None:
     code = "import livegui, time; a = livegui.start('x'); a.beat(); time.sleep(600)"
     with App(tmp_path, code, LIVEGUI_STALL_AFTER_MS="3000") as app:
-        app.wait_for(lambda document: document["checks"]["main_loop"]["age_ms"] >= 1000)
+        app.wait_for(lambda document: (document["checks"]["main_loop"]["age_ms"] or 0) >= 1000)
         app.process.send_signal(signal.SIGSTOP)
         time.sleep(4)  # longer than what was left
         app.process.send_signal(signal.SIGCONT)

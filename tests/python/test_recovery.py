@@ -82,9 +82,9 @@ def keep(live_gui):
 
 def pytest_runtest_logfinish(nodeid):
     if "culprit" in nodeid:
-        assert handle.generation == 1
-        assert handle.is_healthy()
+        assert "generation=1 " in repr(handle)  # which is no use of it
         assert handle.generation == 2
+        assert handle.is_healthy()
 """
     )
     result = suite({"test_a.py": test})
