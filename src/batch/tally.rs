@@ -226,12 +226,12 @@ impl Tally {
             }
             Event::Collected { tests } => {
                 for test in tests {
-                    self.expect(test);
+                    self.now_knows(test);
                 }
             }
             Event::AppOpened { run_folder } => self.process.run_folders.push(run_folder.clone()),
             Event::TestStarted { test } => {
-                self.expect(test);
+                self.now_knows(test);
                 self.process
                     .running
                     .retain(|running| running.worker != line.worker);
@@ -247,7 +247,7 @@ impl Tally {
     }
 
     fn finished(&mut self, result: &TestResult, worker: Option<&String>) {
-        self.expect(&result.test);
+        self.now_knows(&result.test);
         self.process.running.retain(|running| running.test != result.test);
         self.process.last_finished = Some(result.test.clone());
         // 0: its app could not be started.
@@ -260,7 +260,7 @@ impl Tally {
         }
     }
 
-    fn expect(&mut self, test: &str) {
+    fn now_knows(&mut self, test: &str) {
         if self.known.insert(test.to_owned()) {
             self.expected.push(test.to_owned());
             *self.open.entry(file(test).to_owned()).or_default() += 1;

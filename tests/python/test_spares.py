@@ -29,6 +29,17 @@ def record(live_gui, generation, state):
     raise AssertionError(run)
 """
 
+WAITS_FOR_A_REMARK = (
+    WAIT
+    + """
+def test_first(live_gui):
+    deadline = time.monotonic() + 20
+    while not json.loads((live_gui.run_folder / "run.json").read_text())["remarks"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+"""
+)
+
 
 def generations(pytester: pytest.Pytester) -> list[dict[str, object]]:
     (run,) = (pytester.path / ".livegui").glob("*/run.json")
@@ -114,18 +125,10 @@ def test_spares_that_do_not_come_up_are_given_up_and_the_next_start_says_why(
         "pathlib.Path('once').touch()\n"
         "runpy.run_path('plain_app.py', run_name='__main__')\n"
     )
-    first = (
-        WAIT
-        + """
-def test_first(live_gui):
-    deadline = time.monotonic() + 20
-    while not json.loads((live_gui.run_folder / "run.json").read_text())["remarks"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-"""
-    )
     ini = INI.replace("plain_app.py", "once.py")
-    result = suite({"test_1.py": first, "test_2.py": "def test_second(live_gui):\n    pass\n"}, ini=ini)
+    result = suite(
+        {"test_1.py": WAITS_FOR_A_REMARK, "test_2.py": "def test_second(live_gui):\n    pass\n"}, ini=ini
+    )
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*the app ended with exit status 1*", "no more spares: 3 in a row failed*"])
     assert len(generations(pytester)) == 1 + 3 + 1
@@ -141,17 +144,7 @@ def test_spares_that_die_one_after_the_other_are_given_up_too(
         "pathlib.Path('once').touch()\n"
         "runpy.run_path('plain_app.py', run_name='__main__')\n"
     )
-    first = (
-        WAIT
-        + """
-def test_first(live_gui):
-    deadline = time.monotonic() + 20
-    while not json.loads((live_gui.run_folder / "run.json").read_text())["remarks"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-"""
-    )
-    result = suite({"test_1.py": first}, ini=INI.replace("plain_app.py", "fragile.py"))
+    result = suite({"test_1.py": WAITS_FOR_A_REMARK}, ini=INI.replace("plain_app.py", "fragile.py"))
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["no more spares: 3 in a row failed*"])
     assert [generation["state"] for generation in generations(pytester)] == ["ended", *["exited"] * 3]
