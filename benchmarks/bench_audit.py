@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
 import audit_suite  # noqa: E402 -- it is found only now
-from figures import Table  # noqa: E402
+from figures import Table  # noqa: E402 -- likewise
 
 SLOPPY = ROOT / "examples" / "sloppy"
 #: Seconds that each test takes beside what it does, as tests of a GUI do.

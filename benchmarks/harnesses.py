@@ -154,7 +154,7 @@ class Xprocess:
         self.xprocess: Any = XProcess(SimpleNamespace(), LocalPath(folder))
 
     def start(self, port: int, limit: float = 30.0) -> None:
-        class Starter(ProcessStarter):  # type: ignore[misc]
+        class Starter(ProcessStarter):  # type: ignore[misc]  # it has no types
             args = command(port)
             timeout = limit
 

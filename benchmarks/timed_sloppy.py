@@ -7,13 +7,13 @@ import time
 
 BEGAN = time.monotonic_ns()
 
-import json  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+import json  # noqa: E402 -- after the first moment
+import os  # noqa: E402 -- after the first moment
+import sys  # noqa: E402 -- after the first moment
+from pathlib import Path  # noqa: E402 -- after the first moment
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "sloppy"))
-import sloppy  # noqa: E402
+import sloppy  # noqa: E402 -- after the first moment
 
 MOMENTS = {"began": BEGAN}
 
@@ -43,5 +43,5 @@ class Gui(sloppy.Gui):
             tell()
 
 
-sloppy.HookServer, sloppy.Gui = HookServer, Gui  # type: ignore[misc]
+sloppy.HookServer, sloppy.Gui = HookServer, Gui  # type: ignore[misc]  # it finds them by name
 sloppy.main()

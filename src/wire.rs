@@ -469,3 +469,9 @@ pub struct TestResult {
     #[serde(default)]
     pub line: Option<u32>,
 }
+
+/// The file that a node id, or a path that pytest takes, begins with.
+#[must_use]
+pub fn file_of(node: &str) -> &str {
+    node.split_once("::").map_or(node, |(file, _)| file)
+}

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::marks::Outline;
 use super::setup::Setup;
 use crate::error::{Error, Result};
-use crate::harness::{Suite, SuiteLaunch};
+use crate::harness::{CommandLine, Suite, SuiteLaunch};
 
 /// How often an answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -34,7 +34,7 @@ pub struct Probe {
 impl Probe {
     /// Whether the app can run beside another of its kind: what the test side asks for before it keeps spares.
     pub fn beside_itself(&self) -> bool {
-        self.command.contains("{hook_port}")
+        CommandLine::parse(&self.command).is_ok_and(|command| command.uses("hook_port"))
     }
 
     /// Options against plugins that would run tests elsewhere, or again.

@@ -7,12 +7,13 @@ use super::evidence::Knowledge;
 use super::experiment::{Current, Running, options, targets, word};
 use super::plan::{plan, seconds_left};
 use super::report::report;
-use super::roster::{Roster, file_of};
+use super::roster::Roster;
 use super::setup::Setup;
 use super::store::{Progress, Store, digest};
 use super::trial::{Experiment, Kind, Trial};
 use crate::error::{Error, Result};
 use crate::harness::SuiteLaunch;
+use crate::wire::file_of;
 
 /// How often running experiments are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

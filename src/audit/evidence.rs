@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use super::roster::{FileId, Roster, TestId, file_of};
+use super::roster::{FileId, Roster, TestId};
 use super::trial::{Kind, Trial};
+use crate::wire::file_of;
 
 /// How a test ended, and what its process had served before.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,15 +1,15 @@
 //! One experiment: a pytest of its own, followed by its events until it has become a trial.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ask::tail;
-use super::roster::{Roster, file_of};
+use super::roster::Roster;
 use super::trial::{Crash, Experiment, Kind, Outcome, Seen, Trial};
 use crate::error::Result;
-use crate::harness::{Suite, SuiteLaunch};
-use crate::wire::{Event, RUN_FILE, RunRecord};
+use crate::harness::{Suite, SuiteLaunch, read_run};
+use crate::wire::Event;
+use crate::wire::file_of;
 
 /// Characters of a failure that are kept.
 const MAX_SAID: usize = 200;
@@ -83,8 +83,8 @@ impl Current {
                     self.trial.tests.push(Seen {
                         outcome: Outcome::of(&result.outcome),
                         said: last_words(&result.message),
-                        // The first test is told before its process has a number.
-                        generation: result.generation.map(|generation| generation.max(1)),
+                        // 0: the app did not come up for it.
+                        generation: result.generation.filter(|generation| *generation > 0),
                         ms: rounded(result.duration_ms),
                         test: result.test,
                     });
@@ -125,7 +125,7 @@ impl Current {
                 said: "pytest ended during it, or it took too long".to_owned(),
             });
         }
-        let Some(run) = self.run_folder.as_deref().and_then(run_record) else {
+        let Some(run) = self.run_folder.as_deref().and_then(read_run) else {
             return false;
         };
         for generation in &run.generations {
@@ -244,10 +244,6 @@ fn label(trial: &Trial) -> String {
             format!("{files} after {before}")
         }
     }
-}
-
-fn run_record(folder: &Path) -> Option<RunRecord> {
-    serde_json::from_slice(&fs::read(folder.join(RUN_FILE)).ok()?).ok()
 }
 
 /// The line of a failure that pytest marks as its gist.

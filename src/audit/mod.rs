@@ -27,7 +27,7 @@ pub use experiment::Running;
 pub use marks::{Outline, mark_word, patch};
 pub use plan::{plan, seconds_left};
 pub use report::{Added, Cost, Finding, Found, Mark, Report, report};
-pub use roster::{FileId, Roster, TestId, file_of};
+pub use roster::{FileId, Roster, TestId};
 pub use search::{Answer, MAX_CAUSES, Search, search};
 pub use setup::Setup;
 pub use store::{AUDIT_FILE, AUDIT_SCHEMA, Progress, Record, Store};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Knowledge;
-use super::roster::{FileId, TestId, file_of};
+use super::roster::{FileId, TestId};
 use super::trial::Kind;
 use super::verdict::{Difference, Judge, State, Verdict};
+use crate::wire::file_of;
 
 /// What kind of finding it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

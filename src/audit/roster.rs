@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::wire::file_of;
+
 /// A test by its place in the suite.
 pub type TestId = usize;
 /// A test file by its place in the suite.
@@ -83,10 +85,4 @@ impl Roster {
     pub fn find_file(&self, name: &str) -> Option<FileId> {
         self.files.iter().position(|(known, _)| known == name)
     }
-}
-
-/// The file that a node id begins with.
-#[must_use]
-pub fn file_of(test: &str) -> &str {
-    test.split_once("::").map_or(test, |(file, _)| file)
 }

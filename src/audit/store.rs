@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use super::trial::Trial;
 use crate::error::{Error, Result};
+use crate::harness::{
+    ProcessId, forget_old_runs, make_run_folder, process_created_at, process_runs, run_folders, write_record,
+};
 
 /// `schema` of [`Record`].
 pub const AUDIT_SCHEMA: &str = "livegui/audit/1";
 /// Name of the record in an audit's folder.
 pub const AUDIT_FILE: &str = "audit.json";
-/// Audits of which the folders are kept.
-const KEPT: usize = 10;
 /// Files that make up a suite: more are not looked at.
 const MAX_FILES: usize = 20_000;
 /// What a suite and the app that it tests are made of.
@@ -47,6 +48,12 @@ pub struct Record {
     pub digest: String,
     /// Where the suite is.
     pub root: String,
+    /// The process that makes it.
+    #[serde(default)]
+    pub pid: u32,
+    /// When that was created, in seconds since the epoch: with the pid it names a process for good.
+    #[serde(default)]
+    pub created_at: u64,
     /// Wall time of its start, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of its end.
@@ -59,6 +66,16 @@ pub struct Record {
     pub report: Report,
     /// Every experiment, and what came of it.
     pub trials: Vec<Trial>,
+}
+
+impl Record {
+    /// From here on this process makes it.
+    fn drive(&mut self) {
+        self.pid = std::process::id();
+        self.created_at = process_created_at(self.pid).unwrap_or(0);
+        self.ended_at = None;
+        self.state = Progress::Running;
+    }
 }
 
 /// The folder of one audit and its record.
@@ -77,22 +94,18 @@ impl Store {
     pub fn create(root: &Path) -> Result<Self> {
         let parent = audits(root);
         let started = Timestamp::now();
-        let name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S"), std::process::id());
-        let path = parent.join(name);
-        fs::create_dir_all(&path).map_err(Error::io(format!("make the folder {}", path.display())))?;
-        // Nothing in here is for version control.
-        let _ = fs::write(path.join(".gitignore"), "*\n");
-        let record = Record {
+        let doing = || format!("make a folder in {}", parent.display());
+        let path = make_run_folder(&parent, started).map_err(Error::io(doing()))?;
+        let mut record = Record {
             schema: AUDIT_SCHEMA.to_owned(),
             root: root.display().to_string(),
             started_at: format!("{started:.3}"),
             ..Record::default()
         };
+        record.drive();
         let store = Self { path, record };
         store.write()?;
-        for (_, old) in known(&parent).into_iter().skip(KEPT) {
-            let _ = fs::remove_dir_all(old);
-        }
+        forget_old_runs(&parent, AUDIT_FILE, AUDIT_SCHEMA);
         Ok(store)
     }
 
@@ -101,16 +114,22 @@ impl Store {
     /// # Errors
     /// [`Error::BadValue`] if there is none.
     pub fn resume(root: &Path, digest: &str) -> Result<Self> {
-        let all = known(&audits(root));
-        let Some((record, path)) = all
+        let mut all = run_folders(&audits(root), AUDIT_FILE, AUDIT_SCHEMA)
             .into_iter()
-            .find(|(record, _)| record.state != Progress::Finished)
-        else {
+            .filter_map(|path| Some((read(&path)?, path)));
+        let Some((mut record, path)) = all.find(|(record, _)| record.state != Progress::Finished) else {
             return Err(Error::BadValue(format!(
                 "there is no unfinished audit of {} to go on with; start one without --resume",
                 root.display()
             )));
         };
+        if record.ended_at.is_none() && process_runs(ProcessId::new(record.pid, record.created_at)) {
+            return Err(Error::BadValue(format!(
+                "the audit in {} still goes on: pid {}",
+                path.display(),
+                record.pid
+            )));
+        }
         if record.digest != digest {
             return Err(Error::BadValue(format!(
                 "the suite, the app or the options have changed since the audit in {}, so what it found does \
@@ -118,6 +137,7 @@ impl Store {
                 path.display()
             )));
         }
+        record.drive();
         Ok(Self { path, record })
     }
 
@@ -154,15 +174,8 @@ impl Store {
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
     pub fn write(&self) -> Result<()> {
-        let path = self.path.join(AUDIT_FILE);
-        let write = || -> io::Result<()> {
-            let draft = path.with_extension("json.tmp");
-            let mut text = serde_json::to_vec_pretty(&self.record)?;
-            text.push(b'\n');
-            fs::write(&draft, text)?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(Error::io(format!("write {}", path.display())))
+        let doing = || format!("write {}", self.path.join(AUDIT_FILE).display());
+        write_record(&self.path, AUDIT_FILE, &self.record).map_err(Error::io(doing()))
     }
 }
 
@@ -207,18 +220,9 @@ fn audits(root: &Path) -> PathBuf {
     root.join(".livegui").join("audits")
 }
 
-/// Every audit that left its record, the latest first.
-fn known(parent: &Path) -> Vec<(Record, PathBuf)> {
-    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| {
-            let text = fs::read(entry.path().join(AUDIT_FILE)).ok()?;
-            let record: Record = serde_json::from_slice(&text).ok()?;
-            (record.schema == AUDIT_SCHEMA).then(|| (record, entry.path()))
-        })
-        .collect();
-    found.sort_by(|a, b| b.0.started_at.cmp(&a.0.started_at));
-    found
+fn read(folder: &Path) -> Option<Record> {
+    let text = fs::read(folder.join(AUDIT_FILE)).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 #[cfg(test)]
@@ -247,6 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn an_audit_that_still_goes_on_is_not_resumed_and_one_that_was_ended_is() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = Store::create(root.path()).unwrap();
+        store.record.digest = "x".to_owned();
+        store.write().unwrap();
+        let refused = Store::resume(root.path(), "x").unwrap_err().to_string();
+        assert!(refused.contains("still goes on"), "{refused}");
+        store.record.state = Progress::Interrupted;
+        store.record.ended_at = Some("now".to_owned());
+        store.write().unwrap();
+        assert_eq!(Store::resume(root.path(), "x").unwrap().record.ended_at, None);
+    }
+
+    #[test]
     fn the_last_audits_are_kept() {
         let root = tempfile::tempdir().unwrap();
         for number in 0..12 {
@@ -261,10 +279,10 @@ mod tests {
         }
         fs::create_dir(audits(root.path()).join("mine")).unwrap();
         let store = Store::create(root.path()).unwrap();
-        let left = known(&audits(root.path()));
-        assert_eq!(left.len(), KEPT);
-        assert_eq!(left[0].1, store.path());
-        assert_eq!(left[KEPT - 1].0.started_at, "2000-01-03");
+        let left = run_folders(&audits(root.path()), AUDIT_FILE, AUDIT_SCHEMA);
+        assert_eq!(left.len(), 10);
+        assert_eq!(left[0], store.path());
+        assert!(left[9].ends_with("3"), "{left:?}");
         assert!(audits(root.path()).join("mine").exists());
     }
 }

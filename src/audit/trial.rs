@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::roster::{FileId, Roster, TestId, file_of};
+use super::roster::{FileId, Roster, TestId};
+use crate::wire::file_of;
 
 /// One run of pytest that is to tell something.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::config::{self, DEFAULT_TIMEOUT, file_of};
+use super::config::{self, DEFAULT_TIMEOUT};
 use super::plan::{self, Batch};
 use super::record::{self, BATCHES_SCHEMA, BatchRecord, BatchesRecord};
 use super::request::{Request, Which};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::harness::{
     ProcessId, forget_old_runs, make_run_folder, process_created_at, process_runs, write_record,
 };
+use crate::wire::{RUN_FILE, file_of};
 
 /// The file that has the batches.
 const PYPROJECT: &str = "pyproject.toml";
@@ -47,8 +48,8 @@ pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf
         narrowed: request.narrowed,
         batches,
     };
-    write_record(&folder, &record).map_err(Error::io(doing()))?;
-    forget_old_runs(parent, BATCHES_SCHEMA);
+    write_record(&folder, RUN_FILE, &record).map_err(Error::io(doing()))?;
+    forget_old_runs(parent, RUN_FILE, BATCHES_SCHEMA);
     Ok((folder, record))
 }
 
@@ -73,7 +74,7 @@ fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     record.pid = std::process::id();
     record.created_at = process_created_at(record.pid).unwrap_or(0);
     record.ended_at = None;
-    write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
+    write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
     Ok((folder, record))
 }
 

@@ -10,6 +10,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::plan::{self, Batch};
+use crate::wire::file_of;
 
 /// How long a pytest may take where the configuration does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
@@ -263,12 +264,6 @@ impl Reader<'_> {
         let line = before.matches('\n').count() + 1;
         self.wrong.push(format!("{}:{line}: {what}", self.file));
     }
-}
-
-/// The file of a path that pytest takes, which may go on with `::` and a test.
-#[must_use]
-pub fn file_of(path: &str) -> &str {
-    path.split_once("::").map_or(path, |(file, _)| file)
 }
 
 /// A duration as a person writes it.

@@ -15,7 +15,7 @@ use crate::harness::{
     EVENTS_FILE, Left, LeftState, ProcessId, Suite, SuiteLaunch, describe_exit, end_left_over, left_by,
     write_record,
 };
-use crate::wire::env;
+use crate::wire::{RUN_FILE, env};
 
 /// How often a batch goes on in a new process after the one before died.
 const MAX_RESUMES: usize = 10;
@@ -321,7 +321,7 @@ impl Run<'_> {
 
     /// The record is for people and for `--resume`; a disk that fills up in mid-run must not end it.
     fn save(&self) {
-        let _ = write_record(&self.folder, &self.record);
+        let _ = write_record(&self.folder, RUN_FILE, &self.record);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::record::{self, BATCHES_SCHEMA};
 use super::tally::Tally;
 use crate::harness::run_folders;
+use crate::wire::RUN_FILE;
 
 /// How long batches and their tests took the last time.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl History {
     #[must_use]
     pub fn read(parent: &Path) -> Self {
         let mut history = Self::default();
-        for folder in run_folders(parent, BATCHES_SCHEMA) {
+        for folder in run_folders(parent, RUN_FILE, BATCHES_SCHEMA) {
             let Ok(run) = record::read(&folder) else { continue };
             for batch in run.batches {
                 let whole =

@@ -27,7 +27,7 @@ pub fn annotations(batches: &[BatchRecord], tallies: &[Tally], workspace: &Path)
 fn of_batch(record: &BatchRecord, tally: &Tally, workspace: &Path) -> Vec<String> {
     let at = |test: &str| {
         let root = tally.root().map_or(workspace, Path::new);
-        let path = root.join(super::tally::file(test));
+        let path = root.join(crate::wire::file_of(test));
         let path = path.strip_prefix(workspace).unwrap_or(&path);
         path.display().to_string().replace('\\', "/")
     };

@@ -8,9 +8,10 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::record::BatchRecord;
-use super::tally::{Tally, Verdict, file};
+use super::tally::{Tally, Verdict};
 use super::words::gist;
 use crate::wire::TestResult;
+use crate::wire::file_of;
 
 /// Name of the file, in the folder of each batch and in that of the run.
 pub const JUNIT_FILE: &str = "junit.xml";
@@ -97,7 +98,7 @@ fn error(kind: &str, message: &str) -> TestCaseStatus {
 
 /// With the names that pytest's own report would give it.
 fn named(test: &str, status: TestCaseStatus) -> TestCase {
-    let path = file(test);
+    let path = file_of(test);
     let module = path.strip_suffix(".py").unwrap_or(path).replace(['/', '\\'], ".");
     // Brackets hold parameters, which may have anything in them.
     let inside = test

@@ -7,10 +7,11 @@ use std::path::Path;
 use super::command::Pytest;
 use super::drive::Wish;
 use super::plan::Batch;
-use super::tally::{Tally, file};
+use super::tally::Tally;
 use super::words::count;
 use crate::error::{Error, Result};
 use crate::harness::{Suite, SuiteLaunch, describe_exit};
+use crate::wire::file_of;
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(25);
 
@@ -89,9 +90,9 @@ fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write
     writeln!(out)?;
     let mut files: Vec<(&str, usize)> = Vec::new();
     for (test, _) in tally.tests() {
-        match files.iter_mut().find(|(known, _)| *known == file(test)) {
+        match files.iter_mut().find(|(known, _)| *known == file_of(test)) {
             Some((_, count)) => *count += 1,
-            None => files.push((file(test), 1)),
+            None => files.push((file_of(test), 1)),
         }
     }
     for (file, count) in files {

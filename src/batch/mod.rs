@@ -31,6 +31,7 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::harness::write_record;
+use crate::wire::RUN_FILE;
 use choose::{chosen, prepare};
 use command::Pytest;
 use drive::Run;
@@ -93,7 +94,7 @@ pub fn run(request: &Request, out: &mut dyn Write, wish: &mut dyn FnMut() -> Wis
     record.ended_at = Some(now());
     // How it ended does not hang on whether somebody reads that.
     let _ = report(request, &record, &tallies, &folder, &root, console.finish());
-    write_record(&folder, &record).map_err(Error::io("write the record of the run"))?;
+    write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
     junit::write(&folder, &record.batches, &tallies).map_err(Error::io("write the JUnit report"))?;
     Ok(outcome(&record))
 }

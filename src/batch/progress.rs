@@ -7,8 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::History;
 use super::record::BatchRecord;
-use super::tally::{Counts, Lost, Tally, Verdict, file, is_bad};
+use super::tally::{Counts, Lost, Tally, Verdict, is_bad};
 use super::words::{count, gist, human};
+use crate::wire::file_of;
 use crate::wire::{Event, EventLine, TestResult};
 
 /// Where there is no bar, something is said at least this often.
@@ -107,7 +108,7 @@ impl<'a> Console<'a> {
                 result.test
             ));
         }
-        let file = file(&result.test);
+        let file = file_of(&result.test);
         if self.bar.is_none() && tally.is_done(file) {
             let counts = tally.counts_of(file).line();
             let (done, all) = tally.progress();
@@ -130,7 +131,7 @@ impl<'a> Console<'a> {
                 let (done, all) = tally.progress();
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
-                bar.set_message(self.message(file(&running.test), tally));
+                bar.set_message(self.message(file_of(&running.test), tally));
                 (self.is_stale, self.shown_at) = (false, Instant::now());
             }
             bar.tick();

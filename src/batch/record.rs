@@ -129,7 +129,7 @@ impl BatchRecord {
 /// # Errors
 /// [`Error::BadValue`] if there is none.
 pub fn newest(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
-    let found = run_folders(parent, BATCHES_SCHEMA).into_iter().next();
+    let found = run_folders(parent, RUN_FILE, BATCHES_SCHEMA).into_iter().next();
     let Some(folder) = found else {
         let what = format!(
             "there is no earlier run in {}: run without this option first",

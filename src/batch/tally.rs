@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::words::{count, gist};
-use crate::wire::{Event, EventLine, TestResult};
+use crate::wire::{Event, EventLine, TestResult, file_of};
 
 /// pytest's own words for how it ended.
 mod pytest {
@@ -254,7 +254,7 @@ impl Tally {
         if let Some(generation) = result.generation.filter(|generation| *generation > 0) {
             self.apps.insert((self.processes, worker.cloned(), generation));
         }
-        let open = self.open.entry(file(&result.test).to_owned()).or_default();
+        let open = self.open.entry(file_of(&result.test).to_owned()).or_default();
         if self.results.insert(result.test.clone(), result.clone()).is_none() {
             *open = open.saturating_sub(1);
         }
@@ -263,7 +263,7 @@ impl Tally {
     fn now_knows(&mut self, test: &str) {
         if self.known.insert(test.to_owned()) {
             self.expected.push(test.to_owned());
-            *self.open.entry(file(test).to_owned()).or_default() += 1;
+            *self.open.entry(file_of(test).to_owned()).or_default() += 1;
         }
     }
 
@@ -320,10 +320,10 @@ impl Tally {
                 self.lose(&running.test, &format!("{how} while it ran"), true);
             }
             let tests: Vec<_> = running.iter().map(|running| running.test.as_str()).collect();
-            let files = tests.iter().map(|test| file(test).to_owned()).collect();
+            let files = tests.iter().map(|test| file_of(test).to_owned()).collect();
             (format!("during {}", tests.join(", ")), files)
         } else if let Some(last) = last {
-            (format!("after {last}"), vec![file(&last).to_owned()])
+            (format!("after {last}"), vec![file_of(&last).to_owned()])
         } else {
             let when = if self.root.is_none() {
                 "before its livegui plugin said anything"
@@ -339,7 +339,7 @@ impl Tally {
         let (with_it, after): (Vec<_>, Vec<_>) = self
             .unfinished()
             .into_iter()
-            .partition(|test| dead.iter().any(|dead| dead == file(test)));
+            .partition(|test| dead.iter().any(|dead| dead == file_of(test)));
         for test in with_it {
             self.lose(&test, &format!("never ran: {how}, {during}"), false);
         }
@@ -440,13 +440,17 @@ impl Tally {
     #[must_use]
     pub fn counts_of(&self, wanted: &str) -> Counts {
         let mut counts = Counts {
-            lost: self.lost.iter().filter(|lost| file(&lost.test) == wanted).count(),
+            lost: self
+                .lost
+                .iter()
+                .filter(|lost| file_of(&lost.test) == wanted)
+                .count(),
             ..Counts::default()
         };
         for result in self
             .results
             .values()
-            .filter(|result| file(&result.test) == wanted)
+            .filter(|result| file_of(&result.test) == wanted)
         {
             counts.add(result);
         }
@@ -517,12 +521,6 @@ pub fn is_bad(result: &TestResult) -> bool {
         result.outcome.as_str(),
         "passed" | "xpassed" | "skipped" | "xfailed"
     )
-}
-
-/// The file of a test.
-#[must_use]
-pub fn file(test: &str) -> &str {
-    test.split_once("::").map_or(test, |(file, _)| file)
 }
 
 #[cfg(test)]

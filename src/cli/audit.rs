@@ -12,10 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, Host};
 use crate::audit::{
-    AUDIT_FILE, Added, Audit, Cost, Found, Mark, Progress, Running, Setup, Store, Watcher, file_of,
-    mark_word, outlines, patch,
+    AUDIT_FILE, Added, Audit, Cost, Found, Mark, Progress, Running, Setup, Store, Watcher, mark_word,
+    outlines, patch,
 };
 use crate::error::Error;
+use crate::wire::file_of;
 
 /// Name of the patch, if no other is given.
 const PATCH_FILE: &str = "requires_prior_state.patch";

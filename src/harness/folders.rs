@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::table::{self, Member};
-use crate::wire::RUN_FILE;
 
 /// Runs of which the folders are kept.
 pub const KEPT: usize = 10;
@@ -37,12 +36,12 @@ pub fn make_run_folder(parent: &Path, started: Timestamp) -> io::Result<PathBuf>
     Ok(path)
 }
 
-/// Writes a run's record, by rename: who reads it never sees half of it.
+/// Writes a run's record into `file` of its folder, by rename: who reads it never sees half of it.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn write_record(folder: &Path, record: &impl Serialize) -> io::Result<()> {
-    let path = folder.join(RUN_FILE);
+pub fn write_record(folder: &Path, file: &str, record: &impl Serialize) -> io::Result<()> {
+    let path = folder.join(file);
     let draft = path.with_extension("json.tmp");
     let mut text = serde_json::to_vec_pretty(record)?;
     text.push(b'\n');
@@ -50,18 +49,18 @@ pub fn write_record(folder: &Path, record: &impl Serialize) -> io::Result<()> {
     fs::rename(&draft, &path)
 }
 
-/// The folders in `parent` of runs with a record of this `schema`, the newest first.
+/// The folders in `parent` of runs with a record of this `schema` in `file`, the newest first.
 #[must_use]
-pub fn run_folders(parent: &Path, schema: &str) -> Vec<PathBuf> {
-    records(parent, schema)
+pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
+    records(parent, file, schema)
         .into_iter()
         .map(|(path, _)| path)
         .collect()
 }
 
 /// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
-pub fn forget_old_runs(parent: &Path, schema: &str) {
-    for (path, record) in records(parent, schema).into_iter().skip(KEPT) {
+pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
+    for (path, record) in records(parent, file, schema).into_iter().skip(KEPT) {
         let driver = Member::new(record.pid, record.created_at);
         if record.ended_at.is_some() || !table::runs(driver) {
             let _ = fs::remove_dir_all(path);
@@ -69,11 +68,11 @@ pub fn forget_old_runs(parent: &Path, schema: &str) {
     }
 }
 
-fn records(parent: &Path, schema: &str) -> Vec<(PathBuf, Head)> {
+fn records(parent: &Path, file: &str, schema: &str) -> Vec<(PathBuf, Head)> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut runs: Vec<_> = entries
         .filter_map(|entry| {
-            let record = fs::read(entry.path().join(RUN_FILE)).ok()?;
+            let record = fs::read(entry.path().join(file)).ok()?;
             let record: Head = serde_json::from_slice(&record).ok()?;
             (record.schema == schema).then(|| (entry.path(), record))
         })

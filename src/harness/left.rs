@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::harness::write_record;
-    use crate::wire::{RUN_SCHEMA, RunRecord};
+    use crate::wire::{RUN_FILE, RUN_SCHEMA, RunRecord};
 
     fn sleeper(folder: &str) -> Child {
         let mut command = Command::new(if cfg!(windows) { "ping" } else { "sleep" });
@@ -113,7 +113,7 @@ mod tests {
             generations,
             ..RunRecord::default()
         };
-        write_record(folder.path(), &record).unwrap();
+        write_record(folder.path(), RUN_FILE, &record).unwrap();
         left_by(folder.path())
     }
 

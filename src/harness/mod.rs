@@ -43,5 +43,6 @@ pub use left::{Left, LeftState, left_by};
 pub use live::{Live, Settings};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
 pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
+pub use runs::read as read_run;
 pub use start::Step;
 pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};

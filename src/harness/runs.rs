@@ -46,7 +46,7 @@ impl RunFolder {
         };
         let folder = Self { path, record };
         folder.write()?;
-        forget_old_runs(&parent, RUN_SCHEMA);
+        forget_old_runs(&parent, RUN_FILE, RUN_SCHEMA);
         Ok(folder)
     }
 
@@ -128,7 +128,7 @@ impl RunFolder {
 
     fn write(&self) -> Result<()> {
         let doing = || format!("write {}", self.path.join(RUN_FILE).display());
-        write_record(&self.path, &self.record).map_err(Error::io(doing()))
+        write_record(&self.path, RUN_FILE, &self.record).map_err(Error::io(doing()))
     }
 }
 
@@ -139,6 +139,7 @@ pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
 }
 
 /// The record of the run in this folder, if it is one.
+#[must_use]
 pub fn read(folder: &Path) -> Option<RunRecord> {
     let record = fs::read(folder.join(RUN_FILE)).ok()?;
     let record: RunRecord = serde_json::from_slice(&record).ok()?;

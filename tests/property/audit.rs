@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use livegui::audit::{
     Crash, Difference, Experiment, Judge, Kind, Knowledge, Outcome, Roster, Seen, State, TestId, Trial,
-    Verdict, file_of, plan,
+    Verdict, plan,
 };
+use livegui::wire::file_of;
 use proptest::prelude::*;
 
 const REPEAT: u32 = 2;

@@ -58,3 +58,18 @@ def suite(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=60)
 
     return run
+
+
+@pytest.fixture
+def quick_to_call_it_a_stall(
+    suite: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> Callable[..., pytest.RunResult]:
+    """The same with an app that is called stalled after a quarter of a second."""
+    conftest = pytester.path / "conftest.py"
+    fixture = """
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {"LIVEGUI_STALL_AFTER_MS": "250"}
+"""
+    conftest.write_text(conftest.read_text() + fixture)
+    return suite

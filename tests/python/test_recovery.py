@@ -20,21 +20,6 @@ def test_slow(app, live_gui):
     live_gui.wait_until_ok(20)
 """
 
-ENV = """
-import pytest
-
-@pytest.fixture(scope="session")
-def live_gui_env():
-    return {"LIVEGUI_STALL_AFTER_MS": "250"}
-"""
-
-
-@pytest.fixture
-def quick_to_call_it_a_stall(suite: Suite, pytester: pytest.Pytester) -> Suite:
-    conftest = pytester.path / "conftest.py"
-    conftest.write_text(conftest.read_text() + ENV)
-    return suite
-
 
 def test_a_stall_that_recovers_before_the_test_ends_is_noted_and_not_fatal_without_abort(
     quick_to_call_it_a_stall: Suite, pytester: pytest.Pytester
@@ -116,11 +101,35 @@ def test_culprit(app, live_gui):
     result.stdout.fnmatch_lines(["it was not replaced"])
 
 
-def test_ensure_alive_replaces_one_that_a_test_ended_on_purpose(suite: Suite) -> None:
+def test_ensure_alive_between_tests_replaces_a_dead_app_that_nothing_else_would(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
     test = """
-def test_a(live_gui):
-    live_gui.respawn("on purpose")
-    live_gui.ensure_alive()
+import time
+
+def test_culprit(app):
+    app.do("crash boom")
+    time.sleep(60)
+
+def test_next(live_gui):
     assert live_gui.generation == 2
 """
-    suite({"test_a.py": test}).assert_outcomes(passed=1)
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + """
+handle = None
+
+@pytest.fixture(autouse=True)
+def keep(live_gui):
+    global handle
+    handle = live_gui
+
+def pytest_runtest_logfinish(nodeid):
+    if "culprit" in nodeid:
+        assert not handle.is_healthy()
+        handle.ensure_alive()
+        assert handle.is_healthy()
+"""
+    )
+    suite({"test_a.py": test}, ini="live_gui_respawn = never").assert_outcomes(failed=1, passed=1)

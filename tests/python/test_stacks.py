@@ -29,26 +29,16 @@ pytestmark = pytest.mark.skipif(not may_look(), reason="py-spy is not there, or 
 
 
 def test_an_app_that_hangs_is_told_with_what_its_threads_were_at(
-    suite: Suite, pytester: pytest.Pytester
+    quick_to_call_it_a_stall: Suite, pytester: pytest.Pytester
 ) -> None:
     test = """
-import os, time, pytest
-from livegui.errors import GuiDegraded
+import time
 
 def test_culprit(app):
     app.do("hang 60")
     time.sleep(60)
 """
-    conftest = pytester.path / "conftest.py"
-    conftest.write_text(
-        conftest.read_text()
-        + """
-@pytest.fixture(scope="session")
-def live_gui_env():
-    return {"LIVEGUI_STALL_AFTER_MS": "250"}
-"""
-    )
-    result = suite({"test_a.py": test})
+    result = quick_to_call_it_a_stall({"test_a.py": test})
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*main_loop_stalled*", "E *its threads (py-spy):", "E * do (plain_app.py:*)"]
