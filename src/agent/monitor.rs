@@ -85,7 +85,7 @@ pub fn run(
         for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
             match message {
                 Message::Happened(event) => {
-                    gauges |= matches!(event, Event::ExecutorObserved { .. });
+                    gauges |= matches!(event, Event::ExecutorObserved { .. } | Event::OpenChanged { .. });
                     changes |= monitor.handle(event, now);
                 }
                 Message::Bell => {}
@@ -97,7 +97,7 @@ pub fn run(
         if changes || gauges {
             monitor.show();
         }
-        if changes {
+        if changes || board.is_beat_awaited() {
             changed();
         }
         for done in synced {
@@ -137,7 +137,8 @@ impl Monitor<'_> {
         let now = self.awake.awake(self.board.clock().raw());
         (self.machine.wants_beat(now)
             && self.board.heart.pulse().newest() != self.seen_beat.map(|(raw, _)| raw))
-            || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick.map(|(raw, _)| raw))
+            || (self.machine.wants_tick()
+                && self.board.canary.pulse().newest() != self.seen_tick.map(|(raw, _)| raw))
     }
 
     /// Takes in the newest beat and tick.
@@ -149,7 +150,7 @@ impl Monitor<'_> {
             self.seen_beat = Some((raw, at));
             changes |= self.handle(Event::BeatReceived(at), now);
         }
-        let tick = self.board.canary.newest();
+        let tick = self.board.canary.pulse().newest();
         if let Some(raw) = tick.filter(|_| tick != self.seen_tick.map(|(raw, _)| raw)) {
             let at = self.awake.awake(raw);
             self.seen_tick = Some((raw, at));
@@ -195,7 +196,8 @@ impl Monitor<'_> {
     /// Arms the bells that the machine wants rung.
     fn arm(&self) {
         let now = self.awake.awake(self.board.clock().raw());
-        self.board.heart.pulse().arm(self.machine.wants_beat(now));
-        self.board.canary.arm(self.machine.wants_tick());
+        let wants_beat = self.machine.wants_beat(now) || self.board.is_beat_awaited();
+        self.board.heart.pulse().arm(wants_beat);
+        self.board.canary.pulse().arm(self.machine.wants_tick());
     }
 }
