@@ -15,6 +15,8 @@ mod client;
 mod command;
 mod events;
 mod folders;
+mod handover;
+mod hook_port;
 mod launcher;
 mod left;
 mod live;
@@ -38,10 +40,13 @@ pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
 pub use folders::{forget_old_runs, make_run_folder, run_folders, write_record};
+pub use handover::parse_timeout as parse_handover_timeout;
 pub use launcher::LaunchSettings;
 pub use left::{Left, LeftState, left_by};
-pub use live::{Live, Settings};
-pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
+pub use live::{AfterTest, Live, Settings};
+pub use policy::{
+    Decision, Found, Handover, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble,
+};
 pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
 pub use runs::read as read_run;
 pub use start::Step;
