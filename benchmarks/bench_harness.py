@@ -180,6 +180,29 @@ def bench_files(table: Table, whole: dict[str, list[float]]) -> None:
     table.show("  the same without a spare", f"{quantile(without[1:], 0.5):.0f} ms", beside)
 
 
+def bench_handover(table: Table) -> None:
+    """What it adds to a file that an app at 60 frames a second is asked whether its main loop turns."""
+    one_process = ("suite_no_op.py", {"BENCH_TESTS": "1", "BENCH_APP": "1"})
+    a_spare_each = ("suite_file.py", {"BENCH_SPARE": "1"})
+    kinds = {
+        "hand-over to the next file, added to it": (one_process, []),
+        "  the same with a spare a file": (
+            a_spare_each,
+            ["--live-gui-scope=module", "--live-gui-spares=1"],
+        ),
+    }
+    for what, ((suite, environment), options) in kinds.items():
+        taken = {}
+        for handover in ("respawn", "off"):
+            asked = ["-p", "measure_use", f"--live-gui-handover={handover}", *options]
+            figures = run_pytest(suite, *asked, BENCH_FILES=str(FILES), **environment)
+            # A test's own time counts in neither: a spare that is waited for takes as long as it takes.
+            taken[handover] = milliseconds(figures["around"][1:-1])
+        added = quantile(taken["respawn"], 0.5) - quantile(taken["off"], 0.5)
+        p99 = quantile(taken["respawn"], 0.99) - quantile(taken["off"], 0.5)
+        table.add(f"{what}, p50 of {FILES}", added, "ms", 25, f"p99 {p99:.1f} ms")
+
+
 def bench_no_op(table: Table) -> None:
     """Tests that do not use the app, with the plugin and without it, in turns."""
     with_plugin, without = [], []
@@ -376,6 +399,7 @@ def main() -> None:
         bench_crash(table)
         bench_check(table, checks)
         bench_files(table, bench_starts(table, harnesses, folder))
+        bench_handover(table)
         bench_held_port(table, harnesses, folder)
         bench_early_death(table, harnesses, folder)
         bench_no_op(table)

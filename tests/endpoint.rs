@@ -474,7 +474,7 @@ fn a_poll_for_a_beat_is_answered_by_the_next_beat_and_by_nothing_before_it() {
 
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| app.get(&target(60_000, beats)));
-        while !app.agent.is_beat_awaited() {
+        while app.agent.question().is_none() {
             std::thread::yield_now();
         }
         // A beat in the very instant in which the bell is armed may not ring it; the one after does.
@@ -501,17 +501,17 @@ fn a_poll_for_a_beat_is_also_answered_by_a_crash_and_ends_when_its_client_goes()
         app.port()
     );
     gone.write_all(request.as_bytes()).unwrap();
-    while !app.agent.is_beat_awaited() {
+    while app.agent.question().is_none() {
         std::thread::yield_now();
     }
     drop(gone);
-    while app.agent.is_beat_awaited() {
+    while app.agent.question().is_some() {
         std::thread::yield_now();
     }
     std::thread::scope(|scope| {
         let asked =
             scope.spawn(|| app.get(&format!("/health?token={TOKEN}&beat_after={beats}&wait_ms=60000")));
-        while !app.agent.is_beat_awaited() {
+        while app.agent.question().is_none() {
             std::thread::yield_now();
         }
         app.agent.tell(Event::MainLoopCrashed {

@@ -1,4 +1,4 @@
-"""Writes the nanoseconds that livegui takes before each test, those of each test, and of the whole loop."""
+"""Writes the nanoseconds that livegui takes before each test, of each test, around it, and of the loop."""
 
 import json
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-FIGURES = {"use": [], "tests": []}
+FIGURES = {"use": [], "tests": [], "around": []}
+OWN = []
 
 
 @pytest.hookimpl(trylast=True)
@@ -33,8 +34,19 @@ def pytest_configure(config):
 def pytest_runtest_protocol():
     began = time.perf_counter_ns()
     result = yield
-    FIGURES["tests"].append(time.perf_counter_ns() - began)
+    taken = time.perf_counter_ns() - began
+    FIGURES["tests"].append(taken)
+    FIGURES["around"].append(taken - OWN.pop())
     return result
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call():
+    began = time.perf_counter_ns()
+    try:
+        return (yield)
+    finally:
+        OWN.append(time.perf_counter_ns() - began)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,7 +31,7 @@ class Canary:
         self._native = native
         #: Makes a loop turn that sleeps until something happens; called once a question.
         self.wake: Callable[[], object] | None = None
-        self._asked = False
+        self._question: int | None = None
         self._watches = tuple(watches)
         self._debugging: int | None = None
         #: What could not be looked at; said once.
@@ -63,9 +63,9 @@ class Canary:
             raise
 
     def _wake_if_asked(self) -> None:
-        asked, before = self._native.is_beat_awaited, self._asked
-        self._asked = asked
-        if asked and not before and self.wake is not None:
+        question, before = self._native.question, self._question
+        self._question = question
+        if question not in (None, before) and self.wake is not None:
             self._look(self.wake)
 
     def _look(self, look: Callable[[], object]) -> None:

@@ -31,6 +31,8 @@ pub struct Board {
     dropped: AtomicU64,
     /// Somebody waits for the next beat.
     awaited: AtomicBool,
+    /// How often somebody began to.
+    questions: AtomicU64,
 }
 
 /// A snapshot and the clock that it was made by.
@@ -66,12 +68,23 @@ impl Board {
             dead: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             awaited: AtomicBool::new(false),
+            questions: AtomicU64::new(0),
         }
     }
 
     /// Somebody waits for the next beat, or nobody does any more. Returns whether that is new.
     pub fn await_beat(&self, awaited: bool) -> bool {
-        self.awaited.swap(awaited, Ordering::SeqCst) != awaited
+        let is_new = self.awaited.swap(awaited, Ordering::SeqCst) != awaited;
+        if is_new && awaited {
+            self.questions.fetch_add(1, Ordering::SeqCst);
+        }
+        is_new
+    }
+
+    /// The number of the question that waits for the next beat, if there is one; the first is 1.
+    pub fn question(&self) -> Option<u64> {
+        self.is_beat_awaited()
+            .then(|| self.questions.load(Ordering::SeqCst))
     }
 
     /// Whether somebody waits for the next beat.

@@ -296,11 +296,11 @@ impl Agent {
         wait
     }
 
-    /// Whether somebody asks, right now, if the main loop turns. A loop that sleeps until something
-    /// happens is then to be woken.
+    /// The number of the question whether the main loop turns, if somebody asks it right now. A loop that
+    /// sleeps until something happens is then to be woken.
     #[must_use]
-    pub fn is_beat_awaited(&self) -> bool {
-        self.shared.board.is_beat_awaited()
+    pub fn question(&self) -> Option<u64> {
+        self.shared.board.question()
     }
 
     /// What is open on top of the main window now: dialogs, grabs, nested loops. Of very many, and of very

@@ -58,10 +58,10 @@ impl NativeAgent {
         self.0.tick().as_secs_f64()
     }
 
-    /// Somebody asks, right now, if the main loop turns.
+    /// The number of the question whether the main loop turns, if somebody asks it right now.
     #[getter]
-    fn is_beat_awaited(&self) -> bool {
-        self.0.is_beat_awaited()
+    fn question(&self) -> Option<u64> {
+        self.0.question()
     }
 
     fn tell_open(&self, py: Python<'_>, things: Vec<String>) {

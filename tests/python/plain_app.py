@@ -29,7 +29,7 @@ def burn() -> None:
         pass
 
 
-def do(agent: livegui.Agent, what: str, argument: str) -> bool:
+def do(agent: livegui.Agent, what: str, argument: str) -> bool:  # noqa: PLR0912, PLR0915 -- a list of what it can do
     """Returns whether the loop goes on."""
     global frame_s, listener  # noqa: PLW0603 -- a fake app of one file
     if what == "crash":
@@ -58,7 +58,6 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     if what == "open":
         agent.tell_open([argument] if argument else [])
     if what == "slow":
-        time.sleep(float(argument))
         frame_s = float(argument)
     if what == "pause":
         with agent.paused("a dialog", usable=argument == "usable"):
