@@ -361,6 +361,7 @@ fn several_reasons_hold_at_once_and_the_first_stays_first() {
     sim.tell(Event::Reported {
         code: Code::App("disk_full".into()),
         message: "no room".into(),
+        traceback: None,
         recoverable: true,
     });
     sim.tell(Event::ThreadEnded {
@@ -452,6 +453,7 @@ fn trouble_that_is_reported_in_other_words_stays_one_episode() {
         sim.tell(Event::Reported {
             code: Code::App("memory".into()),
             message,
+            traceback: None,
             recoverable: true,
         });
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::books::{Books, lock};
+use super::books::{Books, Kept, lock};
 use super::launcher::{LaunchSettings, Launcher, When};
 use super::policy::{Decision, Rules, Test, Trouble};
 use super::process::ProcessTree;
@@ -120,6 +120,7 @@ impl Live {
         let decision = {
             let mut kept = self.books.kept();
             kept.running_since = Instant::now();
+            kept.forget_callback_error();
             let decision = kept.policy.test_starting(test);
             if kept.policy.note_of_running().is_some() {
                 kept.write_notes(); // of a process that was started between tests
@@ -156,6 +157,7 @@ impl Live {
     pub fn after_test(&self) -> Vec<String> {
         let mut books = self.books.kept();
         books.policy.test_finished();
+        books.forget_callback_error();
         // What comes from here on is told to the next one.
         self.alarm.quiet();
         books.take_recoveries()
@@ -181,7 +183,10 @@ impl Live {
     #[must_use]
     pub fn verdict_on_running(&self) -> Option<Error> {
         let books = self.books.kept();
-        let culprit = books.policy.trouble()?.culprit.clone();
+        let Some(trouble) = books.policy.trouble() else {
+            return self.callback_error(books);
+        };
+        let culprit = trouble.culprit.clone();
         if !books.policy.concerns_running() {
             return None;
         }
@@ -205,6 +210,15 @@ impl Live {
             _ => "during this test".to_owned(),
         };
         Some(app.failure(&format!("{what} {when}"), culprit))
+    }
+
+    /// What the running test is to be failed with though the app goes on: a callback raised.
+    fn callback_error(&self, books: MutexGuard<'_, Kept>) -> Option<Error> {
+        let caught = books.callback_error()?.clone();
+        drop(books);
+        let stage = self.stage();
+        let app = stage.as_ref()?;
+        Some(Error::Callback(Box::new(app.callback_failure(caught))))
     }
 
     /// The same after asking the app anew, so that a crash that has already happened is not left for
@@ -365,8 +379,11 @@ impl Live {
             return;
         };
         let answer = app.watch.client().map(|client| client.health(ANSWER_WITHIN));
-        if matches!(&answer, Some(Ok(health)) if health.status == "ok") {
-            return;
+        if let Some(Ok(health)) = &answer {
+            self.books.record_exceptions(app.generation, &health.exceptions);
+            if health.status == "ok" {
+                return;
+            }
         }
         let deadline = Instant::now() + VERDICT_WITHIN;
         while app.watch.is_fit() && Instant::now() < deadline {

@@ -41,7 +41,7 @@ pub use folders::{forget_old_runs, make_run_folder, run_folders, write_record};
 pub use launcher::LaunchSettings;
 pub use left::{Left, LeftState, left_by};
 pub use live::{Live, Settings};
-pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
+pub use policy::{CallbackErrors, Decision, Heard, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
 pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
 pub use runs::read as read_run;
 pub use start::Step;

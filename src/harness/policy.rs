@@ -31,6 +31,29 @@ pub enum Respawn {
     Never,
 }
 
+/// What becomes of the running test when a callback of the app raises, and the app goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallbackErrors {
+    /// The report says so.
+    Note,
+    /// It fails: what it did in the app did not do its work.
+    #[default]
+    Fail,
+    /// The app counts as degraded, by its agent's word.
+    Degrade,
+}
+
+/// What an exception that the app survived means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The running test fails of it.
+    Fail,
+    /// The report says so; the test that ran, or the last one that did.
+    Note(Option<String>),
+    /// Nothing more: the app is degraded by it.
+    Degrades,
+}
+
 /// What the user chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -40,6 +63,8 @@ pub struct Rules {
     pub respawn: Respawn,
     /// The same failure this often in a row is replaced; then no more.
     pub max_respawns: u32,
+    /// What a callback that raises means.
+    pub callback_errors: CallbackErrors,
 }
 
 impl Default for Rules {
@@ -48,6 +73,7 @@ impl Default for Rules {
             scope: Scope::default(),
             respawn: Respawn::default(),
             max_respawns: 3,
+            callback_errors: CallbackErrors::default(),
         }
     }
 }
@@ -199,6 +225,24 @@ impl Policy {
             return None;
         }
         self.trouble.take()
+    }
+
+    /// The app of `generation` survived an exception: in a callback, or anywhere else. With `before_running` it
+    /// is older than the running test. Whoever is to blame, the app goes on: no fresh process is due.
+    #[must_use]
+    pub fn exception_swallowed(&self, generation: u32, in_callback: bool, before_running: bool) -> Heard {
+        if in_callback && self.rules.callback_errors == CallbackErrors::Degrade {
+            return Heard::Degrades;
+        }
+        if generation != self.generation {
+            return Heard::Note(None); // a spare, or one that is on its way up
+        }
+        let running = self.running.as_ref().filter(|_| !before_running);
+        let fails = in_callback && self.rules.callback_errors == CallbackErrors::Fail;
+        match running {
+            Some(_) if fails => Heard::Fail,
+            running => Heard::Note(running.or(self.last.as_ref()).map(|test| test.id.clone())),
+        }
     }
 
     /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
@@ -392,6 +436,21 @@ impl FromStr for Scope {
             "function" => Ok(Self::Function),
             _ => Err(NoSuchWord {
                 wanted: "session, module or function",
+            }),
+        }
+    }
+}
+
+impl FromStr for CallbackErrors {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "note" => Ok(Self::Note),
+            "fail" => Ok(Self::Fail),
+            "degrade" => Ok(Self::Degrade),
+            _ => Err(NoSuchWord {
+                wanted: "note, fail or degrade",
             }),
         }
     }
