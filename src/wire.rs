@@ -179,8 +179,24 @@ pub struct MainLoopCheck {
     pub beats: u64,
     /// Observed-awake time since the last beat; null before the first.
     pub age_ms: Option<u64>,
+    /// The wait that the app declared, while it is in one.
+    #[serde(default)]
+    pub paused: Option<Paused>,
+    /// What is open on top of the main window: dialogs, grabs, nested loops. Empty also where the toolkit
+    /// does not tell.
+    #[serde(default)]
+    pub left_open: Vec<String>,
     /// Time between beats since the start, in milliseconds.
     pub frame_ms: FrameMs,
+}
+
+/// A wait that the app declared by `paused()`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// What it waits for.
+    pub what: String,
+    /// Whether the app serves its users meanwhile.
+    pub usable: bool,
 }
 
 /// Figures of the time between beats, in milliseconds.
@@ -201,6 +217,10 @@ pub struct InterpreterCheck {
     pub state: String,
     /// Observed-awake time since the canary ran; null before it first did.
     pub canary_age_ms: Option<u64>,
+    /// How long the canary has waited to run since the start, all together: for the interpreter lock, or for
+    /// a processor.
+    #[serde(default)]
+    pub starved_ms: u64,
 }
 
 /// A watched executor.
@@ -216,6 +236,9 @@ pub struct ExecutorCheck {
     pub queued: Option<u64>,
     /// Worker threads or processes; null until first looked at.
     pub workers: Option<u64>,
+    /// How long work has been queued without any being known to have finished; null while none is queued.
+    #[serde(default)]
+    pub queued_for_ms: Option<u64>,
 }
 
 /// A watched thread.

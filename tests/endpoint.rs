@@ -451,3 +451,75 @@ fn without_descriptors_it_still_answers_one_after_the_other_and_recovers() {
     drop(hoard);
     app.assert_unharmed();
 }
+
+/// What it says of the main loop's beats.
+fn beats_of(body: &str) -> u64 {
+    serde_json::from_str::<Health>(body)
+        .unwrap()
+        .checks
+        .main_loop
+        .beats
+}
+
+#[test]
+fn a_poll_for_a_beat_is_answered_by_the_next_beat_and_by_nothing_before_it() {
+    let app = App::start();
+    let target =
+        |wait_ms: u64, after: u64| format!("/health?token={TOKEN}&beat_after={after}&wait_ms={wait_ms}");
+    let beats = app.health().checks.main_loop.beats;
+    let began = Instant::now();
+    let (_, body) = app.get(&target(120, beats));
+    assert_eq!(beats_of(&body), beats, "nothing beat");
+    assert!(began.elapsed() >= Duration::from_millis(120));
+
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| app.get(&target(60_000, beats)));
+        while !app.agent.is_beat_awaited() {
+            std::thread::yield_now();
+        }
+        // A beat in the very instant in which the bell is armed may not ring it; the one after does.
+        while !asked.is_finished() {
+            app.agent.beat();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(beats_of(&asked.join().unwrap().1) > beats);
+    });
+    let (_, body) = app.get(&target(60_000, beats));
+    assert!(
+        beats_of(&body) > beats,
+        "one that has already come is answered at once"
+    );
+}
+
+#[test]
+fn a_poll_for_a_beat_is_also_answered_by_a_crash_and_ends_when_its_client_goes() {
+    let app = App::start();
+    let beats = app.health().checks.main_loop.beats;
+    let mut gone = app.connect();
+    let request = format!(
+        "GET /health?token={TOKEN}&beat_after={beats} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n",
+        app.port()
+    );
+    gone.write_all(request.as_bytes()).unwrap();
+    while !app.agent.is_beat_awaited() {
+        std::thread::yield_now();
+    }
+    drop(gone);
+    while app.agent.is_beat_awaited() {
+        std::thread::yield_now();
+    }
+    std::thread::scope(|scope| {
+        let asked =
+            scope.spawn(|| app.get(&format!("/health?token={TOKEN}&beat_after={beats}&wait_ms=60000")));
+        while !app.agent.is_beat_awaited() {
+            std::thread::yield_now();
+        }
+        app.agent.tell(Event::MainLoopCrashed {
+            message: "RuntimeError: boom".into(),
+            traceback: None,
+        });
+        let (status, body) = asked.join().unwrap();
+        assert_eq!(status, 503);
+        assert!(body.contains("main_loop_crashed"), "{body}");
+    });
+}

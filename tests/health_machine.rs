@@ -280,6 +280,7 @@ fn a_declared_pause_is_no_stall_until_it_is_overdue() {
         id: 1,
         what: "file dialog".into(),
         max: s(300),
+        usable: false,
     });
     sim.silent_for(s(299));
     assert_eq!(sim.machine.status(), Status::Ok);
@@ -295,6 +296,7 @@ fn after_a_pause_the_loop_has_a_whole_stall_after_again() {
         id: 1,
         what: "dialog".into(),
         max: s(300),
+        usable: false,
     });
     sim.silent_for(s(100));
     sim.tell(Event::PauseEnded { id: 1 });
@@ -311,11 +313,13 @@ fn of_nested_pauses_the_shortest_still_trips() {
         id: 1,
         what: "outer".into(),
         max: s(300),
+        usable: false,
     });
     sim.tell(Event::PauseBegan {
         id: 2,
         what: "inner".into(),
         max: s(10),
+        usable: false,
     });
     sim.silent_for(s(11));
     assert_eq!(sim.reasons(), [Code::MainLoopStalled]);
@@ -405,6 +409,7 @@ fn a_pause_that_begins_in_a_stall_does_not_end_it() {
         id: 1,
         what: "a debugger".into(),
         max: s(300),
+        usable: false,
     });
     sim.silent_for(s(20));
     sim.tell(Event::PauseEnded { id: 1 });
@@ -422,6 +427,7 @@ fn after_a_pause_before_the_first_beat_it_gets_as_long_as_any_other() {
         id: 1,
         what: "licence dialog".into(),
         max: s(300),
+        usable: false,
     });
     sim.silent_for(s(100));
     sim.tell(Event::PauseEnded { id: 1 });

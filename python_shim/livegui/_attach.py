@@ -17,7 +17,7 @@ from livegui._threads import ThreadHook, ThreadWatch, UnraisableHook
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
 _lock = threading.Lock()
@@ -170,18 +170,45 @@ class Agent:
                 self._native.executor_end_expected(name)
 
     @contextmanager
-    def paused(self, what: str, *, max_s: float = 300.0) -> Iterator[None]:
+    def paused(self, what: str, *, max_s: float = 300.0, usable: bool = False) -> Iterator[None]:
         """A span in which the main loop waits on purpose, such as a modal file dialog.
 
         Args:
             what: what it waits for; reports name it.
             max_s: seconds after which the wait is no longer believed.
+            usable: whether the app serves its users meanwhile, say because it waits for their events. If
+                not, a test file does not begin on an app that is still in here.
         """
-        pause = self._native.pause(what, max_s)
+        pause = self._native.pause(what, max_s, usable)
         try:
             yield
         finally:
             self._native.resume(pause)
+
+    def wake_with(self, wake: Callable[[], object]) -> None:
+        """Name what makes the main loop turn once if it sleeps until something happens.
+
+        Needed only by a loop that may go for longer than ``live_gui_handover_timeout`` (0.5 s) without a
+        :meth:`beat` because nothing happens. A toolkit's ``install()`` does this where it is needed.
+
+        Args:
+            wake: called from another thread, each time that somebody asks whether the loop turns; it must
+                not wait for the loop. For example ``glfw.post_empty_event``.
+        """
+        if self._canary is not None:
+            self._canary.wake = wake
+
+    def tell_open(self, things: Iterable[str]) -> None:
+        """Say what is open on top of the main window now: dialogs, grabs, nested loops.
+
+        The next test file does not begin on an app that has something open which was not open when the
+        file before began (``live_gui_left_open``). A toolkit's ``install()`` tells this by itself.
+
+        Args:
+            things: a name for each, for a person; none if nothing is open. 16 are kept, of each 200
+                characters.
+        """
+        self._native.tell_open(list(things))
 
     def degrade(
         self,

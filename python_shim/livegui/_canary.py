@@ -20,8 +20,6 @@ if TYPE_CHECKING:
         def look(self) -> None: ...
 
 
-#: Seconds between two ticks.
-INTERVAL = 0.25
 #: A debugging session longer than this many seconds is taken for a hang after all.
 LONGEST_DEBUGGING = 24 * 60 * 60.0
 
@@ -31,10 +29,13 @@ class Canary:
 
     def __init__(self, native: NativeAgent, watches: Iterable[Mapping[str, Watch]]) -> None:
         self._native = native
+        #: Makes a loop turn that sleeps until something happens; called once a question.
+        self.wake: Callable[[], object] | None = None
+        self._asked = False
         self._watches = tuple(watches)
         self._debugging: int | None = None
         #: What could not be looked at; said once.
-        self._failed: list[Callable[[], None]] = []
+        self._failed: list[Callable[[], object]] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="livegui-canary", daemon=True)
         self._thread.start()
@@ -48,19 +49,26 @@ class Canary:
     def _run(self) -> None:
         try:
             while True:
-                self._native.tick()
+                wait_s = self._native.tick()
+                self._wake_if_asked()
                 for watches in self._watches:
                     for watch in tuple(watches.values()):
                         self._look(watch.look)
                 self._look(self._look_at_main_thread)
-                if self._ended.wait(INTERVAL):
+                if self._ended.wait(wait_s):
                     return
         except BaseException as error:
             # Without it a hang can no longer be told from a held interpreter: that must not go unsaid.
             self._native.agent_thread_died("livegui-canary", describe(error))
             raise
 
-    def _look(self, look: Callable[[], None]) -> None:
+    def _wake_if_asked(self) -> None:
+        asked, before = self._native.is_beat_awaited, self._asked
+        self._asked = asked
+        if asked and not before and self.wake is not None:
+            self._look(self.wake)
+
+    def _look(self, look: Callable[[], object]) -> None:
         """Look at something of the app's, which may raise whatever it likes; the others are looked at."""
         try:
             look()
@@ -75,7 +83,7 @@ class Canary:
         if ended and (left := who_keeps_alive()):
             self._native.main_thread_ended(left)
         if debugged and self._debugging is None:
-            self._debugging = self._native.pause("a debugger", LONGEST_DEBUGGING)
+            self._debugging = self._native.pause("a debugger", LONGEST_DEBUGGING, True)
         elif not debugged and self._debugging is not None:
             self._native.resume(self._debugging)
             self._debugging = None

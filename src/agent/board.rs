@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::canary::Canary;
 use super::clock::{AwakeClock, Clock, Raw};
 use super::heartbeat::Heartbeat;
 use super::posted::Posted;
-use super::pulse::Pulse;
 use crate::health::{Awake, Config, Machine, Snapshot};
 
 /// `/livez` answers while the monitor's last step is no older than this.
@@ -22,13 +22,15 @@ pub struct Board {
     /// The main loop's beats.
     pub heart: Heartbeat,
     /// The Python canary's ticks.
-    pub canary: Pulse,
+    pub canary: Canary,
     /// How the journal is.
     pub journal: Gauge,
     shown: Posted<Shown>,
     progress: AtomicU64,
     dead: AtomicBool,
     dropped: AtomicU64,
+    /// Somebody waits for the next beat.
+    awaited: AtomicBool,
 }
 
 /// A snapshot and the clock that it was made by.
@@ -57,13 +59,24 @@ impl Board {
         Self {
             clock: Clock::start(),
             heart: Heartbeat::default(),
-            canary: Pulse::default(),
+            canary: Canary::default(),
             journal: Gauge::default(),
             shown: Posted::new(shown, seq),
             progress: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            awaited: AtomicBool::new(false),
         }
+    }
+
+    /// Somebody waits for the next beat, or nobody does any more. Returns whether that is new.
+    pub fn await_beat(&self, awaited: bool) -> bool {
+        self.awaited.swap(awaited, Ordering::SeqCst) != awaited
+    }
+
+    /// Whether somebody waits for the next beat.
+    pub fn is_beat_awaited(&self) -> bool {
+        self.awaited.load(Ordering::SeqCst)
     }
 
     /// The agent's clock.

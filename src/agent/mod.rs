@@ -10,6 +10,7 @@
 //! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
 
 mod board;
+mod canary;
 mod clock;
 mod discovery;
 mod endpoint;
@@ -60,6 +61,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 const MAX_WATCHED: usize = 256;
 /// Bytes of a watched name, with the word for its kind.
 const MAX_NAME: usize = 210;
+/// Open dialogs and their like that are told of.
+const MAX_OPEN: usize = 16;
+/// Characters of the name of each.
+const MAX_OPEN_NAME: usize = 200;
 
 /// The agent of one app. Every method can be called from any thread, at any time.
 pub struct Agent {
@@ -218,7 +223,7 @@ impl Agent {
         );
         let body = move || {
             let clock = *shared.board.clock();
-            if let Err(error) = endpoint.serve(token, clock, &*shared, || shared.board.seq()) {
+            if let Err(error) = endpoint.serve(token, clock, &*shared) {
                 shared.thread_died(ENDPOINT_THREAD, &error.to_string());
             }
         };
@@ -281,12 +286,29 @@ impl Agent {
         }
     }
 
-    /// The interpreter is free: the Python canary ran.
-    pub fn tick(&self) {
+    /// The interpreter is free: the Python canary ran. Returns how long it is to wait until it does so again.
+    pub fn tick(&self) -> Duration {
         let board = &self.shared.board;
-        if board.canary.sign(board.clock().raw()).1 {
+        let (wait, ring) = board.canary.tick(board.clock().raw(), board.is_beat_awaited());
+        if ring {
             self.ring();
         }
+        wait
+    }
+
+    /// Whether somebody asks, right now, if the main loop turns. A loop that sleeps until something
+    /// happens is then to be woken.
+    #[must_use]
+    pub fn is_beat_awaited(&self) -> bool {
+        self.shared.board.is_beat_awaited()
+    }
+
+    /// What is open on top of the main window now: dialogs, grabs, nested loops. Of very many, and of very
+    /// long names, a part is kept.
+    pub fn tell_open(&self, things: impl IntoIterator<Item = String>) {
+        let shorten = |thing: String| thing.chars().take(MAX_OPEN_NAME).collect();
+        let things = things.into_iter().take(MAX_OPEN).map(shorten).collect();
+        self.tell(Event::OpenChanged { things });
     }
 
     /// Tells the monitor what happened. Waits 0.1 s at most, and only if it is flooded.
@@ -386,13 +408,15 @@ impl Agent {
         Ok(())
     }
 
-    /// The app begins to wait on purpose, for at most `max`. Returns what [`Agent::resume`] takes.
-    pub fn pause(&self, what: &str, max: Duration) -> u64 {
+    /// The app begins to wait on purpose, for at most `max`; `usable` if it serves its users meanwhile.
+    /// Returns what [`Agent::resume`] takes.
+    pub fn pause(&self, what: &str, max: Duration, usable: bool) -> u64 {
         let id = self.pauses.fetch_add(1, Ordering::Relaxed);
         self.tell(Event::PauseBegan {
             id,
             what: what.to_owned(),
             max,
+            usable,
         });
         id
     }
@@ -507,6 +531,21 @@ impl endpoint::View for Shared {
 
     fn health(&self) -> Health {
         report::health(&self.identity, &self.board)
+    }
+
+    fn seq(&self) -> u64 {
+        self.board.seq()
+    }
+
+    fn beats(&self) -> u64 {
+        self.board.heart.beats()
+    }
+
+    fn await_beat(&self, awaited: bool) {
+        if self.board.await_beat(awaited) && awaited {
+            // So that the monitor arms the bell of the next beat. A full inbox wakes it just as well.
+            let _ = self.inbox.try_send(Message::Bell);
+        }
     }
 }
 

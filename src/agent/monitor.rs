@@ -87,7 +87,9 @@ pub fn run(
                 Message::Happened(event) => {
                     gauges |= matches!(
                         event,
-                        Event::ExecutorObserved { .. } | Event::ExceptionSwallowed { .. }
+                        Event::ExecutorObserved { .. }
+                            | Event::OpenChanged { .. }
+                            | Event::ExceptionSwallowed { .. }
                     );
                     changes |= monitor.handle(event, now);
                 }
@@ -100,7 +102,7 @@ pub fn run(
         if changes || gauges {
             monitor.show();
         }
-        if changes {
+        if changes || board.is_beat_awaited() {
             changed();
         }
         for done in synced {
@@ -140,7 +142,8 @@ impl Monitor<'_> {
         let now = self.awake.awake(self.board.clock().raw());
         (self.machine.wants_beat(now)
             && self.board.heart.pulse().newest() != self.seen_beat.map(|(raw, _)| raw))
-            || (self.machine.wants_tick() && self.board.canary.newest() != self.seen_tick.map(|(raw, _)| raw))
+            || (self.machine.wants_tick()
+                && self.board.canary.pulse().newest() != self.seen_tick.map(|(raw, _)| raw))
     }
 
     /// Takes in the newest beat and tick.
@@ -152,7 +155,7 @@ impl Monitor<'_> {
             self.seen_beat = Some((raw, at));
             changes |= self.handle(Event::BeatReceived(at), now);
         }
-        let tick = self.board.canary.newest();
+        let tick = self.board.canary.pulse().newest();
         if let Some(raw) = tick.filter(|_| tick != self.seen_tick.map(|(raw, _)| raw)) {
             let at = self.awake.awake(raw);
             self.seen_tick = Some((raw, at));
@@ -200,7 +203,8 @@ impl Monitor<'_> {
     /// Arms the bells that the machine wants rung.
     fn arm(&self) {
         let now = self.awake.awake(self.board.clock().raw());
-        self.board.heart.pulse().arm(self.machine.wants_beat(now));
-        self.board.canary.arm(self.machine.wants_tick());
+        let wants_beat = self.machine.wants_beat(now) || self.board.is_beat_awaited();
+        self.board.heart.pulse().arm(wants_beat);
+        self.board.canary.pulse().arm(self.machine.wants_tick());
     }
 }

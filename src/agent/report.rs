@@ -8,7 +8,7 @@ use super::heartbeat::FrameTimes;
 use crate::health::{Awake, Caught, Code, Episode, Status};
 use crate::wire::{
     CaughtException, Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck,
-    JournalCheck, MainLoopCheck, Observer, Reason, ThreadCheck,
+    JournalCheck, MainLoopCheck, Observer, Paused, Reason, ThreadCheck,
 };
 
 /// Who the agent is.
@@ -75,11 +75,17 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
                 state: snapshot.main_loop.as_str().to_owned(),
                 beats: board.heart.beats(),
                 age_ms: age(board.heart.pulse().newest(), shown.beat),
+                paused: snapshot.paused.as_ref().map(|paused| Paused {
+                    what: paused.what.clone(),
+                    usable: paused.usable,
+                }),
+                left_open: snapshot.left_open.clone(),
                 frame_ms: frame_ms(&board.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {
                 state: snapshot.interpreter.as_str().to_owned(),
-                canary_age_ms: age(board.canary.newest(), shown.tick),
+                canary_age_ms: age(board.canary.pulse().newest(), shown.tick),
+                starved_ms: millis(board.canary.starved(now)),
             },
             executors: snapshot
                 .executors
@@ -90,6 +96,10 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
                     state: executor.state.as_str().to_owned(),
                     queued: executor.load.map(|load| load.queued),
                     workers: executor.load.map(|load| load.workers),
+                    queued_for_ms: executor
+                        .load
+                        .filter(|load| load.queued > 0)
+                        .map(|_| millis(awake.since(executor.progress))),
                 })
                 .collect(),
             threads: snapshot

@@ -43,10 +43,18 @@ pub enum Event {
     },
     /// The main loop returned. `how` says more, if there is more to say.
     MainLoopExited { how: Option<String> },
-    /// The app began to wait on purpose, for at most so long.
-    PauseBegan { id: u64, what: String, max: Duration },
+    /// The app began to wait on purpose, for at most so long. `usable` says that it serves its users
+    /// meanwhile: it waits for their events, say.
+    PauseBegan {
+        id: u64,
+        what: String,
+        max: Duration,
+        usable: bool,
+    },
     /// That wait ended.
     PauseEnded { id: u64 },
+    /// What is open on top of the main window now: dialogs, grabs, nested loops.
+    OpenChanged { things: Vec<String> },
     /// An executor is to be watched.
     ExecutorWatched { name: String, kind: String },
     /// How busy it is.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::exceptions::Exceptions;
-use super::snapshot::{CheckState, Snapshot, Status, Watched};
+use super::snapshot::{CheckState, Paused, Snapshot, Status, Watched};
 use super::{Awake, Caught, Code, Episode, Event, ExecutorEnd, Reason, Source};
 
 /// Closed episodes that are remembered.
@@ -85,6 +85,7 @@ pub enum Transition {
 struct Pause {
     id: u64,
     what: String,
+    usable: bool,
     /// When it is no longer believed.
     until: Awake,
 }
@@ -104,6 +105,7 @@ pub struct Machine {
     last_beat: Option<Awake>,
     canary: Option<Awake>,
     pauses: Vec<Pause>,
+    left_open: Vec<String>,
     /// The end of the last pause: the loop is given a whole `stall_after` again from there.
     resumed: Awake,
     /// The first beat after a stall; the stall is over once beats go on from here.
@@ -141,6 +143,7 @@ impl Machine {
             last_beat: None,
             canary: None,
             pauses: Vec::new(),
+            left_open: Vec::new(),
             resumed: Awake::default(),
             recovering: None,
             freed: None,
@@ -218,6 +221,8 @@ impl Machine {
             open: self.open.clone(),
             history: self.history.iter().cloned().collect(),
             main_loop: self.main_loop_state(),
+            paused: self.paused(),
+            left_open: self.left_open.clone(),
             interpreter: match (self.canary, self.is_open(&Code::InterpreterHeld)) {
                 (None, _) => CheckState::Waiting,
                 (Some(_), true) => CheckState::Held,
@@ -251,10 +256,16 @@ impl Machine {
                 true
             }
             Event::MainLoopExited { how } => self.exit_loop(how.as_deref(), now, transitions),
-            Event::PauseBegan { id, what, max } => {
+            Event::PauseBegan {
+                id,
+                what,
+                max,
+                usable,
+            } => {
                 self.pauses.push(Pause {
                     id,
                     what,
+                    usable,
                     until: now + max,
                 });
                 true
@@ -264,6 +275,10 @@ impl Machine {
                 self.pauses.retain(|pause| pause.id != id);
                 self.resumed = now;
                 before != self.pauses.len()
+            }
+            Event::OpenChanged { things } => {
+                self.left_open = things;
+                false // whoever wants to know asks
             }
             Event::ExecutorWatched { name, kind } => watch(&mut self.executors, name, kind, now),
             Event::ThreadWatched { name } => watch(&mut self.threads, name, String::new(), now),
@@ -629,6 +644,15 @@ impl Machine {
             Loop::Live if self.last_beat.is_none() => CheckState::Waiting,
             Loop::Live => CheckState::Ok,
         }
+    }
+
+    fn paused(&self) -> Option<Paused> {
+        let unusable = self.pauses.iter().find(|pause| !pause.usable);
+        let pause = unusable.or_else(|| self.pauses.first())?;
+        Some(Paused {
+            what: pause.what.clone(),
+            usable: pause.usable,
+        })
     }
 
     fn settle_status(&mut self, now: Awake, transitions: &mut Vec<Transition>) {

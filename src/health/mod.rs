@@ -16,7 +16,7 @@ pub use episode::{Episode, Reason};
 pub use event::{Event, ExecutorEnd, Load};
 pub use exceptions::{Caught, Source};
 pub use machine::{Config, Machine, Transition};
-pub use snapshot::{CheckState, Snapshot, Status, Watched};
+pub use snapshot::{CheckState, Paused, Snapshot, Status, Watched};
 
 use std::time::Duration;
 

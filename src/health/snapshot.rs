@@ -91,8 +91,8 @@ pub struct Watched {
     pub load: Option<Load>,
     /// Its owner announced that it will end.
     pub(super) end_expected: bool,
-    /// When it last had nothing queued or finished something.
-    pub(super) progress: Awake,
+    /// When an executor last had nothing queued or finished something.
+    pub progress: Awake,
 }
 
 impl Watched {
@@ -116,6 +116,15 @@ impl Watched {
     }
 }
 
+/// A wait that the app declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// What it waits for.
+    pub what: String,
+    /// Whether it serves its users meanwhile.
+    pub usable: bool,
+}
+
 /// Everything the machine knows, to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -131,6 +140,10 @@ pub struct Snapshot {
     pub history: Vec<Episode>,
     /// How the main loop is.
     pub main_loop: CheckState,
+    /// The declared wait that it is in. Of several the first that is not usable.
+    pub paused: Option<Paused>,
+    /// What is open on top of the main window, as far as its toolkit tells.
+    pub left_open: Vec<String>,
     /// How the interpreter is.
     pub interpreter: CheckState,
     /// Watched executors, in the order they were named.

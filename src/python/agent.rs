@@ -53,9 +53,19 @@ impl NativeAgent {
         self.0.beat();
     }
 
-    /// The interpreter is free.
-    fn tick(&self) {
-        self.0.tick();
+    /// The interpreter is free. Returns the seconds to wait until the next tick.
+    fn tick(&self) -> f64 {
+        self.0.tick().as_secs_f64()
+    }
+
+    /// Somebody asks, right now, if the main loop turns.
+    #[getter]
+    fn is_beat_awaited(&self) -> bool {
+        self.0.is_beat_awaited()
+    }
+
+    fn tell_open(&self, py: Python<'_>, things: Vec<String>) {
+        py.detach(|| self.0.tell_open(things));
     }
 
     fn main_loop_entered(&self, py: Python<'_>) {
@@ -168,10 +178,10 @@ impl NativeAgent {
         py.detach(|| self.0.clear(code)).map_err(raise)
     }
 
-    fn pause(&self, py: Python<'_>, what: &str, max_s: f64) -> PyResult<u64> {
+    fn pause(&self, py: Python<'_>, what: &str, max_s: f64, usable: bool) -> PyResult<u64> {
         let max = Duration::try_from_secs_f64(max_s)
             .map_err(|_| PyValueError::new_err(format!("max_s={max_s}: expected seconds, 0 or more")))?;
-        Ok(py.detach(|| self.0.pause(what, max)))
+        Ok(py.detach(|| self.0.pause(what, max, usable)))
     }
 
     fn resume(&self, py: Python<'_>, pause: u64) {

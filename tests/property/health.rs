@@ -18,7 +18,7 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
         1 => Just(Event::MainLoopCrashed { message: "x".into(), traceback: None }),
         1 => Just(Event::MainLoopExited { how: None }),
         2 => (0_u64..3, 0_u64..20_000)
-            .prop_map(|(id, max)| Event::PauseBegan { id, what: "w".into(), max: Duration::from_millis(max) }),
+            .prop_map(|(id, max)| Event::PauseBegan { id, what: "w".into(), max: Duration::from_millis(max), usable: false }),
         2 => (0_u64..3).prop_map(|id| Event::PauseEnded { id }),
         1 => name().prop_map(|name| Event::ExecutorWatched { name, kind: "T".into() }),
         1 => name().prop_map(|name| Event::ExecutorEndExpected { name }),

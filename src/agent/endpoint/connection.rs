@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use tiny_http::HTTPVersion;
 
 use super::head::{self, Head, MAX_HEAD};
-use super::route::{Reply, refused};
+use super::route::{Reply, Seen, refused};
 use crate::agent::clock::Raw;
 
 /// A head must be whole within this.
@@ -32,7 +32,7 @@ pub struct Connection {
 
 enum Phase {
     Reading { bytes: Vec<u8> },
-    Waiting { bodiless: bool, after: u64 },
+    Waiting { bodiless: bool, seen: Seen },
     Writing { bytes: Vec<u8>, sent: usize },
     Draining { left: usize },
 }
@@ -76,10 +76,10 @@ impl Connection {
         matches!(self.phase, Phase::Draining { .. })
     }
 
-    /// The `seq` that a long poll has seen.
-    pub const fn waits_after(&self) -> Option<u64> {
-        if let Phase::Waiting { after, .. } = self.phase {
-            Some(after)
+    /// What a long poll has seen.
+    pub const fn waits_after(&self) -> Option<Seen> {
+        if let Phase::Waiting { seen, .. } = self.phase {
+            Some(seen)
         } else {
             None
         }
@@ -111,11 +111,8 @@ impl Connection {
     }
 
     /// Waits until the server has news, for at most `wait`.
-    pub fn park(&mut self, seen: u64, wait: Duration, bodiless: bool, now: Raw) {
-        self.phase = Phase::Waiting {
-            bodiless,
-            after: seen,
-        };
+    pub fn park(&mut self, seen: Seen, wait: Duration, bodiless: bool, now: Raw) {
+        self.phase = Phase::Waiting { bodiless, seen };
         self.deadline = after(now, wait);
     }
 

@@ -26,6 +26,16 @@ impl View for Fixed {
     fn health(&self) -> Health {
         report::health(&self.identity, &self.board)
     }
+
+    fn seq(&self) -> u64 {
+        self.board.seq()
+    }
+
+    fn beats(&self) -> u64 {
+        self.board.heart.beats()
+    }
+
+    fn await_beat(&self, _awaited: bool) {}
 }
 
 /// Parses and routes. Panics if something holds that must not.

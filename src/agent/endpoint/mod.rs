@@ -125,13 +125,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// If the operating system's readiness queue itself fails, which leaves nothing to go on with.
-    pub fn serve(
-        self,
-        token: String,
-        clock: Clock,
-        view: &impl View,
-        seq: impl Fn() -> u64,
-    ) -> io::Result<()> {
+    pub fn serve(self, token: String, clock: Clock, view: &impl View) -> io::Result<()> {
         let site = Site {
             token,
             port: self.port,
@@ -155,7 +149,7 @@ impl Endpoint {
             reserve: open_reserve(),
             accepting: false,
         };
-        server.run(&bell.stop, seq)
+        server.run(&bell.stop)
     }
 }
 
@@ -174,7 +168,7 @@ struct Server<'a, V> {
 }
 
 impl<V: View> Server<'_, V> {
-    fn run(&mut self, stop: &AtomicBool, seq: impl Fn() -> u64) -> io::Result<()> {
+    fn run(&mut self, stop: &AtomicBool) -> io::Result<()> {
         let mut events = Events::with_capacity(MAX_CONNECTIONS * 2);
         while !stop.load(Ordering::Acquire) {
             let timeout = self.timeout(self.clock.raw());
@@ -190,13 +184,14 @@ impl<V: View> Server<'_, V> {
                     Token(index) => self.advance(index, now),
                 }
             }
-            self.settle(seq(), now);
             if self.accepting {
                 self.accept(now);
             }
+            // Last, so that a poll which has just come in is known to wait for a beat.
+            self.settle(now);
         }
         // The last news reach those who wait for them.
-        self.settle(seq(), self.clock.raw());
+        self.settle(self.clock.raw());
         (0..MAX_CONNECTIONS + 2).for_each(|place| self.descriptors.clear(place));
         Ok(())
     }
@@ -319,8 +314,8 @@ impl<V: View> Server<'_, V> {
                     now,
                 )
             }
-            Answer::Wait { after, wait } => {
-                connection.park(after, wait, head.bodiless, now);
+            Answer::Wait { seen, wait } => {
+                connection.park(seen, wait, head.bodiless, now);
                 Wish::Wait
             }
         };
@@ -330,15 +325,20 @@ impl<V: View> Server<'_, V> {
     }
 
     /// Answers the polls that have waited for this, and ends what is overdue.
-    fn settle(&mut self, seq: u64, now: Raw) {
+    fn settle(&mut self, now: Raw) {
+        let mut awaited = false;
         for index in 0..MAX_CONNECTIONS {
             let Some(connection) = self.connections[index].as_mut() else {
                 continue;
             };
             let overdue = now >= connection.deadline();
             let wish = match connection.waits_after() {
-                Some(after) if overdue || after != seq => {
+                Some(seen) if overdue || seen.is_stale(self.view) => {
                     connection.answer_poll(route::health(self.view), now)
+                }
+                Some(seen) => {
+                    awaited |= seen.beats.is_some();
+                    continue;
                 }
                 None if overdue => connection.expire(now),
                 _ => continue,
@@ -347,6 +347,7 @@ impl<V: View> Server<'_, V> {
                 self.drop_connection(index);
             }
         }
+        self.view.await_beat(awaited);
     }
 
     fn drop_connection(&mut self, index: usize) {

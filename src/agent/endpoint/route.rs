@@ -36,16 +36,38 @@ pub trait View {
     fn status(&self) -> Status;
     /// The whole of it.
     fn health(&self) -> Health;
+    /// Its number, without looking at it.
+    fn seq(&self) -> u64;
+    /// How often the main loop has beaten.
+    fn beats(&self) -> u64;
+    /// Somebody waits for the next beat, or nobody does any more.
+    fn await_beat(&self, awaited: bool);
+}
+
+/// What a long poll has seen; it is answered as soon as this is no longer all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of the newest snapshot.
+    pub seq: u64,
+    /// The number of the newest beat, if the next one is waited for.
+    pub beats: Option<u64>,
+}
+
+impl Seen {
+    /// Whether there is something that it has not seen.
+    pub fn is_stale(self, view: &impl View) -> bool {
+        self.seq != view.seq() || self.beats.is_some_and(|beats| view.beats() > beats)
+    }
 }
 
 /// What to do with a request.
 pub enum Answer {
     /// Send this.
     Now(Reply),
-    /// Send [`health`] once `seq` is no longer `after`, or this much later.
+    /// Send [`health`] once `seen` is stale, or this much later.
     Wait {
-        /// The `seq` that the client has seen.
-        after: u64,
+        /// What the client has seen.
+        seen: Seen,
         /// How long it is willing to wait.
         wait: Duration,
     },
@@ -165,19 +187,27 @@ fn long_poll(query: &Query<'_>, view: &impl View) -> Result<Answer, Refusal> {
         None => Ok(None),
     };
     let after = number("after", "after= takes a whole number: the seq last seen")?;
+    let beats = number(
+        "beat_after",
+        "beat_after= takes a whole number: the beats last seen",
+    )?;
     let wait = number("wait_ms", "wait_ms= takes milliseconds, a whole number")?;
-    let Some(after) = after else {
+    if after.is_none() && beats.is_none() {
         return Ok(Answer::Now(health(view)));
-    };
+    }
     let now = view.health();
     let same = query
         .get("instance")
         .is_none_or(|instance| instance == now.instance);
-    if !same || now.seq != after {
+    let seen = Seen {
+        seq: after.unwrap_or(now.seq),
+        beats,
+    };
+    if !same || seen.is_stale(view) {
         return Ok(Answer::Now(health(view)));
     }
     let wait = wait.map_or(DEFAULT_WAIT, Duration::from_millis).min(LONGEST_WAIT);
-    Ok(Answer::Wait { after, wait })
+    Ok(Answer::Wait { seen, wait })
 }
 
 fn word(good: bool, word: &str) -> Reply {
