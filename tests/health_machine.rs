@@ -38,7 +38,7 @@ impl Sim {
             match transition {
                 Transition::Opened(episode) => self.opened.push(episode.reason.code),
                 Transition::Closed(episode) => self.closed.push(episode.reason.code),
-                Transition::StatusChanged { .. } => {}
+                Transition::StatusChanged { .. } | Transition::ExceptionCaught(_) => {}
             }
         }
     }

@@ -20,7 +20,7 @@ class MainLoop:
         #: The threads that are in it, one as a rule.
         self._inside: list[int] = []
         #: Where ``sys.exit()`` was last called, if a toolkit's adapter keeps that.
-        self.last_exit: str | None = None
+        self._last_exit: str | None = None
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
@@ -39,11 +39,16 @@ class MainLoop:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
 
 
+    def note_exit(self, status: object, where: str) -> None:
+        """``sys.exit(status)`` is called. Only if it ends the process right here it is said that it did."""
+        if threading.get_ident() in self._inside:
+            self._last_exit = _exit_words(status, where)
+
     def exit_from_inside(self, where: str) -> None:
         """The interpreter ends. If this thread is still in the loop, nothing left it: say how it ends."""
         if threading.get_ident() in self._inside:
             inside = f" inside of the main loop at {where}" if where else " inside of the main loop"
-            self._native.main_loop_exited(self.last_exit or f"sys.exit(){inside}")
+            self._native.main_loop_exited(self._last_exit or f"sys.exit(){inside}")
 
 
 def describe(error: BaseException) -> str:
@@ -81,14 +86,21 @@ def place_of(error: BaseException) -> str:
 def exit_of(error: BaseException) -> str:
     """How the app ended itself: ``sys.exit(3) at app.py:41``."""
     if isinstance(error, SystemExit):
-        try:
-            what = "sys.exit()" if error.code is None else f"sys.exit({error.code!r})"
-        except Exception:  # noqa: BLE001 -- whatever an exit code's own methods raise
-            what = "sys.exit()"
-    else:
-        what = describe(error)
-    where = place_of(error).partition(" in ")[0]
+        return _exit_words(error.code, _file_and_line(place_of(error)))
+    where = _file_and_line(place_of(error))
+    return f"{describe(error)} at {where}" if where else describe(error)
+
+
+def _exit_words(status: object, where: str) -> str:
+    try:
+        what = "sys.exit()" if status is None else f"sys.exit({status!r:.200})"
+    except Exception:  # noqa: BLE001 -- whatever a status's own methods raise
+        what = "sys.exit()"
     return _plain(f"{what} at {where}" if where else what)
+
+
+def _file_and_line(place: str) -> str:
+    return place.rpartition(" in ")[0]
 
 
 def caller_place() -> str:
@@ -98,7 +110,7 @@ def caller_place() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         if not _is_library(frame.f_code.co_filename):
-            return _plain(_place(frame.f_code.co_filename, frame.f_lineno, "").partition(" in ")[0])
+            return _plain(_file_and_line(_place(frame.f_code.co_filename, frame.f_lineno, "")))
         frame = frame.f_back  # type: ignore[assignment]
     return ""
 

@@ -40,6 +40,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         scope,
         respawn,
         max_respawns,
+        ..Rules::default()
     })
 }
 
