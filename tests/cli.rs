@@ -140,7 +140,7 @@ fn health_tells_by_its_exit_how_the_app_is() {
     let (exit, out, _) = run(&["health", text(folder.path())]);
     assert_eq!(exit, Exit::Ok);
     assert!(out.starts_with("sloppy (pid "), "{out}");
-    agent.degrade("disk_full", "no room", None, true).unwrap();
+    agent.degrade("disk_full", "no room", true).unwrap();
     drop(agent.health());
     let (exit, out, _) = run(&["health", "--token", agent.token().unwrap(), agent.url().unwrap()]);
     assert_eq!(exit, Exit::Unwell);

@@ -356,7 +356,15 @@ impl Agent {
     ///
     /// # Errors
     /// [`Error::BadValue`] if `code` is not a plain word or is one of livegui's own.
-    pub fn degrade(
+    pub fn degrade(&self, code: &str, message: &str, recoverable: bool) -> Result<()> {
+        self.report(code, message, None, recoverable)
+    }
+
+    /// The same with the traceback of what caused it.
+    ///
+    /// # Errors
+    /// As [`Agent::degrade`].
+    pub fn report(
         &self,
         code: &str,
         message: &str,

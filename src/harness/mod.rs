@@ -14,6 +14,7 @@ mod books;
 mod client;
 mod command;
 mod events;
+mod fault;
 mod folders;
 mod launcher;
 mod left;

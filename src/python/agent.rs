@@ -158,7 +158,7 @@ impl NativeAgent {
         traceback: Option<String>,
         recoverable: bool,
     ) -> PyResult<()> {
-        py.detach(|| self.0.degrade(code, message, traceback, recoverable))
+        py.detach(|| self.0.report(code, message, traceback, recoverable))
             .map_err(raise)
     }
 
