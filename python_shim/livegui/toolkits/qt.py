@@ -56,7 +56,8 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
         raise RuntimeError("make the QApplication before install()")
 
     timer = core.QTimer(app)
-    timer.timeout.connect(Frames(agent, _left_open(binding, core)).beat)
+    frames = Frames(agent, _left_open(binding, core))
+    timer.timeout.connect(lambda: frames.beat())  # a bound method would be kept by a weak reference
     timer.start(interval_ms)
     # A QApplication that is deleted takes its timer along.
     agent._on_stop.append(lambda: _stop(timer))
