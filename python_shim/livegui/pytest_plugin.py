@@ -42,6 +42,16 @@ _OPTIONS = {
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),
+    "handover": (
+        "respawn",
+        "what follows if the main loop does not turn when a file begins: respawn, fail (the test that it "
+        "follows fails as well), or off",
+    ),
+    "handover_timeout": ("500ms", "how long the main loop may take to turn then: seconds, or with a unit"),
+    "left_open": (
+        "respawn",
+        "what follows if a file leaves a dialog or a nested loop open: note or respawn",
+    ),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
     "run_dir": (".livegui", "where run folders go; the last 10 are kept"),
 }
@@ -89,6 +99,9 @@ class Session:
             callback_errors=_option(self.config, "callback_errors"),
             spares=_count(self.config, "spares"),
             kill_stale=_flag(self.config, "kill_stale"),
+            handover=_option(self.config, "handover"),
+            handover_timeout=_option(self.config, "handover_timeout"),
+            left_open=_option(self.config, "left_open"),
             signal=SIGNAL,
         )
         if self.events is not None:
@@ -103,9 +116,13 @@ class Session:
     def close(self) -> None:
         """End the process and everything it started."""
         self.abort.uninstall()
-        if self.live is not None:
-            live, self.live = self.live, None
-            self.closed.append((live, live.close()))
+        try:
+            if self.live is not None and self.item is not None:
+                self.end(self.item, last_of_file=True)
+        finally:
+            if self.live is not None:
+                live, self.live = self.live, None
+                self.closed.append((live, live.close()))
 
     def reports(self) -> list[_report.Report]:
         """What is to be told of this pytest process."""
@@ -132,15 +149,18 @@ class Session:
         if self.phase is not None:
             self.phase.arm()
 
-    def end(self) -> None:
-        """The test has ended, its tear-down included."""
-        live = self.live
-        if live is None and self.closed:
-            live, _ = self.closed[-1]  # with the last test the app is gone
-        if self.begun and live is not None and self.item is not None:
-            for cause in live.after_test():
-                self.item.user_properties.append(("live_gui_recovered", cause))
-        self.item, self.begun = None, False
+    def end(self, item: pytest.Item, *, last_of_file: bool) -> None:
+        """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
+        __tracebackhide__ = True
+        used, self.item, self.begun = self.begun, None, False
+        if self.live is None:
+            return
+        recovered, unfit, error = self.live.after_test(used, last_of_file)
+        item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
+        if unfit is not None and unfit[0] == item.nodeid:
+            item.user_properties.append(("live_gui_handover", unfit[1]))
+        if error is not None and not self.failed:
+            raise error
 
 
 class Phase:
@@ -287,14 +307,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
+    last_of_file = nextitem is None or _file(nextitem) != _file(item)
     try:
         with Phase(session, ask=True, tears_down=True):
-            return (yield)
-    finally:
-        session.end()
+            result = yield
+    except BaseException:
+        session.failed = True  # it has an error of its own already
+        session.end(item, last_of_file=last_of_file)
+        raise
+    session.end(item, last_of_file=last_of_file)
+    return result
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:

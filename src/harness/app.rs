@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hook_port::HookPort;
 use super::process::ProcessTree;
 use super::stacks;
 use super::watch::{Verdict, Watch};
@@ -18,7 +19,7 @@ pub struct App {
     /// The watch over it.
     pub watch: Watch,
     /// The port that its hook server was told to listen on.
-    pub hook_port: u16,
+    pub hook_port: Arc<HookPort>,
 }
 
 impl App {
@@ -81,16 +82,27 @@ impl App {
 
     /// The error that fits how it is.
     pub fn failure(&self, summary: &str, culprit: Option<Culprit>) -> Error {
+        let kind = match self.watch.verdict() {
+            Verdict::Exited { .. } => Error::Exited,
+            Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable,
+            Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded,
+        };
+        self.failure_of(kind, summary, culprit)
+    }
+
+    /// The error of this kind.
+    pub fn failure_of(
+        &self,
+        kind: impl FnOnce(Box<Failure>) -> Error,
+        summary: &str,
+        culprit: Option<Culprit>,
+    ) -> Error {
         let mut failure = Box::new(self.describe(culprit));
         failure.summary = format!(
             "{summary} (generation {}, pid {})",
             self.generation,
             self.process.pid()
         );
-        match self.watch.verdict() {
-            Verdict::Exited { .. } => Error::Exited(failure),
-            Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable(failure),
-            Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded(failure),
-        }
+        kind(failure)
     }
 }

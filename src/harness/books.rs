@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::policy::{Heard, Policy, Rules, Trouble};
+use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
 use super::runs::RunFolder;
 use super::watch::Verdict;
 use crate::health::Source;
-use crate::wire::CaughtException;
+use crate::wire::{CaughtException, Health};
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
@@ -18,6 +18,11 @@ const ONSET_SLACK: Duration = Duration::from_millis(20);
 const READY: &str = "ready";
 /// The state of a process that we ended in good health.
 const ENDED: &str = "ended";
+/// The state of a process that was found unfit to be handed on, whatever its agent says.
+const DEGRADED: &str = "degraded";
+/// The next test begins within this after the last one, unless something else was done in between: then the
+/// main loop is asked anew whether it turns.
+const PROOF_LASTS: Duration = Duration::from_millis(250);
 
 /// The books of one run, and the alarm that reaches into its running test.
 #[derive(Clone)]
@@ -32,8 +37,10 @@ pub struct Kept {
     pub policy: Policy,
     /// What is on disk for whoever looks from outside.
     pub run: RunFolder,
-    /// When the running test began, or the last one did.
-    pub running_since: Instant,
+    /// The tests that used the running generation, and when each began.
+    began: Vec<(Test, Instant)>,
+    /// When the main loop last proved that it turns.
+    proven_at: Instant,
     /// Pids that could not be ended; should be none.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
@@ -46,6 +53,8 @@ pub struct Kept {
     callback_error: Option<CaughtException>,
     /// How often each exception had come when it was last looked at, by generation and number.
     heard: BTreeMap<(u32, u64), u64>,
+    /// Executors of which it was said that work is queued in them.
+    told_queued: HashSet<(u32, String)>,
 }
 
 impl Kept {
@@ -70,13 +79,22 @@ impl Kept {
         self.callback_error = None;
     }
 
+    /// Whether what began so long ago began before the running test did, and is none of its doing.
+    fn is_before_running(&self, ago: Duration) -> bool {
+        let running_for = self
+            .began
+            .last()
+            .map_or(Duration::MAX, |(_, began)| began.elapsed());
+        ago > running_for.saturating_add(ONSET_SLACK)
+    }
+
     fn hear(&mut self, generation: u32, caught: &CaughtException) {
         let before = self.heard.insert((generation, caught.number), caught.count);
         if before.is_some_and(|before| before >= caught.count) {
             return;
         }
         let ago = Duration::from_millis(caught.newest_ms);
-        let before_running = ago > self.running_since.elapsed() + ONSET_SLACK;
+        let before_running = self.is_before_running(ago);
         let source = Source::parse(&caught.source);
         let in_callback = source.is_some_and(Source::is_callback);
         match self
@@ -94,6 +112,86 @@ impl Kept {
     /// What was wrong with the app during the test that has just ended, and recovered in time.
     pub fn take_recoveries(&mut self) -> Vec<String> {
         std::mem::take(&mut self.recovered)
+    }
+
+    /// A test is about to run.
+    pub fn test_starting(&mut self, test: Test) -> Decision {
+        if self.proven_at.elapsed() > PROOF_LASTS {
+            self.policy.proof_lapsed();
+        }
+        let decision = self.policy.test_starting(test.clone());
+        match decision {
+            Decision::Ask => {}
+            Decision::Proceed => self.began.push((test, Instant::now())),
+            _ => self.began = vec![(test, Instant::now())],
+        }
+        decision
+    }
+
+    /// The main loop of `generation` has turned just now, and this is open in the app.
+    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
+        self.proven_at = Instant::now();
+        let remark = self.policy.loop_turned(generation, open);
+        remark.into_iter().for_each(|remark| self.run.remark(remark));
+        self.record_unfit(generation);
+    }
+
+    /// The process of `generation` was found not to be fit to be handed on, and has not been for so long.
+    pub fn app_unfit(&mut self, generation: u32, cause: &str, found: Found, since: Duration) {
+        let onset = Instant::now().checked_sub(since);
+        let by = onset.and_then(|onset| self.began.iter().rfind(|(_, began)| *began <= onset));
+        let by = by.or(self.began.first()).map(|(test, _)| test.id.clone());
+        self.policy.app_unfit(generation, cause, found, by.as_deref());
+        self.record_unfit(generation);
+    }
+
+    /// Whether `generation` was found unfit when it was to be handed on, and how.
+    pub fn unfit(&self, generation: u32) -> Option<&Trouble> {
+        let trouble = self.policy.trouble()?;
+        (generation == self.policy.generation() && trouble.found != Found::Reported).then_some(trouble)
+    }
+
+    /// Says of executors that work has been queued in them for longer than this; once of each.
+    pub fn remark_queued_work(&mut self, generation: u32, health: &Health, longer_than: Duration) {
+        for executor in &health.checks.executors {
+            let Some(queued_for) = executor.queued_for_ms.map(Duration::from_millis) else {
+                continue;
+            };
+            let is_news =
+                queued_for > longer_than && self.told_queued.insert((generation, executor.name.clone()));
+            if let (true, Some((test, _))) = (is_news, self.began.last()) {
+                self.run.remark(format!(
+                    "{} left work queued in executor {:?} ({} items, for {:.1} s)",
+                    test.id,
+                    executor.name,
+                    executor.queued.unwrap_or_default(),
+                    queued_for.as_secs_f64()
+                ));
+            }
+        }
+    }
+
+    /// Says of a process that was found unfit, and that nobody needed any more, what no note says.
+    pub fn remark_unfit(&mut self) {
+        let trouble = self
+            .policy
+            .trouble()
+            .filter(|trouble| trouble.found != Found::Reported);
+        if let Some(Trouble { cause, culprit, .. }) = trouble {
+            let who = culprit.as_ref().map_or("the run", |culprit| &culprit.test);
+            self.run.remark(format!("{who} {cause}"));
+        }
+    }
+
+    fn record_unfit(&mut self, generation: u32) {
+        let Some(trouble) = self.unfit(generation).cloned() else {
+            return;
+        };
+        self.run.update(generation, |record| {
+            DEGRADED.clone_into(&mut record.state);
+            record.why = Some(trouble.cause);
+            record.culprit = trouble.culprit;
+        });
     }
 
     fn note_recovery(&mut self, trouble: Trouble) {
@@ -114,13 +212,15 @@ impl Books {
         let kept = Kept {
             policy: Policy::new(rules),
             run,
-            running_since: Instant::now(),
+            began: Vec::new(),
+            proven_at: Instant::now(),
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),
             recovered: Vec::new(),
             callback_error: None,
             heard: BTreeMap::new(),
+            told_queued: HashSet::new(),
         };
         Self {
             kept: Arc::new(Mutex::new(kept)),
@@ -142,8 +242,7 @@ impl Books {
         }
         let cause = verdict.cause();
         let in_use = generation == kept.policy.generation();
-        // What began before the running test did is none of its doing.
-        let before_running = ago > kept.running_since.elapsed() + ONSET_SLACK;
+        let before_running = kept.is_before_running(ago);
         let culprit = cause
             .as_ref()
             .and_then(|cause| kept.policy.app_troubled(generation, cause, before_running));
@@ -179,10 +278,14 @@ impl Books {
     }
 
     /// An app that is ready is the one that is tested from here on.
-    pub fn adopt(&self, app: &App, because: Option<String>) {
+    pub fn adopt(&self, app: &App, because: Option<String>, open: Vec<String>) {
         let mut kept = self.kept();
         self.alarm.quiet();
-        kept.policy.app_started(app.generation, because);
+        kept.policy.app_started(app.generation, because, open);
+        kept.proven_at = Instant::now();
+        // The running test, if there is one, is the first that it gets.
+        let running = kept.began.len().saturating_sub(1);
+        kept.began.drain(..running);
         let verdict = app.watch.verdict();
         // It may have degraded since, and its watch have found no generation to blame it on.
         let culprit = verdict
@@ -196,10 +299,16 @@ impl Books {
         self.ring_if_due(&kept);
     }
 
-    /// What becomes of an app from here on is our own doing. Returns whether it was fit until now.
+    /// What becomes of an app from here on is our own doing. Returns whether it may be asked to end by itself:
+    /// it was fit until now, or at least its main loop turned.
     pub fn retire(&self, app: &App) -> bool {
         let mut kept = self.kept();
         let fit = app.watch.is_fit();
+        if let Some(trouble) = kept.unfit(app.generation) {
+            let stands = trouble.found == Found::Standing;
+            kept.retired.insert(app.generation);
+            return fit && !stands;
+        }
         if kept.retired.insert(app.generation) {
             let verdict = app.watch.verdict();
             let why = verdict.cause();

@@ -78,6 +78,25 @@ impl Client {
         self.get(&target, wait + within)
     }
 
+    /// What the agent knows once the main loop has beaten more often than `beats`, or anything else changed,
+    /// or `wait` later.
+    ///
+    /// # Errors
+    /// As [`Client::health`].
+    pub fn health_after_beat(
+        &self,
+        beats: u64,
+        wait: Duration,
+        within: Duration,
+    ) -> Result<Health, NoAnswer> {
+        let instance = &self.discovery.instance;
+        let target = format!(
+            "/health?beat_after={beats}&instance={instance}&wait_ms={}",
+            wait.as_millis()
+        );
+        self.get(&target, wait + within)
+    }
+
     fn get(&self, target: &str, within: Duration) -> Result<Health, NoAnswer> {
         let request = self.http.get(format!("{}{target}", self.discovery.url));
         let request = request.header("Authorization", format!("Bearer {}", self.discovery.token));

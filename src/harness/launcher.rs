@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::app::App;
 use super::books::Books;
 use super::command::CommandLine;
+use super::hook_port::HookPort;
 use super::ports;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
@@ -117,7 +118,7 @@ impl Launcher {
             generation,
             process,
             watch,
-            hook_port: start.fixed_port().unwrap_or(hook_port),
+            hook_port: Arc::new(HookPort::new(start.fixed_port().unwrap_or(hook_port))),
         };
         if let Err(error) = start.wait_until_ready(&app, &told, self.settings.ready_timeout, step) {
             self.retire(&app);

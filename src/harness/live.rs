@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::app::App;
 use super::books::{Books, Kept, lock};
+use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
-use super::policy::{Decision, Rules, Test, Trouble};
+use super::policy::{Decision, Found, Handover, Rules, Test, Trouble};
 use super::process::ProcessTree;
 use super::runs::RunFolder;
 use super::spares::Spares;
+use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
@@ -36,11 +38,27 @@ pub struct Settings {
     pub rules: Rules,
     /// Ready apps held in waiting, 16 at most.
     pub spares: u32,
+    /// How long an app's main loop may take to turn when it is to be handed on.
+    pub handover_timeout: Duration,
+}
+
+/// What came of the end of a test.
+#[derive(Debug, Default)]
+pub struct AfterTest {
+    /// What was wrong with the app during the test, and recovered in time.
+    pub recovered: Vec<String>,
+    /// Why the app is not handed on, if it was asked and is not.
+    pub unfit: Option<Trouble>,
+    /// What the test is to be failed with because of that.
+    pub error: Option<Error>,
 }
 
 /// One handle and the processes that it stands for, one after the other.
 pub struct Live {
     rules: Rules,
+    handover_timeout: Duration,
+    /// What would have py-spy beside it.
+    python: String,
     alarm: Alarm,
     books: Books,
     launcher: Arc<Launcher>,
@@ -65,6 +83,7 @@ impl Live {
         let run = RunFolder::create(&settings.run_dir)?;
         let alarm = Alarm::start(knock).map_err(Error::io("start the alarm thread"))?;
         let books = Books::open(run, settings.rules, alarm.clone());
+        let python = settings.launch.python.clone();
         let launcher = Arc::new(Launcher::new(settings.launch, books.clone()));
         let spares = match settings.spares {
             0 => None,
@@ -82,6 +101,8 @@ impl Live {
         };
         Ok(Self {
             rules: settings.rules,
+            handover_timeout: settings.handover_timeout,
+            python,
             alarm,
             books,
             launcher,
@@ -117,18 +138,21 @@ impl Live {
     /// [`Error::Degraded`] and its like if the test must not run, and why; [`Error::Start`] if it
     /// was to get a fresh process and that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
-        let decision = {
+        let decide = || {
             let mut kept = self.books.kept();
-            kept.running_since = Instant::now();
-            kept.forget_callback_error();
-            let decision = kept.policy.test_starting(test);
+            let decision = kept.test_starting(test.clone());
             if kept.policy.note_of_running().is_some() {
                 kept.write_notes(); // of a process that was started between tests
             }
             decision
         };
+        let mut decision = decide();
+        if decision == Decision::Ask {
+            self.ask(step)?;
+            decision = decide();
+        }
         match decision {
-            Decision::Proceed => Ok(()),
+            Decision::Proceed | Decision::Ask => Ok(()),
             Decision::Respawn(because) => self.respawn(&because, step),
             Decision::Refuse(trouble) => Err(self.refusal(&trouble, false)),
             Decision::GiveUp(trouble) => Err(self.refusal(&trouble, true)),
@@ -147,20 +171,110 @@ impl Live {
 
     /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it
     /// can. See [`Policy::lacks_prior_state`](super::Policy::lacks_prior_state).
-    #[must_use]
-    pub fn lacks_prior_state(&self, test: &Test, prior: Option<&str>) -> Option<String> {
-        self.books.kept().policy.lacks_prior_state(test, prior)
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if `step` ended the wait for the app.
+    pub fn lacks_prior_state(
+        &self,
+        test: &Test,
+        prior: Option<&str>,
+        step: Step<'_>,
+    ) -> Result<Option<String>> {
+        if self.books.kept().policy.asks_before(test) {
+            self.ask(step)?; // it may come to a fresh process
+        }
+        Ok(self.books.kept().policy.lacks_prior_state(test, prior))
     }
 
-    /// To be called after each such test, its tear-down included. Returns what was wrong with the app
-    /// during it and recovered in time.
-    pub fn after_test(&self) -> Vec<String> {
-        let mut books = self.books.kept();
-        books.policy.test_finished();
-        books.forget_callback_error();
-        // What comes from here on is told to the next one.
-        self.alarm.quiet();
-        books.take_recoveries()
+    /// To be called after each test, its tear-down included; `used` says whether it used the handle. After the
+    /// last test of a file the app is asked whether it can be handed on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if `step` ended the wait for the app.
+    pub fn after_test(&self, used: bool, last_of_file: bool, step: Step<'_>) -> Result<AfterTest> {
+        let mut after = AfterTest::default();
+        let mut kept = self.books.kept();
+        if used {
+            kept.policy.test_finished();
+            kept.forget_callback_error();
+            // What comes from here on is told to the next one.
+            self.alarm.quiet();
+            after.recovered = kept.take_recoveries();
+        }
+        let asks = kept.policy.asks_after_test(last_of_file);
+        drop(kept);
+        if !asks {
+            return Ok(after);
+        }
+        self.ask(step)?;
+        let kept = self.books.kept();
+        after.unfit = kept.unfit(kept.policy.generation()).cloned();
+        drop(kept);
+        let fails = |trouble: &&Trouble| {
+            used && self.rules.handover == Handover::Fail && trouble.found == Found::Standing
+        };
+        if let Some(trouble) = after.unfit.as_ref().filter(fails)
+            && let Some(app) = self.stage().as_ref()
+        {
+            let who = trouble.culprit.as_ref().map_or("it", |culprit| &culprit.test);
+            let summary = format!("{who} {}", trouble.cause);
+            after.error = Some(app.failure_of(Error::Degraded, &summary, trouble.culprit.clone()));
+        }
+        Ok(after)
+    }
+
+    /// Asks the app whether its main loop turns, and what else it cannot do without, and has the policy know:
+    /// afterwards the loop is proven to turn, or there is trouble.
+    fn ask(&self, step: Step<'_>) -> Result<()> {
+        let subject = self.stage().as_ref().map(|app| {
+            let process = Arc::clone(&app.process);
+            (
+                app.generation,
+                app.watch.client(),
+                process,
+                Arc::clone(&app.hook_port),
+            )
+        });
+        let Some((generation, client, process, hook_port)) = subject else {
+            return Ok(());
+        };
+        let inspection = match client {
+            Some(client) => inspect(&client, self.handover_timeout, step)?,
+            None => Inspection::Silent("its agent was never found".to_owned()),
+        };
+        let (cause, found, since) = match inspection {
+            Inspection::Turns(health) => {
+                if hook_port.has_closed() {
+                    let cause = format!("left its hook port {} closed", hook_port.number());
+                    (cause, Found::LeftBehind, Duration::ZERO)
+                } else {
+                    let mut kept = self.books.kept();
+                    kept.remark_queued_work(generation, &health, self.handover_timeout);
+                    kept.loop_turned(generation, health.checks.main_loop.left_open);
+                    return Ok(());
+                }
+            }
+            Inspection::Stands(age) => {
+                stacks::take(&self.python, &process);
+                let stack = stacks::taken(process.folder());
+                let at = stacks::innermost(&stack).map_or_else(String::new, |at| format!(": {at}"));
+                let cause = format!("left the main loop standing for {:.1} s{at}", age.as_secs_f64());
+                (cause, Found::Standing, age)
+            }
+            Inspection::Unfit => {
+                self.await_verdict();
+                let cause = "left the app unfit, and its agent does not say why".to_owned();
+                (cause, Found::LeftBehind, Duration::ZERO)
+            }
+            Inspection::Silent(why) => {
+                self.await_verdict();
+                let cause = format!("left the app without an answer: {why}");
+                (cause, Found::Standing, Duration::ZERO)
+            }
+        };
+        // Trouble that its watch has told meanwhile counts.
+        self.books.kept().app_unfit(generation, &cause, found, since);
+        Ok(())
     }
 
     /// From here on the running test may be interrupted.
@@ -300,7 +414,7 @@ impl Live {
     /// The port that its hook server was told to listen on.
     #[must_use]
     pub fn hook_port(&self) -> Option<u16> {
-        self.stage().as_ref().map(|app| app.hook_port)
+        self.stage().as_ref().map(|app| app.hook_port.number())
     }
 
     /// The folder of this run.
@@ -330,6 +444,7 @@ impl Live {
             spares.close();
         }
         let mut kept = self.books.kept();
+        kept.remark_unfit();
         kept.run.finish();
         kept.left.clone()
     }
@@ -346,8 +461,8 @@ impl Live {
     }
 
     fn put_on(&self, because: Option<String>, step: Step<'_>) -> Result<()> {
-        let app = self.bring_up(step)?;
-        self.books.adopt(&app, because);
+        let (app, open) = self.bring_up(step)?;
+        self.books.adopt(&app, because, open);
         *self.stage() = Some(app);
         if let Some(spares) = &self.spares {
             spares.begin();
@@ -355,11 +470,18 @@ impl Live {
         Ok(())
     }
 
-    fn bring_up(&self, step: Step<'_>) -> Result<App> {
-        if let Some(spares) = &self.spares
-            && let Some(app) = spares.take(step)?
-        {
-            return Ok(app);
+    /// Returns an app whose main loop turns, and what is open in it.
+    fn bring_up(&self, step: Step<'_>) -> Result<(App, Vec<String>)> {
+        if let Some(spares) = &self.spares {
+            while let Some(app) = spares.take(step)? {
+                match self.inspect_spare(&app, step)? {
+                    Ok(open) => {
+                        spares.accept();
+                        return Ok((app, open));
+                    }
+                    Err(why) => spares.reject(app, &why),
+                }
+            }
         }
         let generation = self.books.kept().next_generation();
         let launched = self.launcher.launch(generation, When::Now, || {}, step);
@@ -369,7 +491,40 @@ impl Live {
                 .policy
                 .app_failed_to_start(generation, &error.cause());
         }
-        launched
+        let app = launched?;
+        let mut open = Vec::new();
+        if self.rules.handover != Handover::Off {
+            app.hook_port.has_closed(); // learns whether it is open
+            let answer = app
+                .watch
+                .client()
+                .and_then(|client| client.health(ANSWER_WITHIN).ok());
+            open = answer.map_or(open, |health| health.checks.main_loop.left_open);
+        }
+        Ok((app, open))
+    }
+
+    /// Returns what is open in a spare whose main loop turns, or why it is of no use.
+    fn inspect_spare(&self, app: &App, step: Step<'_>) -> Result<std::result::Result<Vec<String>, String>> {
+        let Some(client) = app
+            .watch
+            .client()
+            .filter(|_| self.rules.handover != Handover::Off)
+        else {
+            return Ok(Ok(Vec::new()));
+        };
+        Ok(match inspect(&client, self.handover_timeout, step)? {
+            Inspection::Turns(health) => {
+                app.hook_port.has_closed(); // learns whether it is open
+                Ok(health.checks.main_loop.left_open)
+            }
+            Inspection::Stands(age) => Err(format!(
+                "its main loop had not turned for {:.1} s",
+                age.as_secs_f64()
+            )),
+            Inspection::Unfit => Err("it was no longer fit".to_owned()),
+            Inspection::Silent(why) => Err(why),
+        })
     }
 
     /// Asks the agent, and if its answer is bad news waits until the watch has them too.
@@ -385,8 +540,14 @@ impl Live {
                 return;
             }
         }
+        drop(stage);
+        self.await_verdict();
+    }
+
+    /// Waits until the watch has learnt what an answer already said.
+    fn await_verdict(&self) {
         let deadline = Instant::now() + VERDICT_WITHIN;
-        while app.watch.is_fit() && Instant::now() < deadline {
+        while self.is_healthy() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -394,6 +555,9 @@ impl Live {
     /// What a test that cannot run is failed with.
     fn refusal(&self, trouble: &Trouble, given_up: bool) -> Error {
         let mut summary = match &trouble.culprit {
+            Some(culprit) if trouble.found != Found::Reported => {
+                format!("did not run: {} {}", culprit.test, trouble.cause)
+            }
             Some(Culprit {
                 test,
                 inferred: false,

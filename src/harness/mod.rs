@@ -16,6 +16,8 @@ mod command;
 mod events;
 mod fault;
 mod folders;
+mod handover;
+mod hook_port;
 mod launcher;
 mod left;
 mod live;
@@ -39,10 +41,14 @@ pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
 pub use folders::{forget_old_runs, make_run_folder, run_folders, write_record};
+pub use handover::parse_timeout as parse_handover_timeout;
 pub use launcher::LaunchSettings;
 pub use left::{Left, LeftState, left_by};
-pub use live::{Live, Settings};
-pub use policy::{CallbackErrors, Decision, Heard, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
+pub use live::{AfterTest, Live, Settings};
+pub use policy::{
+    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope,
+    Test, Trouble,
+};
 pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
 pub use runs::read as read_run;
 pub use start::Step;

@@ -54,6 +54,28 @@ pub enum Heard {
     Degrades,
 }
 
+/// What happens where the main loop does not turn when a process is to be handed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Handover {
+    /// The process is replaced.
+    #[default]
+    Respawn,
+    /// The test that it follows fails as well.
+    Fail,
+    /// Nobody asks.
+    Off,
+}
+
+/// What happens where a file has left something open: a dialog, a grab, a nested loop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LeftOpen {
+    /// The process is replaced.
+    #[default]
+    Respawn,
+    /// It is told.
+    Note,
+}
+
 /// What the user chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -65,6 +87,10 @@ pub struct Rules {
     pub max_respawns: u32,
     /// What a callback that raises means.
     pub callback_errors: CallbackErrors,
+    /// Whether a process has to prove that it lives before it is handed on.
+    pub handover: Handover,
+    /// What becomes of a process in which something was left open.
+    pub left_open: LeftOpen,
 }
 
 impl Default for Rules {
@@ -74,6 +100,8 @@ impl Default for Rules {
             respawn: Respawn::default(),
             max_respawns: 3,
             callback_errors: CallbackErrors::default(),
+            handover: Handover::default(),
+            left_open: LeftOpen::default(),
         }
     }
 }
@@ -87,11 +115,25 @@ pub struct Test {
     pub file: String,
 }
 
+/// How trouble became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Its watch reported it.
+    Reported,
+    /// The main loop did not turn when the process was to be handed on.
+    Standing,
+    /// The loop turned, and something else was amiss.
+    LeftBehind,
+}
+
 /// What is wrong with the running generation, and who is blamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What is wrong, as one line.
+    /// What is wrong, as one line. What was found at a hand-over has the blamed test as its subject: "left
+    /// the main loop standing".
     pub cause: String,
+    /// How it became known.
+    pub found: Found,
     /// The test that is blamed; `None` if no test had run on it.
     pub culprit: Option<Culprit>,
     /// The file of the blamed test.
@@ -101,6 +143,8 @@ pub struct Trouble {
 /// What is to be done before a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
+    /// Ask the app whether its main loop turns, tell the answer, and decide anew. The test has not begun yet.
+    Ask,
     /// Run it.
     Proceed,
     /// Put a fresh process under it first; the text says why.
@@ -122,6 +166,10 @@ pub struct Policy {
     /// The tests that ran on this generation, the first first.
     served: Vec<Test>,
     trouble: Option<Trouble>,
+    /// The main loop turned after the last test had ended.
+    proven: bool,
+    /// What is open in the app by no doing of the tests that ran on it since it was last handed on.
+    open_before: Vec<String>,
     /// A file of which a test ended well on this generation.
     clean_file: Option<String>,
     /// The failure that ended the generation before this, and how often it did so in a row.
@@ -143,6 +191,8 @@ impl Policy {
             last: None,
             served: Vec::new(),
             trouble: None,
+            proven: false,
+            open_before: Vec::new(),
             clean_file: None,
             row: None,
             given_up: None,
@@ -154,11 +204,20 @@ impl Policy {
     /// A test is about to run. From here on it is the one that is blamed.
     pub fn test_starting(&mut self, test: Test) -> Decision {
         let decision = self.decide(&test);
+        if decision == Decision::Ask {
+            return decision;
+        }
         self.running = Some(test);
         if decision == Decision::Proceed {
             self.touch();
         }
         decision
+    }
+
+    /// Whether the app is to be asked before this test if its main loop turns.
+    #[must_use]
+    pub fn asks_before(&self, test: &Test) -> bool {
+        self.clone().decide(test) == Decision::Ask
     }
 
     /// The running test has ended, its tear-down included.
@@ -169,9 +228,100 @@ impl Policy {
         self.last = self.running.take().or_else(|| self.last.take());
     }
 
-    /// A process is ready; `because` says why it was started, if it was not the first.
-    pub fn app_started(&mut self, generation: u32, because: Option<String>) {
+    /// Whether the app is to be asked, now that a test has ended, if its main loop turns.
+    #[must_use]
+    pub fn asks_after_test(&self, last_of_file: bool) -> bool {
+        let replaced_anyway = match self.rules.scope {
+            Scope::Session => false,
+            Scope::Module => last_of_file,
+            Scope::Function => true,
+        };
+        let border = match self.rules.respawn {
+            Respawn::File => last_of_file,
+            Respawn::Test => true,
+            Respawn::Never => false,
+        };
+        let wanted = match self.rules.handover {
+            Handover::Respawn => border && !replaced_anyway,
+            Handover::Fail => border,
+            Handover::Off => false,
+        };
+        let in_question = !self.proven && self.trouble.is_none() && !self.served.is_empty();
+        wanted && in_question && self.running.is_none() && self.given_up.is_none()
+    }
+
+    /// The main loop of `generation` has turned just now, and this is open in the app. Returns what is to be
+    /// remarked.
+    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) -> Option<String> {
+        if generation != self.generation || self.trouble.is_some() {
+            return None;
+        }
+        self.proven = true;
+        let mut before = self.open_before.clone();
+        let mut left = open.clone();
+        left.retain(|thing| {
+            let known = before.iter().position(|other| other == thing);
+            known.map(|at| before.swap_remove(at)).is_none()
+        });
+        if self.served.is_empty() || left.is_empty() {
+            self.open_before = open;
+            return None;
+        }
+        let cause = format!("left open: {}", left.join(", "));
+        match self.rules.left_open {
+            LeftOpen::Respawn => {
+                self.app_unfit(generation, &cause, Found::LeftBehind, None);
+                None
+            }
+            LeftOpen::Note => {
+                self.open_before = open;
+                let last = self.served.last().map_or("", |test| test.id.as_str());
+                Some(format!("{last} {cause}"))
+            }
+        }
+    }
+
+    /// What proved that the loop turns is too old to be relied on.
+    pub const fn proof_lapsed(&mut self) {
+        self.proven = false;
+    }
+
+    /// The process of `generation` was found not to be fit to be handed on, because of this that the test
+    /// of the id `by` did, or else the last one. Returns who is blamed.
+    pub fn app_unfit(
+        &mut self,
+        generation: u32,
+        cause: &str,
+        found: Found,
+        by: Option<&str>,
+    ) -> Option<Culprit> {
+        if generation != self.generation {
+            return None;
+        }
+        if let Some(known) = &self.trouble {
+            return known.culprit.clone();
+        }
+        let named = by.and_then(|id| self.served.iter().rfind(|test| test.id == id));
+        let test = named.or_else(|| self.served.last());
+        let culprit = test.map(|test| Culprit {
+            test: test.id.clone(),
+            inferred: true,
+        });
+        self.trouble = Some(Trouble {
+            cause: cause.to_owned(),
+            found,
+            culprit: culprit.clone(),
+            file: test.map(|test| test.file.clone()),
+        });
+        culprit
+    }
+
+    /// A process is ready, which its main loop has just proved by turning, and this is open in it;
+    /// `because` says why it was started, if it was not the first.
+    pub fn app_started(&mut self, generation: u32, because: Option<String>, open: Vec<String>) {
         self.generation = generation;
+        self.proven = true;
+        self.open_before = open;
         self.trouble = None;
         self.served.clear();
         self.clean_file = None;
@@ -183,10 +333,11 @@ impl Policy {
     /// A process that was to be `generation` could not be started. The rest of the file that it was
     /// started for is spared the same attempt.
     pub fn app_failed_to_start(&mut self, generation: u32, cause: &str) {
-        self.app_started(generation, None);
+        self.app_started(generation, None, Vec::new());
         let file = self.running.as_ref().map(|test| test.file.clone());
         self.trouble = Some(Trouble {
             cause: cause.to_owned(),
+            found: Found::Reported,
             culprit: None,
             file,
         });
@@ -213,6 +364,7 @@ impl Policy {
         let file = test.map(|test| test.file.clone());
         self.trouble = Some(Trouble {
             cause: cause.to_owned(),
+            found: Found::Reported,
             culprit: culprit.clone(),
             file,
         });
@@ -221,7 +373,8 @@ impl Policy {
 
     /// The process of `generation` recovered by itself. Returns what had been wrong with it.
     pub fn app_recovered(&mut self, generation: u32) -> Option<Trouble> {
-        if generation != self.generation {
+        // What was found at a hand-over its watch never reported, and cannot take back.
+        if self.trouble.as_ref()?.found != Found::Reported || generation != self.generation {
             return None;
         }
         self.trouble.take()
@@ -247,6 +400,7 @@ impl Policy {
 
     /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
     pub fn used_between_tests(&mut self) -> Option<String> {
+        self.proven = false;
         let trouble = self.trouble.clone()?;
         let stays = self.running.is_some() || self.given_up.is_some() || self.rules.respawn == Respawn::Never;
         match (!stays).then(|| self.replace(trouble)) {
@@ -342,8 +496,10 @@ impl Policy {
 
     /// A fresh process is due because of this, unless it came too often in a row.
     fn replace(&mut self, trouble: Trouble) -> Decision {
-        // A generation that served another file well is no failure in a row.
-        let served = self.clean_file.is_some() && self.clean_file != trouble.file;
+        // A generation that served another file well is no failure in a row; nor is one that served its own
+        // well and was found unfit only afterwards.
+        let served = self.clean_file.is_some()
+            && (self.clean_file != trouble.file || trouble.found != Found::Reported);
         let cause = without_numbers(&trouble.cause);
         let row = match self.row.take().filter(|_| !served) {
             Some((before, count)) if before == cause => (cause, count + 1),
@@ -366,7 +522,13 @@ impl Policy {
             Scope::Function => (!self.served.is_empty()).then_some("live_gui_scope = function"),
         };
         let Some(because) = due else {
-            return Decision::Proceed;
+            let is_border = match self.rules.respawn {
+                Respawn::File => self.last.as_ref().is_none_or(|last| last.file != test.file),
+                Respawn::Test => true,
+                Respawn::Never => false,
+            };
+            let asks = is_border && self.rules.handover != Handover::Off && !self.proven;
+            return if asks { Decision::Ask } else { Decision::Proceed };
         };
         self.row = None; // this generation ended well
         Decision::Respawn(because.to_owned())
@@ -375,6 +537,7 @@ impl Policy {
     /// The running test uses the running generation.
     fn touch(&mut self) {
         let Some(test) = &self.running else { return };
+        self.proven = false;
         self.served.push(test.clone());
         if let Some(because) = self.because.take() {
             let note = Note {
@@ -390,6 +553,13 @@ impl Policy {
 
 fn because_of(trouble: &Trouble, generation: u32) -> String {
     let cause = &trouble.cause;
+    if trouble.found != Found::Reported {
+        let culprit = trouble.culprit.as_ref().map(|culprit| culprit.test.clone());
+        return format!(
+            "{} {cause}",
+            culprit.unwrap_or_else(|| format!("generation {generation}"))
+        );
+    }
     match &trouble.culprit {
         Some(Culprit {
             test,
@@ -451,6 +621,35 @@ impl FromStr for CallbackErrors {
             "degrade" => Ok(Self::Degrade),
             _ => Err(NoSuchWord {
                 wanted: "note, fail or degrade",
+            }),
+        }
+    }
+}
+
+impl FromStr for Handover {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "respawn" => Ok(Self::Respawn),
+            "fail" => Ok(Self::Fail),
+            "off" => Ok(Self::Off),
+            _ => Err(NoSuchWord {
+                wanted: "respawn, fail or off",
+            }),
+        }
+    }
+}
+
+impl FromStr for LeftOpen {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "respawn" => Ok(Self::Respawn),
+            "note" => Ok(Self::Note),
+            _ => Err(NoSuchWord {
+                wanted: "note or respawn",
             }),
         }
     }

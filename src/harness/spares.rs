@@ -18,6 +18,7 @@ pub struct Spares {
     count: usize,
     launcher: Arc<Launcher>,
     shelf: Arc<Shelf>,
+    books: Books,
     keeper: Mutex<Option<JoinHandle<()>>>,
     /// Apps that are being ended in the background.
     leaving: Mutex<Vec<JoinHandle<()>>>,
@@ -60,7 +61,7 @@ impl Spares {
         let shelf = Arc::new(Shelf::default());
         let keeper = Keeper {
             launcher: Arc::clone(&launcher),
-            books,
+            books: books.clone(),
             shelf: Arc::clone(&shelf),
         };
         let keeper = thread::Builder::new()
@@ -70,6 +71,7 @@ impl Spares {
             count: usize::try_from(count).unwrap_or(usize::MAX),
             launcher,
             shelf,
+            books,
             keeper: Mutex::new(Some(keeper)),
             leaving: Mutex::default(),
         })
@@ -90,7 +92,6 @@ impl Spares {
         let mut content = lock(&self.shelf.content);
         loop {
             if let Some(app) = content.find(true).and_then(|fit| content.ready.remove(fit)) {
-                content.failures = 0;
                 self.shelf.changed.notify_all();
                 return Ok(Some(app));
             }
@@ -103,6 +104,17 @@ impl Spares {
             }
             content = self.shelf.wait(lock(&self.shelf.content));
         }
+    }
+
+    /// One that was taken is used.
+    pub fn accept(&self) {
+        lock(&self.shelf.content).failures = 0;
+    }
+
+    /// One that was taken is of no use.
+    pub fn reject(&self, app: App, why: &str) {
+        self.retire(app);
+        self.shelf.failed(&self.books, &why);
     }
 
     /// Ends an app in the background: the next one is ready, and need not wait for that.
@@ -141,6 +153,18 @@ impl Shelf {
         let waited = self.changed.wait_timeout(content, STEP);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
+
+    fn failed(&self, books: &Books, why: &dyn std::fmt::Display) {
+        let mut content = lock(&self.content);
+        content.failures += 1;
+        let given_up = content.failures == TRIES;
+        drop(content);
+        self.changed.notify_all();
+        if given_up {
+            let remark = format!("no more spares: {TRIES} in a row failed, the last one: {why}");
+            books.kept().run.remark(remark);
+        }
+    }
 }
 
 /// The thread that brings spares up and clears them away.
@@ -160,7 +184,7 @@ impl Keeper {
             if let Some(unfit) = content.find(false).and_then(|unfit| content.ready.remove(unfit)) {
                 drop(content);
                 self.launcher.retire(&unfit);
-                self.failed(&"it was no longer fit");
+                self.shelf.failed(&self.books, &"it was no longer fit");
             } else if content.is_one_to_come() {
                 drop(content);
                 self.bring_up();
@@ -190,19 +214,7 @@ impl Keeper {
                 self.shelf.changed.notify_all();
             }
             Err(Error::Interrupted) => {}
-            Err(error) => self.failed(&error),
-        }
-    }
-
-    fn failed(&self, why: &dyn std::fmt::Display) {
-        let mut content = lock(&self.shelf.content);
-        content.failures += 1;
-        let given_up = content.failures == TRIES;
-        drop(content);
-        self.shelf.changed.notify_all();
-        if given_up {
-            let remark = format!("no more spares: {TRIES} in a row failed, the last one: {why}");
-            self.books.kept().run.remark(remark);
+            Err(error) => self.shelf.failed(&self.books, &error),
         }
     }
 }

@@ -17,6 +17,8 @@ const WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Bytes of it that an error message shows.
 const SHOWN: usize = 16 * 1024;
+/// Frames that one line shows.
+const FRAMES: usize = 3;
 /// The file in the generation's folder.
 const FILE: &str = "stacks.txt";
 
@@ -35,6 +37,14 @@ pub fn taken(folder: &Path) -> String {
     let text = text.trim_end();
     let shown = text.floor_char_boundary(SHOWN);
     text[..shown].to_owned()
+}
+
+/// Where the main thread is in such a text: its innermost frames, the first of them first.
+pub fn innermost(stacks: &str) -> Option<String> {
+    let of_main = stacks.split_once("\"MainThread\"")?.1;
+    let frames = of_main.lines().skip(1).take_while(|line| line.starts_with(' '));
+    let shown: Vec<_> = frames.map(str::trim).take(FRAMES).collect();
+    (!shown.is_empty()).then(|| shown.join(", called by "))
 }
 
 fn find(python: &str) -> PathBuf {
@@ -72,6 +82,18 @@ fn dump(py_spy: &Path, pid: u32, folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_shows_the_innermost_frames_of_the_main_thread() {
+        let text = "Process 7: python app.py\nPython v3.11.7 (/usr/bin/python3)\n\n\
+                    Thread 9 (active): \"hooks\"\n    accept (socket.py:294)\n\
+                    Thread 7 (idle): \"MainThread\"\n    wait (app.py:4)\n    click (app.py:9)\n    \
+                    main (app.py:20)\n    <module> (app.py:30)\nThread 8 (idle): \"x\"\n    run (x.py:1)\n";
+        let shown = innermost(text);
+        let expected = "wait (app.py:4), called by click (app.py:9), called by main (app.py:20)";
+        assert_eq!(shown.as_deref(), Some(expected));
+        assert_eq!(innermost("Process 7: python app.py\n"), None);
+    }
 
     #[test]
     fn without_py_spy_nothing_is_written_down() {

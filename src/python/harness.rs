@@ -12,7 +12,7 @@ use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
     CallbackErrors, CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test,
-    return_code,
+    parse_handover_timeout, return_code,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -24,7 +24,8 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale, signal))]
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
+        handover, handover_timeout, left_open, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -39,6 +40,9 @@ impl NativeLive {
         callback_errors: &str,
         spares: u32,
         kill_stale: bool,
+        handover: &str,
+        handover_timeout: &str,
+        left_open: &str,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -50,6 +54,8 @@ impl NativeLive {
             respawn: word("live_gui_respawn", respawn)?,
             max_respawns,
             callback_errors: word("live_gui_callback_errors", callback_errors)?,
+            handover: word("live_gui_handover", handover)?,
+            left_open: word("live_gui_left_open", left_open)?,
         };
         let launch = LaunchSettings {
             command: command.map_err(raise)?,
@@ -65,6 +71,7 @@ impl NativeLive {
             run_dir,
             rules,
             spares,
+            handover_timeout: parse_handover_timeout(handover_timeout).map_err(raise)?,
         };
         let knock = super::knock::at_this_thread(signal);
         py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
@@ -95,13 +102,22 @@ impl NativeLive {
         id: String,
         file: String,
         prior: Option<&str>,
-    ) -> Option<String> {
-        py.detach(|| self.0.lacks_prior_state(&Test { id, file }, prior))
+    ) -> PyResult<Option<String>> {
+        patiently(py, |step| {
+            self.0.lacks_prior_state(&Test { id, file }, prior, step)
+        })
     }
 
-    /// Returns what was wrong with the app during the test and recovered in time.
-    fn after_test(&self, py: Python<'_>) -> Vec<String> {
-        py.detach(|| self.0.after_test())
+    /// Returns what was wrong with the app during the test and recovered in time, why the app is not handed
+    /// on as `(test, what)`, and the exception that the test is to be failed with because of that.
+    fn after_test(&self, py: Python<'_>, used: bool, last_of_file: bool) -> PyResult<AfterTest> {
+        let after = patiently(py, |step| self.0.after_test(used, last_of_file, step))?;
+        let unfit = after.unfit.map(|trouble| {
+            let culprit = trouble.culprit.map(|culprit| culprit.test);
+            (culprit.unwrap_or_default(), trouble.cause)
+        });
+        let error = after.error.map(|error| raise(error).into_value(py).into_any());
+        Ok((after.recovered, unfit, error))
     }
 
     fn arm(&self) {
@@ -232,6 +248,9 @@ impl NativeProcess {
 /// How long a wait goes on without a look at the interpreter's signals.
 const SHORT: Duration = Duration::from_millis(50);
 
+/// As [`NativeLive::after_test`] returns it.
+type AfterTest = (Vec<String>, Option<(String, String)>, Option<Py<PyAny>>);
+
 /// A command line as one string, or as words.
 #[derive(FromPyObject)]
 enum Command {
@@ -240,7 +259,7 @@ enum Command {
 }
 
 /// Does something that may take long without the GIL, and lets Ctrl-C end it.
-fn patiently(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<()>) -> PyResult<()> {
+fn patiently<T: Send>(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<T>) -> PyResult<T> {
     let mut interrupted = None;
     let done = py.detach(|| {
         act(&mut || match check_signals() {

@@ -1,6 +1,6 @@
 //! The policy under any order of tests and troubles.
 
-use livegui::harness::{Decision, Policy, Respawn, Rules, Scope, Test};
+use livegui::harness::{Decision, Found, Handover, LeftOpen, Policy, Respawn, Rules, Scope, Test};
 use livegui::wire::Culprit;
 use proptest::prelude::*;
 
@@ -11,6 +11,15 @@ struct Step {
     trouble: Option<(When, u8)>,
     /// Somebody uses the app after it.
     used_afterwards: bool,
+    /// What the app answers before the test, and after it, if it is asked whether its main loop turns.
+    answers: [Answer; 2],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Answer {
+    Turns,
+    Stands,
+    LeftOpen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,11 +31,17 @@ enum When {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let when = prop_oneof![Just(When::During), Just(When::After)];
     let trouble = proptest::option::weighted(0.3, (when, 0_u8..2));
-    let step = (0_u8..4, trouble, proptest::bool::ANY).prop_map(|(file, trouble, used_afterwards)| Step {
-        file,
-        trouble,
-        used_afterwards,
-    });
+    let answer =
+        || prop_oneof![4 => Just(Answer::Turns), 1 => Just(Answer::Stands), 1 => Just(Answer::LeftOpen)];
+    let answers = (answer(), answer()).prop_map(|(before, after)| [before, after]);
+    let step = (0_u8..4, trouble, proptest::bool::ANY, answers).prop_map(
+        |(file, trouble, used_afterwards, answers)| Step {
+            file,
+            trouble,
+            used_afterwards,
+            answers,
+        },
+    );
     proptest::collection::vec(step, 1..60).prop_map(|mut steps| {
         steps.sort_by_key(|step| step.file); // pytest runs a file's tests together
         steps
@@ -36,12 +51,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn rules() -> impl Strategy<Value = Rules> {
     let scope = prop_oneof![Just(Scope::Session), Just(Scope::Module), Just(Scope::Function)];
     let respawn = prop_oneof![Just(Respawn::File), Just(Respawn::Test), Just(Respawn::Never)];
-    (scope, respawn, 0_u32..5).prop_map(|(scope, respawn, max_respawns)| Rules {
-        scope,
-        respawn,
-        max_respawns,
-        ..Rules::default()
-    })
+    let handover = prop_oneof![Just(Handover::Respawn), Just(Handover::Fail), Just(Handover::Off)];
+    let left_open = prop_oneof![Just(LeftOpen::Respawn), Just(LeftOpen::Note)];
+    (scope, respawn, 0_u32..5, handover, left_open).prop_map(
+        |(scope, respawn, max_respawns, handover, left_open)| Rules {
+            scope,
+            respawn,
+            max_respawns,
+            handover,
+            left_open,
+            ..Rules::default()
+        },
+    )
 }
 
 /// What the reference model remembers.
@@ -55,6 +76,51 @@ struct Model {
     respawns: u32,
     /// No test has run yet on the process that was put up between tests.
     unnoted: bool,
+    /// The main loop turned since the last test ended.
+    proven: bool,
+    /// The last test that used the running generation.
+    last: Option<Test>,
+}
+
+/// Has the app give this answer. What it finds amiss is blamed on the last test.
+fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) -> Result<(), TestCaseError> {
+    prop_assert_ne!(rules.handover, Handover::Off);
+    prop_assert_ne!(rules.respawn, Respawn::Never, "nothing would come of it");
+    prop_assert!(model.trouble.is_none(), "asked in vain");
+    prop_assert!(!model.proven, "asked twice");
+    let blame = model.last.clone().map(|test| {
+        (
+            test.file,
+            Culprit {
+                test: test.id,
+                inferred: true,
+            },
+        )
+    });
+    match answer {
+        Answer::Stands => {
+            policy.app_unfit(
+                model.generation,
+                "left the main loop standing",
+                Found::Standing,
+                None,
+            );
+            model.trouble = blame;
+        }
+        Answer::LeftOpen => {
+            let remark = policy.loop_turned(model.generation, vec![format!("dialog {:?}", model.last)]);
+            prop_assert_eq!(remark.is_some(), rules.left_open == LeftOpen::Note);
+            model.proven = true;
+            if rules.left_open == LeftOpen::Respawn {
+                model.trouble = blame;
+            }
+        }
+        Answer::Turns => {
+            prop_assert_eq!(policy.loop_turned(model.generation, Vec::new()), None);
+            model.proven = true;
+        }
+    }
+    Ok(())
 }
 
 proptest! {
@@ -65,19 +131,33 @@ proptest! {
         let mut given_up = false;
         for (number, step) in steps.iter().enumerate() {
             let test = Test { id: format!("f{}::t{number}", step.file), file: format!("f{}", step.file) };
+            if policy.asks_before(&test) {
+                prop_assert_eq!(policy.test_starting(test.clone()), Decision::Ask);
+                answer(&mut policy, &mut model, rules, step.answers[0])?;
+            }
             let lacks_prior = policy.lacks_prior_state(&test, None).is_some();
             let lacks_first = policy.lacks_prior_state(&test, Some("f0")).is_some();
             let decision = policy.test_starting(test.clone());
+            prop_assert_ne!(&decision, &Decision::Ask, "an answer is an answer");
             let stays = !matches!(decision, Decision::Respawn(_));
             prop_assert_eq!(lacks_prior, !(stays && model.inherited.iter().any(|file| *file != test.file)));
             prop_assert_eq!(lacks_first, !(stays && model.inherited.iter().any(|file| file == "f0")));
             prop_assert!(!given_up || matches!(decision, Decision::GiveUp(_)), "giving up is for good");
             let runs = match decision {
+                Decision::Ask => unreachable!(),
                 Decision::Proceed => {
+                    let handed_on = model.last.as_ref().is_some_and(|last| last.file != test.file);
+                    let rests_on_proof = rules.handover != Handover::Off && rules.respawn != Respawn::Never;
+                    if handed_on && rests_on_proof {
+                        prop_assert!(model.proven, "no file begins without proof of life");
+                    }
+                    if model.last.is_some() && rests_on_proof && rules.respawn == Respawn::Test {
+                        prop_assert!(model.proven, "no test does");
+                    }
                     prop_assert!(model.trouble.is_none(), "no test runs on an app that is known to be in trouble");
                     if model.generation == 0 {
                         model.generation = 1;
-                        policy.app_started(1, None);
+                        policy.app_started(1, None, Vec::new());
                     }
                     if rules.scope == Scope::Module {
                         prop_assert!(model.inherited.iter().all(|file| *file == test.file));
@@ -101,7 +181,7 @@ proptest! {
                     model.respawns += 1;
                     model.trouble = None;
                     model.inherited.clear();
-                    policy.app_started(model.generation, Some(because));
+                    policy.app_started(model.generation, Some(because), Vec::new());
                     let note = policy.note_of_running().cloned();
                     prop_assert_eq!(note.map(|note| (note.test, note.generation)), Some((test.id.clone(), model.generation)));
                     true
@@ -123,6 +203,8 @@ proptest! {
             if runs {
                 model.unnoted = false;
                 model.inherited.push(test.file.clone());
+                model.last = Some(test.clone());
+                model.proven = false;
             }
             let fails = step.trouble.filter(|_| runs);
             if let Some((When::During, kind)) = fails {
@@ -140,6 +222,11 @@ proptest! {
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
                 model.trouble = Some((test.file.clone(), culprit));
             }
+            let last_of_file = steps.get(number + 1).is_none_or(|next| next.file != step.file);
+            if policy.asks_after_test(last_of_file) {
+                answer(&mut policy, &mut model, rules, step.answers[1])?;
+                prop_assert!(!policy.asks_after_test(last_of_file), "an answer is an answer");
+            }
             if let Some((_, culprit)) = &model.trouble {
                 if step.used_afterwards && policy.clone().used_between_tests().is_some() {
                     prop_assert_ne!(rules.respawn, Respawn::Never);
@@ -150,7 +237,9 @@ proptest! {
                     model.respawns += 1;
                     model.trouble = None;
                     model.inherited.clear();
-                    policy.app_started(model.generation, Some(because));
+                    policy.app_started(model.generation, Some(because), Vec::new());
+                    model.last = None;
+                    model.proven = true;
                     model.unnoted = true;
                     continue;
                 }
@@ -170,10 +259,11 @@ proptest! {
         for number in 0..20 {
             let test = Test { id: format!("f::t{number}"), file: "f".into() };
             match policy.test_starting(test) {
-                Decision::Proceed => policy.app_started(1, None),
+                Decision::Ask => policy.proof_lapsed(),
+                Decision::Proceed => policy.app_started(1, None, Vec::new()),
                 Decision::Respawn(because) => {
                     respawns += 1;
-                    policy.app_started(respawns + 1, Some(because));
+                    policy.app_started(respawns + 1, Some(because), Vec::new());
                 }
                 Decision::GiveUp(_) => {}
                 Decision::Refuse(trouble) => return Err(TestCaseError::fail(format!("{trouble:?}"))),
@@ -193,14 +283,14 @@ fn a_re_run_of_the_culprit_gets_a_fresh_process_and_its_victims_none() {
         file: "f".into(),
     };
     assert_eq!(policy.test_starting(test("f::culprit")), Decision::Proceed);
-    policy.app_started(1, None);
+    policy.app_started(1, None, Vec::new());
     policy.app_troubled(1, "crashed", false);
     policy.test_finished();
     assert!(matches!(
         policy.test_starting(test("f::culprit")),
         Decision::Respawn(_)
     ));
-    policy.app_started(2, Some("again".into()));
+    policy.app_started(2, Some("again".into()), Vec::new());
     policy.app_troubled(2, "crashed", false);
     policy.test_finished();
     assert!(matches!(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -12,14 +14,24 @@ from pathlib import Path
 
 import livegui
 
-FRAME_S = 0.005
+STATE = Path(os.environ["LIVEGUI_STATE_DIR"])
+frame_s = 0.005
+listener: socket.socket | None = None
+pool = ThreadPoolExecutor(1)
+later: list[tuple[float, float]] = []
 
 #: What a real app has too: a thread that keeps the process alive without its main loop.
 keep_alive = threading.Event()
 
 
+def burn() -> None:
+    while True:
+        pass
+
+
 def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     """Returns whether the loop goes on."""
+    global frame_s, listener  # noqa: PLW0603 -- a fake app of one file
     if what == "crash":
         raise RuntimeError(argument)
     if what == "crash_soon":  # after whoever asked for it has gone on
@@ -34,6 +46,41 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
         os.kill(os.getpid(), getattr(signal, argument))
     if what == "hang":
         time.sleep(float(argument))
+    if what == "hang_later":
+        later.append((time.monotonic() + 0.7, float(argument)))
+    if what == "deadlock":
+        threading.Semaphore(0).acquire()
+    if what == "spin":
+        while True:
+            pass
+    if what == "hold":  # native code that holds the interpreter
+        ctypes.PyDLL(None).usleep(int(float(argument) * 1e6))
+    if what == "open":
+        agent.tell_open([argument] if argument else [])
+    if what == "slow":
+        time.sleep(float(argument))
+        frame_s = float(argument)
+    if what == "pause":
+        with agent.paused("a dialog", usable=argument == "usable"):
+            threading.Semaphore(0).acquire()
+    if what == "idle":  # nothing happens any more until somebody wakes it
+        wakeup = threading.Event()
+        agent.wake_with(wakeup.set)
+        while not (STATE / "command").exists():
+            agent.beat()
+            wakeup.wait(4)
+            wakeup.clear()
+    if what == "busy":
+        for _ in range(int(argument)):
+            threading.Thread(target=burn, daemon=True).start()
+    if what == "listen":
+        listener = socket.create_server(("127.0.0.1", int(os.environ["LIVEGUI_HOOK_PORT"])))
+    if what == "unlisten":
+        assert listener is not None
+        listener.close()
+    if what == "queue":
+        for _ in range(int(argument)):
+            pool.submit(time.sleep, 60)
     if what == "degrade":
         agent.degrade(argument)
     if what == "clear":
@@ -45,9 +92,8 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
 
 def main() -> None:
     agent = livegui.start("plain")
-    pool = ThreadPoolExecutor(1)
     agent.watch_executor(pool, "pool")
-    command = Path(os.environ["LIVEGUI_STATE_DIR"]) / "command"
+    command = STATE / "command"
     threading.Thread(target=keep_alive.wait, name="hooks").start()
     print("this is standard output", flush=True)
     print("this is standard error", file=sys.stderr, flush=True)
@@ -59,7 +105,9 @@ def main() -> None:
                 # Taken before it is read: the next one may come meanwhile.
                 text = command.replace(command.with_name("taken")).read_text()
                 going = do(agent, *text.split(" ", 1)) if " " in text else do(agent, text, "")
-            time.sleep(FRAME_S)
+            if later and time.monotonic() > later[0][0]:
+                time.sleep(later.pop()[1])
+            time.sleep(frame_s)
     keep_alive.set()
 
 

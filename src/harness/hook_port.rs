@@ -1,0 +1,64 @@
+//! The port of the app's hook server, as far as it is known.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a connection on the loopback address may take.
+const CONNECTS_WITHIN: Duration = Duration::from_millis(100);
+
+/// A port that the app was told to listen on. Whether it does is for the app to say.
+#[derive(Debug)]
+pub struct HookPort {
+    number: u16,
+    /// Somebody listened there once.
+    was_open: AtomicBool,
+}
+
+impl HookPort {
+    /// A port of which nothing is known yet.
+    pub const fn new(number: u16) -> Self {
+        Self {
+            number,
+            was_open: AtomicBool::new(false),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Connects, and says whether nobody listens there any more though somebody did. Anything less certain,
+    /// such as a full queue, is no.
+    pub fn has_closed(&self) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.number));
+        match TcpStream::connect_timeout(&address, CONNECTS_WITHIN) {
+            Ok(_) => {
+                self.was_open.store(true, Ordering::Relaxed);
+                false
+            }
+            Err(error) => {
+                error.kind() == ErrorKind::ConnectionRefused && self.was_open.load(Ordering::Relaxed)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_port_has_closed_only_if_it_was_open_before() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let number = listener.local_addr().unwrap().port();
+        let (port, never_asked) = (HookPort::new(number), HookPort::new(number));
+        assert!(!port.has_closed());
+        drop(listener);
+        assert!(port.has_closed());
+        assert!(!never_asked.has_closed(), "an app need not listen there");
+    }
+}

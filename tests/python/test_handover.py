@@ -1,0 +1,212 @@
+"""No test file gets an app whose main loop does not turn, or in which something was left open."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from plain_suites import PASSES, Suite
+
+#: The app may do this, and the test that asked for it is over before anybody notices.
+FREEZES = ["hang 8", "deadlock", "spin", "hold 8"]
+
+SETTINGS = {
+    "file": "",
+    "module": "live_gui_scope = module",
+    "test": "live_gui_respawn = test",
+    "spares": "live_gui_spares = 1\nlive_gui_command = {python} plain_app.py {hook_port}",
+}
+
+
+def record(pytester: pytest.Pytester) -> dict[str, Any]:
+    (run,) = (pytester.path / ".livegui").glob("*/run.json")
+    document: dict[str, Any] = json.loads(run.read_text())
+    return document
+
+
+def test_doing(what: str, then: str = "time.sleep(0.3)") -> str:
+    """A file whose second test has the app do something, which the test does not notice."""
+    return f"""
+import time
+
+def test_first(app):
+    pass
+
+def test_does(app):
+    app.do({what!r})
+    {then}
+"""
+
+
+test_doing.__test__ = False  # type: ignore[attr-defined]  # not a test, but a test's text
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("freeze", FREEZES)
+def test_the_next_file_runs_on_a_process_that_turns(
+    suite: Suite, pytester: pytest.Pytester, freeze: str, setting: str
+) -> None:
+    files = {"test_a.py": test_doing(freeze), "test_b.py": PASSES}
+    result = suite(files, "--junitxml=report.xml", ini=SETTINGS[setting])
+    result.assert_outcomes(passed=3)
+    run = record(pytester)
+    note = next(note for note in run["notes"] if note["file"] == "test_b.py")
+    if setting == "module":  # it gets a process of its own anyway
+        assert note["because"] == "live_gui_scope = module"
+        return
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+    first = run["generations"][0]
+    assert first["state"] == "degraded"
+    assert first["why"].startswith("left the main loop standing for ")
+    assert first["culprit"] == {"test": "test_a.py::test_does", "inferred": True}
+    result.stdout.fnmatch_lines(
+        ["test_b.py  fresh process (generation *): test_a.py::test_does left the main loop standing for *"]
+    )
+    cases = {case.get("name"): case for case in ET.parse(pytester.path / "report.xml").iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_does"].iter("property")}
+    assert str(properties["live_gui_handover"]).startswith("left the main loop standing for ")
+
+
+def test_the_test_that_froze_the_app_is_blamed_though_others_followed_it(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    follows = "\ndef test_does_not_notice(app):\n    pass\n"
+    suite({"test_a.py": test_doing("deadlock") + follows, "test_b.py": PASSES}).assert_outcomes(passed=4)
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+
+
+def test_the_note_says_where_the_app_stands(suite: Suite, pytester: pytest.Pytester) -> None:
+    pytest.importorskip("livegui")
+    result = suite({"test_a.py": test_doing("hang 8"), "test_b.py": PASSES})
+    result.assert_outcomes(passed=3)
+    if list((pytester.path / ".livegui").glob("*/gen-1/stacks.txt")):  # py-spy is there and may look
+        (note,) = record(pytester)["notes"]
+        assert " s: do (plain_app.py:" in note["because"]
+
+
+def test_a_test_can_be_failed_for_the_freeze_that_it_left(suite: Suite) -> None:
+    files = {"test_a.py": test_doing("deadlock"), "test_b.py": PASSES}
+    result = suite(files, ini="live_gui_handover = fail")
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_does*",
+            "test_a.py::test_does left the main loop standing for *",
+            "test_b.py  fresh process (generation 2): test_a.py::test_does left the main loop standing for *",
+        ]
+    )
+
+
+def test_the_last_test_of_a_run_can_be_failed_too(suite: Suite) -> None:
+    result = suite({"test_a.py": test_doing("deadlock")}, ini="live_gui_handover = fail")
+    result.assert_outcomes(passed=2, errors=1)
+
+
+def test_what_the_last_test_of_a_run_left_is_told(suite: Suite) -> None:
+    result = suite({"test_a.py": test_doing("deadlock")})
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["test_a.py::test_does left the main loop standing for *"])
+
+
+def test_nobody_asks_where_that_is_switched_off(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {"test_a.py": test_doing("hang 8"), "test_b.py": "def test_next(app):\n    pass\n"}
+    suite(files, ini="live_gui_handover = off").assert_outcomes(passed=3)
+    assert record(pytester)["notes"] == []
+
+
+@pytest.mark.parametrize(
+    "what", ["slow 0.4", "idle", "pause usable", "busy 16"], ids=["slow", "idle", "paused", "busy"]
+)
+def test_an_app_that_is_merely_slow_to_turn_is_kept(
+    suite: Suite, pytester: pytest.Pytester, what: str
+) -> None:
+    files = {"test_a.py": test_doing(what)} | {
+        f"test_{name}.py": "def test_next(app):\n    pass\n" for name in "bcdefg"
+    }
+    suite(files).assert_outcomes(passed=8)
+    assert record(pytester)["notes"] == []
+
+
+def test_a_declared_wait_in_which_the_app_cannot_be_used_is_no_life(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    suite({"test_a.py": test_doing("pause"), "test_b.py": PASSES}).assert_outcomes(passed=3)
+    assert [note["file"] for note in record(pytester)["notes"]] == ["test_b.py"]
+
+
+def test_a_dialog_that_a_file_left_open_costs_its_process(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {"test_a.py": test_doing("open QMessageBox 'Save?'"), "test_b.py": PASSES}
+    result = suite(files)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ["test_b.py  fresh process (generation 2): test_a.py::test_does left open: QMessageBox 'Save?'"]
+    )
+
+
+def test_a_dialog_that_was_left_open_can_be_a_mere_note(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {"test_a.py": test_doing("open a dialog"), "test_b.py": PASSES, "test_c.py": PASSES}
+    result = suite(files, ini="live_gui_left_open = note")
+    result.assert_outcomes(passed=4)
+    assert record(pytester)["notes"] == []
+    told = [line for line in result.outlines if "left open" in line]
+    assert told == ["test_a.py::test_does left open: a dialog"], "once"
+
+
+def test_a_hook_port_that_no_longer_answers_costs_the_process(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {
+        "test_a.py": test_doing("listen"),
+        "test_b.py": test_doing("unlisten"),
+        "test_c.py": PASSES,
+    }
+    suite(files).assert_outcomes(passed=5)
+    (note,) = record(pytester)["notes"]
+    assert note["file"] == "test_c.py"
+    assert note["because"].startswith("test_b.py::test_does left its hook port ")
+
+
+def test_work_that_stays_queued_is_told_and_costs_nothing(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {"test_a.py": test_doing("queue 3", "time.sleep(1.2)"), "test_b.py": PASSES}
+    result = suite(files)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(['test_a.py::test_does left work queued in executor "pool" (2 items, for *'])
+    assert record(pytester)["notes"] == []
+
+
+def test_files_that_each_leave_a_frozen_app_do_not_use_up_the_respawns(suite: Suite) -> None:
+    files = {f"test_{name}.py": test_doing("deadlock") for name in "abcde"}
+    suite(files, ini="live_gui_max_respawns = 2").assert_outcomes(passed=10)
+
+
+def test_a_test_that_builds_on_prior_state_is_skipped_if_the_app_that_has_it_does_not_turn(
+    suite: Suite,
+) -> None:
+    needs = "import pytest\n\n@pytest.mark.requires_prior_state\ndef test_needs(app):\n    raise AssertionError\n"
+    result = suite({"test_a.py": test_doing("deadlock"), "test_b.py": needs})
+    result.assert_outcomes(passed=2, skipped=1)
+
+
+def test_the_question_is_put_again_if_something_came_in_between(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    between = "import time\n\ndef test_without_the_app():\n    time.sleep(1)\n"
+    freezes_later = test_doing("hang_later 8")
+    suite({"test_a.py": freezes_later, "test_b.py": between, "test_c.py": PASSES}).assert_outcomes(passed=4)
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("live_gui_handover = maybe", "expected respawn, fail or off"),
+        ("live_gui_handover_timeout = 500", "expected 0.05 to 60 seconds, or a unit: 500ms"),
+        ("live_gui_left_open = fail", "expected note or respawn"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name_and_value(suite: Suite, setting: str, wanted: str) -> None:
+    result = suite({"test_a.py": PASSES}, ini=setting)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*{setting}: {wanted}*"])
