@@ -1,6 +1,6 @@
 """Does in an app what a test writes into ``$LIVEGUI_STATE_DIR/command``: ways to freeze, to fail and to end.
 
-``crash text``   an exception that leaves the main loop; where a toolkit's loop lets none out, the process aborts
+``crash text``   an exception that leaves the main loop; where none can, the process aborts
 ``raise text``   an exception in a callback
 ``hang s``       a callback that sleeps
 ``deadlock``     a callback that waits for a lock which it holds

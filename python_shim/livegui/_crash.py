@@ -38,7 +38,6 @@ class MainLoop:
         else:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
 
-
     def note_exit(self, status: object, where: str) -> None:
         """``sys.exit(status)`` is called. Only if it ends the process right here it is said that it did."""
         if threading.get_ident() in self._inside:

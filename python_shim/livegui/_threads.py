@@ -97,7 +97,7 @@ class ThreadHook:
 
 
 class UnraisableHook:
-    """Hears of exceptions that the interpreter can raise nowhere; ``sys.unraisablehook`` is called as before."""
+    """Hears of exceptions that can be raised nowhere; the earlier ``sys.unraisablehook`` is called as before."""
 
     def __init__(self, record: Callable[[BaseException, str], None]) -> None:
         self._record = record

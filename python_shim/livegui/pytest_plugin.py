@@ -37,7 +37,7 @@ _OPTIONS = {
     "spares": ("0", "ready apps held in waiting, so that a fresh process costs no start; needs {hook_port}"),
     "callback_errors": (
         "fail",
-        "what a callback that raises means, though the app goes on: note, fail the running test, or degrade the app",
+        "what a callback that raises means: a note, to fail the running test, or to degrade the app",
     ),
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),

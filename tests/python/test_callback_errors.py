@@ -186,7 +186,7 @@ def recording(suite: Suite, pytester: pytest.Pytester) -> Callable[..., pytest.R
     """The suite on the plain app, which takes ``swallow SOURCE TEXT`` and ``swallow_always TEXT`` too."""
     app = pytester.path / "plain_app.py"
     text = app.read_text()
-    ours = '''
+    ours = """
 def swallow(agent, source, text):
     try:
         raise ValueError(text)
@@ -198,10 +198,9 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     if what == "swallow":
         swallow(agent, *argument.split(" ", 1))
     if what == "swallow_always":
-        global FRAME_S, time
         beat = agent.beat
         agent.beat = lambda: (beat(), swallow(agent, "gui", argument))
-'''
+"""
     app.write_text(text.replace("def do(agent: livegui.Agent, what: str, argument: str) -> bool:\n", ours))
     return suite
 
@@ -289,7 +288,9 @@ def test_with_note_nobody_fails_and_the_report_says_it_once(
     result = recording(files, ini="live_gui_callback_errors = note")
     result.assert_outcomes(passed=3)
     (remark,) = record_of(pytester)["remarks"]
-    assert remark.startswith("test_a.py::test_first: a callback raised: ValueError: bad value at plain_app.py:")
+    assert remark.startswith(
+        "test_a.py::test_first: a callback raised: ValueError: bad value at plain_app.py:"
+    )
     result.stdout.fnmatch_lines(["test_a.py::test_first: a callback raised: ValueError: bad value at *"])
 
 
@@ -297,7 +298,9 @@ def test_with_degrade_it_is_a_reason(recording: Suite) -> None:
     files = {"test_a.py": SWALLOWS, "test_b.py": PASSES}
     result = recording(files, ini="live_gui_callback_errors = degrade")
     result.assert_outcomes(failed=1, errors=1, passed=1)
-    result.stdout.fnmatch_lines(["test_b.py  fresh process (generation 2): *callback_exception: ValueError: bad value"])
+    result.stdout.fnmatch_lines(
+        ["test_b.py  fresh process (generation 2): *callback_exception: ValueError: bad value"]
+    )
 
 
 @pytest.mark.parametrize("source", ["thread", "task", "unraisable"])
@@ -391,7 +394,9 @@ def test_culprit(app):
         monkeypatch.setenv("PYTHONFAULTHANDLER", "")
     else:
         conftest = pytester.path / "conftest.py"
-        fixture = '\n@pytest.fixture(scope="session")\ndef live_gui_env():\n    return {"PYTHONFAULTHANDLER": ""}\n'
+        fixture = (
+            '\n@pytest.fixture(scope="session")\ndef live_gui_env():\n    return {"PYTHONFAULTHANDLER": ""}\n'
+        )
         conftest.write_text(conftest.read_text() + fixture)
     result = suite({"test_a.py": test})
     result.assert_outcomes(failed=1)

@@ -110,7 +110,9 @@ with agent.main_loop():
 agent.stop()
 print(sys.excepthook is before, sys.exit is earlier_exit)
 """
-OWN_HOOK = "before = sys.excepthook = lambda *error: print('hook:', error[1], flush=True)\nearlier_exit = sys.exit"
+OWN_HOOK = (
+    "before = sys.excepthook = lambda *error: print('hook:', error[1], flush=True)\nearlier_exit = sys.exit"
+)
 NO_HOOK = "before = sys.excepthook\nearlier_exit = sys.exit"
 
 

@@ -51,7 +51,7 @@ class WiredApp:
 APPS = {
     app.name: app
     for app in [
-        WiredApp("plain", None, "plain_app.py"),
+        WiredApp("plain", None, "own_loop_app.py"),
         WiredApp("asyncio", None, "asyncio_app.py"),
         WiredApp("imgui_bundle", "imgui_bundle", "imgui_bundle_app.py", environment={"HEADLESS": "1"}),
         WiredApp("glfw", "glfw", "glfw_app.py", environment={"GLFW_PLATFORM_NULL": "1"}),
@@ -100,5 +100,6 @@ def _start_server(server: str) -> str:
     )
     os.close(writer)
     atexit.register(process.kill)
-    with open(reader, encoding="ascii") as number:
-        return f":{number.readline().strip()}"
+    number = os.read(reader, 64).decode().strip()
+    os.close(reader)
+    return f":{number}" if number else ""

@@ -31,8 +31,8 @@ def run(
 ) -> None:
     """Run the app until its window closes; every frame is a beat.
 
-    Open popups are told. Callbacks that are set already stay and are called as before. A window that is closed, or
-    ``params.app_shall_exit``, is a normal end; an exception out of a frame (an ``IM_ASSERT`` is a
+    Open popups are told. Callbacks that are set already stay and are called as before. A window that is
+    closed, or ``params.app_shall_exit``, is a normal end; an exception out of a frame (an ``IM_ASSERT`` is a
     ``RuntimeError``) is ``main_loop_crashed`` and passes through.
 
     Args:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Wire the Qt application of this process; call it on its thread.
 
     A timer beats. What slots and virtual methods raise is recorded, and printed as before; where PyQt ends
-    the process for that, because the app has no ``sys.excepthook`` of its own, it still does. A ``sys.exit()``
-    in a slot, for which Qt ends the process on the spot, is told with its place. Open dialogs, popups and
-    nested event loops are told.
+    the process for that, because the app has no ``sys.excepthook`` of its own, it still does. A
+    ``sys.exit()`` in a slot, for which Qt ends the process on the spot, is told with its place. Open dialogs,
+    popups and nested event loops are told.
 
     Args:
         agent: the agent to tell.
@@ -57,21 +58,24 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     timer = core.QTimer(app)
     frames = Frames(agent, _left_open(binding, core))
-    timer.timeout.connect(lambda: frames.beat())  # a bound method would be kept by a weak reference
+
+    def on_timeout() -> None:  # no bound method: Qt keeps those by weak references
+        frames.beat()
+
+    timer.timeout.connect(on_timeout)
     timer.start(interval_ms)
     # A QApplication that is deleted takes its timer along.
-    agent._on_stop.append(lambda: _stop(timer))
+    agent._on_stop.append(lambda: _stop(core, timer))
     app.aboutToQuit.connect(agent.stopping)
 
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
     wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
 
 
-def _stop(timer: Any) -> None:
-    try:
-        timer.stop()
-    except RuntimeError:
-        pass  # deleted, or the agent is stopped on another thread
+def _stop(core: Any, timer: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # it is deleted
+        if timer.thread() == core.QThread.currentThread():  # from any other Qt prints a warning
+            timer.stop()
 
 
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
@@ -105,7 +109,7 @@ def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, erro
 
 
 def _exit(agent: Agent, earlier: Callable[[Any], Any]) -> Callable[..., None]:
-    def exit(status: Any = None, /) -> None:  # noqa: A001 -- it is sys.exit
+    def exit(status: Any = None, /) -> None:
         agent._loop.note_exit(status, caller_place())
         earlier(status)
 

@@ -53,9 +53,9 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
 
     def give_back() -> None:
         if root.report_callback_exception is report:
-            root.report_callback_exception = earlier  # type: ignore[method-assign]
+            root.report_callback_exception = earlier
 
-    root.report_callback_exception = report  # type: ignore[method-assign]
+    root.report_callback_exception = report
     agent._on_stop.append(give_back)
     beat()
 

@@ -1,4 +1,4 @@
-"""A loop of your own: ``python plain_app.py``."""
+"""A loop of your own: ``python own_loop_app.py``."""
 
 from __future__ import annotations
 
