@@ -97,7 +97,7 @@ class ThreadHook:
 
 
 class UnraisableHook:
-    """Hears of exceptions that can be raised nowhere; the earlier ``sys.unraisablehook`` is called as before."""
+    """Hears of exceptions that can be raised nowhere; an earlier ``sys.unraisablehook`` is called too."""
 
     def __init__(self, record: Callable[[BaseException, str], None]) -> None:
         self._record = record

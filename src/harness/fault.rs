@@ -2,6 +2,8 @@
 
 /// Bytes that are shown.
 const SHOWN: usize = 2048;
+/// Bytes of what the app itself wrote before.
+const BEFORE: usize = 512;
 
 /// What to show of the end of an app's standard error if a fault handler's report is in it: the thread that
 /// failed first, then those that were in the app's code. Threads that were in libraries only are left out.
@@ -19,7 +21,8 @@ pub fn in_order(stderr: &str) -> Option<String> {
     }
     let report = stderr[start..].replace("\r\n", "\n");
     let mut blocks = report.split("\n\n").map(str::trim_end);
-    let mut text = blocks.next().unwrap_or_default().to_owned();
+    let mut text = last_lines(&stderr[..start]);
+    text.push_str(blocks.next().unwrap_or_default());
     let mut current = Vec::new();
     let mut others = Vec::new();
     let mut left_out = 0_usize;
@@ -42,10 +45,25 @@ pub fn in_order(stderr: &str) -> Option<String> {
     }
     let mut text = head(text);
     if left_out > 0 {
-        let note = format!("\n\n({left_out} more threads, all in library code; stderr.log has them)");
+        let note = format!("\n\n(threads left out, in library code only: {left_out}; stderr.log has them)");
         text.push_str(&note);
     }
     Some(text)
+}
+
+/// What the app wrote before that, as far as there is room for it.
+fn last_lines(before: &str) -> String {
+    let mut start = before.len().saturating_sub(BEFORE);
+    while !before.is_char_boundary(start) {
+        start += 1;
+    }
+    let lines = &before[start..];
+    let whole = if start == 0 {
+        lines
+    } else {
+        lines.split_once('\n').map_or("", |(_, whole)| whole)
+    };
+    whole.to_owned()
 }
 
 /// Whether a line names a frame of the app's own code.
@@ -93,10 +111,10 @@ mod tests {
     fn the_thread_that_failed_comes_first_and_those_of_libraries_are_left_out() {
         let shown = in_order(REPORT).unwrap();
         let place = |text| shown.find(text).unwrap_or_else(|| panic!("{text} in {shown}"));
-        assert!(shown.starts_with("Fatal Python error: Segmentation fault\n"));
+        assert!(shown.starts_with("loading\nFatal Python error: Segmentation fault\n"));
         assert!(place("Current thread 0x3") < place("Thread 0x2"));
         assert!(!shown.contains("Thread 0x1") && !shown.contains("numpy"));
-        assert!(shown.ends_with("(1 more threads, all in library code; stderr.log has them)"));
+        assert!(shown.ends_with("(threads left out, in library code only: 1; stderr.log has them)"));
     }
 
     #[test]

@@ -149,8 +149,10 @@ def test_what_a_thread_of_qt_raises_is_told_as_a_threads(name: str, tmp_path: Pa
     def run(self):
         raise OSError("work")
 
+work = Work()  # PyQt keeps none
+
 def slot():
-    QtCore.QThreadPool.globalInstance().start(Work())
+    QtCore.QThreadPool.globalInstance().start(work)
     raise ValueError""",
     )
     done = run(name, code, tmp_path)

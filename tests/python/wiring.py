@@ -94,12 +94,12 @@ def _start_server(server: str) -> str:
 
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [server, "-displayfd", str(writer), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+        [server, "-displayfd", str(writer), "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=[writer],
         stderr=subprocess.DEVNULL,
     )
     os.close(writer)
-    atexit.register(process.kill)
-    number = os.read(reader, 64).decode().strip()
-    os.close(reader)
+    atexit.register(process.terminate)
+    with os.fdopen(reader) as line:  # the whole of it: it dies of a pipe that is closed too early
+        number = line.readline().strip()
     return f":{number}" if number else ""
