@@ -174,8 +174,9 @@ def test(rest: list[str]) -> None:
     if not rest:
         say("Rust tests")
         run(cargo(), "test", "--quiet")
+    toolkits = beside("toolkits", packages("toolkits"))
     say("Python tests")
-    run(PYTHON, "-m", "pytest", *rest)
+    run(PYTHON, "-m", "pytest", *rest, env={"LIVEGUI_TEST_TOOLKITS": str(toolkits)})
 
 
 def lint(_rest: list[str]) -> None:

@@ -23,6 +23,8 @@ pub enum Error {
     Interrupted,
     /// The app is degraded.
     Degraded(Box<Failure>),
+    /// A callback of the app raised, and the app goes on.
+    Callback(Box<Failure>),
     /// The app's process is gone.
     Exited(Box<Failure>),
     /// The app's process lives, and its agent does not answer.
@@ -75,7 +77,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary)?;
-        for reason in &self.reasons {
+        let first_line = self.summary.lines().next();
+        let untold = |reason: &&Reason| first_line != reason.line().lines().next();
+        for reason in self.reasons.iter().filter(untold) {
             write!(
                 f,
                 "\n  {} [{}]: {}",
@@ -123,6 +127,7 @@ impl Error {
         match self {
             Self::Start(failure)
             | Self::Degraded(failure)
+            | Self::Callback(failure)
             | Self::Exited(failure)
             | Self::Unreachable(failure) => failure.cause(),
             Self::Interrupted => "its start was interrupted".to_owned(),
@@ -134,6 +139,7 @@ impl Error {
     pub(crate) fn in_brief(mut self) -> Self {
         if let Self::Start(failure)
         | Self::Degraded(failure)
+        | Self::Callback(failure)
         | Self::Exited(failure)
         | Self::Unreachable(failure) = &mut self
         {
@@ -161,6 +167,7 @@ impl fmt::Display for Error {
             Self::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
             Self::Start(failure)
             | Self::Degraded(failure)
+            | Self::Callback(failure)
             | Self::Exited(failure)
             | Self::Unreachable(failure) => failure.fmt(f),
         }

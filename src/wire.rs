@@ -54,6 +54,8 @@ pub mod env {
     pub const STARTUP_MS: &str = "LIVEGUI_STARTUP_MS";
     /// How long queued work may go without any being finished.
     pub const EXECUTOR_STALL_MS: &str = "LIVEGUI_EXECUTOR_STALL_MS";
+    /// `degrade` makes the app degraded by a callback that raises; `note` and `fail` are for the test side.
+    pub const CALLBACK_ERRORS: &str = "LIVEGUI_CALLBACK_ERRORS";
     /// Whether and where a journal is kept.
     pub const JOURNAL: &str = "LIVEGUI_JOURNAL";
 }
@@ -87,6 +89,31 @@ pub struct Health {
     pub observer: Observer,
     /// Reasons that held and no longer do, the latest last.
     pub history: Vec<Reason>,
+    /// Exceptions that a toolkit, a thread or the interpreter caught while the app went on, the newest last; at most 32.
+    #[serde(default)]
+    pub exceptions: Vec<CaughtException>,
+}
+
+/// An exception that left the app's own code and did not end its main loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaughtException {
+    /// Its number, from 1.
+    pub number: u64,
+    /// `gui`, `asyncio`, `thread`, `task` or `unraisable`.
+    pub source: String,
+    /// `file:line in function` of the innermost frame of the app's own code.
+    pub place: String,
+    /// `Type: text`.
+    pub message: String,
+    /// How often it came. Not every one changes `seq`.
+    pub count: u64,
+    /// Since it first came.
+    pub since_ms: u64,
+    /// Since it last came.
+    pub newest_ms: u64,
+    /// The traceback of the first.
+    #[serde(default)]
+    pub detail: Detail,
 }
 
 /// A reason that holds, or held.
@@ -293,13 +320,16 @@ pub struct JournalBeats {
 pub struct JournalTransition {
     /// When.
     pub t_ms: u64,
-    /// `opened`, `closed` or `status`.
+    /// `opened`, `closed`, `status` or `exception`.
     pub event: String,
     /// The word for the whole app from now on.
     pub status: String,
     /// The reason, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The exception, if one was caught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<CaughtException>,
 }
 
 /// The clean end.

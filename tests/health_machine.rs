@@ -38,7 +38,7 @@ impl Sim {
             match transition {
                 Transition::Opened(episode) => self.opened.push(episode.reason.code),
                 Transition::Closed(episode) => self.closed.push(episode.reason.code),
-                Transition::StatusChanged { .. } => {}
+                Transition::StatusChanged { .. } | Transition::ExceptionCaught(_) => {}
             }
         }
     }
@@ -365,6 +365,7 @@ fn several_reasons_hold_at_once_and_the_first_stays_first() {
     sim.tell(Event::Reported {
         code: Code::App("disk_full".into()),
         message: "no room".into(),
+        traceback: None,
         recoverable: true,
     });
     sim.tell(Event::ThreadEnded {
@@ -458,6 +459,7 @@ fn trouble_that_is_reported_in_other_words_stays_one_episode() {
         sim.tell(Event::Reported {
             code: Code::App("memory".into()),
             message,
+            traceback: None,
             recoverable: true,
         });
     }

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from livegui import _executors
 from livegui._canary import Canary
-from livegui._crash import MainLoop
+from livegui._crash import MainLoop, caller_place, describe, format_traceback, place_of
 from livegui._livegui import NativeAgent
-from livegui._threads import ThreadHook, ThreadWatch
+from livegui._threads import ThreadHook, ThreadWatch, UnraisableHook
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -94,14 +94,19 @@ class Agent:
         self._executors: dict[str, _executors.ExecutorWatch | _executors.LoopWatch] = {}
         self._threads: dict[str, ThreadWatch] = {}
         self._canary: Canary | None = None
-        self._hook: ThreadHook | None = None
+        self._loop = MainLoop(native)
+        #: Called when the agent stops: each gives back what was taken.
+        self._on_stop: list[Callable[[], None]] = []
         self.stopped = False
         #: Call once a frame. Takes some tens of nanoseconds, never waits.
         self.beat = native.beat
         if native.url is not None:
             self._canary = Canary(native, (self._executors, self._threads))
-            self._hook = ThreadHook(self._threads)
-            atexit.register(self.stop)
+            self._on_stop += [
+                ThreadHook(self._threads, self.record_exception).remove,
+                UnraisableHook(self.record_exception).remove,
+            ]
+            atexit.register(self._at_exit)
 
     @property
     def url(self) -> str | None:
@@ -119,7 +124,7 @@ class Agent:
         An exception that leaves it is ``main_loop_crashed``, leaving it otherwise is
         ``main_loop_exited`` unless :meth:`stopping` was called before. Exceptions pass through.
         """
-        return MainLoop(self._native)
+        return self._loop
 
     def watch_executor(self, executor: Executor | AbstractEventLoop, name: str) -> None:
         """Report ``executor`` as soon as it takes no more work; only a weak reference is kept.
@@ -205,21 +210,63 @@ class Agent:
         """
         self._native.tell_open(list(things))
 
-    def degrade(self, message: str, *, code: str = "app_reported", recoverable: bool = False) -> None:
+    def degrade(
+        self,
+        message: str,
+        *,
+        code: str = "app_reported",
+        recoverable: bool = False,
+        error: BaseException | None = None,
+    ) -> None:
         """Report trouble that only the app can see; it holds until :meth:`clear`.
 
         Args:
             message: one line for a person; 4 KiB are kept.
             code: a word of your own out of ``a-z 0-9 _``, at most 64 characters.
             recoverable: whether it may yet be cleared; reports show it.
+            error: the exception it came from, if there is one: reports show its traceback.
 
         Raises:
             ValueError: ``code`` is no such word, or is one of livegui's own.
         """
-        self._native.degrade(code, message, recoverable)
+        self._native.degrade(code, message, _traceback(error), recoverable)
+
+    def report(
+        self, error: BaseException, *, code: str = "callback_exception", recoverable: bool = True
+    ) -> None:
+        """Report an exception that makes the app unfit; it holds until :meth:`clear` of ``code``.
+
+        Reports show its traceback. An exception after which the app is fit to go on is for
+        :meth:`record_exception`.
+
+        Args:
+            error: the exception; the message is ``Type: text``.
+            code: ``callback_exception``, or a word of your own as for :meth:`degrade`.
+            recoverable: whether it may yet be cleared.
+
+        Raises:
+            ValueError: ``code`` is no such word, or is one of livegui's own.
+        """
+        self._native.degrade(code, describe(error), _traceback(error), recoverable)
+
+    def record_exception(self, error: BaseException, source: str = "gui") -> None:
+        """Tell of an exception that was caught outside of the app's own code, so that the app goes on.
+
+        It is listed under ``exceptions`` in ``/health``. What it means for the running test is
+        ``live_gui_callback_errors``: by default it fails of one from ``gui`` or ``asyncio``.
+
+        Args:
+            error: the exception.
+            source: who caught it: ``gui`` or ``asyncio`` in a callback, ``thread`` or ``task`` at its end,
+                ``unraisable`` where nothing can be raised.
+
+        Raises:
+            ValueError: ``source`` is none of these.
+        """
+        self._native.exception_swallowed(source, place_of(error), describe(error), _traceback(error))
 
     def clear(self, code: str = "app_reported") -> None:
-        """Take back what :meth:`degrade` reported under ``code``."""
+        """Take back what :meth:`degrade` or :meth:`report` reported under ``code``."""
         self._native.clear(code)
 
     def stopping(self) -> None:
@@ -241,14 +288,23 @@ class Agent:
         self.stopped = True
         if self._canary is not None:
             self._canary.stop()
-        if self._hook is not None:
-            self._hook.remove()
+        while self._on_stop:
+            self._on_stop.pop()()
         self._native.stop()
-        atexit.unregister(self.stop)
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        # A toolkit that ends the process for a callback of its, as Qt does for sys.exit(), never returns.
+        self._loop.exit_from_inside(caller_place())
+        self.stop()
 
     def _after_fork_in_child(self) -> None:
         self.stopped = True
         self._native.after_fork_in_child()
+
+
+def _traceback(error: BaseException | None) -> str | None:
+    return None if error is None else format_traceback(error)
 
 
 def _after_fork_in_child() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,20 +17,37 @@ class MainLoop:
 
     def __init__(self, native: NativeAgent) -> None:
         self._native = native
+        #: The threads that are in it, one as a rule.
+        self._inside: list[int] = []
+        #: Where ``sys.exit()`` was last called, if a toolkit's adapter keeps that.
+        self._last_exit: str | None = None
 
     def __enter__(self) -> None:
+        self._inside.append(threading.get_ident())
         self._native.main_loop_entered()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self._inside.remove(threading.get_ident())
         if error is None:
             self._native.main_loop_exited(None)
         elif isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
             # Asked to end, not broken.
-            self._native.main_loop_exited(describe(error))
+            self._native.main_loop_exited(exit_of(error))
         else:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
+
+    def note_exit(self, status: object, where: str) -> None:
+        """``sys.exit(status)`` is called. Only if it ends the process right here it is said that it did."""
+        if threading.get_ident() in self._inside:
+            self._last_exit = _exit_words(status, where)
+
+    def exit_from_inside(self, where: str) -> None:
+        """The interpreter ends. If this thread is still in the loop, nothing left it: say how it ends."""
+        if threading.get_ident() in self._inside:
+            inside = f" inside of the main loop at {where}" if where else " inside of the main loop"
+            self._native.main_loop_exited(self._last_exit or f"sys.exit(){inside}")
 
 
 def describe(error: BaseException) -> str:
@@ -49,6 +68,68 @@ def format_traceback(error: BaseException) -> str | None:
         return _plain("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return None
+
+
+def place_of(error: BaseException) -> str:
+    """``file:line in function`` of the innermost frame of the app's own code; empty if there is none."""
+    entry, innermost, own = error.__traceback__, "", ""
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        innermost = _place(code.co_filename, entry.tb_lineno, code.co_name)
+        if not _is_library(code.co_filename):
+            own = innermost
+        entry = entry.tb_next
+    return _plain(own or innermost)
+
+
+def exit_of(error: BaseException) -> str:
+    """How the app ended itself: ``sys.exit(3) at app.py:41``."""
+    if isinstance(error, SystemExit):
+        return _exit_words(error.code, _file_and_line(place_of(error)))
+    where = _file_and_line(place_of(error))
+    return f"{describe(error)} at {where}" if where else describe(error)
+
+
+def _exit_words(status: object, where: str) -> str:
+    try:
+        what = "sys.exit()" if status is None else f"sys.exit({status!r:.200})"
+    except Exception:  # noqa: BLE001 -- whatever a status's own methods raise
+        what = "sys.exit()"
+    return _plain(f"{what} at {where}" if where else what)
+
+
+def _file_and_line(place: str) -> str:
+    return place.rpartition(" in ")[0]
+
+
+def caller_place() -> str:
+    """``file:line`` of the innermost frame of the app's own code on this thread; empty if there is none."""
+    import sys  # noqa: PLC0415 -- needed once, at the end
+
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not _is_library(frame.f_code.co_filename):
+            return _plain(_file_and_line(_place(frame.f_code.co_filename, frame.f_lineno, "")))
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+_STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 -- no pathlib in the GUI
+_OURS = os.path.dirname(__file__)  # noqa: PTH120
+
+
+def _is_library(file: str) -> bool:
+    library = file.startswith((_STANDARD_LIBRARY, _OURS, "<frozen "))
+    return library or "site-packages" in file or "dist-packages" in file
+
+
+def _place(file: str, line: int | None, function: str) -> str:
+    try:
+        here = os.getcwd() + os.sep  # noqa: PTH109
+    except OSError:
+        here = "\0"
+    file = file[len(here) :] if file.startswith(here) else file
+    return f"{file}:{line} in {function}"
 
 
 def _plain(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from livegui._crash import describe, format_traceback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from livegui._livegui import NativeAgent
 
 #: Whoever debugs sits in one of these.
@@ -69,8 +71,9 @@ class ThreadWatch:
 class ThreadHook:
     """Hears of exceptions that end threads; whoever had ``threading.excepthook`` is called as before."""
 
-    def __init__(self, watches: dict[str, ThreadWatch]) -> None:
+    def __init__(self, watches: dict[str, ThreadWatch], record: Callable[[BaseException, str], None]) -> None:
         self._watches = watches
+        self._record = record
         self._earlier = threading.excepthook
         threading.excepthook = self._hook
 
@@ -82,9 +85,34 @@ class ThreadHook:
 
     def _hook(self, args: Any, /) -> None:
         try:
+            error = args.exc_value
             for watch in self._watches.copy().values():
                 if watch.target() is args.thread:
-                    watch.end(args.exc_value)
+                    watch.end(error)
+            # By default threading keeps quiet about these.
+            if error is not None and not isinstance(error, SystemExit):
+                self._record(error, "thread")
+        finally:
+            self._earlier(args)
+
+
+class UnraisableHook:
+    """Hears of exceptions that can be raised nowhere; an earlier ``sys.unraisablehook`` is called too."""
+
+    def __init__(self, record: Callable[[BaseException, str], None]) -> None:
+        self._record = record
+        self._earlier = sys.unraisablehook
+        sys.unraisablehook = self._hook
+
+    def remove(self) -> None:
+        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
+        if sys.unraisablehook == self._hook:
+            sys.unraisablehook = self._earlier
+
+    def _hook(self, args: Any, /) -> None:
+        try:
+            if args.exc_value is not None:
+                self._record(args.exc_value, "unraisable")
         finally:
             self._earlier(args)
 

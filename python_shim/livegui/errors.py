@@ -5,13 +5,14 @@
     LiveGuiError
     ├── GuiStartError     the app could not be started
     ├── GuiDegraded       its agent says that it is not fit to be tested
+    ├── GuiCallbackError  a callback of it raised, and it goes on
     ├── GuiExited         its process is gone
     └── GuiUnreachable    its process lives, and its agent does not answer
 """
 
 from __future__ import annotations
 
-__all__ = ["GuiDegraded", "GuiExited", "GuiStartError", "GuiUnreachable", "LiveGuiError"]
+__all__ = ["GuiCallbackError", "GuiDegraded", "GuiExited", "GuiStartError", "GuiUnreachable", "LiveGuiError"]
 
 
 class LiveGuiError(Exception):
@@ -64,6 +65,10 @@ class GuiStartError(LiveGuiError):
 
 class GuiDegraded(LiveGuiError):
     """The app is not fit to be tested: its agent says so."""
+
+
+class GuiCallbackError(LiveGuiError):
+    """A callback of the app raised during the test. The toolkit caught it, so the app goes on."""
 
 
 class GuiExited(LiveGuiError):

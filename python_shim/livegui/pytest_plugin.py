@@ -35,6 +35,10 @@ _OPTIONS = {
         "when a degraded app is replaced: before the next file, before the next test, or never",
     ),
     "spares": ("0", "ready apps held in waiting, so that a fresh process costs no start; needs {hook_port}"),
+    "callback_errors": (
+        "fail",
+        "what a callback that raises means: a note, to fail the running test, or to degrade the app",
+    ),
     "max_respawns": ("3", "the same failure this often in a row ends respawning"),
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),
@@ -92,6 +96,7 @@ class Session:
             scope=_option(self.config, "scope"),
             respawn=_option(self.config, "respawn"),
             max_respawns=_count(self.config, "max_respawns"),
+            callback_errors=_option(self.config, "callback_errors"),
             spares=_count(self.config, "spares"),
             kill_stale=_flag(self.config, "kill_stale"),
             handover=_option(self.config, "handover"),

@@ -32,7 +32,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
-use crate::health::{Code, Config, Event, Status};
+use crate::health::{Code, Config, Event, Source, Status};
 use crate::parent::Parent;
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
@@ -357,11 +357,51 @@ impl Agent {
     /// # Errors
     /// [`Error::BadValue`] if `code` is not a plain word or is one of livegui's own.
     pub fn degrade(&self, code: &str, message: &str, recoverable: bool) -> Result<()> {
+        self.report(code, message, None, recoverable)
+    }
+
+    /// The same with the traceback of what caused it.
+    ///
+    /// # Errors
+    /// As [`Agent::degrade`].
+    pub fn report(
+        &self,
+        code: &str,
+        message: &str,
+        traceback: Option<String>,
+        recoverable: bool,
+    ) -> Result<()> {
         let code = own_code(code)?;
         self.tell(Event::Reported {
             code,
             message: message.to_owned(),
+            traceback,
             recoverable,
+        });
+        Ok(())
+    }
+
+    /// A toolkit caught an exception, and the app goes on.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] if `source` is no source.
+    pub fn exception_swallowed(
+        &self,
+        source: &str,
+        place: String,
+        message: String,
+        traceback: Option<String>,
+    ) -> Result<()> {
+        let source = Source::parse(source).ok_or_else(|| {
+            Error::BadValue(format!(
+                "source={source:.40}: expected gui, asyncio, thread, task or unraisable"
+            ))
+        })?;
+        self.tell(Event::ExceptionSwallowed {
+            source,
+            place,
+            message,
+            traceback,
         });
         Ok(())
     }
@@ -523,6 +563,9 @@ fn own_code(code: &str) -> Result<Code> {
         return Err(Error::BadValue(format!(
             "code={code:?}: expected 1 to 64 characters out of a-z 0-9 _"
         )));
+    }
+    if code == Code::CallbackException.as_str() {
+        return Ok(Code::CallbackException); // livegui's own, and the app's to report and to clear
     }
     if Code::is_reserved(code) {
         return Err(Error::BadValue(format!(

@@ -85,7 +85,12 @@ pub fn run(
         for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
             match message {
                 Message::Happened(event) => {
-                    gauges |= matches!(event, Event::ExecutorObserved { .. } | Event::OpenChanged { .. });
+                    gauges |= matches!(
+                        event,
+                        Event::ExecutorObserved { .. }
+                            | Event::OpenChanged { .. }
+                            | Event::ExceptionSwallowed { .. }
+                    );
                     changes |= monitor.handle(event, now);
                 }
                 Message::Bell => {}
@@ -170,16 +175,18 @@ impl Monitor<'_> {
 
     fn write_down(&self, transition: &Transition, now: Raw) {
         let Some(journal) = self.journal else { return };
-        let (event, episode) = match transition {
-            Transition::Opened(episode) => ("opened", Some(episode)),
-            Transition::Closed(episode) => ("closed", Some(episode)),
-            Transition::StatusChanged { .. } => ("status", None),
+        let (event, episode, caught) = match transition {
+            Transition::Opened(episode) => ("opened", Some(episode), None),
+            Transition::Closed(episode) => ("closed", Some(episode), None),
+            Transition::StatusChanged { .. } => ("status", None, None),
+            Transition::ExceptionCaught(caught) => ("exception", None, Some(caught)),
         };
         let entry = JournalTransition {
             t_ms: report::millis(now.since(Raw::default())),
             event: event.to_owned(),
             status: self.machine.status().as_str().to_owned(),
             reason: episode.map(|episode| report::reason(episode, self.awake.awake(now))),
+            exception: caught.map(|caught| report::exception(caught, self.awake.awake(now))),
         };
         journal.add(entry, &self.board.journal);
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::board::Board;
 use super::clock::Raw;
 use super::heartbeat::FrameTimes;
-use crate::health::{Awake, Code, Episode, Status};
+use crate::health::{Awake, Caught, Code, Episode, Status};
 use crate::wire::{
-    Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck, JournalCheck,
-    MainLoopCheck, Observer, Paused, Reason, ThreadCheck,
+    CaughtException, Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck,
+    JournalCheck, MainLoopCheck, Observer, Paused, Reason, ThreadCheck,
 };
 
 /// Who the agent is.
@@ -125,6 +125,27 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
             .iter()
             .map(|episode| reason(episode, awake))
             .collect(),
+        exceptions: snapshot
+            .exceptions
+            .iter()
+            .map(|caught| exception(caught, awake))
+            .collect(),
+    }
+}
+
+/// An exception that was caught.
+pub fn exception(caught: &Caught, now: Awake) -> CaughtException {
+    CaughtException {
+        number: caught.number,
+        source: caught.source.as_str().to_owned(),
+        place: caught.place.clone(),
+        message: caught.message.clone(),
+        count: caught.count,
+        since_ms: millis(now.since(caught.first)),
+        newest_ms: millis(now.since(caught.newest)),
+        detail: Detail {
+            traceback: caught.traceback.clone(),
+        },
     }
 }
 

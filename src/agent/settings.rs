@@ -81,7 +81,13 @@ impl Settings {
             Ok(Duration::from_millis(value))
         };
         let default = Config::default();
+        let callback_errors_degrade = match variable(env::CALLBACK_ERRORS).as_deref() {
+            None | Some("note" | "fail") => false,
+            Some("degrade") => true,
+            Some(other) => return Err(bad(env::CALLBACK_ERRORS, other, "note, fail or degrade")),
+        };
         let thresholds = Config {
+            callback_errors_degrade,
             stall_after: millis(given.stall_after_ms, env::STALL_AFTER_MS, default.stall_after)?,
             startup: millis(given.startup_ms, env::STARTUP_MS, default.startup)?,
             executor_stall: match (

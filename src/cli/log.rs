@@ -148,6 +148,13 @@ fn show(line: &JournalLine, out: &mut dyn Write) -> io::Result<()> {
                 transition.status,
                 transition.event
             )?;
+            if let Some(caught) = &transition.exception {
+                write!(
+                    out,
+                    "  {} [{}]: {} at {}",
+                    caught.count, caught.source, caught.message, caught.place
+                )?;
+            }
             if let Some(reason) = &transition.reason {
                 write!(
                     out,

@@ -7,7 +7,8 @@ use super::process::ProcessTree;
 use super::stacks;
 use super::watch::{Verdict, Watch};
 use crate::error::{Error, Failure};
-use crate::wire::Culprit;
+use crate::health::Code;
+use crate::wire::{CaughtException, Culprit, Reason};
 
 /// A process that is ready, or was.
 pub struct App {
@@ -39,6 +40,43 @@ impl App {
             stderr_tail: self.process.stderr_tail(),
             stacks: stacks::taken(self.process.folder()),
             folder: self.process.folder().display().to_string(),
+        }
+    }
+
+    /// Everything about a callback of it that raised, while the app itself goes on.
+    pub fn callback_failure(&self, caught: CaughtException) -> Failure {
+        let source = if caught.source == "asyncio" {
+            "an asyncio callback"
+        } else {
+            "a callback"
+        };
+        let place = if caught.place.is_empty() {
+            String::new()
+        } else {
+            format!(" at {}", caught.place)
+        };
+        let reason = Reason {
+            code: Code::CallbackException.to_string(),
+            component: "app".to_owned(),
+            recoverable: true,
+            episode: 0,
+            since_ms: caught.newest_ms,
+            lasted_ms: None,
+            message: caught.message,
+            detail: caught.detail,
+        };
+        Failure {
+            summary: format!(
+                "{}\n  {source} of the app raised{place} during this test; the app goes on (generation {}, pid {})",
+                reason.line(),
+                self.generation,
+                self.process.pid()
+            ),
+            generation: self.generation,
+            pid: Some(self.process.pid()),
+            reasons: vec![reason],
+            folder: self.process.folder().display().to_string(),
+            ..Failure::default()
         }
     }
 

@@ -1,15 +1,16 @@
 //! What a run knows of its processes: every watch writes into it, whoever decides or tells reads it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::policy::{Decision, Found, Policy, Rules, Test, Trouble};
+use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
 use super::runs::RunFolder;
 use super::watch::Verdict;
-use crate::wire::Health;
+use crate::health::Source;
+use crate::wire::{CaughtException, Health};
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
@@ -48,6 +49,10 @@ pub struct Kept {
     retired: HashSet<u32>,
     /// What was wrong with the app during the running test, and no longer is.
     recovered: Vec<String>,
+    /// What the running test is to fail of, though the app goes on.
+    callback_error: Option<CaughtException>,
+    /// How often each exception had come when it was last looked at, by generation and number.
+    heard: BTreeMap<(u32, u64), u64>,
     /// Executors of which it was said that work is queued in them.
     told_queued: HashSet<(u32, String)>,
 }
@@ -62,6 +67,46 @@ impl Kept {
     /// Has the record say which files started on a process they did not inherit.
     pub fn write_notes(&mut self) {
         self.run.set_notes(self.policy.notes());
+    }
+
+    /// What the running test is to fail of, though the app goes on.
+    pub const fn callback_error(&self) -> Option<&CaughtException> {
+        self.callback_error.as_ref()
+    }
+
+    /// The test has ended: what it was to fail of is told, or is no longer to be.
+    pub fn forget_callback_error(&mut self) {
+        self.callback_error = None;
+    }
+
+    /// Whether what began so long ago began before the running test did, and is none of its doing.
+    fn is_before_running(&self, ago: Duration) -> bool {
+        let running_for = self
+            .began
+            .last()
+            .map_or(Duration::MAX, |(_, began)| began.elapsed());
+        ago > running_for.saturating_add(ONSET_SLACK)
+    }
+
+    fn hear(&mut self, generation: u32, caught: &CaughtException) {
+        let before = self.heard.insert((generation, caught.number), caught.count);
+        if before.is_some_and(|before| before >= caught.count) {
+            return;
+        }
+        let ago = Duration::from_millis(caught.newest_ms);
+        let before_running = self.is_before_running(ago);
+        let source = Source::parse(&caught.source);
+        let in_callback = source.is_some_and(Source::is_callback);
+        match self
+            .policy
+            .exception_swallowed(generation, in_callback, before_running)
+        {
+            Heard::Fail => {
+                self.callback_error.get_or_insert_with(|| caught.clone());
+            }
+            Heard::Note(test) if before.is_none() => self.run.remark(remark(generation, test, caught)),
+            Heard::Note(_) | Heard::Degrades => {}
+        }
     }
 
     /// What was wrong with the app during the test that has just ended, and recovered in time.
@@ -173,6 +218,8 @@ impl Books {
             numbered: 0,
             retired: HashSet::new(),
             recovered: Vec::new(),
+            callback_error: None,
+            heard: BTreeMap::new(),
             told_queued: HashSet::new(),
         };
         Self {
@@ -195,12 +242,7 @@ impl Books {
         }
         let cause = verdict.cause();
         let in_use = generation == kept.policy.generation();
-        // What began before the running test did is none of its doing.
-        let running_for = kept
-            .began
-            .last()
-            .map_or(Duration::MAX, |(_, began)| began.elapsed());
-        let before_running = ago > running_for.saturating_add(ONSET_SLACK);
+        let before_running = kept.is_before_running(ago);
         let culprit = cause
             .as_ref()
             .and_then(|cause| kept.policy.app_troubled(generation, cause, before_running));
@@ -220,6 +262,19 @@ impl Books {
             self.alarm.quiet();
         }
         self.ring_if_due(&kept);
+    }
+
+    /// Writes down the exceptions that an app has survived so far, each once, and reaches into the running test
+    /// if it is to fail of one.
+    pub fn record_exceptions(&self, generation: u32, caught: &[CaughtException]) {
+        if caught.is_empty() {
+            return;
+        }
+        let mut kept = self.kept();
+        if !kept.retired.contains(&generation) {
+            caught.iter().for_each(|caught| kept.hear(generation, caught));
+            self.ring_if_due(&kept);
+        }
     }
 
     /// An app that is ready is the one that is tested from here on.
@@ -266,10 +321,28 @@ impl Books {
     }
 
     fn ring_if_due(&self, kept: &Kept) {
-        if kept.policy.concerns_running() {
+        if kept.policy.concerns_running() || kept.callback_error.is_some() {
             self.alarm.ring();
         }
     }
+}
+
+/// What the report says of an exception that failed no test.
+fn remark(generation: u32, test: Option<String>, caught: &CaughtException) -> String {
+    let whose = test.unwrap_or_else(|| format!("generation {generation}, before any test"));
+    let what = match Source::parse(&caught.source) {
+        Some(Source::Thread) => "a thread of the app ended",
+        Some(Source::Task) => "an asyncio task raised and its result was never asked for",
+        Some(Source::Unraisable) => "the interpreter ignored an exception",
+        Some(Source::Asyncio) => "an asyncio callback raised",
+        Some(Source::Gui) | None => "a callback raised",
+    };
+    let place = if caught.place.is_empty() {
+        "an unknown place"
+    } else {
+        &caught.place
+    };
+    format!("{whose}: {what}: {} at {place}", caught.message)
 }
 
 /// A poisoned lock means that a thread of ours panicked; what it guards is still worth more than a

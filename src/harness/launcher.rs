@@ -14,9 +14,12 @@ use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
 use super::start::{Start, Step};
-use super::watch::Watch;
+use super::watch::{Verdict, Watch};
 use crate::error::{Error, Result};
 use crate::wire::{GenerationRecord, env};
+
+/// Has Python write its threads' stacks to stderr when a signal of the operating system ends it.
+const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 
 /// How the app is started.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct LaunchSettings {
     pub ready_timeout: Duration,
     /// Whether an app of an earlier run that holds our port is ended. Never anybody else's.
     pub kill_stale: bool,
+    /// Whether the app's agent is told to call the app degraded by a callback that raises.
+    pub callback_errors_degrade: bool,
 }
 
 /// When an app is needed.
@@ -61,7 +66,7 @@ impl Launcher {
         self.settings.command.uses("hook_port")
     }
 
-    /// Starts an app and waits until it is `ok`. `changed` is called, on the watch's thread, after each
+    /// Starts an app and waits until it is `ok`. `on_change` is called, on the watch's thread, after each
     /// new verdict was written down. No lock is held meanwhile: signal handlers run, and may ask the
     /// handle.
     ///
@@ -71,7 +76,7 @@ impl Launcher {
         &self,
         generation: u32,
         when: When,
-        changed: impl Fn() + Send + 'static,
+        on_change: impl Fn() + Send + 'static,
         step: Step<'_>,
     ) -> Result<App> {
         let (launch, hook_port) = self.prepare(generation)?;
@@ -93,15 +98,18 @@ impl Launcher {
         let (tell, told) = crossbeam_channel::unbounded();
         let books = self.books.clone();
         let (python, watched) = (self.settings.python.clone(), Arc::clone(&process));
-        let watch = Watch::start(Arc::clone(&process), move |verdict, ago| {
+        let survived = self.books.clone();
+        let changed = move |verdict: &Verdict, ago| {
             if verdict.is_silence() {
                 stacks::take(&python, &watched);
             }
             books.record(generation, verdict, ago);
             // Nobody listens any more once the app is ready.
             let _ = tell.send(verdict.clone());
-            changed();
-        });
+            on_change();
+        };
+        let survived = move |caught: &[_]| survived.record_exceptions(generation, caught);
+        let watch = Watch::start(Arc::clone(&process), changed, survived);
         let watch = watch.map_err(|error| {
             process.end_tree(None);
             Error::io("start the watch thread")(error)
@@ -168,6 +176,14 @@ impl Launcher {
         let mut environment = settings.environment.clone();
         // An agent that is switched off here would never say that it is ready.
         environment.push((env::SWITCH.to_owned(), "1".to_owned()));
+        // A segfault says where, unless the user has something to say about that.
+        let settled = |(name, _): &(String, String)| name == FAULT_HANDLER;
+        if !environment.iter().any(settled) && std::env::var_os(FAULT_HANDLER).is_none() {
+            environment.push((FAULT_HANDLER.to_owned(), "1".to_owned()));
+        }
+        if settings.callback_errors_degrade {
+            environment.push((env::CALLBACK_ERRORS.to_owned(), "degrade".to_owned()));
+        }
         environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
         environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
         environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));

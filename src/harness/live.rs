@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::books::{Books, lock};
+use super::books::{Books, Kept, lock};
 use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
 use super::policy::{Decision, Found, Handover, Rules, Test, Trouble};
@@ -196,6 +196,7 @@ impl Live {
         let mut kept = self.books.kept();
         if used {
             kept.policy.test_finished();
+            kept.forget_callback_error();
             // What comes from here on is told to the next one.
             self.alarm.quiet();
             after.recovered = kept.take_recoveries();
@@ -296,7 +297,10 @@ impl Live {
     #[must_use]
     pub fn verdict_on_running(&self) -> Option<Error> {
         let books = self.books.kept();
-        let culprit = books.policy.trouble()?.culprit.clone();
+        let Some(trouble) = books.policy.trouble() else {
+            return self.callback_error(books);
+        };
+        let culprit = trouble.culprit.clone();
         if !books.policy.concerns_running() {
             return None;
         }
@@ -320,6 +324,15 @@ impl Live {
             _ => "during this test".to_owned(),
         };
         Some(app.failure(&format!("{what} {when}"), culprit))
+    }
+
+    /// What the running test is to be failed with though the app goes on: a callback raised.
+    fn callback_error(&self, books: MutexGuard<'_, Kept>) -> Option<Error> {
+        let caught = books.callback_error()?.clone();
+        drop(books);
+        let stage = self.stage();
+        let app = stage.as_ref()?;
+        Some(Error::Callback(Box::new(app.callback_failure(caught))))
     }
 
     /// The same after asking the app anew, so that a crash that has already happened is not left for
@@ -521,8 +534,11 @@ impl Live {
             return;
         };
         let answer = app.watch.client().map(|client| client.health(ANSWER_WITHIN));
-        if matches!(&answer, Some(Ok(health)) if health.status == "ok") {
-            return;
+        if let Some(Ok(health)) = &answer {
+            self.books.record_exceptions(app.generation, &health.exceptions);
+            if health.status == "ok" {
+                return;
+            }
         }
         drop(stage);
         self.await_verdict();

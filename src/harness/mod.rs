@@ -14,6 +14,7 @@ mod books;
 mod client;
 mod command;
 mod events;
+mod fault;
 mod folders;
 mod handover;
 mod hook_port;
@@ -45,7 +46,8 @@ pub use launcher::LaunchSettings;
 pub use left::{Left, LeftState, left_by};
 pub use live::{AfterTest, Live, Settings};
 pub use policy::{
-    Decision, Found, Handover, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble,
+    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope,
+    Test, Trouble,
 };
 pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
 pub use runs::read as read_run;

@@ -31,6 +31,29 @@ pub enum Respawn {
     Never,
 }
 
+/// What becomes of the running test when a callback of the app raises, and the app goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallbackErrors {
+    /// The report says so.
+    Note,
+    /// It fails: what it did in the app did not do its work.
+    #[default]
+    Fail,
+    /// The app counts as degraded, by its agent's word.
+    Degrade,
+}
+
+/// What an exception that the app survived means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The running test fails of it.
+    Fail,
+    /// The report says so; the test that ran, or the last one that did.
+    Note(Option<String>),
+    /// Nothing more: the app is degraded by it.
+    Degrades,
+}
+
 /// What happens where the main loop does not turn when a process is to be handed on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Handover {
@@ -62,6 +85,8 @@ pub struct Rules {
     pub respawn: Respawn,
     /// The same failure this often in a row is replaced; then no more.
     pub max_respawns: u32,
+    /// What a callback that raises means.
+    pub callback_errors: CallbackErrors,
     /// Whether a process has to prove that it lives before it is handed on.
     pub handover: Handover,
     /// What becomes of a process in which something was left open.
@@ -74,6 +99,7 @@ impl Default for Rules {
             scope: Scope::default(),
             respawn: Respawn::default(),
             max_respawns: 3,
+            callback_errors: CallbackErrors::default(),
             handover: Handover::default(),
             left_open: LeftOpen::default(),
         }
@@ -354,6 +380,24 @@ impl Policy {
         self.trouble.take()
     }
 
+    /// The app of `generation` survived an exception: in a callback, or anywhere else. With `before_running` it
+    /// is older than the running test. Whoever is to blame, the app goes on: no fresh process is due.
+    #[must_use]
+    pub fn exception_swallowed(&self, generation: u32, in_callback: bool, before_running: bool) -> Heard {
+        if in_callback && self.rules.callback_errors == CallbackErrors::Degrade {
+            return Heard::Degrades;
+        }
+        if generation != self.generation {
+            return Heard::Note(None); // a spare, or one that is on its way up
+        }
+        let running = self.running.as_ref().filter(|_| !before_running);
+        let fails = in_callback && self.rules.callback_errors == CallbackErrors::Fail;
+        match running {
+            Some(_) if fails => Heard::Fail,
+            running => Heard::Note(running.or(self.last.as_ref()).map(|test| test.id.clone())),
+        }
+    }
+
     /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
     pub fn used_between_tests(&mut self) -> Option<String> {
         self.proven = false;
@@ -562,6 +606,21 @@ impl FromStr for Scope {
             "function" => Ok(Self::Function),
             _ => Err(NoSuchWord {
                 wanted: "session, module or function",
+            }),
+        }
+    }
+}
+
+impl FromStr for CallbackErrors {
+    type Err = NoSuchWord;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+        match word {
+            "note" => Ok(Self::Note),
+            "fail" => Ok(Self::Fail),
+            "degrade" => Ok(Self::Degrade),
+            _ => Err(NoSuchWord {
+                wanted: "note, fail or degrade",
             }),
         }
     }

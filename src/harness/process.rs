@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
+use super::fault;
 use crate::table::{self, Member};
 
 /// How long a process may take to end after SIGTERM before it is killed.
@@ -22,6 +23,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Bytes of standard error that an error message shows.
 const TAIL: u64 = 2048;
+/// Bytes of standard error in which a fault handler's report is looked for: a hundred threads and more.
+const FAULT: u64 = 128 * 1024;
 
 /// Name of the file that takes the app's standard output.
 pub const STDOUT: &str = "stdout.log";
@@ -187,9 +190,10 @@ impl ProcessTree {
         came_from_it.chain([self.pid]).collect()
     }
 
-    /// The last lines that it wrote to its standard error.
+    /// The last lines that it wrote to its standard error; of a fault handler's report what matters.
     pub fn stderr_tail(&self) -> String {
-        tail(&self.folder.join(STDERR)).unwrap_or_default()
+        let end = |bytes| tail(&self.folder.join(STDERR), bytes).unwrap_or_default();
+        fault::in_order(&end(FAULT)).unwrap_or_else(|| end(TAIL))
     }
 }
 
@@ -255,15 +259,15 @@ pub fn return_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(-1)
 }
 
-/// The last whole lines of a file, 2 KiB of them.
-fn tail(path: &Path) -> io::Result<String> {
+/// The last whole lines of a file, so many bytes of them.
+fn tail(path: &Path, bytes_at_most: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = fs::metadata(path)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes_at_most)))?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
+    file.take(bytes_at_most).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let whole = if length > TAIL {
+    let whole = if length > bytes_at_most {
         text.split_once('\n').map_or("", |(_, whole)| whole)
     } else {
         &*text

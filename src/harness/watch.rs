@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::client::{Client, NoAnswer};
 use super::process::{ProcessTree, describe_exit};
 use crate::health::{Code, Status};
-use crate::wire::{Health, Reason};
+use crate::wire::{CaughtException, Health, Reason};
 
 /// How often the discovery file is looked for while the app starts.
 const FIND_EVERY: Duration = Duration::from_millis(2);
@@ -125,13 +125,14 @@ struct Latest {
 impl Watch {
     /// Watches `process`, whose discovery file is to appear in its folder. `changed` is called, on
     /// the watch's thread, with every new verdict and how long ago it began to hold, after it can be
-    /// asked for.
+    /// asked for. `survived` is called with the exceptions that the app has survived, the old ones too.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
     pub fn start(
         process: Arc<ProcessTree>,
         changed: impl Fn(&Verdict, Duration) + Send + 'static,
+        survived: impl Fn(&[CaughtException]) + Send + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
             verdict: Verdict::Starting,
@@ -147,6 +148,7 @@ impl Watch {
             state: Arc::clone(&state),
             stopped,
             changed,
+            survived,
         };
         let thread = thread::Builder::new()
             .name("livegui-watch".to_owned())
@@ -194,14 +196,15 @@ impl State {
     }
 }
 
-struct Watcher<F> {
+struct Watcher<F, G> {
     process: Arc<ProcessTree>,
     state: Arc<State>,
     stopped: Receiver<()>,
     changed: F,
+    survived: G,
 }
 
-impl<F: Fn(&Verdict, Duration)> Watcher<F> {
+impl<F: Fn(&Verdict, Duration), G: Fn(&[CaughtException])> Watcher<F, G> {
     fn run(&self) {
         let Some(client) = self.find_agent() else { return };
         self.state.latest().client = Some(client.clone());
@@ -217,6 +220,7 @@ impl<F: Fn(&Verdict, Duration)> Watcher<F> {
                 Ok(health) => {
                     seen = health.seq;
                     heard = Instant::now();
+                    (self.survived)(&health.exceptions);
                     let ago = began_ago(&health);
                     self.tell(judge(health), ago);
                 }

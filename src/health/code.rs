@@ -25,6 +25,8 @@ pub enum Code {
     ExecutorStalled,
     /// A watched thread ended.
     ThreadDied,
+    /// A toolkit caught an exception of a callback, and the app is told to be degraded by that.
+    CallbackException,
     /// The main thread ended, other threads keep the process alive.
     AppExiting,
     /// A thread of the agent itself died.
@@ -37,7 +39,7 @@ impl Code {
     /// What an app's report is called if it gives no code of its own.
     pub const APP_REPORTED: &'static str = "app_reported";
 
-    const FIXED: [(Self, &'static str); 12] = [
+    const FIXED: [(Self, &'static str); 13] = [
         (Self::MainLoopCrashed, "main_loop_crashed"),
         (Self::MainLoopExited, "main_loop_exited"),
         (Self::MainLoopStalled, "main_loop_stalled"),
@@ -48,6 +50,7 @@ impl Code {
         (Self::ExecutorGone, "executor_gone"),
         (Self::ExecutorStalled, "executor_stalled"),
         (Self::ThreadDied, "thread_died"),
+        (Self::CallbackException, "callback_exception"),
         (Self::AppExiting, "app_exiting"),
         (Self::AgentFault, "agent_fault"),
     ];
@@ -75,7 +78,11 @@ impl Code {
     pub const fn is_recoverable(&self) -> bool {
         matches!(
             self,
-            Self::MainLoopStalled | Self::InterpreterHeld | Self::StartupTimeout | Self::ExecutorStalled
+            Self::MainLoopStalled
+                | Self::InterpreterHeld
+                | Self::StartupTimeout
+                | Self::ExecutorStalled
+                | Self::CallbackException
         )
     }
 }

@@ -67,7 +67,7 @@ pub struct Episode {
 }
 
 /// The first `limit` bytes of `text`, cut at a character.
-fn head(text: &str, limit: usize) -> String {
+pub(super) fn head(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
@@ -79,7 +79,7 @@ fn head(text: &str, limit: usize) -> String {
 }
 
 /// The last `limit` bytes of `text`: a traceback says what matters at its end.
-fn tail(text: &str, limit: usize) -> String {
+pub(super) fn tail(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }

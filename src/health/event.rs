@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Awake, Code};
+use super::{Awake, Code, Source};
 
 /// Why an executor takes no more work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,15 @@ pub enum Event {
     Reported {
         code: Code,
         message: String,
+        traceback: Option<String>,
         recoverable: bool,
+    },
+    /// A toolkit caught an exception, and the app goes on.
+    ExceptionSwallowed {
+        source: Source,
+        place: String,
+        message: String,
+        traceback: Option<String>,
     },
     /// The app takes that report back.
     Cleared { code: Code },

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::exceptions::Exceptions;
 use super::snapshot::{CheckState, Paused, Snapshot, Status, Watched};
-use super::{Awake, Code, Episode, Event, ExecutorEnd, Reason};
+use super::{Awake, Caught, Code, Episode, Event, ExecutorEnd, Reason, Source};
 
 /// Closed episodes that are remembered.
 const HISTORY: usize = 32;
@@ -19,6 +20,8 @@ const CANARY_FRESH: Duration = Duration::from_millis(750);
 /// A process whose main thread has ended gets this long to end before that is a reason.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
 
+/// The component of what the app says itself.
+const APP: &str = "app";
 /// The component that every reason about the main loop names.
 const MAIN_LOOP: &str = "main_loop";
 
@@ -31,6 +34,8 @@ pub struct Config {
     pub startup: Duration,
     /// How long queued work may go without any being finished; not looked at if `None`.
     pub executor_stall: Option<Duration>,
+    /// Whether a callback that raises makes the app degraded.
+    pub callback_errors_degrade: bool,
 }
 
 impl Default for Config {
@@ -39,6 +44,7 @@ impl Default for Config {
             stall_after: Duration::from_secs(5),
             startup: Duration::from_mins(1),
             executor_stall: None,
+            callback_errors_degrade: false,
         }
     }
 }
@@ -63,6 +69,8 @@ pub enum Transition {
     Opened(Episode),
     /// A reason ceased to hold.
     Closed(Episode),
+    /// An exception was caught, for the first time or for so many times more that it is worth saying.
+    ExceptionCaught(Caught),
     /// The word for the whole app changed.
     StatusChanged {
         /// The word before.
@@ -106,6 +114,7 @@ pub struct Machine {
     freed: Option<Awake>,
     executors: Vec<Watched>,
     threads: Vec<Watched>,
+    exceptions: Exceptions,
     stopping: bool,
     /// Since the main thread ended: when that becomes a reason, and who keeps the process alive.
     exiting: Option<(Awake, String)>,
@@ -140,6 +149,7 @@ impl Machine {
             freed: None,
             executors: Vec::new(),
             threads: Vec::new(),
+            exceptions: Exceptions::default(),
             stopping: false,
             exiting: None,
             open: Vec::new(),
@@ -220,6 +230,7 @@ impl Machine {
             },
             executors: self.executors.clone(),
             threads: self.threads.clone(),
+            exceptions: self.exceptions.kept(),
         }
     }
 
@@ -288,19 +299,23 @@ impl Machine {
             Event::Reported {
                 code,
                 message,
+                traceback,
                 recoverable,
             } => {
-                let reason = Reason::new(code, "app", &message).recoverable(recoverable);
-                match self.find_open(&reason.code, "app") {
-                    // Said anew in other words it is still the same trouble.
-                    Some(episode) if episode.reason != reason => episode.reason = reason,
-                    Some(_) => return false,
-                    None => self.open(reason, now, transitions),
-                }
-                true
+                let reason = Reason::new(code, APP, &message).with_traceback(traceback.as_deref());
+                self.report(reason.recoverable(recoverable), now, transitions)
+            }
+            Event::ExceptionSwallowed {
+                source,
+                place,
+                message,
+                traceback,
+            } => {
+                self.hear_exception(source, &place, &message, traceback.as_deref(), now, transitions);
+                false
             }
             Event::Cleared { code } => {
-                self.close(&code, "app", now, transitions);
+                self.close(&code, APP, now, transitions);
                 false
             }
             Event::MainThreadEnded { left } => {
@@ -315,6 +330,34 @@ impl Machine {
                 self.stopping = true;
                 false
             }
+        }
+    }
+
+    fn report(&mut self, reason: Reason, now: Awake, transitions: &mut Vec<Transition>) -> bool {
+        match self.find_open(&reason.code, APP) {
+            // Said anew in other words it is still the same trouble.
+            Some(episode) if episode.reason != reason => episode.reason = reason,
+            Some(_) => return false,
+            None => self.open(reason, now, transitions),
+        }
+        true
+    }
+
+    fn hear_exception(
+        &mut self,
+        source: Source,
+        place: &str,
+        message: &str,
+        traceback: Option<&str>,
+        now: Awake,
+        transitions: &mut Vec<Transition>,
+    ) {
+        let news = self.exceptions.hear(source, place, message, traceback, now);
+        transitions.extend(news.cloned().map(Transition::ExceptionCaught));
+        if self.config.callback_errors_degrade && source.is_callback() {
+            // The first one stays: those that follow are as a rule of its making.
+            let reason = Reason::new(Code::CallbackException, APP, message);
+            self.open(reason.with_traceback(traceback), now, transitions);
         }
     }
 
@@ -334,8 +377,10 @@ impl Machine {
         }
         self.main_loop = Loop::Exited;
         if !self.stopping {
-            let how = how.map_or_else(String::new, |how| format!(" ({how})"));
-            let message = format!("the main loop returned{how} and the app had not called stopping()");
+            let message = how.map_or_else(
+                || "the main loop returned and the app had not called stopping()".to_owned(),
+                |how| format!("the app ended itself: {how}"),
+            );
             self.open(Reason::new(Code::MainLoopExited, MAIN_LOOP, &message), now, out);
         }
         true

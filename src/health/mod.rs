@@ -7,12 +7,14 @@
 mod code;
 mod episode;
 mod event;
+mod exceptions;
 mod machine;
 mod snapshot;
 
 pub use code::Code;
 pub use episode::{Episode, Reason};
 pub use event::{Event, ExecutorEnd, Load};
+pub use exceptions::{Caught, Source};
 pub use machine::{Config, Machine, Transition};
 pub use snapshot::{CheckState, Paused, Snapshot, Status, Watched};
 

@@ -1,6 +1,6 @@
 //! What the machine shows: the word for the whole app, and how each part is.
 
-use super::{Awake, Episode, Load};
+use super::{Awake, Caught, Episode, Load};
 
 /// The agent's word for the whole app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,4 +150,6 @@ pub struct Snapshot {
     pub executors: Vec<Watched>,
     /// Watched threads, in the order they were named.
     pub threads: Vec<Watched>,
+    /// Exceptions that a toolkit caught, the newest last.
+    pub exceptions: Vec<Caught>,
 }

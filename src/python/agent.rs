@@ -150,8 +150,27 @@ impl NativeAgent {
         self.tell(py, Event::MainThreadEnded { left });
     }
 
-    fn degrade(&self, py: Python<'_>, code: &str, message: &str, recoverable: bool) -> PyResult<()> {
-        py.detach(|| self.0.degrade(code, message, recoverable))
+    fn degrade(
+        &self,
+        py: Python<'_>,
+        code: &str,
+        message: &str,
+        traceback: Option<String>,
+        recoverable: bool,
+    ) -> PyResult<()> {
+        py.detach(|| self.0.report(code, message, traceback, recoverable))
+            .map_err(raise)
+    }
+
+    fn exception_swallowed(
+        &self,
+        py: Python<'_>,
+        source: &str,
+        place: String,
+        message: String,
+        traceback: Option<String>,
+    ) -> PyResult<()> {
+        py.detach(|| self.0.exception_swallowed(source, place, message, traceback))
             .map_err(raise)
     }
 

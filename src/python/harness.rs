@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test,
+    CallbackErrors, CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test,
     parse_handover_timeout, return_code,
 };
 
@@ -24,7 +24,7 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, kill_stale,
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
         handover, handover_timeout, left_open, signal))]
     fn new(
         py: Python<'_>,
@@ -37,6 +37,7 @@ impl NativeLive {
         scope: &str,
         respawn: &str,
         max_respawns: u32,
+        callback_errors: &str,
         spares: u32,
         kill_stale: bool,
         handover: &str,
@@ -52,6 +53,7 @@ impl NativeLive {
             scope: word("live_gui_scope", scope)?,
             respawn: word("live_gui_respawn", respawn)?,
             max_respawns,
+            callback_errors: word("live_gui_callback_errors", callback_errors)?,
             handover: word("live_gui_handover", handover)?,
             left_open: word("live_gui_left_open", left_open)?,
         };
@@ -62,6 +64,7 @@ impl NativeLive {
             python,
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
             kill_stale,
+            callback_errors_degrade: rules.callback_errors == CallbackErrors::Degrade,
         };
         let settings = Settings {
             launch,

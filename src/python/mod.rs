@@ -60,6 +60,7 @@ fn raise(error: Error) -> PyErr {
         },
         Error::Start(failure) => test_side("GuiStartError", &failure),
         Error::Degraded(failure) => test_side("GuiDegraded", &failure),
+        Error::Callback(failure) => test_side("GuiCallbackError", &failure),
         Error::Exited(failure) => test_side("GuiExited", &failure),
         Error::Unreachable(failure) => test_side("GuiUnreachable", &failure),
     }

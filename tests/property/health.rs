@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use livegui::health::{Awake, Code, Config, Event, ExecutorEnd, Machine, Status, Transition};
+use livegui::health::{
+    Awake, Code, Config, Event, ExecutorEnd, Machine, Snapshot, Source, Status, Transition,
+};
 use proptest::prelude::*;
 
 fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
@@ -26,9 +28,16 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
         2 => (name(), any::<bool>()).prop_map(|(code, recoverable)| Event::Reported {
             code: Code::App(code),
             message: "m".into(),
+            traceback: None,
             recoverable,
         }),
         2 => name().prop_map(|code| Event::Cleared { code: Code::App(code) }),
+        2 => (name(), 0_u8..3).prop_map(|(message, place)| Event::ExceptionSwallowed {
+            source: Source::Gui,
+            place: format!("app.py:{place} in f"),
+            message,
+            traceback: None,
+        }),
         1 => Just(Event::StopAnnounced),
     ];
     proptest::collection::vec((prop_oneof![0_u64..100, 0_u64..8_000], event), 0..120)
@@ -65,12 +74,18 @@ proptest! {
                         prop_assert!(episode.closed >= Some(episode.opened));
                     }
                     Transition::StatusChanged { from, to } => prop_assert_ne!(from, to),
+                    Transition::ExceptionCaught(caught) => {
+                        prop_assert!(machine.snapshot().exceptions.contains(caught));
+                    }
                 }
             }
             let after = machine.snapshot();
             let open: HashSet<u64> = after.open.iter().map(|episode| episode.number).collect();
             prop_assert_eq!(open, opened.difference(&closed).copied().collect::<HashSet<_>>());
-            prop_assert_eq!(after.seq == before.seq, after == before, "what is shown changes with its seq");
+            // But for how often an exception came, which would be news in every frame.
+            let uncounted = |shown: &Snapshot| Snapshot { exceptions: Vec::new(), ..shown.clone() };
+            let same = if after.seq == before.seq { uncounted(&after) == uncounted(&before) } else { after == before };
+            prop_assert_eq!(after.seq == before.seq, same, "what is shown changes with its seq");
         }
     }
 
@@ -91,7 +106,7 @@ proptest! {
     /// a multiple of 10 ms, and so is every step here.
     #[test]
     fn sleeping_to_the_deadline_misses_nothing(gaps in proptest::collection::vec((1_u64..1_200).prop_map(|n| n * 10), 1..20)) {
-        let config = Config { stall_after: Duration::from_secs(2), startup: Duration::from_secs(8), executor_stall: None };
+        let config = Config { stall_after: Duration::from_secs(2), startup: Duration::from_secs(8), ..Config::default() };
         let (mut sleeper, mut poller) = (Machine::new(config), Machine::new(config));
         let mut now = Awake::default();
         for gap in gaps {

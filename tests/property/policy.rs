@@ -60,6 +60,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             max_respawns,
             handover,
             left_open,
+            ..Rules::default()
         },
     )
 }

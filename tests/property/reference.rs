@@ -51,7 +51,7 @@ impl ReferenceStateMachine for Reference {
             4 => name().prop_map(|name| Event::ThreadWatched { name }),
             4 => name().prop_map(|name| Event::ThreadEnded { name, why: None, traceback: None }),
             4 => name().prop_map(|code| Event::Reported {
-                code: Code::App(code), message: "m".into(), recoverable: true,
+                code: Code::App(code), message: "m".into(), traceback: None, recoverable: true,
             }),
             4 => name().prop_map(|code| Event::Cleared { code: Code::App(code) }),
             1 => Just(Event::StopAnnounced),

@@ -106,7 +106,8 @@ def test_sys_exit_leaves_the_loop_and_is_no_crash(agent: livegui.Agent) -> None:
         sys.exit(3)
     (reason,) = agent.health()["reasons"]
     assert reason["code"] == "main_loop_exited"
-    assert "SystemExit: 3" in reason["message"]
+    assert reason["message"].startswith("the app ended itself: sys.exit(3) at ")
+    assert "test_agent.py:" in reason["message"]
 
 
 def test_an_app_can_report_trouble_and_take_it_back(agent: livegui.Agent) -> None:

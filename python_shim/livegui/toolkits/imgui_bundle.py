@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from imgui_bundle import hello_imgui, immapp
+from imgui_bundle import hello_imgui, imgui, immapp
 
 import livegui
+from livegui.toolkits._common import Frames
 
 if TYPE_CHECKING:
     from livegui import Agent
@@ -30,8 +31,8 @@ def run(
 ) -> None:
     """Run the app until its window closes; every frame is a beat.
 
-    Callbacks that are set already stay and are called as before. A window that is closed, or
-    ``params.app_shall_exit``, is a normal end; an exception out of a frame (an ``IM_ASSERT`` is a
+    Open popups are told. Callbacks that are set already stay and are called as before. A window that is
+    closed, or ``params.app_shall_exit``, is a normal end; an exception out of a frame (an ``IM_ASSERT`` is a
     ``RuntimeError``) is ``main_loop_crashed`` and passes through.
 
     Args:
@@ -65,8 +66,12 @@ def _full(
     return full
 
 
+def _popups() -> list[str]:
+    return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []
+
+
 def _beat_every_frame(params: hello_imgui.RunnerParams, agent: Agent) -> None:
     # Before the frame: a frame that hangs or raises is then one that was begun and not followed.
     before = params.callbacks.pre_new_frame
-    beat = agent.beat
+    beat = Frames(agent, _popups).beat
     params.callbacks.pre_new_frame = beat if before is None else hello_imgui.sequence_functions(before, beat)

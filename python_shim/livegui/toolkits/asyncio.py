@@ -1,0 +1,73 @@
+"""asyncio as the main loop, or beside one: one call inside of it.
+
+::
+
+    from livegui.toolkits import asyncio as live_asyncio
+
+
+    async def main():
+        live_asyncio.install(agent)
+        ...
+        agent.stopping()
+
+
+    with agent.main_loop():
+        asyncio.run(main())
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from livegui import Agent
+
+__all__ = ["install"]
+
+
+def install(
+    agent: Agent, loop: asyncio.AbstractEventLoop | None = None, *, interval_ms: int | None = 20
+) -> None:
+    """Wire an event loop; call it on its thread.
+
+    A timer beats. What callbacks raise is recorded, and so are tasks whose exception nobody asks for, once
+    they are garbage-collected. The loop's exception handler, or asyncio's own, is called as before.
+
+    Args:
+        agent: the agent to tell.
+        loop: the loop; the running one if none is given.
+        interval_ms: milliseconds between two beats; None if another loop is the app's main loop.
+
+    Raises:
+        RuntimeError: no loop is given, and none runs.
+    """
+    loop = loop or asyncio.get_running_loop()
+    earlier = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        try:
+            error = context.get("exception")
+            if isinstance(error, BaseException):
+                never_asked_for = "never retrieved" in str(context.get("message"))
+                agent.record_exception(error, "task" if never_asked_for else "asyncio")
+        finally:
+            if earlier is None:
+                loop.default_exception_handler(context)
+            else:
+                earlier(loop, context)
+
+    def give_back() -> None:
+        if loop.get_exception_handler() is handle:
+            loop.set_exception_handler(earlier)
+
+    loop.set_exception_handler(handle)
+    agent._on_stop.append(give_back)
+    if interval_ms is not None:
+        _beat(agent, loop, interval_ms / 1000)
+
+
+def _beat(agent: Agent, loop: asyncio.AbstractEventLoop, interval_s: float) -> None:
+    if not agent.stopped:
+        agent.beat()
+        loop.call_later(interval_s, _beat, agent, loop, interval_s)

@@ -1,0 +1,63 @@
+"""GLFW, say under Dear ImGui: one call, and every look at the event queue is a beat.
+
+::
+
+    from livegui.toolkits import glfw as live_glfw
+
+    live_glfw.install(agent)
+    with agent.main_loop():
+        while not glfw.window_should_close(window):
+            glfw.poll_events()
+            draw()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+import glfw
+
+from livegui.toolkits._common import Frames, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from livegui import Agent
+
+__all__ = ["install"]
+
+#: With any of these a loop takes its events, once a frame.
+_LOOKS = ("poll_events", "wait_events", "wait_events_timeout")
+
+
+def install(agent: Agent) -> None:
+    """Let ``glfw.poll_events()``, ``wait_events()`` and ``wait_events_timeout()`` beat.
+
+    A loop that sleeps in ``glfw.wait_events()`` is woken when somebody asks if it turns. Open popups of Dear
+    ImGui are told if that is ``imgui_bundle``'s. What GLFW's callbacks raise leaves the app's loop.
+    """
+    frames = Frames(agent, _popups)
+    for name in _LOOKS:
+        wrap(agent, glfw, name, lambda look: _beating(frames, look))
+    agent.wake_with(glfw.post_empty_event)
+
+
+def _beating(frames: Frames, look: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(look)
+    def beating(*arguments: Any, **options: Any) -> Any:
+        frames.beat()
+        return look(*arguments, **options)
+
+    return beating
+
+
+def _popups() -> list[str]:
+    imgui: Any = sys.modules.get("imgui_bundle.imgui") or getattr(
+        sys.modules.get("imgui_bundle"), "imgui", None
+    )
+    if imgui is None or imgui.get_current_context() is None:
+        return []
+    return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []

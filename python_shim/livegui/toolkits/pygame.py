@@ -1,0 +1,55 @@
+"""pygame: one call, and every look at the event queue is a beat.
+
+::
+
+    from livegui.toolkits import pygame as live_pygame
+
+    live_pygame.install(agent)
+    with agent.main_loop():
+        while running:
+            for event in pygame.event.get():
+                ...
+            pygame.display.flip()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import pygame
+
+from livegui.toolkits._common import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from livegui import Agent
+
+__all__ = ["install"]
+
+#: With any of these a loop takes its events, once a frame.
+_LOOKS = ("get", "poll", "wait")
+
+
+def install(agent: Agent) -> None:
+    """Let ``pygame.event.get()``, ``poll()`` and ``wait()`` beat.
+
+    A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a type of its own, when somebody
+    asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:
+    call :meth:`livegui.Agent.beat` once a frame then. Exceptions leave the app's own loop.
+    """
+    for name in _LOOKS:
+        wrap(agent, pygame.event, name, lambda look: _beating(agent, look))
+    wake = pygame.event.Event(pygame.event.custom_type(), {"livegui": "wake"})
+    agent.wake_with(lambda: pygame.event.post(wake))
+
+
+def _beating(agent: Agent, look: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(look)
+    def beating(*arguments: Any, **options: Any) -> Any:
+        agent.beat()
+        return look(*arguments, **options)
+
+    return beating

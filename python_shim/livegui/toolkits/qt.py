@@ -1,0 +1,116 @@
+"""Qt by PyQt6, PySide6, PyQt5 or PySide2: one call after the ``QApplication`` is made.
+
+::
+
+    from livegui.toolkits import qt as live_qt
+
+    app = QApplication(sys.argv)
+    live_qt.install(agent)
+    with agent.main_loop():
+        app.exec()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from livegui._crash import caller_place, describe, format_traceback
+from livegui.toolkits._common import ExceptHook, Frames, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from livegui import Agent
+
+__all__ = ["install"]
+
+_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+#: How long the test side has to hear why, before PyQt's way of ending the process.
+_TOLD_WITHIN_S = 0.05
+
+
+def install(agent: Agent, *, interval_ms: int = 20) -> None:
+    """Wire the Qt application of this process; call it on its thread.
+
+    A timer beats. What slots and virtual methods raise is recorded, and printed as before; where PyQt ends
+    the process for that, because the app has no ``sys.excepthook`` of its own, it still does. A
+    ``sys.exit()`` in a slot, for which Qt ends the process on the spot, is told with its place. Open dialogs,
+    popups and nested event loops are told.
+
+    Args:
+        agent: the agent to tell.
+        interval_ms: milliseconds between two beats.
+
+    Raises:
+        RuntimeError: no binding of Qt is imported, or there is no application yet.
+    """
+    binding = next((name for name in _BINDINGS if f"{name}.QtCore" in sys.modules), None)
+    if binding is None:
+        raise RuntimeError(f"import one of {', '.join(_BINDINGS)} before install()")
+    core: Any = sys.modules[f"{binding}.QtCore"]
+    app = core.QCoreApplication.instance()
+    if app is None:
+        raise RuntimeError("make the QApplication before install()")
+
+    timer = core.QTimer(app)
+    frames = Frames(agent, _left_open(binding, core))
+
+    def on_timeout() -> None:  # no bound method: Qt keeps those by weak references
+        frames.beat()
+
+    timer.timeout.connect(on_timeout)
+    timer.start(interval_ms)
+    # A QApplication that is deleted takes its timer along.
+    agent._on_stop.append(lambda: _stop(core, timer))
+    app.aboutToQuit.connect(agent.stopping)
+
+    hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
+    wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
+
+
+def _stop(core: Any, timer: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # it is deleted
+        if timer.thread() == core.QThread.currentThread():  # from any other Qt prints a warning
+            timer.stop()
+
+
+def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
+    def look() -> list[str]:
+        things = []
+        widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
+        if widgets is not None:
+            for what in ("Modal", "Popup"):
+                widget = getattr(widgets.QApplication, f"active{what}Widget")()
+                if widget is not None:
+                    title = widget.windowTitle() or widget.objectName()
+                    things.append(f"{what.lower()} {type(widget).__name__} {title!r}")
+        level = core.QThread.currentThread().loopLevel()
+        if level > 1:
+            things.append(f"a nested event loop (level {level})")
+        return things
+
+    return look
+
+
+def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, error: BaseException) -> bool:
+    """PyQt ends the process for an exception in a slot unless there is a hook: ours must not count as one."""
+    if not binding.startswith("PyQt") or hook.earlier is not sys.__excepthook__:
+        return False
+    text = format_traceback(error) or describe(error)
+    agent._native.main_loop_crashed(describe(error), text)
+    agent.health()  # what was told is known by then
+    time.sleep(_TOLD_WITHIN_S)
+    core.qFatal(text)
+    return True
+
+
+def _exit(agent: Agent, earlier: Callable[[Any], Any]) -> Callable[..., None]:
+    def exit(status: Any = None, /) -> None:
+        agent._loop.note_exit(status, caller_place())
+        earlier(status)
+
+    return exit

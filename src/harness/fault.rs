@@ -1,0 +1,135 @@
+//! What Python's fault handler wrote before a signal ended the process, in the order in which it helps.
+
+/// Bytes that are shown.
+const SHOWN: usize = 2048;
+/// Bytes of what the app itself wrote before.
+const BEFORE: usize = 512;
+
+/// What to show of the end of an app's standard error if a fault handler's report is in it: the thread that
+/// failed first, then those that were in the app's code. Threads that were in libraries only are left out.
+#[must_use]
+pub fn in_order(stderr: &str) -> Option<String> {
+    let begins = ["Fatal Python error: ", "Windows fatal exception: "];
+    let mut lines = stderr.split_inclusive('\n').rev();
+    let mut start = stderr.len();
+    let found = lines.any(|line| {
+        start -= line.len();
+        begins.iter().any(|begin| line.starts_with(begin))
+    });
+    if !found {
+        return None;
+    }
+    let report = stderr[start..].replace("\r\n", "\n");
+    let mut blocks = report.split("\n\n").map(str::trim_end);
+    let mut text = last_lines(&stderr[..start]);
+    text.push_str(blocks.next().unwrap_or_default());
+    let mut current = Vec::new();
+    let mut others = Vec::new();
+    let mut left_out = 0_usize;
+    for block in blocks {
+        let is_thread = block.starts_with("Thread ") || block.starts_with("Current thread ");
+        if !is_thread {
+            continue; // the list of extension modules, the stack of C
+        }
+        if block.starts_with("Current thread ") {
+            current.push(block);
+        } else if block.lines().skip(1).any(is_of_the_app) {
+            others.push(block);
+        } else {
+            left_out += 1;
+        }
+    }
+    for block in current.into_iter().chain(others) {
+        text.push_str("\n\n");
+        text.push_str(block);
+    }
+    let mut text = head(text);
+    if left_out > 0 {
+        let note = format!("\n\n(threads left out, in library code only: {left_out}; stderr.log has them)");
+        text.push_str(&note);
+    }
+    Some(text)
+}
+
+/// What the app wrote before that, as far as there is room for it.
+fn last_lines(before: &str) -> String {
+    let mut start = before.len().saturating_sub(BEFORE);
+    while !before.is_char_boundary(start) {
+        start += 1;
+    }
+    let lines = &before[start..];
+    let whole = if start == 0 {
+        lines
+    } else {
+        lines.split_once('\n').map_or("", |(_, whole)| whole)
+    };
+    whole.to_owned()
+}
+
+/// Whether a line names a frame of the app's own code.
+fn is_of_the_app(line: &str) -> bool {
+    let Some(file) = line.trim_start().strip_prefix("File \"") else {
+        return false;
+    };
+    let file = file.split('"').next().unwrap_or_default().replace('\\', "/");
+    let lower = file.to_ascii_lowercase();
+    let library = [
+        "/site-packages/",
+        "/dist-packages/",
+        "/lib/python3",
+        "/livegui/_canary.py",
+    ];
+    let of_windows = lower.contains(":/") && lower.contains("/lib/");
+    !(file.starts_with('<') || of_windows || library.iter().any(|part| lower.contains(part)))
+}
+
+fn head(mut text: String) -> String {
+    if text.len() > SHOWN {
+        let mut end = SHOWN;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        end = text[..end].rfind('\n').unwrap_or(end);
+        text.truncate(end);
+        text.push_str("\n  …");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = "loading\nFatal Python error: Segmentation fault\n\n\
+        Thread 0x1 (most recent call first):\n  File \"/usr/lib/python3.11/threading.py\", line 982 in run\n\n\
+        Thread 0x2 (most recent call first):\n  File \"/usr/lib/python3.11/queue.py\", line 1 in get\n  \
+        File \"/home/me/app/worker.py\", line 7 in work\n\n\
+        Current thread 0x3 (most recent call first):\n  File \"/home/me/app/draw.py\", line 4 in draw\n\n\
+        Extension modules: numpy.core (total: 1)\n";
+
+    #[test]
+    fn the_thread_that_failed_comes_first_and_those_of_libraries_are_left_out() {
+        let shown = in_order(REPORT).unwrap();
+        let place = |text| shown.find(text).unwrap_or_else(|| panic!("{text} in {shown}"));
+        assert!(shown.starts_with("loading\nFatal Python error: Segmentation fault\n"));
+        assert!(place("Current thread 0x3") < place("Thread 0x2"));
+        assert!(!shown.contains("Thread 0x1") && !shown.contains("numpy"));
+        assert!(shown.ends_with("(threads left out, in library code only: 1; stderr.log has them)"));
+    }
+
+    #[test]
+    fn a_long_report_is_shown_from_its_head_on() {
+        let deep = "  File \"/app/é.py\", line 4 in draw\n".repeat(500);
+        let report =
+            format!("Fatal Python error: Aborted\n\nCurrent thread 0x3 (most recent call first):\n{deep}");
+        let shown = in_order(&report.replace('\n', "\r\n")).unwrap();
+        assert!(shown.starts_with("Fatal Python error: Aborted\n\nCurrent thread 0x3"));
+        assert!(shown.len() < SHOWN + 20);
+    }
+
+    #[test]
+    fn other_output_is_none_of_its_business() {
+        assert_eq!(in_order("ValueError: Fatal Python error: no\n"), None);
+        assert_eq!(in_order(""), None);
+    }
+}

@@ -1,0 +1,225 @@
+"""The calls that wire a toolkit: earlier hooks are called and given back, nothing more is printed, idle loops are woken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wiring import APPS
+
+START = """
+import json, sys, threading, time, urllib.request, livegui
+agent = livegui.start("x")
+
+def exceptions():
+    return [(caught["source"], caught["message"]) for caught in agent.health()["exceptions"]]
+
+def is_woken():
+    # As the test side asks before it hands the app on.
+    beats = agent.health()["checks"]["main_loop"]["beats"]
+    url = f"{agent.url}/health?beat_after={beats}&wait_ms=20000&token={agent.token}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)["checks"]["main_loop"]["beats"] > beats
+"""
+
+
+def run(name: str, code: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    APPS[name].skip_unless_it_can_run()
+    return subprocess.run(
+        [sys.executable, "-c", START + code],
+        cwd=tmp_path,
+        env=os.environ | APPS[name].all_environment() | {"LIVEGUI_RUN_DIR": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+IDLE = {
+    "pygame": """
+import pygame
+from livegui.toolkits import pygame as live_pygame
+pygame.init()
+pygame.display.set_mode((10, 10))
+earlier = pygame.event.get, pygame.event.wait
+pygame.event.clear()
+live_pygame.install(agent)
+turn, end = pygame.event.wait, lambda: pygame.event.post(pygame.event.Event(pygame.QUIT))
+restored = lambda: (pygame.event.get, pygame.event.wait) == earlier
+""",
+    "glfw": """
+import glfw
+from livegui.toolkits import glfw as live_glfw
+glfw.init_hint(0x00050003, 0x00060005)
+assert glfw.init()
+earlier = glfw.wait_events
+live_glfw.install(agent)
+turn, end = glfw.wait_events, glfw.post_empty_event
+restored = lambda: glfw.wait_events == earlier
+""",
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_loop_that_sleeps_is_woken_by_the_question_whether_it_turns(name: str, tmp_path: Path) -> None:
+    code = (
+        IDLE[name]
+        + """
+answers = []
+def ask():
+    time.sleep(0.5)  # the loop sleeps by then; were it not so, the test would pass just as well
+    answers.append(is_woken())
+    end()
+asker = threading.Thread(target=ask)
+asker.start()
+with agent.main_loop():
+    while not answers:
+        turn()
+    agent.stopping()
+agent.stop()
+print(answers, restored())
+"""
+    )
+    done = run(name, code, tmp_path)
+    assert done.stdout.splitlines()[-1] == "[True] True", done.stderr
+
+
+QT = """
+import importlib
+from livegui.toolkits import qt as live_qt
+QtCore = importlib.import_module("{binding}.QtCore")
+app = QtCore.QCoreApplication([])
+{before}
+live_qt.install(agent)
+
+def slot():
+    raise ValueError("bad")
+
+def look():
+    print(exceptions(), flush=True)
+    app.quit()
+
+QtCore.QTimer.singleShot(0, slot)
+QtCore.QTimer.singleShot(100, look)
+with agent.main_loop():
+    app.exec()
+agent.stop()
+print(sys.excepthook is before, sys.exit is earlier_exit)
+"""
+OWN_HOOK = (
+    "before = sys.excepthook = lambda *error: print('hook:', error[1], flush=True)\nearlier_exit = sys.exit"
+)
+NO_HOOK = "before = sys.excepthook\nearlier_exit = sys.exit"
+
+
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+def test_the_hook_of_a_qt_app_is_called_and_given_back_and_keeps_pyqt_from_aborting(
+    name: str, tmp_path: Path
+) -> None:
+    done = run(name, QT.format(binding=APPS[name].needs, before=OWN_HOOK), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["hook: bad", "[('gui', 'ValueError: bad')]", "True True"]
+    assert done.stderr == ""
+
+
+def test_pyside_prints_what_a_slot_raises_as_before_and_goes_on(tmp_path: Path) -> None:
+    done = run("pyside6", QT.format(binding="PySide6", before=NO_HOOK), tmp_path)
+    assert done.returncode == 0
+    assert "[('gui', 'ValueError: bad')]" in done.stdout
+    assert done.stderr.count("ValueError: bad") == 1
+
+
+def test_pyqt_aborts_as_before_and_says_why_once(tmp_path: Path) -> None:
+    done = run("pyqt6", QT.format(binding="PyQt6", before=NO_HOOK), tmp_path)
+    assert done.returncode == -6
+    assert done.stderr.count("ValueError: bad") == 1
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    assert '"main_loop_crashed"' in journal
+
+
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+def test_what_a_thread_of_qt_raises_is_told_as_a_threads(name: str, tmp_path: Path) -> None:
+    code = QT.format(binding=APPS[name].needs, before=OWN_HOOK).replace(
+        "def slot():\n    raise ValueError",
+        """class Work(QtCore.QRunnable):
+    def run(self):
+        raise OSError("work")
+
+work = Work()  # PyQt keeps none
+
+def slot():
+    QtCore.QThreadPool.globalInstance().start(work)
+    raise ValueError""",
+    )
+    done = run(name, code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "('thread', 'OSError: work')" in done.stdout
+
+
+def test_qt_without_an_application_is_refused(tmp_path: Path) -> None:
+    code = """
+from livegui.toolkits import qt as live_qt
+for make in ("1", "import PySide6.QtCore"):
+    exec(make)
+    try:
+        live_qt.install(agent)
+    except RuntimeError as error:
+        print(error)
+"""
+    done = run("pyside6", code, tmp_path)
+    assert done.stdout.splitlines() == [
+        "import one of PyQt6, PySide6, PyQt5, PySide2 before install()",
+        "make the QApplication before install()",
+    ]
+
+
+def test_the_handler_of_a_tk_app_is_called_and_given_back(tmp_path: Path) -> None:
+    code = """
+import tkinter
+from livegui.toolkits import tk as live_tk
+
+class App(tkinter.Tk):
+    def report_callback_exception(self, kind, error, where):
+        print("handler:", error)
+
+root = App()
+live_tk.install(agent, root)
+
+def callback():
+    raise ValueError("bad")
+
+root.after(0, callback)
+root.after(100, root.quit)
+with agent.main_loop():
+    root.mainloop()
+    agent.stopping()
+print(exceptions())
+agent.stop()
+print(root.report_callback_exception.__func__ is App.report_callback_exception)
+"""
+    done = run("tk", code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["handler: bad", "[('gui', 'ValueError: bad')]", "True"]
+
+
+def test_an_asyncio_loop_gets_its_handler_back(tmp_path: Path) -> None:
+    code = """
+import asyncio
+from livegui.toolkits import asyncio as live_asyncio
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(handler := lambda loop, context: None)
+    live_asyncio.install(agent)
+    agent.stopping()
+    agent.stop()
+    print(loop.get_exception_handler() is handler)
+
+asyncio.run(main())
+"""
+    done = run("asyncio", code, tmp_path)
+    assert done.stdout.splitlines() == ["True"], done.stderr

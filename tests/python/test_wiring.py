@@ -1,0 +1,159 @@
+"""The apps of docs/wiring.md, run on their real toolkits."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from plain_suites import Suite
+from wiring import APPS, WIRING, WiredApp
+
+DOC = Path(__file__).parents[2] / "docs" / "wiring.md"
+#: Toolkits whose loop catches what a callback raises.
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+#: Loops that an exception leaves.
+OPEN = ["plain", "imgui_bundle", "glfw", "pygame"]
+
+Wired = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def wired(suite: Suite, pytester: pytest.Pytester) -> Wired:
+    """As ``suite``, on an app of examples/wiring."""
+
+    def run(app: WiredApp, files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
+        app.skip_unless_it_can_run()
+        conftest = pytester.path / "conftest.py"
+        conftest.write_text(
+            conftest.read_text()
+            + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {app.all_environment()!r}
+"""
+        )
+        return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+
+    return run
+
+
+def asks(what: str, then: str = "time.sleep(30)") -> str:
+    return f"""
+import time
+
+def test_asks(app, live_gui):
+    app.do({what!r})
+    {then}
+"""
+
+
+RUNS_ON = """
+def test_next(live_gui):
+    assert live_gui.generation == {generation}
+    assert live_gui.health()["status"] == "ok"
+"""
+
+
+@pytest.mark.parametrize("name", CATCHING)
+def test_what_a_callback_raises_fails_the_running_test_and_the_app_goes_on(wired: Wired, name: str) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=1)}
+    result = wired(APPS[name], files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*GuiCallbackError: callback_exception: ValueError: bad value",
+            "*commands.py:*",
+            "*Traceback (most recent call last):",
+            "*in _do",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*fresh process*")
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_leaves_the_loop_is_a_crash(wired: Wired, name: str) -> None:
+    result = wired(APPS[name], {"test_a.py": asks("crash boom"), "test_b.py": RUNS_ON.format(generation=2)})
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+
+
+def test_pyqt_still_aborts_of_an_exception_in_a_slot_and_it_is_told(wired: Wired) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = wired(APPS["pyqt6"], files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*ValueError: bad value*"])
+    result.stdout.fnmatch_lines(["test_b.py  fresh process (generation 2): *ValueError: bad value*"])
+
+
+@pytest.mark.parametrize("name", [name for name in APPS if name != "dearpygui"])
+def test_an_app_that_ends_itself_says_where(wired: Wired, name: str) -> None:
+    result = wired(APPS[name], {"test_a.py": asks("exit 3"), "test_b.py": RUNS_ON.format(generation=2)})
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.re_match_lines(
+        [r".*main_loop_exited.*: the app ended itself: sys\.exit\(3\) at \S*commands\.py:\d+"]
+    )
+
+
+@pytest.mark.parametrize("name", ["pyside6", "tk", "imgui_bundle", "glfw", "dearpygui"])
+def test_what_is_left_open_is_told(wired: Wired, name: str) -> None:
+    then = """
+    deadline = time.monotonic() + 20
+    while not live_gui.health()["checks"]["main_loop"]["left_open"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    print("open:", live_gui.health()["checks"]["main_loop"]["left_open"])"""
+    result = wired(APPS[name], {"test_a.py": asks("dialog", then)}, "-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*open: *"])
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_an_idle_app_beats(wired: Wired, name: str) -> None:
+    test = """
+import time
+
+def test_beats(live_gui):
+    before = live_gui.health()["checks"]["main_loop"]["beats"]
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["beats"] < before + 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert live_gui.health()["reasons"] == []
+"""
+    wired(APPS[name], {"test_a.py": test}).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_the_document_quotes_the_app(name: str) -> None:
+    text = (WIRING / APPS[name].script).read_text()
+    (recipe,) = re.findall(r"^# \[wiring\]\n(.*?)^# \[/wiring\]$", text, re.MULTILINE | re.DOTALL)
+    assert f"```python\n{recipe}```" in DOC.read_text()
+
+
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6", "tk", "asyncio", "plain"])
+def test_an_error_before_the_loop_prints_its_traceback_and_exits_with_1(name: str, tmp_path: Path) -> None:
+    app = APPS[name]
+    app.skip_unless_it_can_run()
+    script = (WIRING / app.script).read_text()
+    broken = script.replace("with agent.main_loop():", "raise OSError('no disk')\nwith agent.main_loop():")
+    assert broken != script
+    (tmp_path / "app.py").write_text(broken)
+    import os  # noqa: PLC0415
+
+    path = os.pathsep.join([str(WIRING), app.all_environment()["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "app.py", *app.arguments],
+        cwd=tmp_path,
+        env=os.environ | app.all_environment() | {"PYTHONPATH": path, "LIVEGUI_RUN_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("OSError: no disk") == 1
+    assert "Traceback" in done.stderr

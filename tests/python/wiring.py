@@ -1,0 +1,105 @@
+"""The apps of examples/wiring as apps under test, on the real toolkits."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+WIRING = Path(__file__).parents[2] / "examples" / "wiring"
+#: Where `dev.py test` has put the toolkits.
+TOOLKITS = os.environ.get("LIVEGUI_TEST_TOOLKITS", "")
+
+
+@dataclass(frozen=True)
+class WiredApp:
+    """An app of examples/wiring."""
+
+    name: str
+    #: What is to be imported.
+    needs: str | None
+    script: str
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    needs_display: bool = False
+
+    def command(self) -> str:
+        """The command line."""
+        return " ".join(["{python}", str(WIRING / self.script), *self.arguments])
+
+    def skip_unless_it_can_run(self) -> None:
+        """Skip the test if its toolkit or a display is missing, and say so."""
+        if self.needs is not None and not _is_there(self.needs):
+            pytest.skip(f"{self.needs} is not installed; `python3 dev.py test` does that")
+        if self.needs_display and not display():
+            pytest.skip(f"{self.name} needs a display, and there is neither one nor Xvfb")
+
+    def all_environment(self) -> dict[str, str]:
+        """What it needs in its environment."""
+        environment = {"PYTHONPATH": TOOLKITS, **self.environment}
+        if self.needs_display:
+            environment["DISPLAY"] = display()
+        return environment
+
+
+APPS = {
+    app.name: app
+    for app in [
+        WiredApp("plain", None, "own_loop_app.py"),
+        WiredApp("asyncio", None, "asyncio_app.py"),
+        WiredApp("imgui_bundle", "imgui_bundle", "imgui_bundle_app.py", environment={"HEADLESS": "1"}),
+        WiredApp("glfw", "glfw", "glfw_app.py", environment={"GLFW_PLATFORM_NULL": "1"}),
+        WiredApp("pygame", "pygame", "pygame_app.py", environment={"SDL_VIDEODRIVER": "dummy"}),
+        WiredApp("pyside6", "PySide6", "qt_app.py", ("PySide6",), {"QT_QPA_PLATFORM": "offscreen"}),
+        WiredApp("pyqt6", "PyQt6", "qt_app.py", ("PyQt6",), {"QT_QPA_PLATFORM": "offscreen"}),
+        WiredApp("tk", "tkinter", "tk_app.py", needs_display=True),
+        WiredApp(
+            "dearpygui",
+            "dearpygui",
+            "dearpygui_app.py",
+            environment={"LIBGL_ALWAYS_SOFTWARE": "1"},
+            needs_display=True,
+        ),
+    ]
+}
+
+
+@lru_cache
+def _is_there(module: str) -> bool:
+    if TOOLKITS and (Path(TOOLKITS) / module).exists():
+        return True
+    return importlib.util.find_spec(module) is not None
+
+
+@lru_cache
+def display() -> str:
+    """A display for the apps: the one there is, or one of our own, which ends with this process."""
+    if sys.platform in ("win32", "darwin"):
+        return ":0"
+    if os.environ.get("DISPLAY"):
+        return os.environ["DISPLAY"]
+    server = shutil.which("Xvfb")
+    return _start_server(server) if server else ""
+
+
+def _start_server(server: str) -> str:
+    import atexit  # noqa: PLC0415 -- only where one is started
+    import subprocess  # noqa: PLC0415
+
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [server, "-displayfd", str(writer), "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    atexit.register(process.terminate)
+    with os.fdopen(reader) as line:  # the whole of it: it dies of a pipe that is closed too early
+        number = line.readline().strip()
+    return f":{number}" if number else ""
