@@ -10,6 +10,7 @@
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
 are handed on: to pytest by `test`, the names of benchmarks by `bench`, interpreters by `soak`.
+`test freezes` runs the whole of a matrix of which `test` runs a part.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 #: What `.venv` was last made from; it is made anew only where that changed.
 STAMP = VENV / "livegui-dev.json"
+#: Tests of which the whole is run only if it is asked for.
+MATRICES = {"freezes": "tests/python/test_freezes.py"}
 SLOPPY = ROOT / "examples" / "sloppy"
 
 if sys.version_info < (3, 10):  # noqa: UP036 -- this file is run by whatever python3 there is
@@ -175,8 +178,12 @@ def test(rest: list[str]) -> None:
         say("Rust tests")
         run(cargo(), "test", "--quiet")
     toolkits = beside("toolkits", packages("toolkits"))
+    environment = {"LIVEGUI_TEST_TOOLKITS": str(toolkits)}
+    if rest and rest[0] in MATRICES:
+        environment["LIVEGUI_WHOLE_MATRIX"] = "1"
+        rest = [MATRICES[rest[0]], *rest[1:]]
     say("Python tests")
-    run(PYTHON, "-m", "pytest", *rest, env={"LIVEGUI_TEST_TOOLKITS": str(toolkits)})
+    run(PYTHON, "-m", "pytest", *rest, env=environment)
 
 
 def lint(_rest: list[str]) -> None:
