@@ -144,7 +144,7 @@ def test_pyqt_aborts_as_before_and_says_why_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
 def test_what_a_thread_of_qt_raises_is_told_as_a_threads(name: str, tmp_path: Path) -> None:
     code = QT.format(binding=APPS[name].needs, before=OWN_HOOK).replace(
-        "def slot():\n    raise ValueError",
+        'def slot():\n    raise ValueError("bad")',
         """class Work(QtCore.QRunnable):
     def run(self):
         raise OSError("work")
@@ -152,8 +152,7 @@ def test_what_a_thread_of_qt_raises_is_told_as_a_threads(name: str, tmp_path: Pa
 work = Work()  # PyQt keeps none
 
 def slot():
-    QtCore.QThreadPool.globalInstance().start(work)
-    raise ValueError""",
+    QtCore.QThreadPool.globalInstance().start(work)""",
     )
     done = run(name, code, tmp_path)
     assert done.returncode == 0, done.stderr
