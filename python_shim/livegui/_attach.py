@@ -61,9 +61,10 @@ def start(
     global _current  # noqa: PLW0603 -- one agent a process is the contract
     with _lock:
         if _current is None or _current.stopped:
-            name = app or os.path.basename(sys.argv[0] or "") or "app"  # noqa: PTH119 -- no pathlib in the GUI
+            script = os.path.basename(sys.argv[0] if sys.argv else "")  # noqa: PTH119 -- no pathlib in the GUI
             native = NativeAgent.start(
-                name,
+                app,
+                script=script.encode(errors="replace").decode(),
                 port=port,
                 token=token,
                 stall_after_ms=stall_after_ms,
@@ -131,11 +132,12 @@ class Agent:
 
         Raises:
             TypeError: it is none of these.
-            ValueError: more than 256 executors and threads are watched.
+            ValueError: more than 256 executors and threads are watched at once; what has ended does not count.
         """
         earlier = self._executors.pop(name, None)
         if earlier is not None:
             earlier.forget()
+        _drop_ended(self._executors)
         self._executors[name] = _executors.watch(self._native, executor, name)
 
     def watch_thread(self, thread: threading.Thread, name: str | None = None) -> None:
@@ -147,7 +149,7 @@ class Agent:
 
         Raises:
             TypeError: it is no thread.
-            ValueError: more than 256 executors and threads are watched.
+            ValueError: more than 256 executors and threads are watched at once; what has ended does not count.
         """
         if not isinstance(thread, threading.Thread):
             raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")
@@ -155,6 +157,7 @@ class Agent:
         earlier = self._threads.pop(name, None)
         if earlier is not None:
             earlier.forget()
+        _drop_ended(self._threads)
         self._native.thread_watched(name)
         self._threads[name] = ThreadWatch(self._native, thread, name)
 
@@ -222,6 +225,13 @@ class Agent:
     def _after_fork_in_child(self) -> None:
         self.stopped = True
         self._native.after_fork_in_child()
+
+
+def _drop_ended(watches: dict[str, Any]) -> None:
+    """Leave out what has ended: an app may have a pool per document."""
+    for name, watch in tuple(watches.items()):
+        if watch.ended:
+            del watches[name]
 
 
 def _after_fork_in_child() -> None:

@@ -11,6 +11,7 @@ __all__ = ["NativeAgent", "NativeEvents", "NativeLive", "NativeProcess", "__vers
 __version__: Final[str]
 
 def run_cli(words: list[str]) -> int: ...
+def printable_line(text: str) -> str: ...
 
 @final
 class NativeAgent:
@@ -18,8 +19,9 @@ class NativeAgent:
 
     @staticmethod
     def start(
-        app: str,
+        app: str | None,
         *,
+        script: str = "",
         port: int | None = None,
         token: str | None = None,
         stall_after_ms: int | None = None,
@@ -101,6 +103,7 @@ class NativeLive:
         max_respawns: int,
         spares: int,
         kill_stale: bool,
+        output_limit: str,
         signal: int,
     ) -> NativeLive: ...
     def start(self) -> None: ...
@@ -120,6 +123,7 @@ class NativeLive:
     def wait_until_ok(self, timeout_s: float) -> None: ...
     def notes(self) -> list[tuple[str, str, int, str, str]]: ...
     def remarks(self) -> list[str]: ...
+    def remark(self, remark: str) -> None: ...
     def close(self) -> list[int]: ...
     @property
     def generation(self) -> int: ...

@@ -39,7 +39,8 @@ _OPTIONS = {
     "ready_timeout": ("30", "seconds from start to ok"),
     "abort": ("true", "fail the running test the moment the app degrades: true or false"),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
-    "run_dir": (".livegui", "where run folders go; the last 10 are kept"),
+    "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
+    "output_limit": ("16M", "what is kept of each output of one process, its head and its tail"),
 }
 
 _SESSION = pytest.StashKey["Session"]()
@@ -84,12 +85,16 @@ class Session:
             max_respawns=_count(self.config, "max_respawns"),
             spares=_count(self.config, "spares"),
             kill_stale=_flag(self.config, "kill_stale"),
+            output_limit=_option(self.config, "output_limit"),
             signal=SIGNAL,
         )
         if self.events is not None:
             self.events.app_opened(self.live.run_folder)
-        if _flag(self.config, "abort"):
-            self.abort.install()
+        if _flag(self.config, "abort") and not self.abort.install():
+            self.live.remark(
+                "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting test "
+                "can be interrupted; a test whose app degrades fails at its end"
+            )
         self.use()
         self.live.start()
         self.generation = self.live.generation

@@ -32,7 +32,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Status};
-use crate::parent::Parent;
+use crate::process::{Parent, ProcessId};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
 use discovery::DiscoveryFile;
@@ -42,7 +42,7 @@ use monitor::Message;
 use report::Identity;
 use threads::Worker;
 
-pub use settings::{Arguments, Settings};
+pub use settings::{Arguments, Settings, name_of_script};
 
 #[cfg(fuzzing)]
 pub use endpoint::fuzz;
@@ -127,6 +127,7 @@ impl Agent {
             identity: Identity {
                 app: settings.app.clone(),
                 pid: std::process::id(),
+                parent: watch_over(settings.parent.as_ref()),
                 instance: random_hex()?,
             },
             inbox,
@@ -177,6 +178,7 @@ impl Agent {
                 app: self.shared.identity.app.clone(),
                 instance: self.shared.identity.instance.clone(),
                 started_at: report::started_at(&self.shared.board),
+                parent: self.shared.identity.parent.clone(),
             };
             let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
             let body = move || journal::run(&path, &header, &entries, &shared.board);
@@ -190,7 +192,7 @@ impl Agent {
             journal = Some(sender);
         }
 
-        let parent = settings.parent.map(Parent::of);
+        let parent = settings.parent.clone();
         let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let (bell, dead_bell, thresholds) = (running.bell.clone(), running.bell.clone(), settings.thresholds);
         let body = move || {
@@ -236,6 +238,7 @@ impl Agent {
         let identity = Identity {
             app: app.to_owned(),
             pid: std::process::id(),
+            parent: watch_over(None),
             instance: "inert".to_owned(),
         };
         let board = Board::new(Config::default());
@@ -255,6 +258,7 @@ impl Agent {
             &Discovery {
                 schema: DISCOVERY_SCHEMA.to_owned(),
                 pid: self.shared.identity.pid,
+                process: Some(ProcessId::current()),
                 instance: self.shared.identity.instance.clone(),
                 url: access.url.clone(),
                 token: access.token.clone(),
@@ -294,6 +298,18 @@ impl Agent {
         if self.is_forked() {
             return;
         }
+        // Of what has ended nothing more is to come: its place is for another one.
+        let ended = match &event {
+            Event::ExecutorEnded { name, .. } => Some(format!("executor {name}")),
+            Event::ThreadEnded { name, .. } => Some(format!("thread {name}")),
+            _ => None,
+        };
+        if let Some(name) = ended {
+            self.watched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&name);
+        }
         // Otherwise it is accepted, or the agent has stopped and nothing matters to it any more.
         let Err(TrySendError::Full(message)) = self.shared.inbox.try_send(Message::Happened(event)) else {
             return;
@@ -321,7 +337,7 @@ impl Agent {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.len() >= MAX_WATCHED && !watched.contains(&name) {
             return Err(Error::BadValue(format!(
-                "at most {MAX_WATCHED} executors and threads can be watched"
+                "at most {MAX_WATCHED} executors and threads can be watched at once"
             )));
         }
         watched.insert(name);
@@ -491,6 +507,15 @@ fn own_code(code: &str) -> Result<Code> {
         )));
     }
     Ok(Code::App(code.to_owned()))
+}
+
+/// How the test run is watched that this app is to end with.
+fn watch_over(parent: Option<&Parent>) -> String {
+    match parent.map(Parent::unseen_because) {
+        None => "none".to_owned(),
+        Some(None) => "watched".to_owned(),
+        Some(Some(why)) => format!("not watched: {why}"),
+    }
 }
 
 /// 128 random bits.

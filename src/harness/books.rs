@@ -9,6 +9,7 @@ use super::app::App;
 use super::policy::{Policy, Rules, Trouble};
 use super::runs::RunFolder;
 use super::watch::Verdict;
+use crate::process::ProcessId;
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
@@ -124,6 +125,18 @@ impl Books {
             self.alarm.quiet();
         }
         self.ring_if_due(&kept);
+    }
+
+    /// The app began anew, as `process`, with nothing in its memory.
+    pub fn began_anew(&self, generation: u32, process: &ProcessId) {
+        let mut kept = self.kept();
+        kept.policy.app_began_anew(generation);
+        kept.run.update(generation, |record| {
+            record.pid = process.pid;
+            record.process = Some(process.clone());
+        });
+        kept.run
+            .remark(format!("the app re-executed itself (generation {generation})"));
     }
 
     /// An app that is ready is the one that is tested from here on.

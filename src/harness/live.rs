@@ -225,7 +225,7 @@ impl Live {
         answer.ok_or_else(|| {
             self.stage().as_ref().map_or_else(never_started, |app| {
                 // A process that has just ended takes a moment to show it.
-                app.process.wait(STEP);
+                let _ = app.process.wait(STEP);
                 app.failure("the app does not answer", None)
             })
         })
@@ -236,7 +236,7 @@ impl Live {
     pub fn is_alive(&self) -> bool {
         self.stage()
             .as_ref()
-            .is_some_and(|app| app.process.exit_status().is_none())
+            .is_some_and(|app| app.process.exit().is_none())
     }
 
     /// Whether it is fit to be tested, as far as its watch knows.
@@ -307,6 +307,11 @@ impl Live {
         self.books.kept().run.remarks().to_vec()
     }
 
+    /// Has the record, and whoever tells of this run, say something that a person should know.
+    pub fn remark(&self, remark: String) {
+        self.books.kept().run.remark(remark);
+    }
+
     /// Ends every process and everything they started. Returns the pids of this run that are still there,
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
@@ -360,16 +365,21 @@ impl Live {
 
     /// Asks the agent, and if its answer is bad news waits until the watch has them too.
     fn ask_anew(&self) {
-        let stage = self.stage();
-        let Some(app) = stage.as_ref().filter(|app| app.watch.is_fit()) else {
-            return;
+        // Nothing is locked meanwhile: others ask the handle too.
+        let fit = |stage: &Option<App>| stage.as_ref().is_some_and(|app| app.watch.is_fit());
+        let client = {
+            let stage = self.stage();
+            if !fit(&stage) {
+                return;
+            }
+            stage.as_ref().and_then(|app| app.watch.client())
         };
-        let answer = app.watch.client().map(|client| client.health(ANSWER_WITHIN));
+        let answer = client.map(|client| client.health(ANSWER_WITHIN));
         if matches!(&answer, Some(Ok(health)) if health.status == "ok") {
             return;
         }
         let deadline = Instant::now() + VERDICT_WITHIN;
-        while app.watch.is_fit() && Instant::now() < deadline {
+        while fit(&self.stage()) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test, return_code,
+    CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test,
+    parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -23,7 +24,7 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, kill_stale, signal))]
+    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, spares, kill_stale, output_limit, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -37,6 +38,7 @@ impl NativeLive {
         max_respawns: u32,
         spares: u32,
         kill_stale: bool,
+        output_limit: &str,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -55,6 +57,7 @@ impl NativeLive {
             python,
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
             kill_stale,
+            output_limit: parse_limit(output_limit).map_err(raise)?,
         };
         let settings = Settings {
             launch,
@@ -179,6 +182,11 @@ impl NativeLive {
         py.detach(|| self.0.remarks())
     }
 
+    /// Has the run say something that a person should know.
+    fn remark(&self, py: Python<'_>, remark: String) {
+        py.detach(|| self.0.remark(remark));
+    }
+
     fn close(&self, py: Python<'_>) -> Vec<u32> {
         py.detach(|| self.0.close())
     }
@@ -196,7 +204,7 @@ impl NativeProcess {
     }
 
     fn poll(&self, py: Python<'_>) -> Option<i32> {
-        py.detach(|| self.0.exit_status()).map(return_code)
+        py.detach(|| self.0.exit()).map(Exit::return_code)
     }
 
     /// The exit status, or None if it still runs after `timeout_s`; without one this waits for good.
@@ -205,8 +213,8 @@ impl NativeProcess {
         let mut left = timeout_s.map(|timeout| seconds("timeout", timeout)).transpose()?;
         loop {
             let step = left.map_or(SHORT, |left| left.min(SHORT));
-            if let Some(status) = py.detach(|| self.0.wait(step)) {
-                return Ok(Some(return_code(status)));
+            if let Some(exit) = py.detach(|| self.0.wait(step)) {
+                return Ok(Some(exit.return_code()));
             }
             py.check_signals()?;
             left = left.map(|left| left.saturating_sub(step));

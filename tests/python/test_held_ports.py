@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from plain_suites import Suite, is_running, wait_until_gone
+from plain_suites import UNGUARD, Suite, is_running, wait_until_gone
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills pytest with SIGKILL")
 
 #: Has a hook server on the port it is told, and is one of those that nobody's death ends.
 APP = """
 import os, runpy, socket, sys
-os.environ.pop("LIVEGUI_PARENT_PID")
+os.environ.pop("LIVEGUI_PARENT")
 server = socket.create_server(("127.0.0.1", int(sys.argv[2])))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
@@ -48,7 +48,7 @@ def on_port(suite: Suite) -> OnPort:
 @pytest.fixture
 def left_over(on_port: OnPort, pytester: pytest.Pytester) -> Iterator[tuple[str, int]]:
     """The name of a run whose pytest was killed, and the pid of the app that it left behind."""
-    on_port("import os, signal\ndef test_it(live_gui):\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    on_port(f"import os, signal\ndef test_it(live_gui):\n    {UNGUARD}\n    os.kill(os.getpid(), signal.SIGKILL)\n")
     (run,) = runs(pytester)
     pid = run["generations"][0]["pid"]
     assert is_running(pid)
@@ -113,7 +113,7 @@ open("child", "w").write(str(child.pid))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
     killed = (
-        "import os\n\ndef test_it(live_gui):\n    os.kill(live_gui.pid, 9)\n    os.kill(os.getpid(), 9)\n"
+        f"import os\n\ndef test_it(live_gui):\n    {UNGUARD}\n    os.kill(live_gui.pid, 9)\n    os.kill(os.getpid(), 9)\n"
     )
     on_port(killed, app=app)
     child = int((pytester.path / "child").read_text())
