@@ -274,6 +274,7 @@ mod tests {
             let record = Record {
                 schema: AUDIT_SCHEMA.to_owned(),
                 started_at: format!("2000-01-{number:02}"),
+                ended_at: Some("then".to_owned()),
                 ..Record::default()
             };
             fs::write(folder.join(AUDIT_FILE), serde_json::to_vec(&record).unwrap()).unwrap();

@@ -318,3 +318,65 @@ mod imp {
         child.stdin().take()
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::process::{Pid, WaitOptions, waitpid};
+
+    fn start(script: &str) -> Child {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]);
+        Child::start(command).unwrap()
+    }
+
+    fn pid(child: &Child) -> Pid {
+        Pid::from_raw(i32::try_from(child.id().pid).unwrap()).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn the_exit_status_is_left_for_whoever_asks() {
+        let child = start("exit 3");
+        assert_eq!(child.wait(LONG).unwrap().describe(), "exit status 3");
+        let (_, status) = waitpid(Some(pid(&child)), WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.exit_status(), Some(3));
+        assert_eq!(child.exit().unwrap().return_code(), 3);
+    }
+
+    #[test]
+    fn one_that_somebody_else_reaped_ended_nobody_knows_how() {
+        let child = start("exit 0");
+        waitpid(Some(pid(&child)), WaitOptions::empty()).unwrap();
+        let exit = child.wait(LONG).unwrap();
+        assert_eq!(exit, Exit::Unknown);
+        assert_eq!(exit.describe(), "exit status unknown: reaped by somebody else");
+        assert_ne!(exit.return_code(), 0);
+    }
+
+    #[test]
+    fn a_group_is_signalled_as_long_as_its_number_is_its_own() {
+        let child = start("sleep 60 & echo; exit 0");
+        child.wait(LONG).unwrap();
+        let group = nix::unistd::Pid::from_raw(pid(&child).as_raw_nonzero().get());
+        let is_there = || nix::sys::signal::killpg(group, None).is_ok();
+        assert!(is_there(), "the leader has ended, and waits to be reaped");
+        child.send_group(true);
+        child.reap();
+        let deadline = Instant::now() + LONG;
+        while is_there() {
+            assert!(Instant::now() < deadline, "its helper lives");
+            thread::sleep(LOOK_EVERY);
+        }
+        child.send_group(true); // its number is anybody's by now
+    }
+
+    #[test]
+    fn a_signal_is_named() {
+        let child = start("kill -9 $$");
+        let exit = child.wait(LONG).unwrap();
+        assert_eq!(exit.describe(), "signal 9 (SIGKILL)");
+        assert_eq!(exit.return_code(), -9);
+    }
+}
