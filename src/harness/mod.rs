@@ -42,7 +42,7 @@ pub use left::{Left, LeftState, left_by};
 pub use live::{Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use policy::{Decision, NoSuchWord, Policy, Respawn, Rules, Scope, Test, Trouble};
-pub use process::{ProcessTree, end_left_over};
+pub use process::{Launch, ProcessTree, end_left_over};
 pub use runs::read as read_run;
 pub use start::Step;
 pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};
