@@ -196,7 +196,9 @@ mod tests {
     fn a_screen_shows_what_is_written_in_pieces() {
         let mut out = Vec::new();
         let mut screen = Screen::new(&mut out);
-        write!(screen, "{}{}error\n{}", ":", ":", "\x1b[0m").unwrap();
+        for piece in [":", ":", "error\n", "\x1b[0m"] {
+            screen.write_all(piece.as_bytes()).unwrap();
+        }
         drop(screen);
         assert_eq!(String::from_utf8(out).unwrap(), "\\x3a:error\n\\x1b[0m");
     }

@@ -183,7 +183,11 @@ fn only_runtime_dir_goes_into_shared_folders() {
     for (path, text) in sources("") {
         for line in code(&text).take_while(|line| !line.contains("#[cfg(test)]")) {
             let goes = line.contains("temp_dir()") || line.contains("XDG_RUNTIME_DIR");
-            assert!(!goes || path.ends_with("runtime_dir.rs"), "{}: {line}", path.display());
+            assert!(
+                !goes || path.ends_with("runtime_dir.rs"),
+                "{}: {line}",
+                path.display()
+            );
         }
     }
 }
@@ -196,14 +200,27 @@ fn nothing_prints_around_what_makes_text_printable() {
         // Its own words, and a number.
         let own_words = path.ends_with("process/parent.rs");
         for line in code(&text).filter(|_| !hands_over && !own_words) {
-            let prints = ["println!", "print!(", "eprint", "io::stdout()", "io::stderr()", "dbg!"];
-            let asks = line.contains("is_terminal()") || line.contains("sprint") || line.contains("ProgressDrawTarget");
+            let prints = [
+                "println!",
+                "print!(",
+                "eprint",
+                "io::stdout()",
+                "io::stderr()",
+                "dbg!",
+            ];
+            let asks = line.contains("is_terminal()")
+                || line.contains("sprint")
+                || line.contains("ProgressDrawTarget");
             let prints = prints.iter().any(|word| line.contains(word)) && !asks;
             assert!(!prints, "{} prints: {line}", path.display());
             let bar = ["bar.set_message(", "bar.println(", "bar.set_prefix("];
             let on_bar = bar.iter().any(|call| line.contains(call));
             let plain = line.contains("line(") || line.contains("(\"");
-            assert!(!on_bar || plain, "{} prints what may hold commands: {line}", path.display());
+            assert!(
+                !on_bar || plain,
+                "{} prints what may hold commands: {line}",
+                path.display()
+            );
         }
     }
     for (path, text) in sources("cli.rs") {

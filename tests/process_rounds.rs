@@ -37,7 +37,9 @@ fn in_a_namespace(rounds: u32) {
         command.args(["--fork", "--pid", "--mount-proc"]);
         command
     };
-    let may = unshare().args(["sh", "-c", "echo $0 > /proc/sys/kernel/pid_max", PID_MAX]).output();
+    let may = unshare()
+        .args(["sh", "-c", "echo $0 > /proc/sys/kernel/pid_max", PID_MAX])
+        .output();
     // The limit is a namespace's own since Linux 6.14; before, this would be the machine's.
     let own = fs::read_to_string("/proc/sys/kernel/pid_max").is_ok_and(|max| max.trim() != PID_MAX);
     if !may.is_ok_and(|may| may.status.success()) || !own {
@@ -46,14 +48,24 @@ fn in_a_namespace(rounds: u32) {
     }
     let itself = env::current_exe().unwrap();
     let output = unshare()
-        .args(["sh", "-c", "echo $0 > /proc/sys/kernel/pid_max; exec \"$@\"", PID_MAX])
+        .args([
+            "sh",
+            "-c",
+            // The shell stays: somebody has to reap what is left without a parent.
+            "echo $0 > /proc/sys/kernel/pid_max; \"$@\"; exit $?",
+            PID_MAX,
+        ])
         .arg(&itself)
         .args(["--ignored", "--exact", "rounds", "--nocapture"])
         .env(ROUNDS, rounds.to_string())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(said.contains("foreign processes signalled: 0"), "{said}");
     println!("{said}");
 }
@@ -80,17 +92,25 @@ fn rounds() {
                 reap(process.pid());
                 std::thread::sleep(Duration::from_millis(u64::from(round % 7) * 4));
             }
-            1 => drop(process.wait(Duration::from_secs(5))),
+            1 => drop(process.wait(Duration::from_millis(30))),
             2 => std::thread::sleep(Duration::from_millis(2)),
             _ => {}
         }
-        left += process.end_tree((round % 3 == 0).then_some(Duration::from_millis(50))).len();
+        left += process
+            .end_tree((round % 3 == 0).then_some(Duration::from_millis(50)))
+            .len();
         process.terminate();
         process.kill();
+        if round % 500 == 0 {
+            eprintln!("round {round}");
+        }
     }
     fs::write(&done, "").unwrap();
     let told = neighbour.wait().unwrap();
-    assert!(told.success(), "the neighbour was signalled, or lost a process: {told}");
+    assert!(
+        told.success(),
+        "the neighbour was signalled, or lost a process: {told}"
+    );
     println!("rounds: {rounds}, left: {left}");
     assert_eq!(left, 0);
 }
@@ -133,7 +153,11 @@ fn neighbour() {
     let mut running: Vec<Child> = Vec::new();
     let (mut started, mut signalled) = (0_u64, 0_u64);
     let mut ended = |child: &mut Child, wait: bool| {
-        let status = if wait { child.wait().ok() } else { child.try_wait().unwrap() };
+        let status = if wait {
+            child.wait().ok()
+        } else {
+            child.try_wait().unwrap()
+        };
         if let Some(status) = status {
             signalled += u64::from(status.signal().is_some() || !status.success());
         }

@@ -132,7 +132,7 @@ class Agent:
 
         Raises:
             TypeError: it is none of these.
-            ValueError: more than 256 executors and threads are watched at once; what has ended does not count.
+            ValueError: more than 256 executors and threads are watched at once, the ended left out.
         """
         earlier = self._executors.pop(name, None)
         if earlier is not None:
@@ -149,7 +149,7 @@ class Agent:
 
         Raises:
             TypeError: it is no thread.
-            ValueError: more than 256 executors and threads are watched at once; what has ended does not count.
+            ValueError: more than 256 executors and threads are watched at once, the ended left out.
         """
         if not isinstance(thread, threading.Thread):
             raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")

@@ -92,8 +92,8 @@ class Session:
             self.events.app_opened(self.live.run_folder)
         if _flag(self.config, "abort") and not self.abort.install():
             self.live.remark(
-                "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting test "
-                "can be interrupted; a test whose app degrades fails at its end"
+                "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting "
+                "test can be interrupted; a test whose app degrades fails at its end"
             )
         self.use()
         self.live.start()

@@ -417,6 +417,15 @@ needs = ["unti", "unit"]
     }
 
     #[test]
+    fn names_that_would_share_a_folder_or_be_a_file_of_ours_are_refused() {
+        let text = "[tool.livegui.batches.Unit]\npaths = [\"tests\"]\n[tool.livegui.batches.unit]\npaths = [\"tests\"]\n\
+                    [tool.livegui.batches.\"Run.json\"]\npaths = [\"tests\"]\n";
+        let refused = parse(text, "pyproject.toml", &|_| true).unwrap_err().to_string();
+        assert!(refused.contains("\"Unit\" and \"unit\" differ in case only"), "{refused}");
+        assert!(refused.contains("\"Run.json\": that is a file of livegui's own"), "{refused}");
+    }
+
+    #[test]
     fn a_time_out_of_nothing_and_a_file_that_is_no_toml_are_refused() {
         assert!(refused("[tool.livegui.batches.a]\npaths = [\"t\"]\ntimeout = \"0s\"").contains(":3: "));
         assert!(refused("[tool.livegui\n").starts_with("pyproject.toml:1: "));

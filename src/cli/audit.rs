@@ -314,7 +314,7 @@ fn costs(cost: &Cost) -> String {
 
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
-    shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
 }
 
 fn write_patch(

@@ -320,6 +320,7 @@ mod imp {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use rustix::process::{Pid, WaitOptions, waitpid};

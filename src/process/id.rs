@@ -70,9 +70,8 @@ impl ProcessId {
             return Liveness::Unknown;
         }
         match (start::look(self.pid), self.start) {
-            (Looked::NoSuch, _) => Liveness::Gone,
             (Looked::Runs { start }, Some(known)) if start == known => Liveness::Alive,
-            (Looked::Ended | Looked::Runs { .. }, Some(_)) => Liveness::Gone,
+            (Looked::NoSuch, _) | (Looked::Ended | Looked::Runs { .. }, Some(_)) => Liveness::Gone,
             (Looked::Unseen, _) | (_, None) => Liveness::Unknown,
         }
     }

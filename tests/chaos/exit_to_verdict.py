@@ -1,6 +1,6 @@
 """How long it takes from the end of an app to the verdict, whoever reads its exit status.
 
-    python tests/chaos/exit_to_verdict.py [ROUNDS]
+python tests/chaos/exit_to_verdict.py [ROUNDS]
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def namespaces() -> None:
 def this_process() -> dict[str, Any]:
     """What livegui hands an app as its parent."""
     stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    links = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "time")]
+    links = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("pid", "time")]
     return {
         "pid": os.getpid(),
         "start": int(stat[19]),

@@ -40,7 +40,10 @@ runpy.run_path("plain_app.py", run_name="__main__")
 
 
 def test_an_app_that_re_executes_itself_at_its_start_is_taken_up(suite: Suite) -> None:
-    files = {"anew.py": ANEW_AT_START, "test_a.py": "def test_it(live_gui):\n    assert live_gui.is_healthy()\n"}
+    files = {
+        "anew.py": ANEW_AT_START,
+        "test_a.py": "def test_it(live_gui):\n    assert live_gui.is_healthy()\n",
+    }
     suite(files, ini="live_gui_command = {python} anew.py").assert_outcomes(passed=1)
 
 

@@ -35,14 +35,14 @@ def assert_harmless(text: str) -> None:
 
 
 def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LIVEGUI", "GITHUB"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LIVEGUI", "GITHUB"))
+    }
     done = subprocess.run(
         [*LIVEGUI, *words], cwd=cwd, env=inherited | environment, capture_output=True, timeout=60, check=False
     )
     # As it is: text mode would take a carriage return for a line's end.
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 EVIL_TEST = f"""
@@ -79,7 +79,9 @@ def test_livegui_run_shows_it_as_text(suite: Suite, pytester: pytest.Pytester, g
     assert ("::error file=test_a.py" in done.stdout) == bool(github)
 
 
-def test_livegui_health_and_log_show_it_as_text_and_json_keeps_it(agent: livegui.Agent, tmp_path: Path) -> None:
+def test_livegui_health_and_log_show_it_as_text_and_json_keeps_it(
+    agent: livegui.Agent, tmp_path: Path
+) -> None:
     agent.degrade(EVIL)
     agent.health()
     shown = run("health", str(tmp_path), cwd=tmp_path)
@@ -112,24 +114,22 @@ def test_the_plugin_prints_through_one_function() -> None:
                 assert "printable_line(" in line or own_words, f"{file}: {line}"
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def asked() -> Iterator[tuple[int, list[str]]]:
     """A server that no livegui started, on every address of this machine, and what it is asked."""
-    handler = type("Handler", (Server,), {"asked": []})
-    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), handler) as server:  # noqa: S104
+    requests: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, handler.asked
+        yield server.server_port, requests
         server.shutdown()
 
 
@@ -306,9 +306,10 @@ def test_an_app_with_a_pool_and_a_thread_per_document(agent: livegui.Agent) -> N
     assert len(health["checks"]["executors"]) <= 256
     assert any(one["name"] == "document 399" for one in health["checks"]["executors"])
     pools = [ThreadPoolExecutor(1) for _ in range(257)]
+    for number, pool in enumerate(pools[1:]):
+        agent.watch_executor(pool, f"held {number}")
     with pytest.raises(ValueError, match="at most 256"):
-        for number, pool in enumerate(pools):
-            agent.watch_executor(pool, f"held {number}")
+        agent.watch_executor(pools[0], "one more")
 
 
 def test_the_last_ten_sessions_are_kept_not_the_last_ten_workers(
@@ -362,3 +363,17 @@ threading.Thread(target=lambda: pytest.main(["-p", "no:cacheprovider", "test_a.p
     )
     assert "1 passed" in done.stdout
     assert "live_gui_abort has no effect: pytest does not run on the main thread" in done.stdout
+
+
+def test_a_test_file_whose_name_begins_like_ours_keeps_its_traceback(suite: Suite) -> None:
+    test = """
+def test_culprit(app):
+    app.do("crash boom")
+    wait_for_ever()
+
+def wait_for_ever():
+    import time
+    time.sleep(60)
+"""
+    result = suite({"livegui_smoke.py": test}, "livegui_smoke.py")
+    result.stdout.fnmatch_lines(["*livegui_smoke.py:*: GuiDegraded"])
