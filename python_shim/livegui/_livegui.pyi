@@ -6,7 +6,15 @@ from typing import Final, final
 
 from livegui.errors import LiveGuiError
 
-__all__ = ["NativeAgent", "NativeEvents", "NativeLive", "NativeProcess", "__version__", "run_cli"]
+__all__ = [
+    "NativeAgent",
+    "NativeEvents",
+    "NativeLive",
+    "NativeProcess",
+    "__version__",
+    "printable_line",
+    "run_cli",
+]
 
 __version__: Final[str]
 

@@ -421,8 +421,14 @@ needs = ["unti", "unit"]
         let text = "[tool.livegui.batches.Unit]\npaths = [\"tests\"]\n[tool.livegui.batches.unit]\npaths = [\"tests\"]\n\
                     [tool.livegui.batches.\"Run.json\"]\npaths = [\"tests\"]\n";
         let refused = parse(text, "pyproject.toml", &|_| true).unwrap_err().to_string();
-        assert!(refused.contains("\"Unit\" and \"unit\" differ in case only"), "{refused}");
-        assert!(refused.contains("\"Run.json\": that is a file of livegui's own"), "{refused}");
+        assert!(
+            refused.contains("\"Unit\" and \"unit\" differ in case only"),
+            "{refused}"
+        );
+        assert!(
+            refused.contains("\"Run.json\": that is a file of livegui's own"),
+            "{refused}"
+        );
     }
 
     #[test]
