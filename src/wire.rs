@@ -325,6 +325,9 @@ pub struct Discovery {
     /// The same process, for good; null in the file of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
+    /// Another one after the process re-executed itself; null where that cannot be told.
+    #[serde(default)]
+    pub program: Option<u64>,
     /// As in [`Health::instance`].
     pub instance: String,
     /// `http://127.0.0.1:PORT`.

@@ -32,7 +32,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Status};
-use crate::process::{Parent, ProcessId};
+use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
 use discovery::DiscoveryFile;
@@ -259,6 +259,7 @@ impl Agent {
                 schema: DISCOVERY_SCHEMA.to_owned(),
                 pid: self.shared.identity.pid,
                 process: Some(ProcessId::current()),
+                program: program(self.shared.identity.pid),
                 instance: self.shared.identity.instance.clone(),
                 url: access.url.clone(),
                 token: access.token.clone(),

@@ -48,6 +48,7 @@ fn find(target: &str, token: Option<&str>) -> io::Result<Client> {
             schema: DISCOVERY_SCHEMA.to_owned(),
             pid: 0,
             process: None,
+            program: None,
             instance: String::new(),
             url: target.trim_end_matches('/').to_owned(),
             token: token.unwrap_or_default().to_owned(),

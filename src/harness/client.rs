@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ureq::Agent as Http;
 
+use crate::process::{Liveness, program};
 use crate::runtime_dir::read_ours;
 use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, ProcessId};
 
@@ -80,6 +81,17 @@ impl Client {
     #[must_use]
     pub const fn process(&self) -> Option<&ProcessId> {
         self.discovery.process.as_ref()
+    }
+
+    /// Whether the process is known to run another program by now than the one that started this agent.
+    #[must_use]
+    pub fn was_replaced(&self) -> bool {
+        let runs = |process: &ProcessId| process.liveness() == Liveness::Alive;
+        self.process().is_some_and(runs)
+            && self
+                .discovery
+                .program
+                .is_some_and(|before| program(self.pid()).is_some_and(|now| now != before))
     }
 
     /// Random, new for every agent.

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::client::{Client, NoAnswer};
 use super::process::ProcessTree;
 use crate::health::{Code, Status};
-use crate::process::{Exit, Liveness, image, liveness};
+use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{Health, Reason};
 
 /// How often the discovery file is looked for while the app starts.
@@ -226,11 +226,11 @@ fn run<F: Fn(News<'_>) + Send + Sync + 'static>(watcher: &Arc<Watcher<F>>) {
     };
     watcher.process.follow(client.process());
     let for_exit = Arc::clone(watcher);
-    let started = thread::Builder::new()
+    let thread = thread::Builder::new()
         .name("livegui-exit".to_owned())
         .spawn(move || for_exit.wait_for_exit());
     // Without that thread the exit is seen between two long polls.
-    drop(started);
+    drop(thread);
     let mut was_ready = false;
     while let Some(next) = watcher.listen(&client, &mut was_ready) {
         watcher.process.follow(next.process());
@@ -245,7 +245,6 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     /// Hears what an agent has to say until that is over. Returns the one that took its place, if one did.
     fn listen(&self, client: &Client, was_ready: &mut bool) -> Option<Client> {
         self.state.latest().client = Some(client.clone());
-        let program = image(self.process.pid());
         let mut seen = 0;
         let mut heard = Instant::now();
         while !self.is_stopped(Duration::ZERO) {
@@ -272,7 +271,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                         self.tell_exit(exit);
                         return None;
                     }
-                    if image(self.process.pid()) != program && heard.elapsed() < BEGINS_ANEW_WITHIN {
+                    if client.was_replaced() && heard.elapsed() < BEGINS_ANEW_WITHIN {
                         self.tell(Verdict::Starting, heard.elapsed());
                         continue;
                     }

@@ -14,7 +14,7 @@ mod table;
 
 pub use child::{Child, Exit};
 pub use handle::Handle;
-pub use id::{Liveness, image, liveness};
+pub use id::{Liveness, liveness, program};
 pub use parent::{Parent, end_after_family, end_with_parent};
 pub use table::{Mark, environment, family, marked};
 
