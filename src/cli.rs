@@ -17,10 +17,13 @@ mod log;
 mod plot;
 mod run;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::harness::{GUARD, guard};
+use crate::text::{Print, Screen};
 
 /// A crashed GUI never poisons the next test file.
 #[derive(Debug, Parser)]
@@ -38,6 +41,9 @@ enum Command {
     Log(LogArgs),
     /// Run batches of tests, each in a pytest of its own
     Run(run::RunArgs),
+    /// End what the process that starts this leaves, should it be killed: started by livegui itself
+    #[command(name = GUARD, hide = true)]
+    Guard,
     /// Find out which live test files depend on what an earlier one left in the app
     Audit(audit::AuditArgs),
 }
@@ -111,10 +117,11 @@ impl Exit {
 
 /// Runs the command line `words`, of which the first is the program's name.
 pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mut Host<'_>) -> Exit {
+    let (out, err) = (&mut Screen::new(out), &mut Screen::new(err));
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
-            let to: &mut dyn Write = if error.use_stderr() { err } else { out };
+            let to: &mut dyn Print = if error.use_stderr() { err } else { out };
             let _ = write!(to, "{error}");
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
@@ -123,12 +130,11 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         Command::Health(arguments) => health::run(arguments, out),
         Command::Log(arguments) => log::run(arguments, out, host.go_on),
         Command::Run(arguments) => run::run(arguments, out, host),
+        Command::Guard => guard().map(|()| Exit::Ok),
         Command::Audit(arguments) => audit::run(arguments, out, err, host),
     };
     match done {
         Ok(exit) => exit,
-        // Whoever read our output has had enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
             let _ = writeln!(err, "livegui: {error}");
             Exit::Unreachable

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::text::printable;
 use crate::wire::{Culprit, Reason};
 
 /// What went wrong.
@@ -75,7 +76,16 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
+    /// Printable, whatever the app said.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.tell(&mut text)?;
+        f.write_str(&printable(&text))
+    }
+}
+
+impl Failure {
+    fn tell(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         f.write_str(&self.summary)?;
         let first_line = self.summary.lines().next();
         let untold = |reason: &&Reason| first_line != reason.line().lines().next();

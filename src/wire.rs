@@ -34,8 +34,9 @@ pub mod env {
     pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
     /// The port that the app's hook server is to listen on.
     pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
-    /// The process that drives the run: when it is gone, the app is to end, or the pytest.
-    pub const PARENT_PID: &str = "LIVEGUI_PARENT_PID";
+    /// The process that drives the run, a [`ProcessId`](super::ProcessId) as JSON: when it is gone, the app is
+    /// to end, or the pytest.
+    pub const PARENT: &str = "LIVEGUI_PARENT";
     /// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
     /// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
     pub const EVENTS: &str = "LIVEGUI_EVENTS";
@@ -58,6 +59,26 @@ pub mod env {
     pub const CALLBACK_ERRORS: &str = "LIVEGUI_CALLBACK_ERRORS";
     /// Whether and where a journal is kept.
     pub const JOURNAL: &str = "LIVEGUI_JOURNAL";
+}
+
+/// Names a process for good: a number alone comes to stand for another one, and a time on the wall clock is
+/// another one after that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When the system says it was started, in the system's own unit (ticks since the boot on Linux,
+    /// microseconds on macOS, the creation FILETIME on Windows); null if that could not be seen.
+    pub start: Option<u64>,
+    /// The id of the boot on Linux; empty elsewhere.
+    #[serde(default)]
+    pub boot: String,
+    /// Within which the number and the start mean something, on Linux; empty elsewhere.
+    #[serde(default)]
+    pub namespace: String,
+    /// What the machine calls itself.
+    #[serde(default)]
+    pub host: String,
 }
 
 /// The answer of `/health`, and of `agent.health()`.
@@ -260,7 +281,7 @@ pub struct JournalCheck {
 }
 
 /// How well the agent could observe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observer {
     /// Spans in which the agent itself did not run; they age nothing.
     pub gaps: u64,
@@ -269,6 +290,9 @@ pub struct Observer {
     /// Messages that found the monitor's inbox full.
     #[serde(default)]
     pub dropped: u64,
+    /// The test run that this app is to end with: `none`, `watched`, or `not watched: ` and why.
+    #[serde(default)]
+    pub parent: String,
 }
 
 /// A line of the journal. Times are milliseconds on the monotonic clock since the agent started.
@@ -298,6 +322,9 @@ pub struct JournalHeader {
     pub instance: String,
     /// Wall time of the agent's start, RFC 3339 in UTC: the zero of every `t_ms`.
     pub started_at: String,
+    /// As in [`Observer::parent`].
+    #[serde(default)]
+    pub parent: String,
 }
 
 /// The beats of the last second.
@@ -332,12 +359,12 @@ pub struct JournalTransition {
     pub exception: Option<CaughtException>,
 }
 
-/// The clean end.
+/// The last line of an agent that knew of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEnd {
     /// When.
     pub t_ms: u64,
-    /// `clean`.
+    /// `clean`, or why the app ends itself.
     pub end: String,
 }
 
@@ -348,6 +375,12 @@ pub struct Discovery {
     pub schema: String,
     /// The app's process.
     pub pid: u32,
+    /// The same process, for good; null in the file of an older version.
+    #[serde(default)]
+    pub process: Option<ProcessId>,
+    /// Another one after the process re-executed itself; null where that cannot be told.
+    #[serde(default)]
+    pub program: Option<u64>,
     /// As in [`Health::instance`].
     pub instance: String,
     /// `http://127.0.0.1:PORT`.
@@ -367,9 +400,12 @@ pub struct RunRecord {
     pub run: String,
     /// The process that drives the run (pytest's).
     pub pid: u32,
-    /// When that was created, in seconds since the epoch: with the pid it names a process for good.
+    /// The same process, for good; null in the record of an older version.
     #[serde(default)]
-    pub created_at: u64,
+    pub process: Option<ProcessId>,
+    /// The session of pytest-xdist that it is part of, if it is: its workers have a run each.
+    #[serde(default)]
+    pub session: Option<String>,
     /// Wall time of its start, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of its end; null while it goes on, and for ever if it was killed.
@@ -390,9 +426,9 @@ pub struct GenerationRecord {
     pub generation: u32,
     /// Its process.
     pub pid: u32,
-    /// When the operating system says it was created, in seconds since the epoch: with the pid it
-    /// names a process for good.
-    pub created_at: u64,
+    /// The same process, for good; null in the record of an older version.
+    #[serde(default)]
+    pub process: Option<ProcessId>,
     /// The command line it was started with.
     pub command: Vec<String>,
     /// Its folder.

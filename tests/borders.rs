@@ -64,6 +64,7 @@ fn health_is_pure_std_without_a_clock() {
 fn agent_and_harness_do_not_know_each_other() {
     assert_none_mentions("agent", &["crate::harness"]);
     assert_none_mentions("harness", &["crate::agent"]);
+    assert_none_mentions("process", &["crate::agent", "crate::harness"]);
 }
 
 #[test]
@@ -149,6 +150,82 @@ fn what_became_of_a_batch_follows_from_its_events_alone() {
         "batch/github.rs",
     ] {
         assert_none_mentions(file, &forbidden);
+    }
+}
+
+#[test]
+fn only_process_asks_the_system_about_processes() {
+    let calls = [
+        "sysinfo::",
+        "listeners::",
+        "pidfd",
+        "waitid",
+        "waitpid",
+        "killpg",
+        "proc_pidinfo",
+        "/proc/{",
+        "/proc/self",
+    ];
+    for (path, text) in sources("") {
+        let inside = path.components().any(|part| part.as_os_str() == "process");
+        // What is asked there is about the threads of a process that is already known.
+        let threads = path.ends_with("harness/priority.rs");
+        for line in code(&text).filter(|_| !inside && !threads) {
+            for call in calls {
+                assert!(!line.contains(call), "{} asks by itself: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_runtime_dir_goes_into_shared_folders() {
+    for (path, text) in sources("") {
+        for line in code(&text).take_while(|line| !line.contains("#[cfg(test)]")) {
+            let goes = line.contains("temp_dir()") || line.contains("XDG_RUNTIME_DIR");
+            assert!(
+                !goes || path.ends_with("runtime_dir.rs"),
+                "{}: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_prints_around_what_makes_text_printable() {
+    for (path, text) in sources("") {
+        // There the real ones are handed over; a screen is put before them at once.
+        let hands_over = path.ends_with("python/cli.rs");
+        // Its own words, and a number.
+        let own_words = path.ends_with("process/parent.rs");
+        for line in code(&text).filter(|_| !hands_over && !own_words) {
+            let prints = [
+                "println!",
+                "print!(",
+                "eprint",
+                "io::stdout()",
+                "io::stderr()",
+                "dbg!",
+            ];
+            let asks = line.contains("is_terminal()")
+                || line.contains("sprint")
+                || line.contains("ProgressDrawTarget");
+            let prints = prints.iter().any(|word| line.contains(word)) && !asks;
+            assert!(!prints, "{} prints: {line}", path.display());
+            let bar = ["bar.set_message(", "bar.println(", "bar.set_prefix("];
+            let on_bar = bar.iter().any(|call| line.contains(call));
+            let plain = line.contains("line(") || line.contains("(\"");
+            assert!(
+                !on_bar || plain,
+                "{} prints what may hold commands: {line}",
+                path.display()
+            );
+        }
+    }
+    for (path, text) in sources("cli.rs") {
+        let screens = text.matches("Screen::new(").count();
+        assert_eq!(screens, 2, "{}: one each for output and errors", path.display());
     }
 }
 

@@ -467,3 +467,30 @@ fn trouble_that_is_reported_in_other_words_stays_one_episode() {
     assert_eq!(sim.snapshot().open[0].reason.message, "low memory: 7 MB");
     assert_eq!(sim.snapshot().history, []);
 }
+
+#[test]
+fn the_end_of_a_pause_that_there_was_not_moves_nothing() {
+    let mut sim = Sim::running();
+    sim.silent_for(s(4));
+    sim.tell(Event::PauseEnded { id: 99 });
+    sim.silent_for(s(2));
+    assert_eq!(sim.reasons(), [Code::MainLoopStalled]);
+}
+
+#[test]
+fn pauses_are_bounded_and_those_that_are_overdue_make_room() {
+    let mut sim = Sim::running();
+    for id in 0..10_000 {
+        sim.tell(Event::PauseBegan {
+            id,
+            what: "x".repeat(10_000),
+            max: s(300),
+            usable: false,
+        });
+    }
+    sim.silent_for(s(299));
+    assert_eq!(sim.machine.status(), Status::Ok);
+    sim.silent_for(s(2));
+    assert_eq!(sim.reasons(), [Code::MainLoopStalled]);
+    assert!(sim.snapshot().open[0].reason.message.len() < 1000);
+}

@@ -6,10 +6,12 @@ handler decides whether this is a moment at which the test may be ended, and if 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import sysconfig
 import time
+from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
 _AGAIN_AFTER_S = 0.02
 _AGAIN_AFTER_AT_MOST_S = 5.0
 
-_STANDARD_LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+_STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 #: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
 _NOT_THE_TESTS = ("_pytest", "pluggy", "pytest")
 _OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report")
@@ -131,7 +133,7 @@ def _is_in_a_test(frame: FrameType | None) -> bool:
             frame = frame.f_back
             continue
         file = frame.f_code.co_filename
-        standard = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in file
+        standard = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in Path(file).parts
         if not standard and not file.startswith("<frozen "):
             return True
         frame = frame.f_back

@@ -61,9 +61,10 @@ def start(
     global _current  # noqa: PLW0603 -- one agent a process is the contract
     with _lock:
         if _current is None or _current.stopped:
-            name = app or os.path.basename(sys.argv[0] or "") or "app"  # noqa: PTH119 -- no pathlib in the GUI
+            script = os.path.basename(sys.argv[0] if sys.argv else "")  # noqa: PTH119 -- no pathlib in the GUI
             native = NativeAgent.start(
-                name,
+                app,
+                script=script.encode(errors="replace").decode(),
                 port=port,
                 token=token,
                 stall_after_ms=stall_after_ms,
@@ -136,11 +137,12 @@ class Agent:
 
         Raises:
             TypeError: it is none of these.
-            ValueError: more than 256 executors and threads are watched.
+            ValueError: more than 256 executors and threads are watched at once, the ended left out.
         """
         earlier = self._executors.pop(name, None)
         if earlier is not None:
             earlier.forget()
+        _drop_ended(self._executors)
         self._executors[name] = _executors.watch(self._native, executor, name)
 
     def watch_thread(self, thread: threading.Thread, name: str | None = None) -> None:
@@ -152,7 +154,7 @@ class Agent:
 
         Raises:
             TypeError: it is no thread.
-            ValueError: more than 256 executors and threads are watched.
+            ValueError: more than 256 executors and threads are watched at once, the ended left out.
         """
         if not isinstance(thread, threading.Thread):
             raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")
@@ -160,6 +162,7 @@ class Agent:
         earlier = self._threads.pop(name, None)
         if earlier is not None:
             earlier.forget()
+        _drop_ended(self._threads)
         self._native.thread_watched(name)
         self._threads[name] = ThreadWatch(self._native, thread, name)
 
@@ -305,6 +308,13 @@ class Agent:
 
 def _traceback(error: BaseException | None) -> str | None:
     return None if error is None else format_traceback(error)
+
+
+def _drop_ended(watches: dict[str, Any]) -> None:
+    """Leave out what has ended: an app may have a pool per document."""
+    for name, watch in tuple(watches.items()):
+        if watch.ended:
+            del watches[name]
 
 
 def _after_fork_in_child() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: What the executors of ``concurrent.futures`` call it when they take no more work.
 _ENDED = ("_broken", "_shutdown", "_shutdown_thread")
 #: Frames of these are never who shut an executor down: they pass on what somebody asked for.
-_GO_BETWEENS = ("concurrent.futures", "asyncio", "contextlib", "threading", "livegui.")
+_GO_BETWEENS = frozenset({"concurrent", "asyncio", "contextlib", "threading", "livegui"})
 
 
 def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) -> ExecutorWatch | LoopWatch:
@@ -54,7 +54,7 @@ class ExecutorWatch:
     def __init__(self, native: NativeAgent, executor: Executor, name: str) -> None:
         self._native = native
         self._name = name
-        self._ended = False
+        self.ended = False
         self._load: tuple[int, int, int] | None = None
         self._finished = _Counter()
         self.target = weakref.ref(executor)
@@ -64,15 +64,15 @@ class ExecutorWatch:
 
     def forget(self) -> None:
         """Another has taken its name: what becomes of this one is no news any more."""
-        self._ended = True
+        self.ended = True
 
     def look(self) -> None:
         """Look at the flags; the canary calls this a few times a second."""
-        if self._ended:
+        if self.ended:
             return
         executor = self.target()
         if executor is None:
-            self._ended = True
+            self.ended = True
             self._native.executor_collected(self._name)
             return
         if (
@@ -89,9 +89,9 @@ class ExecutorWatch:
                 self._native.executor_observed(self._name, *now)
 
     def _shut_down_by(self, caller: str | None) -> None:
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
         # One that broke is shut down afterwards as a rule, by somebody who is not to blame.
         broken = getattr(self.target(), "_broken", False)
         if broken:
@@ -106,7 +106,7 @@ class LoopWatch:
     def __init__(self, native: NativeAgent, loop: AbstractEventLoop, name: str) -> None:
         self._native = native
         self._name = name
-        self._ended = False
+        self.ended = False
         self._inner: ExecutorWatch | None = None
         self.target = weakref.ref(loop)
         _wrap(loop, "shutdown_default_executor", self._shut_down_by)
@@ -114,17 +114,17 @@ class LoopWatch:
 
     def forget(self) -> None:
         """Another has taken its name: what becomes of this one is no news any more."""
-        self._ended = True
+        self.ended = True
         if self._inner is not None:
             self._inner.forget()
 
     def look(self) -> None:
         """Look at the loop and at its executor; the canary calls this a few times a second."""
-        if self._ended:
+        if self.ended:
             return
         loop = self.target()
         if loop is None:
-            self._ended = True
+            self.ended = True
             self._native.executor_collected(self._name)
             return
         executor = getattr(loop, "_default_executor", None)
@@ -138,8 +138,8 @@ class LoopWatch:
             self._inner.look()
 
     def _shut_down_by(self, caller: str | None) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._native.executor_shut_down(self._name, caller)
 
 
@@ -182,7 +182,7 @@ def _count_finished(executor: Any, finished: _Counter) -> None:
 
 
 def _caller(frame: FrameType | None) -> str:
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_GO_BETWEENS):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _GO_BETWEENS:
         frame = frame.f_back
     if frame is None:
         return "an unknown caller"

@@ -6,11 +6,20 @@ from typing import Final, final
 
 from livegui.errors import LiveGuiError
 
-__all__ = ["NativeAgent", "NativeEvents", "NativeLive", "NativeProcess", "__version__", "run_cli"]
+__all__ = [
+    "NativeAgent",
+    "NativeEvents",
+    "NativeLive",
+    "NativeProcess",
+    "__version__",
+    "printable_line",
+    "run_cli",
+]
 
 __version__: Final[str]
 
 def run_cli(words: list[str]) -> int: ...
+def printable_line(text: str) -> str: ...
 
 @final
 class NativeAgent:
@@ -18,8 +27,9 @@ class NativeAgent:
 
     @staticmethod
     def start(
-        app: str,
+        app: str | None,
         *,
+        script: str = "",
         port: int | None = None,
         token: str | None = None,
         stall_after_ms: int | None = None,
@@ -109,6 +119,7 @@ class NativeLive:
         handover: str,
         handover_timeout: str,
         left_open: str,
+        output_limit: str,
         signal: int,
     ) -> NativeLive: ...
     def start(self) -> None: ...
@@ -130,6 +141,7 @@ class NativeLive:
     def wait_until_ok(self, timeout_s: float) -> None: ...
     def notes(self) -> list[tuple[str, str, int, str, str]]: ...
     def remarks(self) -> list[str]: ...
+    def remark(self, remark: str) -> None: ...
     def close(self) -> list[int]: ...
     @property
     def generation(self) -> int: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from livegui._events import CULPRIT
+from livegui._livegui import printable_line
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseExceptio
         return  # what the test itself said is worth showing
     ours = ("_pytest", "pluggy", "livegui")
     modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in raised.traceback)
-    if all(module.startswith(ours) for module in modules):
+    if all(module.partition(".")[0] in ours for module in modules):
         report.longrepr = raised.getrepr(style="value")
 
 
@@ -73,11 +74,11 @@ def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> N
     terminal.section("live_gui", sep="-", cyan=True)
     for report in reports:
         for line in report["notes"]:
-            terminal.write_line(line)
+            terminal.write_line(printable_line(line))
         for line in report["remarks"]:
-            terminal.write_line(line, yellow=True)
+            terminal.write_line(printable_line(line), yellow=True)
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(f"still running, though it was ended: pid {pids}", red=True)
     for report in reports:
-        terminal.write_line(f"run folder: {report['run_folder']}")
+        terminal.write_line(printable_line(f"run folder: {report['run_folder']}"))

@@ -29,14 +29,14 @@ class ThreadWatch:
     def __init__(self, native: NativeAgent, thread: threading.Thread, name: str) -> None:
         self._native = native
         self._name = name
-        self._ended = False
+        self.ended = False
         self.target = weakref.ref(thread)
         if thread.ident is None:
             self._wrap_run(thread)
 
     def forget(self) -> None:
         """Another has taken its name: what becomes of this one is no news any more."""
-        self._ended = True
+        self.ended = True
 
     def look(self) -> None:
         """Look whether it lives; the canary calls this a few times a second."""
@@ -46,9 +46,9 @@ class ThreadWatch:
 
     def end(self, error: BaseException | None) -> None:
         """It ended, of ``error`` if there is one."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
         if error is None:
             self._native.thread_ended(self._name, None, None)
         else:

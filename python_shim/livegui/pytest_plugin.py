@@ -53,7 +53,8 @@ _OPTIONS = {
         "what follows if a file leaves a dialog or a nested loop open: note or respawn",
     ),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
-    "run_dir": (".livegui", "where run folders go; the last 10 are kept"),
+    "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
+    "output_limit": ("16M", "what is kept of each output of one process, its head and its tail"),
 }
 
 _SESSION = pytest.StashKey["Session"]()
@@ -102,12 +103,16 @@ class Session:
             handover=_option(self.config, "handover"),
             handover_timeout=_option(self.config, "handover_timeout"),
             left_open=_option(self.config, "left_open"),
+            output_limit=_option(self.config, "output_limit"),
             signal=SIGNAL,
         )
         if self.events is not None:
             self.events.app_opened(self.live.run_folder)
-        if _flag(self.config, "abort"):
-            self.abort.install()
+        if _flag(self.config, "abort") and not self.abort.install():
+            self.live.remark(
+                "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting "
+                "test can be interrupted; a test whose app degrades fails at its end"
+            )
         self.use()
         self.live.start()
         self.generation = self.live.generation

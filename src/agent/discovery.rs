@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::parent::Parent;
-use crate::places::runtime_folder;
+use crate::process::{Liveness, ProcessId};
+use crate::runtime_dir::{RuntimeDir, create_new_private, read_ours};
 use crate::wire::{DISCOVERY_FILE, Discovery};
 
 /// A discovery file that is taken away again when its agent stops.
@@ -29,17 +29,19 @@ impl DiscoveryFile {
         let (folder, name) = match run_dir {
             Some(folder) if is_taken(&folder.join(DISCOVERY_FILE), what.pid) => (folder.to_owned(), own),
             Some(folder) => (folder.to_owned(), DISCOVERY_FILE.to_owned()),
-            None => (runtime_folder(), own),
+            None => (RuntimeDir::path_of_user(), own),
         };
         let path = folder.join(name);
         let doing = format!("write the discovery file {}", path.display());
         let write = || -> io::Result<()> {
-            make_private_folder(&folder)?;
-            if run_dir.is_none() {
-                refuse_folder_of_another(&folder)?;
+            match run_dir {
+                Some(folder) => make_private_folder(folder)?,
+                None => drop(RuntimeDir::make()?),
             }
             let draft = path.with_extension(format!("{}.tmp", what.pid));
-            let mut file = private_file(&draft)?;
+            // An older draft may have other rights, or be a link.
+            let _ = fs::remove_file(&draft);
+            let mut file = create_new_private(&draft)?;
             serde_json::to_writer(&mut file, what)?;
             file.write_all(b"\n")?;
             drop(file);
@@ -63,12 +65,15 @@ impl Drop for DiscoveryFile {
 }
 
 fn read(path: &Path) -> Option<Discovery> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&read_ours(path).ok()?).ok()
 }
 
 /// Whether the file there is that of another process that lives.
 fn is_taken(path: &Path, pid: u32) -> bool {
-    read(path).is_some_and(|found| found.pid != pid && !Parent::of(found.pid).is_gone())
+    read(path).is_some_and(|found| {
+        let process = found.process.unwrap_or_else(|| ProcessId::unverified(found.pid));
+        found.pid != pid && process.liveness() != Liveness::Gone
+    })
 }
 
 #[cfg(unix)]
@@ -77,39 +82,7 @@ fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// In a shared temporary folder somebody else may have made it first.
-#[cfg(unix)]
-fn refuse_folder_of_another(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    if fs::metadata(folder)?.uid() == nix::unistd::geteuid().as_raw() {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "the folder belongs to another user",
-    ))
-}
-
 #[cfg(not(unix))]
 fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
-}
-
-#[cfg(not(unix))]
-fn refuse_folder_of_another(_folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-fn private_file(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-        // An older draft may have other rights, or be a link.
-        let _ = fs::remove_file(path);
-        options.create_new(true);
-    }
-    options.open(path)
 }

@@ -3,7 +3,7 @@
 //! A thread of its own writes it. Whoever has a line to add hands it over without waiting; a disk that
 //! is slow, full or gone costs lines, which are counted, and never detection.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::board::{Board, Gauge};
 use super::clock::Raw;
 use super::heartbeat::Histogram;
 use super::report;
+use crate::runtime_dir::{RuntimeDir, append_to_ours};
 use crate::wire::{JournalBeats, JournalEnd, JournalHeader, JournalTransition};
 
 /// Lines that may wait for the disk.
@@ -24,6 +25,9 @@ pub const ROTATE_AT: u64 = 4 * 1024 * 1024;
 /// How often the beats are written down.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How long last words may take to the disk.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+
 /// What the journal's thread is handed.
 #[derive(Debug)]
 pub enum Entry {
@@ -31,6 +35,8 @@ pub enum Entry {
     Transition(Box<JournalTransition>),
     /// The agent stops in good order.
     End,
+    /// The app is about to end itself, for this reason. Whoever hands this in is told that it is written.
+    LastWords(String, Sender<()>),
 }
 
 /// Where a journal's lines are handed in.
@@ -57,6 +63,18 @@ impl Journal {
         }
     }
 
+    /// Has it say why the app ends itself, and waits for that for a moment.
+    pub fn last_words(&self, why: &str) {
+        let (done, written) = crossbeam_channel::bounded(1);
+        if self
+            .entries
+            .try_send(Entry::LastWords(why.to_owned(), done))
+            .is_ok()
+        {
+            let _ = written.recv_timeout(WRITTEN_WITHIN);
+        }
+    }
+
     /// Ends it, with the line that says so.
     pub fn end(&self) {
         // A queue that is full belongs to a disk that is stuck; its thread is then left behind.
@@ -79,6 +97,7 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         let mut batch = Vec::new();
         let mut lines = 0;
         let mut end = false;
+        let mut told = None;
         let now = board.clock().raw();
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
@@ -97,21 +116,31 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
             match entry {
                 Entry::Transition(transition) => batch.extend(line(&*transition)),
                 Entry::End => {
-                    let t_ms = report::millis(board.clock().raw().since(Raw::default()));
-                    batch.extend(line(&JournalEnd {
-                        t_ms,
-                        end: "clean".to_owned(),
-                    }));
+                    batch.extend(line(&last(board, "clean")));
                     end = true;
+                }
+                Entry::LastWords(why, done) => {
+                    batch.extend(line(&last(board, &why)));
+                    told = Some(done);
                 }
             }
         }
         if !batch.is_empty() {
             board.journal.wrote(lines, &log.write(&batch));
         }
+        if let Some(told) = told {
+            let _ = told.try_send(());
+        }
         if end {
             return;
         }
+    }
+}
+
+fn last(board: &Board, end: &str) -> JournalEnd {
+    JournalEnd {
+        t_ms: report::millis(board.clock().raw().since(Raw::default())),
+        end: end.to_owned(),
     }
 }
 
@@ -140,14 +169,22 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
+    fn open(&self) -> io::Result<fs::File> {
+        // Each time: what was closed to others may have been taken away, and made anew by somebody else.
+        if self.path.parent() == Some(RuntimeDir::path_of_user().as_path()) {
+            RuntimeDir::make()?;
+        }
+        append_to_ours(self.path)
+    }
+
     /// Appends whole lines. The file is opened anew each time: once a second that costs nothing, and a
     /// file or folder that was taken away is noticed.
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let mut file = open(self.path)?;
+        let mut file = self.open()?;
         let mut length = file.metadata()?.len();
         if length > 0 && length + lines.len() as u64 > ROTATE_AT {
             fs::rename(self.path, rotated(self.path))?;
-            file = open(self.path)?;
+            file = self.open()?;
             length = 0;
             self.torn = false;
         }
@@ -170,15 +207,4 @@ pub fn rotated(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".1");
     PathBuf::from(name)
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
 }

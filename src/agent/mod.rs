@@ -33,7 +33,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Source, Status};
-use crate::parent::Parent;
+use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
 use discovery::DiscoveryFile;
@@ -43,7 +43,7 @@ use monitor::Message;
 use report::Identity;
 use threads::Worker;
 
-pub use settings::{Arguments, Settings};
+pub use settings::{Arguments, Settings, name_of_script};
 
 #[cfg(fuzzing)]
 pub use endpoint::fuzz;
@@ -132,6 +132,7 @@ impl Agent {
             identity: Identity {
                 app: settings.app.clone(),
                 pid: std::process::id(),
+                parent: watch_over(settings.parent.as_ref()),
                 instance: random_hex()?,
             },
             inbox,
@@ -182,6 +183,7 @@ impl Agent {
                 app: self.shared.identity.app.clone(),
                 instance: self.shared.identity.instance.clone(),
                 started_at: report::started_at(&self.shared.board),
+                parent: self.shared.identity.parent.clone(),
             };
             let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
             let body = move || journal::run(&path, &header, &entries, &shared.board);
@@ -195,7 +197,7 @@ impl Agent {
             journal = Some(sender);
         }
 
-        let parent = settings.parent.map(Parent::of);
+        let parent = settings.parent.clone();
         let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let (bell, dead_bell, thresholds) = (running.bell.clone(), running.bell.clone(), settings.thresholds);
         let body = move || {
@@ -241,6 +243,7 @@ impl Agent {
         let identity = Identity {
             app: app.to_owned(),
             pid: std::process::id(),
+            parent: watch_over(None),
             instance: "inert".to_owned(),
         };
         let board = Board::new(Config::default());
@@ -260,6 +263,8 @@ impl Agent {
             &Discovery {
                 schema: DISCOVERY_SCHEMA.to_owned(),
                 pid: self.shared.identity.pid,
+                process: Some(ProcessId::current()),
+                program: program(self.shared.identity.pid),
                 instance: self.shared.identity.instance.clone(),
                 url: access.url.clone(),
                 token: access.token.clone(),
@@ -316,6 +321,18 @@ impl Agent {
         if self.is_forked() {
             return;
         }
+        // Of what has ended nothing more is to come: its place is for another one.
+        let ended = match &event {
+            Event::ExecutorEnded { name, .. } => Some(format!("executor {name}")),
+            Event::ThreadEnded { name, .. } => Some(format!("thread {name}")),
+            _ => None,
+        };
+        if let Some(name) = ended {
+            self.watched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&name);
+        }
         // Otherwise it is accepted, or the agent has stopped and nothing matters to it any more.
         let Err(TrySendError::Full(message)) = self.shared.inbox.try_send(Message::Happened(event)) else {
             return;
@@ -343,7 +360,7 @@ impl Agent {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.len() >= MAX_WATCHED && !watched.contains(&name) {
             return Err(Error::BadValue(format!(
-                "at most {MAX_WATCHED} executors and threads can be watched"
+                "at most {MAX_WATCHED} executors and threads can be watched at once"
             )));
         }
         watched.insert(name);
@@ -573,6 +590,15 @@ fn own_code(code: &str) -> Result<Code> {
         )));
     }
     Ok(Code::App(code.to_owned()))
+}
+
+/// How the test run is watched that this app is to end with.
+fn watch_over(parent: Option<&Parent>) -> String {
+    match parent.map(Parent::unseen_because) {
+        None => "none".to_owned(),
+        Some(None) => "watched".to_owned(),
+        Some(Some(why)) => format!("not watched: {why}"),
+    }
 }
 
 /// 128 random bits.

@@ -13,13 +13,16 @@ use super::clock::{AwakeClock, Raw};
 use super::journal::Journal;
 use super::report;
 use crate::health::{Awake, Config, Event, Machine, Transition};
-use crate::parent::{self, Parent};
+use crate::process::{Parent, end_after_family};
 use crate::wire::{JournalTransition, env};
 
 /// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
 const INBOX: usize = 1024;
 /// The longest step of a sleep; a fraction of `stall_after` where that is short.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
+
+/// How often it looks after the test run that the app is to end with; its sleep is longer as a rule.
+const LOOK_AFTER_PARENT_EVERY: Duration = Duration::from_millis(200);
 
 /// What the monitor can be told.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ pub fn run(
     };
     monitor.arm();
     let mut began = board.clock().raw();
+    let mut looked = Raw::default();
     loop {
         let start = board.clock().raw();
         let due = monitor.wake_at(start);
@@ -70,8 +74,17 @@ pub fn run(
         };
         let now = board.clock().raw();
         board.note_progress(now);
-        if parent.is_some_and(Parent::is_gone) {
-            parent::end_after_family(env::RUN_DIR);
+        if let Some(parent) = parent
+            && now.since(looked) >= LOOK_AFTER_PARENT_EVERY
+        {
+            looked = now;
+            if parent.is_gone() {
+                let why = parent.gone();
+                if let Some(journal) = journal {
+                    journal.last_words(&why);
+                }
+                end_after_family(env::RUN_DIR, &why);
+            }
         }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
         // The next wait begins here: nothing between two waits goes unobserved.

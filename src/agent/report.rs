@@ -20,6 +20,8 @@ pub struct Identity {
     pub pid: u32,
     /// Random, new for every agent.
     pub instance: String,
+    /// How the test run is watched that this app is to end with.
+    pub parent: String,
 }
 
 /// The word for the whole app, the monitor's own death included.
@@ -119,6 +121,7 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
             gaps: shown.awake.gaps,
             last_gap_ms: millis(shown.awake.last_gap()),
             dropped: board.dropped(),
+            parent: identity.parent.clone(),
         },
         history: snapshot
             .history

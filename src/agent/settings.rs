@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::health::Config;
-use crate::places::runtime_folder;
+use crate::process::Parent;
+use crate::runtime_dir::RuntimeDir;
 use crate::wire::{JOURNAL_FILE, env};
 
 /// Arguments of `livegui.start()`; each beats its environment variable.
@@ -43,9 +44,11 @@ pub struct Settings {
     /// Where the journal goes, if one is kept.
     pub journal: Option<PathBuf>,
     /// The process without which the app is to end: a test run's.
-    pub parent: Option<u32>,
+    pub parent: Option<Parent>,
 }
 
+/// Characters of an app's name.
+const MAX_APP: usize = 64;
 /// A day; a threshold beyond it is taken for a mistake in the unit.
 const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -65,7 +68,7 @@ impl Settings {
             None | Some("1") => {}
             Some(other) => return Err(bad(env::SWITCH, other, "0 (inert) or 1")),
         }
-        if app.is_empty() || app.len() > 64 || app.chars().any(char::is_control) {
+        if app.is_empty() || app.chars().count() > MAX_APP || app.chars().any(char::is_control) {
             return Err(bad("app", app, "a name of 1 to 64 printable characters"));
         }
         let millis = |argument: Option<u64>, name: &str, default: Duration| {
@@ -128,23 +131,27 @@ impl Settings {
         // Made absolute now: an app that changes its folder must not take its files along.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let run_dir = run_dir.map(absolute);
-        let parent = variable(env::PARENT_PID)
+        let parent = variable(env::PARENT)
             .map(|text| {
-                text.trim()
-                    .parse()
-                    .map_err(|_| bad(env::PARENT_PID, &text, "a process id"))
+                let id = serde_json::from_str(&text);
+                id.map(Parent::new).map_err(|_| {
+                    bad(
+                        env::PARENT,
+                        &text,
+                        "what a test run of this version of livegui hands over",
+                    )
+                })
             })
             .transpose()?;
         let in_run_dir = run_dir.as_ref().map(|folder| folder.join(JOURNAL_FILE));
-        let journal =
-            match given.journal.or_else(|| variable(env::JOURNAL)).as_deref() {
-                Some("0") => None,
-                None => in_run_dir,
-                Some("1") => Some(in_run_dir.unwrap_or_else(|| {
-                    runtime_folder().join(format!("{}.{JOURNAL_FILE}", std::process::id()))
-                })),
-                Some(path) => Some(absolute(PathBuf::from(path))),
-            };
+        let journal = match given.journal.or_else(|| variable(env::JOURNAL)).as_deref() {
+            Some("0") => None,
+            None => in_run_dir,
+            Some("1") => Some(in_run_dir.unwrap_or_else(|| {
+                RuntimeDir::path_of_user().join(format!("{}.{JOURNAL_FILE}", std::process::id()))
+            })),
+            Some(path) => Some(absolute(PathBuf::from(path))),
+        };
         Ok(Some(Self {
             app: app.to_owned(),
             port,
@@ -155,6 +162,14 @@ impl Settings {
             parent,
         }))
     }
+}
+
+/// A name for an app that gave none, out of that of its script, whatever that is.
+#[must_use]
+pub fn name_of_script(script: &str) -> String {
+    let plain = script.chars().filter(|c| !c.is_control());
+    let name: String = plain.take(MAX_APP).collect();
+    if name.is_empty() { "app".to_owned() } else { name }
 }
 
 fn bad(name: &str, value: &str, wanted: &str) -> Error {
@@ -186,6 +201,16 @@ mod tests {
         assert_eq!(settings.port, 82);
         assert_eq!(settings.thresholds.stall_after, Duration::from_millis(700));
         assert_eq!(settings.thresholds.startup, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_name_counts_characters_and_one_of_a_script_always_will_do() {
+        let resolved = |app: &str| Settings::resolve(app, Arguments::default(), |_| None);
+        assert!(resolved(&"界".repeat(64)).is_ok());
+        assert!(resolved(&"界".repeat(65)).is_err());
+        for script in ["", "\r\n", "a\u{7}b.py", &"x".repeat(300)] {
+            assert!(resolved(&name_of_script(script)).is_ok(), "{script:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::marks::Outline;
 use super::setup::Setup;
 use crate::error::{Error, Result};
-use crate::harness::{CommandLine, Suite, SuiteLaunch};
+use crate::harness::{CommandLine, Exit, Suite, SuiteLaunch};
 
 /// How often an answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -80,7 +80,7 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
         .and_then(|text| serde_json::from_slice::<Probe>(&text).ok());
     // 5: it found none, or we deselected them all.
     let collected = status
-        .and_then(|status| status.code())
+        .and_then(Exit::code)
         .is_some_and(|code| code == 0 || code == 5);
     let Some(probe) = probe.filter(|_| collected) else {
         let said = tail(&suite.stdout()).or_else(|| tail(&suite.stderr()));

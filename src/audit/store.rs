@@ -12,7 +12,7 @@ use super::report::Report;
 use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::harness::{
-    ProcessId, forget_old_runs, make_run_folder, process_created_at, process_runs, run_folders, write_record,
+    ProcessId, forget_old_runs, liveness, make_run_folder, run_folders, still_goes_on, write_record,
 };
 
 /// `schema` of [`Record`].
@@ -51,9 +51,9 @@ pub struct Record {
     /// The process that makes it.
     #[serde(default)]
     pub pid: u32,
-    /// When that was created, in seconds since the epoch: with the pid it names a process for good.
+    /// The same process, for good; null in the record of an older version.
     #[serde(default)]
-    pub created_at: u64,
+    pub process: Option<ProcessId>,
     /// Wall time of its start, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of its end.
@@ -72,7 +72,7 @@ impl Record {
     /// From here on this process makes it.
     fn drive(&mut self) {
         self.pid = std::process::id();
-        self.created_at = process_created_at(self.pid).unwrap_or(0);
+        self.process = Some(ProcessId::current());
         self.ended_at = None;
         self.state = Progress::Running;
     }
@@ -123,11 +123,12 @@ impl Store {
                 root.display()
             )));
         };
-        if record.ended_at.is_none() && process_runs(ProcessId::new(record.pid, record.created_at)) {
+        if record.ended_at.is_none()
+            && let Some(still) = still_goes_on(liveness(record.process.as_ref()), record.pid)
+        {
             return Err(Error::BadValue(format!(
-                "the audit in {} still goes on: pid {}",
-                path.display(),
-                record.pid
+                "the audit in {} {still}",
+                path.display()
             )));
         }
         if record.digest != digest {
@@ -273,6 +274,7 @@ mod tests {
             let record = Record {
                 schema: AUDIT_SCHEMA.to_owned(),
                 started_at: format!("2000-01-{number:02}"),
+                ended_at: Some("then".to_owned()),
                 ..Record::default()
             };
             fs::write(folder.join(AUDIT_FILE), serde_json::to_vec(&record).unwrap()).unwrap();

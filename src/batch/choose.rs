@@ -13,9 +13,7 @@ use super::record::{self, BATCHES_SCHEMA, BatchRecord, BatchesRecord};
 use super::request::{Request, Which};
 use super::tally::Verdict;
 use crate::error::{Error, Result};
-use crate::harness::{
-    ProcessId, forget_old_runs, make_run_folder, process_created_at, process_runs, write_record,
-};
+use crate::harness::{ProcessId, forget_old_runs, liveness, make_run_folder, still_goes_on, write_record};
 use crate::wire::{RUN_FILE, file_of};
 
 /// The file that has the batches.
@@ -40,7 +38,7 @@ pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf
     let record = BatchesRecord {
         schema: BATCHES_SCHEMA.to_owned(),
         pid,
-        created_at: process_created_at(pid).unwrap_or(0),
+        process: Some(ProcessId::current()),
         started_at: format!("{started:.3}"),
         ended_at: None,
         python: request.python.clone(),
@@ -63,16 +61,14 @@ fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
         );
         return Err(Error::BadValue(what));
     }
-    if record.ended_at.is_none() && process_runs(ProcessId::new(record.pid, record.created_at)) {
-        let what = format!(
-            "the newest run ({}) still goes on: pid {}",
-            folder.display(),
-            record.pid
-        );
+    if record.ended_at.is_none()
+        && let Some(still) = still_goes_on(liveness(record.process.as_ref()), record.pid)
+    {
+        let what = format!("the newest run ({}) {still}", folder.display());
         return Err(Error::BadValue(what));
     }
     record.pid = std::process::id();
-    record.created_at = process_created_at(record.pid).unwrap_or(0);
+    record.process = Some(ProcessId::current());
     record.ended_at = None;
     write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
     Ok((folder, record))

@@ -14,6 +14,14 @@ use crate::wire::file_of;
 
 /// How long a pytest may take where the configuration does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
+/// What a run's folder has beside the folders of batches, and what it has for a moment.
+const OURS: [&str; 5] = [
+    "run.json",
+    "run.json.tmp",
+    "junit.xml",
+    "junit.xml.tmp",
+    ".gitignore",
+];
 /// The keys of a batch.
 const KEYS: [&str; 6] = ["paths", "timeout", "args", "env", "needs", "workers"];
 
@@ -86,6 +94,14 @@ impl Reader<'_> {
             } else if let Some(batches) = self.table(value, "tool.livegui.batches") {
                 for (name, span, value) in entries(batches) {
                     let batch = self.batch(name, span.clone(), value);
+                    let same = |(other, _): &&(Batch, _)| other.name.eq_ignore_ascii_case(name);
+                    if let Some((other, _)) = read.iter().find(same) {
+                        let what = format!(
+                            "batches {:?} and {name:?} differ in case only: their folders are the same on some systems",
+                            other.name
+                        );
+                        self.refuse(span.clone(), &what);
+                    }
                     read.push((batch, span));
                 }
             }
@@ -106,6 +122,12 @@ impl Reader<'_> {
                 span.clone(),
                 &format!("a batch cannot be called {name:?}: its name is letters, digits, '.', '_' and '-'"),
             );
+        }
+        if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+            let what = format!(
+                "a batch cannot be called {name:?}: that is a file of livegui's own in the run's folder"
+            );
+            self.refuse(span.clone(), &what);
         }
         let place = format!("tool.livegui.batches.{name}");
         let Some(table) = self.table(value, &place) else {
@@ -392,6 +414,21 @@ needs = ["unti", "unit"]
             assert!(line.contains(expected), "{line}\nis not\n{expected}");
         }
         assert_eq!(lines.len(), expected.len(), "{refused}");
+    }
+
+    #[test]
+    fn names_that_would_share_a_folder_or_be_a_file_of_ours_are_refused() {
+        let text = "[tool.livegui.batches.Unit]\npaths = [\"tests\"]\n[tool.livegui.batches.unit]\npaths = [\"tests\"]\n\
+                    [tool.livegui.batches.\"Run.json\"]\npaths = [\"tests\"]\n";
+        let refused = parse(text, "pyproject.toml", &|_| true).unwrap_err().to_string();
+        assert!(
+            refused.contains("\"Unit\" and \"unit\" differ in case only"),
+            "{refused}"
+        );
+        assert!(
+            refused.contains("\"Run.json\": that is a file of livegui's own"),
+            "{refused}"
+        );
     }
 
     #[test]

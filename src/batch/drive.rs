@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,7 @@ use super::record::{BatchesRecord, ProcessRecord};
 use super::tally::{End, Tally, Verdict};
 use crate::error::{Error, Result};
 use crate::harness::{
-    EVENTS_FILE, Left, LeftState, ProcessId, Suite, SuiteLaunch, describe_exit, end_left_over, left_by,
-    write_record,
+    EVENTS_FILE, Exit, Left, LeftState, Suite, SuiteLaunch, end_left_over, left_by, write_record,
 };
 use crate::wire::{RUN_FILE, env};
 
@@ -199,7 +197,7 @@ impl Run<'_> {
         command.extend(past_broken.then(|| PAST_BROKEN.to_owned()));
         self.record.batches[index].processes.push(ProcessRecord {
             pid: 0,
-            created_at: 0,
+            process: None,
             folder,
             end: None,
         });
@@ -219,7 +217,7 @@ impl Run<'_> {
             folder: path,
         })?;
         if let Some(process) = self.record.batches[index].processes.last_mut() {
-            (process.pid, process.created_at) = (suite.pid(), suite.created_at());
+            (process.pid, process.process) = (suite.pid(), Some(suite.id()));
         }
         self.save();
         Ok(suite)
@@ -295,8 +293,10 @@ impl Run<'_> {
         };
         let events = self.folder.join(&process.folder).join(EVENTS_FILE);
         let left = left_in(&record.replay(&self.folder));
-        let pytest = ProcessId::new(process.pid, process.created_at);
-        let mut still_there = end_left_over(pytest, (env::EVENTS, &events.display().to_string()));
+        let mut still_there = end_left_over(
+            process.process.as_ref(),
+            (env::EVENTS, &events.display().to_string()),
+        );
         still_there.extend(left.iter().flat_map(Left::end));
         self.remember(index, &left, &still_there, "its run was killed");
     }
@@ -343,12 +343,12 @@ fn tell(left: &Left, how: &str) -> String {
     format!("the live_gui subprocess (pid={}) {state}: {why}.", left.pid)
 }
 
-fn ended(status: ExitStatus, asked_to_stop: bool) -> End {
-    if asked_to_stop && status.code() == Some(STOPPED) {
+fn ended(exit: Exit, asked_to_stop: bool) -> End {
+    if asked_to_stop && exit.code() == Some(STOPPED) {
         return End::Interrupted;
     }
     End::Exited {
-        code: status.code(),
-        text: describe_exit(status),
+        code: exit.code(),
+        text: exit.describe(),
     }
 }

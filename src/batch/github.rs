@@ -5,6 +5,7 @@ use std::path::Path;
 use super::record::BatchRecord;
 use super::tally::{Tally, Verdict};
 use super::words::gist;
+use crate::text::{line, printable};
 
 /// GitHub shows no more of a step than a few; a flood only makes the log longer.
 const MAX: usize = 50;
@@ -65,12 +66,16 @@ fn annotation(properties: &[(&str, &str)], message: &str) -> String {
         .map(|(name, value)| {
             format!(
                 "{name}={}",
-                escaped(value).replace(':', "%3A").replace(',', "%2C")
+                escaped(&line(value)).replace(':', "%3A").replace(',', "%2C")
             )
         })
         .collect();
     let gap = if properties.is_empty() { "" } else { " " };
-    format!("::error{gap}{}::{}", properties.join(","), escaped(message))
+    format!(
+        "::error{gap}{}::{}",
+        properties.join(","),
+        escaped(&printable(message))
+    )
 }
 
 fn escaped(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! What would run: pytest is asked to collect each batch, and to run nothing.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use super::command::Pytest;
@@ -10,7 +10,8 @@ use super::plan::Batch;
 use super::tally::Tally;
 use super::words::count;
 use crate::error::{Error, Result};
-use crate::harness::{Suite, SuiteLaunch, describe_exit};
+use crate::harness::{Suite, SuiteLaunch};
+use crate::text::{Print, line};
 use crate::wire::file_of;
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(25);
@@ -22,17 +23,17 @@ const TICK: std::time::Duration = std::time::Duration::from_millis(25);
 pub fn show(
     batches: &[Batch],
     pytest: &Pytest<'_>,
-    out: &mut dyn Write,
+    out: &mut dyn Print,
     wish: &mut dyn FnMut() -> Wish,
 ) -> Result<bool> {
-    let scratch = std::env::temp_dir().join(format!("livegui-list-{}", std::process::id()));
-    let shown = batches.iter().try_fold(true, |all, batch| {
-        let (tally, failed) = collect(batch, pytest, &scratch.join(&batch.name), wish)?;
+    // Closed to others, and under a name that nobody can know before.
+    let scratch = tempfile::Builder::new().prefix("livegui-list-").tempdir();
+    let scratch = scratch.map_err(Error::io("make a temporary folder"))?;
+    batches.iter().try_fold(true, |all, batch| {
+        let (tally, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), wish)?;
         print(batch, &tally, failed.as_deref(), out).map_err(Error::io("write the list"))?;
         Ok(all && failed.is_none())
-    });
-    let _ = fs::remove_dir_all(&scratch);
-    shown
+    })
 }
 
 /// What is collected, and why not all of it is.
@@ -70,12 +71,12 @@ fn collect(
     let heard = tally.root().is_some();
     let silent = (!heard).then(|| {
         let said = fs::read_to_string(suite.stderr()).unwrap_or_default();
-        format!("pytest ended with {}\n{}", describe_exit(status), said.trim_end())
+        format!("pytest ended with {}\n{}", status.describe(), said.trim_end())
     });
     Ok((tally, broken.or(silent)))
 }
 
-fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Print) -> io::Result<()> {
     let (_, tests) = tally.progress();
     write!(
         out,
@@ -96,7 +97,7 @@ fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Write
         }
     }
     for (file, count) in files {
-        writeln!(out, "{count:>6}  {file}")?;
+        writeln!(out, "{count:>6}  {}", line(file))?;
     }
     match failed {
         Some(why) => writeln!(out, "   !!!  {why}"),

@@ -24,13 +24,14 @@ mod summary;
 mod tally;
 mod words;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::harness::write_record;
+use crate::text::Print;
 use crate::wire::RUN_FILE;
 use choose::{chosen, prepare};
 use command::Pytest;
@@ -67,7 +68,7 @@ pub enum Outcome {
 /// # Errors
 /// [`Error::BadValue`] before anything runs, if what is asked for cannot be; [`Error::Io`] if there is no
 /// place for what it leaves.
-pub fn run(request: &Request, out: &mut dyn Write, wish: &mut dyn FnMut() -> Wish) -> Result<Outcome> {
+pub fn run(request: &Request, out: &mut dyn Print, wish: &mut dyn FnMut() -> Wish) -> Result<Outcome> {
     let root = std::path::absolute(&request.root).map_err(Error::io("find the root"))?;
     let parent = match &request.run_dir {
         Some(folder) => std::path::absolute(folder).map_err(Error::io("find the run folders"))?,
@@ -105,17 +106,16 @@ fn report(
     tallies: &[Tally],
     folder: &Path,
     root: &Path,
-    out: &mut dyn Write,
+    out: &mut dyn Print,
 ) -> io::Result<()> {
-    write!(
-        out,
-        "{}",
-        summary::text(record, tallies, folder, root, request.reader.colour)
-    )?;
+    write!(out, "{}", summary::details(record, tallies, folder, root))?;
+    // Names of batches, words and figures, in colours.
+    out.raw(&format!("{}\n", summary::table(record, request.reader.colour)))?;
     if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         let workspace = std::env::var_os("GITHUB_WORKSPACE").map_or_else(|| root.to_owned(), PathBuf::from);
         for line in github::annotations(&record.batches, tallies, &workspace) {
-            writeln!(out, "{line}")?;
+            // Here it is meant to be a command.
+            out.raw(&format!("{line}\n"))?;
         }
     }
     let shown = folder.strip_prefix(root).unwrap_or(folder);
@@ -131,7 +131,7 @@ fn report(
 ///
 /// # Errors
 /// As [`run`].
-pub fn list(request: &Request, out: &mut dyn Write, wish: &mut dyn FnMut() -> Wish) -> Result<bool> {
+pub fn list(request: &Request, out: &mut dyn Print, wish: &mut dyn FnMut() -> Wish) -> Result<bool> {
     let root = std::path::absolute(&request.root).map_err(Error::io("find the root"))?;
     let batches = chosen(request, &root)?;
     let pytest = Pytest {

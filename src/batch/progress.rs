@@ -1,6 +1,6 @@
 //! What is shown while batches run: a bar where there is a terminal, a line a file where there is none.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,6 +9,7 @@ use super::estimate::History;
 use super::record::BatchRecord;
 use super::tally::{Counts, Lost, Tally, Verdict, is_bad};
 use super::words::{count, gist, human};
+use crate::text::{Print, line as one_line};
 use crate::wire::file_of;
 use crate::wire::{Event, EventLine, TestResult};
 
@@ -20,7 +21,7 @@ const TEMPLATE: &str = "{prefix:.bold} [{bar:20.green}] {pos}/{len} {wide_msg:.d
 
 /// Where progress is shown.
 pub struct Console<'a> {
-    out: &'a mut dyn Write,
+    out: &'a mut dyn Print,
     bar: Option<ProgressBar>,
     history: History,
     batch: String,
@@ -35,7 +36,7 @@ pub struct Console<'a> {
 
 impl<'a> Console<'a> {
     /// Lines go to `out`; `terminal`: the bar goes to the standard error output.
-    pub fn new(out: &'a mut dyn Write, terminal: bool, history: History) -> Self {
+    pub fn new(out: &'a mut dyn Print, terminal: bool, history: History) -> Self {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             let style =
@@ -59,7 +60,7 @@ impl<'a> Console<'a> {
     /// Writes a line.
     pub fn say(&mut self, line: &str) {
         let mut write = || -> io::Result<()> {
-            writeln!(self.out, "{line}")?;
+            writeln!(self.out, "{}", one_line(line))?;
             self.out.flush()
         };
         // Nobody reading it must not keep the batches from running.
@@ -83,7 +84,7 @@ impl<'a> Console<'a> {
         };
         self.say(&format!("== {} ({number} of {total}): {what}", batch.name));
         if let Some(bar) = &self.bar {
-            bar.set_prefix(batch.name.clone());
+            bar.set_prefix(one_line(&batch.name).into_owned());
             bar.set_length(0);
             bar.set_position(0);
             bar.set_message("collecting");
@@ -131,7 +132,7 @@ impl<'a> Console<'a> {
                 let (done, all) = tally.progress();
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
-                bar.set_message(self.message(file_of(&running.test), tally));
+                bar.set_message(one_line(&self.message(file_of(&running.test), tally)).into_owned());
                 (self.is_stale, self.shown_at) = (false, Instant::now());
             }
             bar.tick();
@@ -202,7 +203,7 @@ impl<'a> Console<'a> {
     }
 
     /// Takes the bar away; what is written then stays.
-    pub fn finish(self) -> &'a mut dyn Write {
+    pub fn finish(self) -> &'a mut dyn Print {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

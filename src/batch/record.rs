@@ -9,7 +9,7 @@ use super::plan::Batch;
 use super::tally::{Counts, End, Lost, Tally, Verdict};
 use crate::error::{Error, Result};
 use crate::harness::{EVENTS_FILE, EventReader, run_folders};
-use crate::wire::RUN_FILE;
+use crate::wire::{ProcessId, RUN_FILE};
 
 /// `schema` of [`BatchesRecord`].
 pub const BATCHES_SCHEMA: &str = "livegui/batches/1";
@@ -21,8 +21,9 @@ pub struct BatchesRecord {
     pub schema: String,
     /// The process that runs them.
     pub pid: u32,
-    /// When that was created, in seconds since the epoch.
-    pub created_at: u64,
+    /// The same process, for good; null in the record of an older version.
+    #[serde(default)]
+    pub process: Option<ProcessId>,
     /// Wall time of the beginning, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of the end; null while it goes on, and for ever if it was killed.
@@ -69,8 +70,9 @@ pub struct BatchRecord {
 pub struct ProcessRecord {
     /// Its process id; 0 if it was not started.
     pub pid: u32,
-    /// When it was created, in seconds since the epoch.
-    pub created_at: u64,
+    /// The same process, for good; null if it was not started, and in the record of an older version.
+    #[serde(default)]
+    pub process: Option<ProcessId>,
     /// Its folder, in that of the run.
     pub folder: PathBuf,
     /// How it ended; null if whoever watched it was killed before.

@@ -10,6 +10,7 @@ use super::command::Pytest;
 use super::record::{BatchRecord, BatchesRecord};
 use super::tally::{Tally, Verdict};
 use super::words::gist;
+use crate::text::line;
 
 /// Of each kind, so many tests are named; the record has them all.
 const MAX_NAMED: usize = 10;
@@ -17,16 +18,16 @@ const HEADER: [&str; 8] = [
     "batch", "verdict", "passed", "failed", "victims", "lost", "respawns", "seconds",
 ];
 
-/// The text of it. `colour`: it is for a terminal.
+/// What there is to say of each batch that did not pass.
 #[must_use]
-pub fn text(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path, colour: bool) -> String {
+pub fn details(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path) -> String {
     let mut text = String::from("\n");
     for (record, tally) in run.batches.iter().zip(tallies) {
         if record.processes.is_empty() || record.verdict.is_some_and(Verdict::is_good) {
             continue;
         }
         let mut lines = vec![format!("{}: {}", record.batch.name, word(record))];
-        lines.extend(details(record, tally));
+        lines.extend(of_batch(record, tally));
         let output = folder.join(&record.batch.name);
         let output = output.strip_prefix(root).unwrap_or(&output);
         lines.push(format!("  output:    {}", output.display()));
@@ -40,7 +41,6 @@ pub fn text(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path, 
         }
         let _ = writeln!(text, "{}\n", lines.join("\n"));
     }
-    let _ = writeln!(text, "{}", table(run, colour));
     text
 }
 
@@ -48,13 +48,13 @@ fn word(record: &BatchRecord) -> &'static str {
     record.verdict.map_or("did not begin", Verdict::as_str)
 }
 
-fn details(record: &BatchRecord, tally: &Tally) -> Vec<String> {
+fn of_batch(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(why) = &record.why {
-        lines.push(format!("  {why}"));
+        lines.push(format!("  {}", line(why)));
     }
     let said = record.said.iter().flat_map(|said| said.lines());
-    lines.extend(said.map(|line| format!("  | {line}")));
+    lines.extend(said.map(|said| format!("  | {said}")));
     let culprits = record.lost.iter().filter(|lost| lost.culprit);
     name(&mut lines, "culprit", culprits.map(|lost| lost.test.clone()));
     let bad = tally.failing().filter(|result| result.outcome != "victim");
@@ -80,7 +80,7 @@ fn details(record: &BatchRecord, tally: &Tally) -> Vec<String> {
 fn name(lines: &mut Vec<String>, what: &str, tests: impl Iterator<Item = String>) {
     let tests: Vec<_> = tests.collect();
     let shown = tests.iter().take(MAX_NAMED);
-    lines.extend(shown.map(|test| format!("  {:<10} {test}", format!("{what}:"))));
+    lines.extend(shown.map(|test| format!("  {:<10} {}", format!("{what}:"), line(test))));
     if tests.len() > MAX_NAMED {
         lines.push(format!(
             "  {:<10} and {} more, see run.json",
@@ -90,7 +90,9 @@ fn name(lines: &mut Vec<String>, what: &str, tests: impl Iterator<Item = String>
     }
 }
 
-fn table(run: &BatchesRecord, colour: bool) -> Table {
+/// One line a batch. `colour`: it is for a terminal.
+#[must_use]
+pub fn table(run: &BatchesRecord, colour: bool) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     if colour {

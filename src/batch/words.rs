@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::text::line;
+
 /// A gist is no longer than this, in characters.
 const MAX_GIST: usize = 240;
 
@@ -23,9 +25,10 @@ pub fn gist(message: &str) -> String {
         .map(str::trim);
     let separator = if under.is_some() { ": " } else { "" };
     let gist = format!("{}{separator}{}", first.trim(), under.unwrap_or_default());
+    let gist = line(&gist);
     match gist.char_indices().nth(MAX_GIST) {
         Some((end, _)) => format!("{}…", &gist[..end]),
-        None => gist,
+        None => gist.into_owned(),
     }
 }
 

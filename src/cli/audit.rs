@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::audit::{
     outlines, patch,
 };
 use crate::error::Error;
+use crate::text::{Print, line as one_line};
 use crate::wire::file_of;
 
 /// Name of the patch, if no other is given.
@@ -66,8 +67,8 @@ pub struct AuditArgs {
 /// Makes the audit and shows what was found.
 pub fn run(
     arguments: &AuditArgs,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
+    out: &mut dyn Print,
+    err: &mut dyn Print,
     host: &mut Host<'_>,
 ) -> io::Result<Exit> {
     let python = arguments
@@ -97,8 +98,7 @@ pub fn run(
     let store = audit.store();
     let report = &store.record.report;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &store.record)?;
-        writeln!(out)?;
+        out.raw(&format!("{}\n", serde_json::to_string_pretty(&store.record)?))?;
     } else {
         show(&audit, out)?;
     }
@@ -125,13 +125,13 @@ fn other(error: Error) -> io::Error {
 
 /// How the audit gets on: a line that changes at a terminal, a line an experiment elsewhere.
 struct Display<'a> {
-    err: &'a mut dyn Write,
+    err: &'a mut dyn Print,
     go_on: &'a mut dyn FnMut() -> bool,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Display<'a> {
-    fn new(err: &'a mut dyn Write, go_on: &'a mut dyn FnMut() -> bool) -> Self {
+    fn new(err: &'a mut dyn Print, go_on: &'a mut dyn FnMut() -> bool) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             // Without a thread of its own: this one holds standard error.
@@ -159,13 +159,14 @@ impl Watcher for Display<'_> {
             .collect();
         let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
         let about = if at_least { "at least" } else { "about" };
-        bar.set_message(format!("{about} {left} left · {}", each.join(" · ")));
+        let message = format!("{about} {left} left · {}", each.join(" · "));
+        bar.set_message(one_line(&message).into_owned());
         bar.tick();
     }
 
     fn ended(&mut self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.println(line),
+            Some(bar) => bar.println(one_line(line)),
             // Who reads the log may have gone; the audit is worth more than it.
             None => drop(writeln!(self.err, "{line}")),
         }
@@ -176,7 +177,7 @@ impl Watcher for Display<'_> {
     }
 }
 
-fn show(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
+fn show(audit: &Audit, out: &mut dyn Print) -> io::Result<()> {
     let Store { record, .. } = audit.store();
     let report = &record.report;
     writeln!(
@@ -259,7 +260,7 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-fn list(out: &mut dyn Write, what: &str, tests: &[String]) -> io::Result<()> {
+fn list(out: &mut dyn Print, what: &str, tests: &[String]) -> io::Result<()> {
     if tests.is_empty() {
         return Ok(());
     }
@@ -273,7 +274,7 @@ fn list(out: &mut dyn Write, what: &str, tests: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-fn show_mark(mark: &Mark, out: &mut dyn Write) -> io::Result<()> {
+fn show_mark(mark: &Mark, out: &mut dyn Print) -> io::Result<()> {
     let word = mark_word("pytest", mark);
     if mark.whole_file {
         return writeln!(out, "  {}: pytestmark = {word}", mark.file);
@@ -311,12 +312,17 @@ fn costs(cost: &Cost) -> String {
     )
 }
 
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
+}
+
 fn write_patch(
     file: &Path,
     python: &Path,
     root: &Path,
     marks: &[Mark],
-    err: &mut dyn Write,
+    err: &mut dyn Print,
 ) -> io::Result<()> {
     let mut by_file: BTreeMap<&str, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
@@ -346,8 +352,10 @@ fn write_patch(
         .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", file.display())))?;
     writeln!(
         err,
-        "livegui: the marks are in {0}; add them with: git -C {1} apply {0}",
+        "livegui: the marks are in {}; add them with: git -C {} apply {}",
         file.display(),
-        root.display()
+        quoted(root),
+        // As seen from there.
+        quoted(&std::path::absolute(file)?)
     )
 }

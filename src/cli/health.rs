@@ -1,37 +1,31 @@
 //! `livegui health`: one question, one answer.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::{Exit, HealthArgs};
-use crate::harness::{Client, NoAnswer, process_exists};
-use crate::places::runtime_folder;
+use crate::harness::{Client, Liveness, NoAnswer, ProcessId};
+use crate::runtime_dir::RuntimeDir;
+use crate::text::{Print, line};
 use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health};
 
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// Asks, and shows what was answered.
-pub fn run(arguments: &HealthArgs, out: &mut dyn Write) -> io::Result<Exit> {
-    let clients = match &arguments.target {
-        Some(target) => vec![find(target, arguments.token.as_deref())?],
+pub fn run(arguments: &HealthArgs, out: &mut dyn Print) -> io::Result<Exit> {
+    let answers = match &arguments.target {
+        Some(target) => vec![ask(&find(target, arguments.token.as_deref())?)?],
         None => everybody()?,
     };
     let mut exit = Exit::Ok;
-    for client in clients {
-        let health = client.health(WITHIN).map_err(|NoAnswer(why)| {
-            io::Error::other(format!(
-                "no answer from {}: {why}; the app is gone, or its agent has stopped",
-                client.url()
-            ))
-        })?;
+    for health in answers {
         if health.status != "ok" {
             exit = Exit::Unwell;
         }
         if arguments.json {
-            serde_json::to_writer(&mut *out, &health)?;
-            writeln!(out)?;
+            out.raw(&format!("{}\n", serde_json::to_string(&health)?))?;
         } else {
             show(&health, out)?;
         }
@@ -39,11 +33,22 @@ pub fn run(arguments: &HealthArgs, out: &mut dyn Write) -> io::Result<Exit> {
     Ok(exit)
 }
 
+fn ask(client: &Client) -> io::Result<Health> {
+    client.health(WITHIN).map_err(|NoAnswer(why)| {
+        io::Error::other(format!(
+            "no answer from {}: {why}; the app is gone, or its agent has stopped",
+            client.url()
+        ))
+    })
+}
+
 fn find(target: &str, token: Option<&str>) -> io::Result<Client> {
     if target.starts_with("http://") {
         return Ok(Client::new(Discovery {
             schema: DISCOVERY_SCHEMA.to_owned(),
             pid: 0,
+            process: None,
+            program: None,
             instance: String::new(),
             url: target.trim_end_matches('/').to_owned(),
             token: token.unwrap_or_default().to_owned(),
@@ -56,39 +61,43 @@ fn find(target: &str, token: Option<&str>) -> io::Result<Client> {
     } else {
         path.to_owned()
     };
-    read(&file).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+    Client::read(&file).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
-/// Every app of this user that left its discovery file in the runtime folder; the files of those that
-/// are gone are swept away.
-fn everybody() -> io::Result<Vec<Client>> {
-    let folder = runtime_folder();
-    let mut clients = Vec::new();
-    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+/// The answers of every app of this user that left its discovery file in the runtime folder; the files of
+/// those that are gone are swept away.
+fn everybody() -> io::Result<Vec<Health>> {
+    let nobody = || {
+        let folder = RuntimeDir::path_of_user();
+        let what = format!("no app of this user answers ({} was looked at)", folder.display());
+        io::Error::new(io::ErrorKind::NotFound, what)
+    };
+    let folder = match RuntimeDir::open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nobody()),
+        opened => opened?,
+    };
+    let mut answers = Vec::new();
+    for entry in fs::read_dir(folder.path())?.flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let Ok(client) = read(&path) else { continue };
-        if client.health(WITHIN).is_ok() {
-            clients.push(client);
-        } else if !process_exists(client.pid()) {
+        let Ok(client) = Client::read(&path) else { continue };
+        let process = client.process().cloned();
+        let process = process.unwrap_or_else(|| ProcessId::unverified(client.pid()));
+        if let Ok(health) = client.health(WITHIN) {
+            answers.push(health);
+        } else if process.liveness() == Liveness::Gone {
             let _ = fs::remove_file(&path);
         }
     }
-    if clients.is_empty() {
-        let what = format!("no app of this user answers ({} was looked at)", folder.display());
-        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    if answers.is_empty() {
+        return Err(nobody());
     }
-    Ok(clients)
+    Ok(answers)
 }
 
-fn read(file: &Path) -> io::Result<Client> {
-    let discovery: Discovery = serde_json::from_slice(&fs::read(file)?)?;
-    Ok(Client::new(discovery))
-}
-
-fn show(health: &Health, out: &mut dyn Write) -> io::Result<()> {
+fn show(health: &Health, out: &mut dyn Print) -> io::Result<()> {
     let check = &health.checks.main_loop;
     let since = Duration::from_millis(health.since_ms).as_secs_f64();
     writeln!(
@@ -100,7 +109,9 @@ fn show(health: &Health, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "  {} [{}]: {}",
-            reason.code, reason.component, reason.message
+            reason.code,
+            reason.component,
+            line(&reason.message)
         )?;
     }
     let frames = &check.frame_ms;
@@ -114,7 +125,8 @@ fn show(health: &Health, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "  was: {} for {lasted:.1} s: {}",
-            reason.code, reason.message
+            reason.code,
+            line(&reason.message)
         )?;
     }
     Ok(())

@@ -1,19 +1,20 @@
 //! `livegui log`: the heartbeat log for a person.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::{Exit, LogArgs, plot};
+use crate::text::{Print, line};
 use crate::wire::{JOURNAL_FILE, JournalLine};
 
 /// How often a followed file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Shows it, follows it, draws it.
-pub fn run(arguments: &LogArgs, out: &mut dyn Write, go_on: &mut dyn FnMut() -> bool) -> io::Result<Exit> {
+pub fn run(arguments: &LogArgs, out: &mut dyn Print, go_on: &mut dyn FnMut() -> bool) -> io::Result<Exit> {
     let path = if arguments.path.is_dir() {
         arguments.path.join(JOURNAL_FILE)
     } else {
@@ -35,6 +36,9 @@ pub fn run(arguments: &LogArgs, out: &mut dyn Write, go_on: &mut dyn FnMut() -> 
         }
         out.flush()?;
         if !arguments.follow || ended {
+            return Ok(Exit::Ok);
+        }
+        if out.is_broken() {
             return Ok(Exit::Ok);
         }
         if !go_on() {
@@ -111,8 +115,8 @@ impl Tail {
     }
 }
 
-fn show(line: &JournalLine, out: &mut dyn Write) -> io::Result<()> {
-    match line {
+fn show(shown: &JournalLine, out: &mut dyn Print) -> io::Result<()> {
+    match shown {
         JournalLine::Header(header) => {
             writeln!(
                 out,
@@ -159,12 +163,15 @@ fn show(line: &JournalLine, out: &mut dyn Write) -> io::Result<()> {
                 write!(
                     out,
                     "  {} [{}]: {}",
-                    reason.code, reason.component, reason.message
+                    reason.code,
+                    reason.component,
+                    line(&reason.message)
                 )?;
             }
             writeln!(out)
         }
-        JournalLine::End(end) => writeln!(out, "{}  {} end", time(end.t_ms), end.end),
+        JournalLine::End(end) if end.end == "clean" => writeln!(out, "{}  clean end", time(end.t_ms)),
+        JournalLine::End(end) => writeln!(out, "{}  {}", time(end.t_ms), end.end),
     }
 }
 

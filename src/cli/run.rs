@@ -1,6 +1,6 @@
 //! `livegui run`: what is asked for on the command line, and how its end is told.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use signal_hook::consts::SIGTERM;
 use super::{Exit, Host};
 use crate::batch::{self, Outcome, Reader, Request, Which, Wish, parse_timeout};
 use crate::error::Error;
+use crate::text::Print;
 
 /// The table at the top of `cli.rs`, in short.
 const EXIT_STATUS: &str = "Exit status: 0 all passed, 1 tests failed, 2 it cannot run, 3 a batch or tests were lost, \
@@ -61,7 +62,7 @@ pub struct RunArgs {
 }
 
 /// Runs batches.
-pub fn run(arguments: &RunArgs, out: &mut dyn Write, host: &mut Host<'_>) -> io::Result<Exit> {
+pub fn run(arguments: &RunArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io::Result<Exit> {
     let python = arguments.python.as_ref().unwrap_or(&host.python);
     if python.is_empty() {
         return Err(io::Error::other(

@@ -10,6 +10,7 @@ use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
 use super::runs::RunFolder;
 use super::watch::Verdict;
 use crate::health::Source;
+use crate::process::ProcessId;
 use crate::wire::{CaughtException, Health};
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
@@ -275,6 +276,18 @@ impl Books {
             caught.iter().for_each(|caught| kept.hear(generation, caught));
             self.ring_if_due(&kept);
         }
+    }
+
+    /// The app began anew, as `process`, with nothing in its memory.
+    pub fn began_anew(&self, generation: u32, process: &ProcessId) {
+        let mut kept = self.kept();
+        kept.policy.app_began_anew(generation);
+        kept.run.update(generation, |record| {
+            record.pid = process.pid;
+            record.process = Some(process.clone());
+        });
+        kept.run
+            .remark(format!("the app re-executed itself (generation {generation})"));
     }
 
     /// An app that is ready is the one that is tested from here on.

@@ -1,12 +1,15 @@
 //! Asking an agent how its app is.
 
-use std::fs;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent as Http;
 
-use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health};
+use crate::process::{Liveness, program};
+use crate::runtime_dir::read_ours;
+use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, ProcessId};
 
 /// An answer larger than this is none of ours.
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
@@ -26,9 +29,26 @@ impl Client {
     /// The agent that left its discovery file in `folder`; `None` as long as there is none.
     #[must_use]
     pub fn find(folder: &Path) -> Option<Self> {
-        let bytes = fs::read(folder.join(DISCOVERY_FILE)).ok()?;
-        let discovery: Discovery = serde_json::from_slice(&bytes).ok()?;
-        (discovery.schema == DISCOVERY_SCHEMA).then(|| Self::new(discovery))
+        Self::read(&folder.join(DISCOVERY_FILE)).ok()
+    }
+
+    /// The agent that left this discovery file: a regular file of this user, of our schema, with an address of
+    /// this machine.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(file: &Path) -> io::Result<Self> {
+        let discovery: Discovery = serde_json::from_slice(&read_ours(file)?)?;
+        let refused = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        if discovery.schema != DISCOVERY_SCHEMA {
+            return Err(refused(format!("its schema is not {DISCOVERY_SCHEMA}")));
+        }
+        let address = discovery.url.strip_prefix("http://");
+        let address = address.and_then(|address| address.parse::<SocketAddr>().ok());
+        if !address.is_some_and(|address| address.ip().is_loopback()) {
+            return Err(refused("its url is no address of this machine's own".to_owned()));
+        }
+        Ok(Self::new(discovery))
     }
 
     /// The agent that `discovery` names.
@@ -55,6 +75,29 @@ impl Client {
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.discovery.pid
+    }
+
+    /// The same process, for good, if its agent says so.
+    #[must_use]
+    pub const fn process(&self) -> Option<&ProcessId> {
+        self.discovery.process.as_ref()
+    }
+
+    /// Whether the process is known to run another program by now than the one that started this agent.
+    #[must_use]
+    pub fn was_replaced(&self) -> bool {
+        let runs = |process: &ProcessId| process.liveness() == Liveness::Alive;
+        self.process().is_some_and(runs)
+            && self
+                .discovery
+                .program
+                .is_some_and(|before| program(self.pid()).is_some_and(|now| now != before))
+    }
+
+    /// Random, new for every agent.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.discovery.instance
     }
 
     /// What the agent knows now.

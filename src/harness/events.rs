@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
-use crate::parent::Parent;
+use crate::process::Parent;
 use crate::wire::{Event, EventLine, STOP_SUFFIX};
 
 /// Longer texts are cut in the middle: the beginning and the end say most.

@@ -1,5 +1,6 @@
 //! Folders of runs: made under a name of their own, with a record that is written whole, the last ones kept.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,20 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::table::{self, Member};
+use crate::process::{Liveness, liveness};
+use crate::wire::ProcessId;
 
-/// Runs of which the folders are kept.
+/// Runs of which the folders are kept; those of one pytest-xdist session count as one.
 pub const KEPT: usize = 10;
 
 /// What every record has, of whatever kind of run.
 #[derive(Debug, Deserialize)]
 struct Head {
     schema: String,
-    pid: u32,
     #[serde(default)]
-    created_at: u64,
+    process: Option<ProcessId>,
+    #[serde(default)]
+    session: Option<String>,
     started_at: String,
     ended_at: Option<String>,
 }
@@ -60,11 +63,30 @@ pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
 
 /// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
 pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
-    for (path, record) in records(parent, file, schema).into_iter().skip(KEPT) {
-        let driver = Member::new(record.pid, record.created_at);
-        if record.ended_at.is_some() || !table::runs(driver) {
+    let mut kept = HashSet::new();
+    for (path, record) in records(parent, file, schema) {
+        let session = record.session.unwrap_or_else(|| path.display().to_string());
+        if kept.len() < KEPT || kept.contains(&session) {
+            kept.insert(session);
+            continue;
+        }
+        // One whose driver may still be there is somebody's.
+        if record.ended_at.is_some() || liveness(record.process.as_ref()) == Liveness::Gone {
             let _ = fs::remove_dir_all(path);
         }
+    }
+}
+
+/// Why a run that has not come to its end is not to be gone on with by another process, if it is not.
+#[must_use]
+pub fn still_goes_on(driver: Liveness, pid: u32) -> Option<String> {
+    match driver {
+        Liveness::Gone => None,
+        Liveness::Alive => Some(format!("still goes on: pid {pid}")),
+        Liveness::Unknown => Some(format!(
+            "may still go on: whether its process (pid {pid}) is there cannot be told from here. If it is not, take \
+             that folder away and start anew"
+        )),
     }
 }
 

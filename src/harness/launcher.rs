@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
+
 use super::app::App;
 use super::books::Books;
 use super::command::CommandLine;
+use super::guard::Guard;
 use super::hook_port::HookPort;
-use super::ports;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
 use super::start::{Start, Step};
-use super::watch::{Verdict, Watch};
+use super::watch::{News, Watch};
 use crate::error::{Error, Result};
+use crate::process::{ProcessId, port};
 use crate::wire::{GenerationRecord, env};
 
 /// Has Python write its threads' stacks to stderr when a signal of the operating system ends it.
@@ -34,6 +37,8 @@ pub struct LaunchSettings {
     pub python: String,
     /// Start to `ok`.
     pub ready_timeout: Duration,
+    /// Bytes that are kept of each of an app's outputs.
+    pub output_limit: u64,
     /// Whether an app of an earlier run that holds our port is ended. Never anybody else's.
     pub kill_stale: bool,
     /// Whether the app's agent is told to call the app degraded by a callback that raises.
@@ -53,12 +58,18 @@ pub enum When {
 pub struct Launcher {
     settings: LaunchSettings,
     books: Books,
+    /// Of this process, from its first app on.
+    guard: OnceCell<Option<Guard>>,
 }
 
 impl Launcher {
     /// Brings up apps of this kind, and has their watches write into these books.
     pub const fn new(settings: LaunchSettings, books: Books) -> Self {
-        Self { settings, books }
+        Self {
+            settings,
+            books,
+            guard: OnceCell::new(),
+        }
     }
 
     /// Whether every app is told a port of its own, so that two can be up at the same time.
@@ -66,7 +77,7 @@ impl Launcher {
         self.settings.command.uses("hook_port")
     }
 
-    /// Starts an app and waits until it is `ok`. `on_change` is called, on the watch's thread, after each
+    /// Starts an app and waits until it is `ok`. `changed` is called, on the watch's thread, after each
     /// new verdict was written down. No lock is held meanwhile: signal handlers run, and may ask the
     /// handle.
     ///
@@ -76,7 +87,7 @@ impl Launcher {
         &self,
         generation: u32,
         when: When,
-        on_change: impl Fn() + Send + 'static,
+        changed: impl Fn() + Send + Sync + 'static,
         step: Step<'_>,
     ) -> Result<App> {
         let (launch, hook_port) = self.prepare(generation)?;
@@ -88,6 +99,9 @@ impl Launcher {
             began: Instant::now(),
         };
         self.free_the_port(&start)?;
+        if let Some(guard) = self.guard.get_or_init(|| Guard::start(&self.settings.python)) {
+            guard.watch((launch.mark.0, &launch.mark.1));
+        }
         let lowered = (when == When::Ahead).then(Lowered::this_thread).flatten();
         let process = ProcessTree::start(&launch).map_err(|error| start.not_started(&error))?;
         let is_lowered = lowered.is_some();
@@ -98,18 +112,21 @@ impl Launcher {
         let (tell, told) = crossbeam_channel::unbounded();
         let books = self.books.clone();
         let (python, watched) = (self.settings.python.clone(), Arc::clone(&process));
-        let survived = self.books.clone();
-        let changed = move |verdict: &Verdict, ago| {
-            if verdict.is_silence() {
-                stacks::take(&python, &watched);
+        let watch = Watch::start(Arc::clone(&process), move |news| {
+            match news {
+                News::Verdict(verdict, ago) => {
+                    if verdict.is_silence() {
+                        stacks::take(&python, &watched);
+                    }
+                    books.record(generation, verdict, ago);
+                    // Nobody listens any more once the app is ready.
+                    let _ = tell.send(verdict.clone());
+                }
+                News::Survived(caught) => books.record_exceptions(generation, caught),
+                News::BeganAnew => books.began_anew(generation, &watched.id()),
             }
-            books.record(generation, verdict, ago);
-            // Nobody listens any more once the app is ready.
-            let _ = tell.send(verdict.clone());
-            on_change();
-        };
-        let survived = move |caught: &[_]| survived.record_exceptions(generation, caught);
-        let watch = Watch::start(Arc::clone(&process), changed, survived);
+            changed();
+        });
         let watch = watch.map_err(|error| {
             process.end_tree(None);
             Error::io("start the watch thread")(error)
@@ -132,7 +149,13 @@ impl Launcher {
         }
         let ready_ms = u64::try_from(start.began.elapsed().as_millis()).ok();
         let mut kept = self.books.kept();
-        kept.run.update(generation, |record| record.ready_ms = ready_ms);
+        kept.run.update(generation, |record| {
+            record.ready_ms = ready_ms;
+            // What was started may have been a script, or a launcher.
+            let process = app.process.id();
+            record.pid = process.pid;
+            record.process = Some(process);
+        });
         drop(kept);
         Ok(app)
     }
@@ -166,7 +189,7 @@ impl Launcher {
 
     fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {
         let (folder, state) = self.books.kept().run.generation_folder(generation)?;
-        let hook_port = ports::free_port().map_err(Error::io("find a free port"))?;
+        let hook_port = port::free_port().map_err(Error::io("find a free port"))?;
         let settings = &self.settings;
         let values = BTreeMap::from([
             ("hook_port", hook_port.to_string()),
@@ -184,7 +207,10 @@ impl Launcher {
         if settings.callback_errors_degrade {
             environment.push((env::CALLBACK_ERRORS.to_owned(), "degrade".to_owned()));
         }
-        environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
+        environment.push((
+            env::PARENT.to_owned(),
+            serde_json::to_string(&ProcessId::current()).unwrap_or_default(),
+        ));
         environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
         environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));
         let launch = Launch {
@@ -193,6 +219,7 @@ impl Launcher {
             mark: (env::RUN_DIR, folder.display().to_string()),
             cwd: settings.cwd.clone(),
             folder,
+            output_limit: settings.output_limit,
         };
         Ok((launch, hook_port))
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::process::end_left_over;
 use super::runs;
-use crate::table::{self, Member};
-use crate::wire::{GenerationRecord, env};
+use crate::process::{Liveness, liveness};
+use crate::wire::{GenerationRecord, ProcessId, env};
 
 /// How a process was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Left {
     pub state: LeftState,
     /// Why it is in that state, as far as the record says.
     pub why: Option<String>,
-    created_at: u64,
+    process: Option<ProcessId>,
     folder: String,
 }
 
@@ -36,10 +36,7 @@ impl Left {
     /// should be none.
     #[must_use]
     pub fn end(&self) -> Vec<u32> {
-        end_left_over(
-            Member::new(self.pid, self.created_at),
-            (env::RUN_DIR, &self.folder),
-        )
+        end_left_over(self.process.as_ref(), (env::RUN_DIR, &self.folder))
     }
 }
 
@@ -57,7 +54,7 @@ pub fn left_by(folder: &Path) -> Vec<Left> {
 }
 
 fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Left> {
-    let runs = table::runs(Member::new(record.pid, record.created_at));
+    let runs = liveness(record.process.as_ref()) == Liveness::Alive;
     let state = match record.state.as_str() {
         "degraded" | "unreachable" if runs => LeftState::Degraded,
         _ if runs => LeftState::Running,
@@ -69,7 +66,7 @@ fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Left> {
         pid: record.pid,
         state,
         why: record.why.clone(),
-        created_at: record.created_at,
+        process: record.process.clone(),
         folder: record.folder.clone(),
     })
 }
@@ -92,11 +89,11 @@ mod tests {
         command.env(env::RUN_DIR, folder).spawn().unwrap()
     }
 
-    fn generation(pid: u32, created_at: u64, state: &str) -> GenerationRecord {
+    fn generation(pid: u32, process: Option<ProcessId>, state: &str) -> GenerationRecord {
         GenerationRecord {
             generation: 1,
             pid,
-            created_at,
+            process,
             command: Vec::new(),
             folder: "of this test".to_owned(),
             ready_ms: None,
@@ -120,20 +117,21 @@ mod tests {
     #[test]
     fn a_process_that_still_runs_is_seen_and_ended() {
         let mut child = sleeper("of this test");
-        let created_at = table::created_at(child.id()).unwrap();
-        let left = left_of(vec![generation(child.id(), created_at, "degraded")]);
+        let process = ProcessId::of(child.id());
+        let left = left_of(vec![generation(child.id(), process.clone(), "degraded")]);
         assert_eq!(left[0].state, LeftState::Degraded);
         assert!(left[0].end().is_empty());
         child.wait().unwrap();
-        let left = left_of(vec![generation(child.id(), created_at, "degraded")]);
+        let left = left_of(vec![generation(child.id(), process, "degraded")]);
         assert_eq!((left.len(), left[0].state), (1, LeftState::Dead));
     }
 
     #[test]
     fn somebody_else_who_was_given_the_pid_is_left_alone() {
         let mut child = sleeper("of somebody else");
-        let created_at = table::created_at(child.id()).unwrap();
-        let left = left_of(vec![generation(child.id(), created_at - 100, "ok")]);
+        let mut another = ProcessId::of(child.id()).unwrap();
+        another.start = another.start.map(|start| start - 1);
+        let left = left_of(vec![generation(child.id(), Some(another), "ok")]);
         assert_eq!(left[0].state, LeftState::Dead);
         assert!(left[0].end().is_empty());
         assert!(child.try_wait().unwrap().is_none(), "it was ended");
@@ -142,8 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_an_older_version_or_an_empty_folder_ends_nobody() {
+        let mut child = sleeper("");
+        let older = GenerationRecord {
+            folder: String::new(),
+            ..generation(child.id(), None, "ok")
+        };
+        let left = left_of(vec![older]);
+        assert!(left[0].end().is_empty());
+        assert!(child.try_wait().unwrap().is_none(), "it was ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn what_was_ended_in_good_health_is_not_left() {
-        assert!(left_of(vec![generation(u32::MAX - 1, 1, "ended")]).is_empty());
+        assert!(left_of(vec![generation(u32::MAX - 1, None, "ended")]).is_empty());
         assert!(left_by(Path::new("no such folder")).is_empty());
     }
 }

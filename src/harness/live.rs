@@ -353,7 +353,7 @@ impl Live {
         answer.ok_or_else(|| {
             self.stage().as_ref().map_or_else(never_started, |app| {
                 // A process that has just ended takes a moment to show it.
-                app.process.wait(STEP);
+                let _ = app.process.wait(STEP);
                 app.failure("the app does not answer", None)
             })
         })
@@ -364,7 +364,7 @@ impl Live {
     pub fn is_alive(&self) -> bool {
         self.stage()
             .as_ref()
-            .is_some_and(|app| app.process.exit_status().is_none())
+            .is_some_and(|app| app.process.exit().is_none())
     }
 
     /// Whether it is fit to be tested, as far as its watch knows.
@@ -433,6 +433,11 @@ impl Live {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         self.books.kept().run.remarks().to_vec()
+    }
+
+    /// Has the record, and whoever tells of this run, say something that a person should know.
+    pub fn remark(&self, remark: String) {
+        self.books.kept().run.remark(remark);
     }
 
     /// Ends every process and everything they started. Returns the pids of this run that are still there,
@@ -529,18 +534,22 @@ impl Live {
 
     /// Asks the agent, and if its answer is bad news waits until the watch has them too.
     fn ask_anew(&self) {
-        let stage = self.stage();
-        let Some(app) = stage.as_ref().filter(|app| app.watch.is_fit()) else {
-            return;
+        // Nothing is locked meanwhile: others ask the handle too.
+        let asked = {
+            let stage = self.stage();
+            let Some(app) = stage.as_ref().filter(|app| app.watch.is_fit()) else {
+                return;
+            };
+            app.watch.client().map(|client| (app.generation, client))
         };
-        let answer = app.watch.client().map(|client| client.health(ANSWER_WITHIN));
-        if let Some(Ok(health)) = &answer {
-            self.books.record_exceptions(app.generation, &health.exceptions);
+        if let Some((generation, client)) = asked
+            && let Ok(health) = client.health(ANSWER_WITHIN)
+        {
+            self.books.record_exceptions(generation, &health.exceptions);
             if health.status == "ok" {
                 return;
             }
         }
-        drop(stage);
         self.await_verdict();
     }
 

@@ -16,14 +16,15 @@ mod command;
 mod events;
 mod fault;
 mod folders;
+mod guard;
 mod handover;
 mod hook_port;
 mod launcher;
 mod left;
 mod live;
+mod output;
 mod past;
 mod policy;
-mod ports;
 mod priority;
 mod process;
 mod runs;
@@ -33,23 +34,22 @@ mod start;
 mod suite;
 mod watch;
 
-pub use crate::parent::end_with_parent;
-pub use crate::table::{
-    Member as ProcessId, created_at as process_created_at, exists as process_exists, runs as process_runs,
-};
+pub use crate::process::{Exit, Liveness, ProcessId, end_with_parent, liveness};
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
-pub use folders::{forget_old_runs, make_run_folder, run_folders, write_record};
+pub use folders::{forget_old_runs, make_run_folder, run_folders, still_goes_on, write_record};
+pub use guard::{COMMAND as GUARD, run as guard};
 pub use handover::parse_timeout as parse_handover_timeout;
 pub use launcher::LaunchSettings;
 pub use left::{Left, LeftState, left_by};
 pub use live::{AfterTest, Live, Settings};
+pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use policy::{
     CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope,
     Test, Trouble,
 };
-pub use process::{ProcessTree, describe_exit, end_left_over, return_code};
+pub use process::{Launch, ProcessTree, end_left_over};
 pub use runs::read as read_run;
 pub use start::Step;
 pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};

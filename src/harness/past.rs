@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::ports::Holder;
 use super::process::end_left_over;
 use super::runs;
-use crate::table::{self, Member};
+use crate::process::port::Holder;
+use crate::process::{ProcessId, environment};
 use crate::wire::env;
 
 /// A process that a run of ours started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfARun {
-    process: Member,
+    process: ProcessId,
     /// Of its generation.
     folder: String,
     /// The run's name.
@@ -21,24 +21,24 @@ pub struct OfARun {
 }
 
 impl OfARun {
-    /// The run under `run_dir` that a process came from: by pid *and* creation time, or by what it has in
+    /// The run under `run_dir` that a process came from: by its process id for good, or by what it has in
     /// its environment. `None` if it is foreign.
     pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
-        let (pid, created_at) = (holder.pid, holder.created_at);
+        let process = &holder.process;
         let record = runs::records(run_dir).find_map(|(_, record)| {
             let mut generations = record.generations.iter();
-            let found = generations.find(|found| (found.pid, found.created_at) == (pid, created_at))?;
+            let found = generations.find(|found| found.process.as_ref() == Some(process))?;
             Some((found.folder.clone(), record))
         });
         let (folder, record) = record.or_else(|| {
-            let folder = table::environment(pid, env::RUN_DIR)?;
+            let folder = environment(process, env::RUN_DIR)?;
             let run = Path::new(&folder)
                 .parent()
                 .filter(|run| run.parent() == Some(run_dir))?;
             Some((folder.clone(), runs::read(run)?))
         })?;
         Some(Self {
-            process: Member::new(pid, created_at),
+            process: process.clone(),
             folder,
             goes_on: runs::goes_on(&record),
             run: record.run,
@@ -48,6 +48,6 @@ impl OfARun {
     /// Ends it and everything that came from it. Returns the pids that are still there, which should be
     /// none.
     pub fn end(&self) -> Vec<u32> {
-        end_left_over(self.process, (env::RUN_DIR, &self.folder))
+        end_left_over(Some(&self.process), (env::RUN_DIR, &self.folder))
     }
 }

@@ -330,6 +330,14 @@ impl Policy {
         self.touch();
     }
 
+    /// The app of `generation` re-executed itself: what tests had built up in its memory is gone.
+    pub fn app_began_anew(&mut self, generation: u32) {
+        if generation == self.generation {
+            self.served.clear();
+            self.because = Some("the app re-executed itself: nothing of its memory survived".to_owned());
+        }
+    }
+
     /// A process that was to be `generation` could not be started. The rest of the file that it was
     /// started for is spared the same attempt.
     pub fn app_failed_to_start(&mut self, generation: u32, cause: &str) {

@@ -1,19 +1,17 @@
 //! One process of ours, an app or a pytest: started with its output in files, ended with everything it
 //! started.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process_wrap::std::{ChildWrapper, CommandWrap};
-
 use super::fault;
-use crate::table::{self, Member};
+use super::output::Outputs;
+use crate::process::{Child, Exit, Handle, Liveness, Mark, ProcessId, family, liveness, marked};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -21,6 +19,8 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often a wait looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// A script that waits for the app ends with its status this little later.
+const STATUS_WITHIN: Duration = Duration::from_millis(20);
 /// Bytes of standard error that an error message shows.
 const TAIL: u64 = 2048;
 /// Bytes of standard error in which a fault handler's report is looked for: a hundred threads and more.
@@ -45,16 +45,25 @@ pub struct Launch {
     pub cwd: PathBuf,
     /// Takes the output.
     pub folder: PathBuf,
+    /// Bytes of each of its outputs that are kept, about.
+    pub output_limit: u64,
 }
 
 /// A process that was started, whether or not it still runs, and what came from it.
 #[derive(Debug)]
 pub struct ProcessTree {
-    child: Mutex<Box<dyn ChildWrapper>>,
-    pid: u32,
-    created_at: u64,
-    mark: String,
+    child: Child,
+    /// The process that has the agent, where that is not the one that was started: a script, a launcher.
+    followed: Mutex<Option<Followed>>,
+    mark: Mark,
     folder: PathBuf,
+    outputs: Outputs,
+}
+
+#[derive(Debug)]
+struct Followed {
+    process: Handle,
+    exit: Option<Exit>,
 }
 
 impl ProcessTree {
@@ -65,132 +74,168 @@ impl ProcessTree {
     /// What the operating system says: no such program, no such folder, no right.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let (program, arguments) = launch.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let output = |name| File::create(launch.folder.join(name));
-        let (stdout, stderr) = (output(STDOUT)?, output(STDERR)?);
-        let mut command = CommandWrap::with_new(program, |command| {
-            command
-                .args(arguments)
-                .current_dir(&launch.cwd)
-                .stdin(Stdio::null())
-                .stdout(stdout)
-                .stderr(stderr);
-            command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
-            let (name, value) = &launch.mark;
-            command.env(name, value);
-        });
-        #[cfg(unix)]
-        command.wrap(process_wrap::std::ProcessGroup::leader());
-        #[cfg(windows)]
-        command.wrap(process_wrap::std::JobObject);
-        let child = command.spawn()?;
-        let pid = child.id();
-        let created_at = table::created_at(pid).unwrap_or(0);
+        let outputs = Outputs::new(&launch.folder, launch.output_limit);
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&launch.cwd)
+            .stdin(Stdio::null())
+            .stdout(outputs.create(STDOUT)?)
+            .stderr(outputs.create(STDERR)?);
+        command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
+        let (name, value) = &launch.mark;
+        command.env(name, value);
         Ok(Self {
-            child: Mutex::new(child),
-            pid,
-            created_at,
-            mark: format!("{}={}", launch.mark.0, launch.mark.1),
+            child: Child::start(command)?,
+            followed: Mutex::default(),
+            mark: Mark::new(name, value),
             folder: launch.folder.clone(),
+            outputs,
         })
     }
 
+    /// Who it is: the process that has the agent, once that is known, or the one that was started.
+    #[must_use]
+    pub fn id(&self) -> ProcessId {
+        let followed = self.followed();
+        let id = followed.as_ref().map(|followed| followed.process.id());
+        id.unwrap_or(self.child.id()).clone()
+    }
+
     /// Its process id.
-    pub const fn pid(&self) -> u32 {
-        self.pid
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.id().pid
     }
 
     /// Its folder.
+    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// When it was created, in seconds since the epoch; 0 if it was gone before that could be asked.
-    pub const fn created_at(&self) -> u64 {
-        self.created_at
+    /// From here on this is the process, if it came from the one that was started.
+    pub fn follow(&self, agent: Option<&ProcessId>) {
+        let Some(agent) = agent.filter(|agent| agent.is_of_here()) else {
+            return;
+        };
+        if *agent == self.id() || liveness(Some(agent)) != Liveness::Alive {
+            return;
+        }
+        let followed = if agent == self.child.id() {
+            None
+        } else {
+            let process = self.family().into_iter().find(|member| member.id() == agent);
+            let Some(process) = process else { return };
+            Some(Followed { process, exit: None })
+        };
+        *self.followed() = followed;
     }
 
-    /// Its exit status, once it has one.
-    pub fn exit_status(&self) -> Option<ExitStatus> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // It can fail only if somebody else reaped it; then it is gone, and nobody knows how.
-        child.try_wait().unwrap_or_else(|_| Some(ExitStatus::default()))
+    /// How it ended, once it did.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        let mut followed = self.followed();
+        let Some(followed) = followed.as_mut() else {
+            return self.child.exit();
+        };
+        if followed.exit.is_none() && followed.process.liveness() == Liveness::Gone {
+            // It is no child of ours. Who waits for it as a rule passes its status on.
+            followed.exit = Some(self.child.wait(STATUS_WITHIN).unwrap_or(Exit::Unknown));
+        }
+        followed.exit
+    }
+
+    /// How it ended before it had an agent: a launcher may end as soon as the app runs.
+    #[must_use]
+    pub fn exit_without_agent(&self) -> Option<Exit> {
+        let exit = self.child.exit()?;
+        // One that failed is no launcher, whatever it leaves.
+        let failed = matches!(exit, Exit::Status(status) if !status.success());
+        (failed || marked(&self.mark).is_empty()).then_some(exit)
+    }
+
+    /// Whether the process that was started has ended, and others may have been left by it.
+    #[must_use]
+    pub fn has_left_others(&self) -> bool {
+        self.child.exit().is_some()
     }
 
     /// Waits for its end, for at most `limit`.
-    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> Option<Exit> {
         let deadline = Instant::now() + limit;
         loop {
-            let status = self.exit_status();
-            if status.is_some() || Instant::now() >= deadline {
-                return status;
+            self.outputs.trim();
+            let exit = self.exit();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if exit.is_some() || left.is_zero() {
+                return exit;
             }
-            thread::sleep(LOOK_EVERY);
+            if self.followed().is_some() {
+                thread::sleep((5 * LOOK_EVERY).min(left));
+            } else {
+                let _ = self.child.wait(left);
+            }
         }
     }
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        if self.exit_status().is_some() {
-            return;
+        self.child.send_group(false);
+        if let Some(followed) = &*self.followed() {
+            followed.process.terminate();
         }
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whatever this says, who waits will see whether it ended.
-        #[cfg(unix)]
-        let _ = child.signal(nix::sys::signal::Signal::SIGTERM as i32);
-        #[cfg(not(unix))]
-        let _ = { child }.start_kill();
     }
 
     /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
     pub fn interrupt(&self) {
-        if self.exit_status().is_some() {
-            return;
-        }
-        #[cfg(unix)]
-        if let Ok(pid) = i32::try_from(self.pid) {
-            use nix::sys::signal::{Signal, kill};
-            let _ = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGINT);
-        }
+        self.child.interrupt();
     }
 
     /// Ends it.
     pub fn kill(&self) {
-        if self.exit_status().is_none() {
-            let _ = self
-                .child
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .start_kill();
+        self.child.send_group(true);
+        if let Some(followed) = &*self.followed() {
+            followed.process.kill();
         }
     }
 
     /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
     /// is first asked to end by itself. Returns the pids that are still there, which should be none.
     pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
-        let family = table::family(self.pid, &self.mark);
+        let family = self.family();
         if let Some(grace) = grace {
             self.terminate();
-            self.wait(grace);
+            let _ = self.wait(grace);
         }
-        self.kill();
         // The group outlives its leader: an app that ended first leaves its helpers in it.
-        #[cfg(unix)]
-        if let Ok(leader) = i32::try_from(self.pid) {
-            use nix::sys::signal::{Signal, killpg};
-            let _ = killpg(nix::unistd::Pid::from_raw(leader), Signal::SIGKILL);
-        }
-        self.wait(GONE_WITHIN);
-        kill_family(family, || table::family(self.pid, &self.mark))
+        self.kill();
+        let _ = self.child.wait(GONE_WITHIN);
+        let left = kill_family(family, || self.family());
+        // Last: until here its number, and its group's, could be nobody else's.
+        self.child.reap();
+        left
     }
 
     /// Everything of it that runs: itself, and what came from it.
+    #[must_use]
     pub fn pids(&self) -> Vec<u32> {
-        let family = table::family(self.pid, &self.mark);
-        let came_from_it = family.iter().map(Member::pid);
-        came_from_it.chain([self.pid]).collect()
+        let family = self.family();
+        let came_from_it = family.iter().map(|member| member.id().pid);
+        came_from_it.chain([self.child.id().pid]).collect()
+    }
+
+    fn family(&self) -> Vec<Handle> {
+        family(self.child.id(), &self.mark)
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Option<Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last lines that it wrote to its standard error; of a fault handler's report what matters.
+    #[must_use]
     pub fn stderr_tail(&self) -> String {
         let end = |bytes| tail(&self.folder.join(STDERR), bytes).unwrap_or_default();
         fault::in_order(&end(FAULT)).unwrap_or_else(|| end(TAIL))
@@ -198,65 +243,42 @@ impl ProcessTree {
 }
 
 /// Ends a process that somebody else started, or nobody any more, and everything that came from it: what has
-/// `mark`, a name and a value, in its environment. Returns the pids that are still there, which should be none.
+/// `mark`, a name and a value, in its environment. A process that is not known for good is not ended. Returns
+/// the pids that are still there, which should be none.
 #[must_use]
-pub fn end_left_over(itself: Member, mark: (&str, &str)) -> Vec<u32> {
-    let (pid, mark) = (itself.pid(), format!("{}={}", mark.0, mark.1));
-    if !table::runs(itself) {
-        // Its pid may be somebody else's by now.
-        return kill_family(HashSet::new(), || table::marked(&mark));
-    }
-    let mut family = table::family(pid, &mark);
-    family.insert(itself);
-    table::terminate(itself);
+pub fn end_left_over(itself: Option<&ProcessId>, mark: (&str, &str)) -> Vec<u32> {
+    let mark = Mark::new(mark.0, mark.1);
+    let Some(itself) = itself.and_then(Handle::open) else {
+        // Its number may be somebody else's by now.
+        return kill_family(Vec::new(), || marked(&mark));
+    };
+    let id = itself.id().clone();
+    let mut members = family(&id, &mark);
+    itself.terminate();
     let deadline = Instant::now() + GRACE;
-    while table::runs(itself) && Instant::now() < deadline {
+    while itself.liveness() == Liveness::Alive && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
-    kill_family(family, || table::family(pid, &mark))
+    members.push(itself);
+    kill_family(members, || family(&id, &mark))
 }
 
-fn kill_family(mut family: HashSet<Member>, grown: impl Fn() -> HashSet<Member>) -> Vec<u32> {
+fn kill_family(mut members: Vec<Handle>, grown: impl Fn() -> Vec<Handle>) -> Vec<u32> {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
         // What they start while they are being ended is family too.
-        family.extend(grown());
-        let left = table::kill_those_left(&family);
-        if left.is_empty() || Instant::now() >= deadline {
-            return left;
+        for member in grown() {
+            if members.iter().all(|known| known.id() != member.id()) {
+                members.push(member);
+            }
+        }
+        members.retain(|member| member.liveness() == Liveness::Alive);
+        members.iter().for_each(Handle::kill);
+        if members.is_empty() || Instant::now() >= deadline {
+            return members.iter().map(|member| member.id().pid).collect();
         }
         thread::sleep(LOOK_EVERY);
     }
-}
-
-/// An exit status for a person.
-#[must_use]
-pub fn describe_exit(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::ExitStatusExt;
-        if let Some(number) = status.signal() {
-            let name = nix::sys::signal::Signal::try_from(number).map_or("unknown", |signal| signal.as_str());
-            return format!("signal {number} ({name})");
-        }
-    }
-    status.code().map_or_else(
-        || "an unknown status".to_owned(),
-        |code| format!("exit status {code}"),
-    )
-}
-
-/// The exit status as `subprocess.Popen.returncode` has it: a signal is its negative number.
-#[must_use]
-pub fn return_code(status: ExitStatus) -> i32 {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::ExitStatusExt;
-        if let Some(number) = status.signal() {
-            return -number;
-        }
-    }
-    status.code().unwrap_or(-1)
 }
 
 /// The last whole lines of a file, so many bytes of them.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
-use crate::table::{self, Member};
+use crate::process::{Liveness, ProcessId, liveness};
 use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
 /// Remarks that a run keeps; the record is written anew with each.
@@ -40,7 +40,8 @@ impl RunFolder {
                 .to_string_lossy()
                 .into_owned(),
             pid,
-            created_at: table::created_at(pid).unwrap_or(0),
+            process: Some(ProcessId::current()),
+            session: session(),
             started_at: format!("{started:.3}"),
             ..RunRecord::default()
         };
@@ -146,9 +147,15 @@ pub fn read(folder: &Path) -> Option<RunRecord> {
     (record.schema == RUN_SCHEMA).then_some(record)
 }
 
-/// Whether the process that drives a run is still there, and the run not at its end.
+/// The pytest-xdist session that this process is a worker of, if it is one: its runs are one.
+fn session() -> Option<String> {
+    let session = std::env::var("PYTEST_XDIST_TESTRUNUID").ok()?;
+    std::env::var_os("PYTEST_XDIST_WORKER").map(|_| session)
+}
+
+/// Whether the process that drives a run is still there, or may be, and the run not at its end.
 pub fn goes_on(record: &RunRecord) -> bool {
-    record.ended_at.is_none() && table::runs(Member::new(record.pid, record.created_at))
+    record.ended_at.is_none() && liveness(record.process.as_ref()) != Liveness::Gone
 }
 
 #[cfg(test)]

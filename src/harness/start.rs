@@ -6,11 +6,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
 use super::past::OfARun;
-use super::ports::{self, Holder};
 use super::process::{Launch, ProcessTree};
 use super::stacks;
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
+use crate::process::port::{self, Holder};
 use crate::wire::GenerationRecord;
 
 /// How often a wait lets the caller look at its signals.
@@ -67,8 +67,8 @@ impl Start<'_> {
 
     /// Whoever holds the port that the app is told to use.
     pub fn held_port(&self) -> Option<HeldPort> {
-        let port = self.fixed_port().filter(|port| !ports::is_free(*port))?;
-        let holder = ports::holder(port);
+        let port = self.fixed_port().filter(|port| !port::is_free(*port))?;
+        let holder = port::holder(port);
         // The folder of this generation is in that of this run, and that in the folder of all runs.
         let run_dir = self.launch.folder.ancestors().nth(2);
         let run = holder.as_ref().zip(run_dir);
@@ -174,7 +174,7 @@ impl Start<'_> {
         GenerationRecord {
             generation: self.generation,
             pid: process.pid(),
-            created_at: process.created_at(),
+            process: Some(process.id()),
             command: self.launch.command.clone(),
             folder: self.launch.folder.display().to_string(),
             ready_ms: None,

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::events::{EventReader, ask_to_stop};
+use super::guard::Guard;
+use super::output::DEFAULT_LIMIT;
 use super::process::{GRACE, Launch, ProcessTree, STDERR, STDOUT};
 use crate::error::{Error, Result};
+use crate::process::{Exit, ProcessId};
 use crate::wire::{EventLine, env};
 
 /// Name of the file that a pytest's events go to.
@@ -30,6 +32,8 @@ pub struct SuiteLaunch {
 #[derive(Debug)]
 pub struct Suite {
     process: ProcessTree,
+    /// Of this process, for a pytest that does not come to look after it.
+    _guard: Option<Guard>,
     events: EventReader,
     events_file: PathBuf,
 }
@@ -48,17 +52,27 @@ impl Suite {
         let mut environment = inherited.to_vec();
         environment.extend(launch.environment.iter().cloned());
         // It ends itself if whoever follows it is killed.
-        environment.push((env::PARENT_PID.to_owned(), std::process::id().to_string()));
+        environment.push((
+            env::PARENT.to_owned(),
+            serde_json::to_string(&ProcessId::current()).unwrap_or_default(),
+        ));
+        let mark = (env::EVENTS, events_file.display().to_string());
+        let guard = Guard::start(&what);
+        if let Some(guard) = &guard {
+            guard.watch((mark.0, &mark.1));
+        }
         let process = ProcessTree::start(&Launch {
             command: launch.command.clone(),
             environment,
             // Its apps and their helpers carry it as well.
-            mark: (env::EVENTS, events_file.display().to_string()),
+            mark,
             cwd: launch.cwd.clone(),
             folder,
+            output_limit: DEFAULT_LIMIT,
         });
         Ok(Self {
             process: process.map_err(Error::io(format!("start {what}")))?,
+            _guard: guard,
             events: EventReader::new(events_file.clone()),
             events_file,
         })
@@ -66,14 +80,14 @@ impl Suite {
 
     /// Its process id.
     #[must_use]
-    pub const fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// When it was created, in seconds since the epoch.
+    /// Who it is.
     #[must_use]
-    pub const fn created_at(&self) -> u64 {
-        self.process.created_at()
+    pub fn id(&self) -> ProcessId {
+        self.process.id()
     }
 
     /// What it did since the last call. Lines that cannot be read yet come with the next one.
@@ -83,7 +97,7 @@ impl Suite {
 
     /// Its exit status, once it has one; waits for it for at most `limit`.
     #[must_use]
-    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+    pub fn wait(&self, limit: Duration) -> Option<Exit> {
         self.process.wait(limit)
     }
 
@@ -103,7 +117,7 @@ impl Suite {
     /// Ends it and everything that came from it, and sees to it that they are gone. Returns the pids
     /// that are still there, which should be none.
     pub fn end(&self) -> Vec<u32> {
-        let runs = self.process.exit_status().is_none();
+        let runs = self.process.exit().is_none();
         self.process.end_tree(runs.then_some(GRACE))
     }
 

@@ -1,6 +1,5 @@
 //! A thread per app that always knows how it is: it waits in a long poll, and asking it is a read.
 
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -9,8 +8,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
-use super::process::{ProcessTree, describe_exit};
+use super::process::ProcessTree;
 use crate::health::{Code, Status};
+use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{CaughtException, Health, Reason};
 
 /// How often the discovery file is looked for while the app starts.
@@ -21,6 +21,25 @@ const POLL: Duration = Duration::from_millis(500);
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 /// A connection that breaks is as a rule the process's end, which shows this little later.
 const EXIT_SHOWS_WITHIN: Duration = Duration::from_millis(250);
+
+/// How often the exit is looked at where nothing tells of it, and the size of the output.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// What an app said last, before it ended, is in the long poll's answer: that may take this much longer.
+const ANSWER_COMES_WITHIN: Duration = Duration::from_millis(20);
+/// An app that began anew may take this long to start its agent.
+const BEGINS_ANEW_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the watch over an app has to tell.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// A new verdict, and how long ago it began to hold.
+    Verdict(&'a Verdict, Duration),
+    /// The app that was ready began anew: the same process runs another program, or another process took its
+    /// place. What was in its memory is gone.
+    BeganAnew,
+    /// The exceptions that the app has survived so far, those that were told before too.
+    Survived(&'a [CaughtException]),
+}
 
 /// The latest that is known of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,16 +142,14 @@ struct Latest {
 }
 
 impl Watch {
-    /// Watches `process`, whose discovery file is to appear in its folder. `changed` is called, on
-    /// the watch's thread, with every new verdict and how long ago it began to hold, after it can be
-    /// asked for. `survived` is called with the exceptions that the app has survived, the old ones too.
+    /// Watches `process`, whose discovery file is to appear in its folder. `told` is called, on a thread of
+    /// the watch, with every new verdict after it can be asked for.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
     pub fn start(
         process: Arc<ProcessTree>,
-        changed: impl Fn(&Verdict, Duration) + Send + 'static,
-        survived: impl Fn(&[CaughtException]) + Send + 'static,
+        told: impl Fn(News<'_>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
             verdict: Verdict::Starting,
@@ -147,12 +164,12 @@ impl Watch {
             process,
             state: Arc::clone(&state),
             stopped,
-            changed,
-            survived,
+            told,
         };
+        let watcher = Arc::new(watcher);
         let thread = thread::Builder::new()
             .name("livegui-watch".to_owned())
-            .spawn(move || watcher.run())?;
+            .spawn(move || run(&watcher))?;
         Ok(Self {
             state,
             stop: Some(stop),
@@ -196,17 +213,39 @@ impl State {
     }
 }
 
-struct Watcher<F, G> {
+struct Watcher<F> {
     process: Arc<ProcessTree>,
     state: Arc<State>,
     stopped: Receiver<()>,
-    changed: F,
-    survived: G,
+    told: F,
 }
 
-impl<F: Fn(&Verdict, Duration), G: Fn(&[CaughtException])> Watcher<F, G> {
-    fn run(&self) {
-        let Some(client) = self.find_agent() else { return };
+/// The body of the watch's thread. Another one waits for the exit: a helper of the app that inherited its
+/// connection would keep the long poll waiting.
+fn run<F: Fn(News<'_>) + Send + Sync + 'static>(watcher: &Arc<Watcher<F>>) {
+    let Some(mut client) = watcher.find_agent() else {
+        return;
+    };
+    watcher.process.follow(client.process());
+    let for_exit = Arc::clone(watcher);
+    let thread = thread::Builder::new()
+        .name("livegui-exit".to_owned())
+        .spawn(move || for_exit.wait_for_exit());
+    // Without that thread the exit is seen between two long polls.
+    drop(thread);
+    let mut was_ready = false;
+    while let Some(next) = watcher.listen(&client, &mut was_ready) {
+        watcher.process.follow(next.process());
+        client = next;
+        if was_ready {
+            (watcher.told)(News::BeganAnew);
+        }
+    }
+}
+
+impl<F: Fn(News<'_>)> Watcher<F> {
+    /// Hears what an agent has to say until that is over. Returns the one that took its place, if one did.
+    fn listen(&self, client: &Client, was_ready: &mut bool) -> Option<Client> {
         self.state.latest().client = Some(client.clone());
         let mut seen = 0;
         let mut heard = Instant::now();
@@ -220,13 +259,24 @@ impl<F: Fn(&Verdict, Duration), G: Fn(&[CaughtException])> Watcher<F, G> {
                 Ok(health) => {
                     seen = health.seq;
                     heard = Instant::now();
-                    (self.survived)(&health.exceptions);
+                    (self.told)(News::Survived(&health.exceptions));
                     let ago = began_ago(&health);
-                    self.tell(judge(health), ago);
+                    let verdict = judge(health);
+                    *was_ready |= verdict == Verdict::Ok;
+                    self.tell(verdict, ago);
                 }
                 Err(NoAnswer(why)) => {
-                    if let Some(status) = self.process.wait(EXIT_SHOWS_WITHIN) {
-                        return self.tell_exit(status);
+                    let exit = self.process.wait(EXIT_SHOWS_WITHIN);
+                    if let Some(next) = self.successor(client) {
+                        return Some(next);
+                    }
+                    if let Some(exit) = exit {
+                        self.tell_exit(exit);
+                        return None;
+                    }
+                    if client.was_replaced() && heard.elapsed() < BEGINS_ANEW_WITHIN {
+                        self.tell(Verdict::Starting, heard.elapsed());
+                        continue;
                     }
                     // Asked once more: it may be this process that was stopped for a while.
                     if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
@@ -234,18 +284,58 @@ impl<F: Fn(&Verdict, Duration), G: Fn(&[CaughtException])> Watcher<F, G> {
                     }
                 }
             }
-            if let Some(status) = self.process.exit_status() {
-                return self.tell_exit(status);
+            if let Some(exit) = self.process.exit()
+                && self.successor(client).is_none()
+            {
+                self.tell_exit(exit);
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The agent of an app that began anew: `execv`, or a process that it started in its place.
+    fn successor(&self, client: &Client) -> Option<Client> {
+        let next = Client::find(self.process.folder())?;
+        let is_another = next.instance() != client.instance();
+        (is_another && liveness(next.process()) != Liveness::Gone).then_some(next)
+    }
+
+    fn wait_for_exit(&self) {
+        while !self.is_stopped(Duration::ZERO) {
+            let Some(exit) = self.process.wait(LOOK_EVERY) else {
+                continue;
+            };
+            let deadline = Instant::now() + ANSWER_COMES_WITHIN;
+            while !self.has_exited() && Instant::now() < deadline {
+                thread::sleep(FIND_EVERY);
+            }
+            let successor = || {
+                let client = self.state.latest().client.clone();
+                client.is_some_and(|client| self.successor(&client).is_some())
+            };
+            if self.has_exited() || !successor() {
+                return self.tell_exit(exit);
             }
         }
     }
 
+    fn has_exited(&self) -> bool {
+        matches!(self.state.latest().verdict, Verdict::Exited { .. })
+    }
+
     fn find_agent(&self) -> Option<Client> {
+        let mut look_at_exit = Instant::now();
         loop {
             // The exit first: an app that starts and ends well between two looks has ended.
-            if let Some(status) = self.process.exit_status() {
-                self.tell_exit(status);
+            if Instant::now() >= look_at_exit
+                && let Some(exit) = self.process.exit_without_agent()
+            {
+                self.tell_exit(exit);
                 return None;
+            }
+            if self.process.has_left_others() {
+                look_at_exit = Instant::now() + LOOK_EVERY;
             }
             if let Some(client) = Client::find(self.process.folder()) {
                 return Some(client);
@@ -260,31 +350,27 @@ impl<F: Fn(&Verdict, Duration), G: Fn(&[CaughtException])> Watcher<F, G> {
         self.stopped.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
     }
 
-    fn tell_exit(&self, status: ExitStatus) {
+    fn tell_exit(&self, exit: Exit) {
         let reasons = match self.state.latest().verdict.clone() {
             Verdict::Degraded(reasons) => reasons,
             _ => Vec::new(),
         };
-        self.tell(
-            Verdict::Exited {
-                how: describe_exit(status),
-                reasons,
-            },
-            Duration::ZERO,
-        );
+        let how = exit.describe();
+        self.tell(Verdict::Exited { how, reasons }, Duration::ZERO);
     }
 
     fn tell(&self, verdict: Verdict, ago: Duration) {
         let mut latest = self.state.latest();
         // Why an app went bad is worth more than that it then fell silent.
         let only_silent = matches!(verdict, Verdict::Unreachable(_)) && latest.verdict.is_final();
-        if only_silent || same_kind(&latest.verdict, &verdict) {
+        let is_over = matches!(latest.verdict, Verdict::Exited { .. });
+        if is_over || only_silent || same_kind(&latest.verdict, &verdict) {
             return;
         }
         latest.verdict = verdict.clone();
         drop(latest);
         self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
-        (self.changed)(&verdict, ago);
+        (self.told)(News::Verdict(&verdict, ago));
     }
 }
 

@@ -11,6 +11,12 @@ use super::{Awake, Caught, Code, Episode, Event, ExecutorEnd, Reason, Source};
 const HISTORY: usize = 32;
 /// Reasons that can hold at once; far above what the watch limits allow.
 const MAX_OPEN: usize = 1024;
+/// Executors, and threads, that are shown.
+const MAX_WATCHED: usize = 256;
+/// Pauses at once.
+const MAX_PAUSES: usize = 256;
+/// Characters that say what a pause waits for.
+const MAX_WHAT: usize = 256;
 /// Beats must go on for this long before a stall counts as over, so that one stray frame in a
 /// frozen app does not close its episode.
 const RECOVERY: Duration = Duration::from_millis(500);
@@ -262,6 +268,14 @@ impl Machine {
                 max,
                 usable,
             } => {
+                // Those that nobody ends are believed no longer, and more at once are nobody's doing.
+                if self.pauses.len() >= MAX_PAUSES {
+                    self.pauses.retain(|pause| pause.until > now);
+                }
+                if self.pauses.len() >= MAX_PAUSES {
+                    return false;
+                }
+                let what = what.chars().take(MAX_WHAT).collect();
                 self.pauses.push(Pause {
                     id,
                     what,
@@ -273,8 +287,11 @@ impl Machine {
             Event::PauseEnded { id } => {
                 let before = self.pauses.len();
                 self.pauses.retain(|pause| pause.id != id);
-                self.resumed = now;
-                before != self.pauses.len()
+                let ended = before != self.pauses.len();
+                if ended {
+                    self.resumed = now;
+                }
+                ended
             }
             Event::OpenChanged { things } => {
                 self.left_open = things;
@@ -724,7 +741,15 @@ fn watch(list: &mut Vec<Watched>, name: String, kind: String, now: Awake) -> boo
     // The same name again is a new thing in the old one's place: a pool that was rebuilt.
     if let Some(old) = find(list, &fresh.name) {
         *old = fresh;
-    } else {
+        return true;
+    }
+    // The oldest that have ended make room; what they were a reason for is told elsewhere.
+    if list.len() >= MAX_WATCHED
+        && let Some(ended) = list.iter().position(|watched| !watched.state.is_ok())
+    {
+        list.remove(ended);
+    }
+    if list.len() < MAX_WATCHED {
         list.push(fresh);
     }
     true

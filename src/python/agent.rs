@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::raise;
-use crate::agent::{Agent, Arguments, Settings};
+use crate::agent::{Agent, Arguments, Settings, name_of_script};
 use crate::health::{Event, ExecutorEnd, Load};
 
 /// The native agent. `livegui.start()` makes one and wraps it.
@@ -18,12 +18,13 @@ pub struct NativeAgent(Agent);
 impl NativeAgent {
     /// Starts an agent; an inert one if `LIVEGUI=0`.
     #[staticmethod]
-    #[pyo3(signature = (app, *, port=None, token=None, stall_after_ms=None, startup_ms=None,
+    #[pyo3(signature = (app, *, script="", port=None, token=None, stall_after_ms=None, startup_ms=None,
         executor_stall_ms=None, run_dir=None, journal=None))]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     fn start(
         py: Python<'_>,
-        app: &str,
+        app: Option<&str>,
+        script: &str,
         port: Option<i64>,
         token: Option<String>,
         stall_after_ms: Option<i64>,
@@ -41,9 +42,10 @@ impl NativeAgent {
             journal,
             run_dir,
         };
-        let settings = Settings::resolve(app, given, |name| std::env::var(name).ok()).map_err(raise)?;
+        let app = app.map_or_else(|| name_of_script(script), str::to_owned);
+        let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok()).map_err(raise)?;
         match settings {
-            None => Ok(Self(Agent::inert(app))),
+            None => Ok(Self(Agent::inert(&app))),
             Some(settings) => py.detach(|| Agent::start(&settings)).map(Self).map_err(raise),
         }
     }

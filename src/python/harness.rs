@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CallbackErrors, CommandLine, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step, Test,
-    parse_handover_timeout, return_code,
+    CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
+    Test, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -25,7 +25,7 @@ impl NativeLive {
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
-        handover, handover_timeout, left_open, signal))]
+        handover, handover_timeout, left_open, output_limit, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -43,6 +43,7 @@ impl NativeLive {
         handover: &str,
         handover_timeout: &str,
         left_open: &str,
+        output_limit: &str,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -65,6 +66,7 @@ impl NativeLive {
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
             kill_stale,
             callback_errors_degrade: rules.callback_errors == CallbackErrors::Degrade,
+            output_limit: parse_limit(output_limit).map_err(raise)?,
         };
         let settings = Settings {
             launch,
@@ -199,6 +201,11 @@ impl NativeLive {
         py.detach(|| self.0.remarks())
     }
 
+    /// Has the run say something that a person should know.
+    fn remark(&self, py: Python<'_>, remark: String) {
+        py.detach(|| self.0.remark(remark));
+    }
+
     fn close(&self, py: Python<'_>) -> Vec<u32> {
         py.detach(|| self.0.close())
     }
@@ -216,7 +223,7 @@ impl NativeProcess {
     }
 
     fn poll(&self, py: Python<'_>) -> Option<i32> {
-        py.detach(|| self.0.exit_status()).map(return_code)
+        py.detach(|| self.0.exit()).map(Exit::return_code)
     }
 
     /// The exit status, or None if it still runs after `timeout_s`; without one this waits for good.
@@ -225,8 +232,8 @@ impl NativeProcess {
         let mut left = timeout_s.map(|timeout| seconds("timeout", timeout)).transpose()?;
         loop {
             let step = left.map_or(SHORT, |left| left.min(SHORT));
-            if let Some(status) = py.detach(|| self.0.wait(step)) {
-                return Ok(Some(return_code(status)));
+            if let Some(exit) = py.detach(|| self.0.wait(step)) {
+                return Ok(Some(exit.return_code()));
             }
             py.check_signals()?;
             left = left.map(|left| left.saturating_sub(step));

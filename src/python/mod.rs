@@ -28,6 +28,9 @@ mod _livegui {
     #[pymodule_export]
     use super::cli::run_cli;
 
+    #[pymodule_export]
+    use super::printable_line;
+
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         super::interpreter::refuse_another(module.py())
@@ -37,6 +40,12 @@ mod _livegui {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Text of an app on one line, fit to be printed: control characters are shown as escapes.
+#[pyfunction]
+fn printable_line(text: &str) -> String {
+    crate::text::line(text).into_owned()
 }
 
 /// Lets the interpreter's signal handlers run, on a thread that is detached from it.

@@ -12,6 +12,12 @@ import pytest
 
 Suite = Callable[..., pytest.RunResult]
 
+#: A line of a test: what pytest started may outlive it, as after a crash of the machine's own.
+UNGUARD = (
+    "import subprocess; "
+    "subprocess.run(['pkill', '-KILL', '-P', str(os.getpid()), '-f', 'livegui guard'], check=True)"
+)
+
 CRASH_IN_SECOND_OF_THREE = """
 import time
 

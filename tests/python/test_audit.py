@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -148,11 +149,14 @@ def test_the_patch_applies_and_marks_what_depends(whole: Audit, tmp_path: Path) 
 
 
 def test_what_is_marked_as_the_patch_says_is_found_no_more(tmp_path: Path) -> None:
-    root = suite(tmp_path, a=OPENS, b=SAVES)
-    patch = tmp_path / "marks.patch"
-    audit = Audit(root, f"--fix={patch}").wait()
+    folder = tmp_path / "my suite"
+    folder.mkdir()
+    root = suite(folder, a=OPENS, b=SAVES)
+    audit = Audit(root, f"--fix={tmp_path / 'the marks.patch'}").wait()
     assert audit.status == 1, audit.err
-    subprocess.run(["git", "apply", str(patch)], cwd=root, check=True)
+    (hint,) = (line for line in audit.err.splitlines() if "add them with: " in line)
+    # As it stands there, pasted anywhere.
+    subprocess.run(shlex.split(hint.partition("add them with: ")[2]), cwd="/", check=True)
     audit = Audit(root).wait()
     assert audit.status == 0, audit.out + audit.err
     assert audit.record["report"]["not_judged"] == ["tests/test_b.py::test_saves"]

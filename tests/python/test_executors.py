@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import multiprocessing
 import os
 import signal
@@ -46,6 +47,18 @@ def test_a_shutdown_is_reported_at_once_and_names_who_did_it(agent: livegui.Agen
     assert f"close_it() at test_executors.py:{line}" in reason["message"]
     with pytest.raises(RuntimeError):
         pool.submit(print)
+
+
+def test_a_module_that_is_only_called_like_one_of_pythons_own_is_named(
+    agent: livegui.Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "threading_utils.py").write_text("def close(pool):\n    pool.shutdown()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    importlib.import_module("threading_utils").close(pool)
+    (reason,) = agent.health()["reasons"]
+    assert "close() at threading_utils.py:2" in reason["message"]
 
 
 def test_leaving_a_with_block_names_the_block(agent: livegui.Agent) -> None:

@@ -6,20 +6,23 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_suites import Suite, is_running, wait_until_gone
+from plain_suites import UNGUARD, Suite, is_running, wait_until_gone
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills pytest with SIGKILL")
 
 #: Has a hook server on the port it is told, and is one of those that nobody's death ends.
 APP = """
 import os, runpy, socket, sys
-os.environ.pop("LIVEGUI_PARENT_PID")
+os.environ.pop("LIVEGUI_PARENT")
 server = socket.create_server(("127.0.0.1", int(sys.argv[2])))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
@@ -48,7 +51,9 @@ def on_port(suite: Suite) -> OnPort:
 @pytest.fixture
 def left_over(on_port: OnPort, pytester: pytest.Pytester) -> Iterator[tuple[str, int]]:
     """The name of a run whose pytest was killed, and the pid of the app that it left behind."""
-    on_port("import os, signal\ndef test_it(live_gui):\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    on_port(
+        f"import os, signal\ndef test_it(live_gui):\n    {UNGUARD}\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
     (run,) = runs(pytester)
     pid = run["generations"][0]["pid"]
     assert is_running(pid)
@@ -112,9 +117,7 @@ child.stdout.readline()
 open("child", "w").write(str(child.pid))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
-    killed = (
-        "import os\n\ndef test_it(live_gui):\n    os.kill(live_gui.pid, 9)\n    os.kill(os.getpid(), 9)\n"
-    )
+    killed = f"import os\n\ndef test_it(live_gui):\n    {UNGUARD}\n    os.kill(live_gui.pid, 9)\n    os.kill(os.getpid(), 9)\n"
     on_port(killed, app=app)
     child = int((pytester.path / "child").read_text())
     assert is_running(child)
@@ -139,6 +142,31 @@ def test_it(live_gui, pytestconfig):
     assert f"ours, of run {live_gui.run_folder.name}, which still goes on" in done.stdout
     assert "wait for the end of that run" in done.stdout
     assert live_gui.is_healthy()
+"""
+    on_port(test, "test_a.py").assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a clock is set for one process by a mount namespace")
+def test_a_clock_that_was_set_makes_nobody_gone(on_port: OnPort, pytester: pytest.Pytester) -> None:
+    stepped = pytester.path / "stat"
+    text = Path("/proc/stat").read_text()
+    # What the system derives wall-clock times of processes from: an hour later, for whoever is in there.
+    booted = int(text.partition("btime ")[2].split()[0])
+    stepped.write_text(text.replace(f"btime {booted}", f"btime {booted + 3600}"))
+    step = ["unshare", "--mount", "sh", "-c", f'mount --bind {stepped} /proc/stat && exec "$@"', "sh"]
+    if subprocess.run([*step, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no right to make a mount namespace")
+    (pytester.path / "inner").mkdir()
+    (pytester.path / "inner" / "test_b.py").write_text(NO_OP)
+    test = f"""
+import subprocess, sys
+
+def test_it(live_gui):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "inner"]
+    for _ in range(12):
+        done = subprocess.run([*{step!r}, *words, "--live-gui-kill-stale=true"], capture_output=True, text=True)
+        assert f"ours, of run {{live_gui.run_folder.name}}, which still goes on" in done.stdout, done.stdout
+    assert live_gui.is_healthy() and live_gui.run_folder.exists()
 """
     on_port(test, "test_a.py").assert_outcomes(passed=1)
 

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use listeners::Protocol;
 
-use crate::table;
+use super::table;
+use crate::wire::ProcessId;
 
 /// A port that was free just now.
 pub fn free_port() -> io::Result<u16> {
@@ -20,10 +21,8 @@ pub fn is_free(port: u16) -> bool {
 /// A process that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
-    /// When it was created, in seconds since the epoch; 0 if that cannot be seen.
-    pub created_at: u64,
+    /// Who it is, as far as that can be seen.
+    pub process: ProcessId,
     /// Pid, start time and command line, for a person.
     pub description: String,
 }
@@ -34,8 +33,7 @@ pub fn holder(port: u16) -> Option<Holder> {
     let description =
         table::describe(held.pid).unwrap_or_else(|| format!("pid {} ({})", held.pid, held.name));
     Some(Holder {
-        pid: held.pid,
-        created_at: table::created_at(held.pid).unwrap_or(0),
+        process: ProcessId::of(held.pid).unwrap_or_else(|| ProcessId::unverified(held.pid)),
         description,
     })
 }

@@ -1,0 +1,383 @@
+//! A process that this one started: how it ends, whoever reads its exit status, and its group.
+
+use std::process::ExitStatus;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::id::Liveness;
+use super::signal::Ask;
+use crate::wire::ProcessId;
+
+/// How often a wait looks where nothing can tell it.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Status(ExitStatus),
+    /// Nobody can tell any more: somebody else read its exit status, or the system did where nobody wants to.
+    Unknown,
+}
+
+impl Exit {
+    /// For a person.
+    #[must_use]
+    pub fn describe(self) -> String {
+        let Self::Status(status) = self else {
+            return "exit status unknown: reaped by somebody else".to_owned();
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            if let Some(number) = status.signal() {
+                let name =
+                    nix::sys::signal::Signal::try_from(number).map_or("unknown", |signal| signal.as_str());
+                return format!("signal {number} ({name})");
+            }
+        }
+        status.code().map_or_else(
+            || "an unknown status".to_owned(),
+            |code| format!("exit status {code}"),
+        )
+    }
+
+    /// As `subprocess.Popen.returncode` has it: a signal is its negative number. 255, as asyncio has it, if
+    /// nobody knows.
+    #[must_use]
+    pub fn return_code(self) -> i32 {
+        let Self::Status(status) = self else { return 255 };
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            if let Some(number) = status.signal() {
+                return -number;
+            }
+        }
+        status.code().unwrap_or(-1)
+    }
+
+    /// What it exited with; `None` if a signal ended it, or nobody knows.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Status(status) => status.code(),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// A child at the head of a process group (on Windows a job) of its own.
+#[derive(Debug)]
+pub struct Child {
+    id: ProcessId,
+    state: Mutex<State>,
+    #[cfg(target_os = "linux")]
+    descriptor: Option<rustix::fd::OwnedFd>,
+}
+
+#[derive(Debug)]
+struct State {
+    child: imp::Started,
+    exit: Option<Exit>,
+    /// Its exit status was read by us: from then on its number is anybody's.
+    reaped: bool,
+}
+
+impl Child {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What the operating system says: no such program, no such folder, no right.
+    pub fn start(command: std::process::Command) -> std::io::Result<Self> {
+        let child = imp::start(command)?;
+        let pid = child.id();
+        #[cfg(target_os = "linux")]
+        let descriptor = super::handle::descriptor_of(pid);
+        let id = ProcessId::of(pid).unwrap_or_else(|| ProcessId::unverified(pid));
+        Ok(Self {
+            id,
+            state: Mutex::new(State {
+                child,
+                exit: None,
+                reaped: false,
+            }),
+            #[cfg(target_os = "linux")]
+            descriptor,
+        })
+    }
+
+    /// Who it is.
+    pub const fn id(&self) -> &ProcessId {
+        &self.id
+    }
+
+    /// Where what it reads is written, if that was piped; the first time only.
+    pub fn take_input(&self) -> Option<std::process::ChildStdin> {
+        imp::take_input(&mut self.state().child)
+    }
+
+    /// How it ended, once it did. Leaves its exit status where it is: as long as nobody reads that, its number
+    /// and its group's are nobody else's.
+    pub fn exit(&self) -> Option<Exit> {
+        self.look(&mut self.state())
+    }
+
+    fn look(&self, state: &mut State) -> Option<Exit> {
+        if state.exit.is_none() {
+            state.exit = match imp::ended(&mut state.child) {
+                imp::Ended::With(status) => Some(Exit::Status(status)),
+                imp::Ended::Not => None,
+                // Nobody's child any more, or, after a fork, the child of whoever forked.
+                imp::Ended::NoChild => (self.id.liveness() == Liveness::Gone).then_some(Exit::Unknown),
+            };
+        }
+        state.exit
+    }
+
+    /// Waits for its end, for at most `limit`.
+    pub fn wait(&self, limit: Duration) -> Option<Exit> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let exit = self.exit();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if exit.is_some() || left.is_zero() {
+                return exit;
+            }
+            if !self.wait_for_descriptor(left) {
+                thread::sleep(LOOK_EVERY.min(left));
+            }
+        }
+    }
+
+    /// Waits until it has ended, or for `limit`; false if that cannot be done, or there is nothing to wait for.
+    #[cfg(target_os = "linux")]
+    fn wait_for_descriptor(&self, limit: Duration) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let Some(descriptor) = &self.descriptor else {
+            return false;
+        };
+        let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
+        let limit = Timespec::try_from(limit).unwrap_or_default();
+        // Whatever it says is looked at anew: somebody may have closed it, and its number be another file's.
+        poll(&mut watched, Some(&limit)) == Ok(0)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait_for_descriptor(&self, _limit: Duration) -> bool {
+        false
+    }
+
+    /// Asks it and its group, if that is still its own.
+    pub fn send_group(&self, kill: bool) {
+        let mut state = self.state();
+        if imp::keeps_its_number(&mut state) {
+            imp::send_group(&mut state.child, if kill { Ask::Kill } else { Ask::Terminate });
+        }
+    }
+
+    /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
+    pub fn interrupt(&self) {
+        let mut state = self.state();
+        if self.look(&mut state).is_none() && imp::keeps_its_number(&mut state) {
+            imp::interrupt(&state.child);
+        }
+    }
+
+    /// Reads its exit status, if it has ended: the very last thing, for from then on its number is anybody's.
+    pub fn reap(&self) {
+        let mut state = self.state();
+        if let Some(Exit::Status(_)) = self.look(&mut state)
+            && !state.reaped
+        {
+            state.reaped = true;
+            imp::reap(&mut state.child);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.reap();
+    }
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::io;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{ChildStdin, Command, ExitStatus};
+
+    use rustix::io::Errno;
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+    use super::State;
+    use crate::process::signal::{self, Ask};
+
+    pub type Started = std::process::Child;
+
+    pub enum Ended {
+        With(ExitStatus),
+        Not,
+        NoChild,
+    }
+
+    pub fn start(mut command: Command) -> io::Result<Started> {
+        command.process_group(0).spawn()
+    }
+
+    pub fn ended(child: &mut Started) -> Ended {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else { return Ended::NoChild };
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(pid), how) {
+            // As wait(2) would have put it.
+            Ok(Some(status)) => Ended::With(ExitStatus::from_raw(match status.terminating_signal() {
+                Some(signal) => signal | if status.dumped() { 0x80 } else { 0 },
+                None => (status.exit_status().unwrap_or_default() & 0xff) << 8,
+            })),
+            Err(Errno::CHILD) => Ended::NoChild,
+            Ok(None) | Err(_) => Ended::Not,
+        }
+    }
+
+    pub fn keeps_its_number(state: &mut State) -> bool {
+        !state.reaped && !matches!(ended(&mut state.child), Ended::NoChild)
+    }
+
+    pub fn send_group(child: &mut Started, ask: Ask) {
+        signal::group(child.id(), ask);
+    }
+
+    pub fn interrupt(child: &Started) {
+        signal::process(child.id(), Ask::Interrupt);
+    }
+
+    pub fn reap(child: &mut Started) {
+        let _ = child.try_wait();
+    }
+
+    pub fn take_input(child: &mut Started) -> Option<ChildStdin> {
+        child.stdin.take()
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use std::io;
+    use std::process::{ChildStdin, Command, ExitStatus};
+
+    use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
+
+    use super::State;
+    use crate::process::signal::Ask;
+
+    pub type Started = Box<dyn ChildWrapper>;
+
+    #[allow(
+        dead_code,
+        reason = "a handle of it is ours: nobody else reads its exit status"
+    )]
+    pub enum Ended {
+        With(ExitStatus),
+        Not,
+        NoChild,
+    }
+
+    pub fn start(command: Command) -> io::Result<Started> {
+        let mut command = CommandWrap::from(command);
+        command.wrap(JobObject);
+        command.spawn()
+    }
+
+    pub fn ended(child: &mut Started) -> Ended {
+        match child.try_wait() {
+            Ok(Some(status)) => Ended::With(status),
+            Ok(None) | Err(_) => Ended::Not,
+        }
+    }
+
+    pub fn keeps_its_number(_state: &mut State) -> bool {
+        true
+    }
+
+    pub fn send_group(child: &mut Started, _ask: Ask) {
+        let _ = child.start_kill();
+    }
+
+    pub fn interrupt(_child: &Started) {}
+
+    pub fn reap(_child: &mut Started) {}
+
+    pub fn take_input(child: &mut Started) -> Option<ChildStdin> {
+        child.stdin().take()
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use rustix::process::{Pid, WaitOptions, waitpid};
+
+    fn start(script: &str) -> Child {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]);
+        Child::start(command).unwrap()
+    }
+
+    fn pid(child: &Child) -> Pid {
+        Pid::from_raw(i32::try_from(child.id().pid).unwrap()).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn the_exit_status_is_left_for_whoever_asks() {
+        let child = start("exit 3");
+        assert_eq!(child.wait(LONG).unwrap().describe(), "exit status 3");
+        let (_, status) = waitpid(Some(pid(&child)), WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.exit_status(), Some(3));
+        assert_eq!(child.exit().unwrap().return_code(), 3);
+    }
+
+    #[test]
+    fn one_that_somebody_else_reaped_ended_nobody_knows_how() {
+        let child = start("exit 0");
+        waitpid(Some(pid(&child)), WaitOptions::empty()).unwrap();
+        let exit = child.wait(LONG).unwrap();
+        assert_eq!(exit, Exit::Unknown);
+        assert_eq!(exit.describe(), "exit status unknown: reaped by somebody else");
+        assert_ne!(exit.return_code(), 0);
+    }
+
+    #[test]
+    fn a_group_is_signalled_as_long_as_its_number_is_its_own() {
+        let child = start("sleep 60 & echo; exit 0");
+        child.wait(LONG).unwrap();
+        let group = nix::unistd::Pid::from_raw(pid(&child).as_raw_nonzero().get());
+        let is_there = || nix::sys::signal::killpg(group, None).is_ok();
+        assert!(is_there(), "the leader has ended, and waits to be reaped");
+        child.send_group(true);
+        child.reap();
+        let deadline = Instant::now() + LONG;
+        while is_there() {
+            assert!(Instant::now() < deadline, "its helper lives");
+            thread::sleep(LOOK_EVERY);
+        }
+        child.send_group(true); // its number is anybody's by now
+    }
+
+    #[test]
+    fn a_signal_is_named() {
+        let child = start("kill -9 $$");
+        let exit = child.wait(LONG).unwrap();
+        assert_eq!(exit.describe(), "signal 9 (SIGKILL)");
+        assert_eq!(exit.return_code(), -9);
+    }
+}

@@ -1,0 +1,140 @@
+//! Who a process is, and whether it is still there.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::start::{self, Looked};
+use crate::wire::ProcessId;
+
+/// Whether a process is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs.
+    Alive,
+    /// There is no such process, or it has ended and only waits for its exit status to be read.
+    Gone,
+    /// That cannot be told from here.
+    Unknown,
+}
+
+impl ProcessId {
+    /// The process that has this number now; `None` if there is none, or it cannot be seen.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        match start::look(pid) {
+            Looked::Runs { start } => Some(Self::from_here(pid, Some(start))),
+            Looked::Ended | Looked::NoSuch | Looked::Unseen => None,
+        }
+    }
+
+    /// This process.
+    #[must_use]
+    pub fn current() -> Self {
+        let pid = std::process::id();
+        Self::of(pid).unwrap_or_else(|| Self::from_here(pid, None))
+    }
+
+    /// A process of this machine of which no more than its number is known: it may be seen to be gone,
+    /// and is never known to be alive.
+    #[must_use]
+    pub fn unverified(pid: u32) -> Self {
+        Self::from_here(pid, None)
+    }
+
+    fn from_here(pid: u32, start: Option<u64>) -> Self {
+        Self {
+            pid,
+            start,
+            boot: start::boot(),
+            namespace: start::namespace(),
+            host: start::host(),
+        }
+    }
+
+    /// Whether its number means here what it meant to whoever wrote it down.
+    #[must_use]
+    pub fn is_of_here(&self) -> bool {
+        self.boot == start::boot() && self.namespace == start::namespace()
+    }
+
+    /// Whether it is still there.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        if self.boot != start::boot() {
+            // What ran before this machine was started is gone; of another machine nothing is known.
+            let is_same_machine = !self.boot.is_empty() && self.host == start::host();
+            return if is_same_machine {
+                Liveness::Gone
+            } else {
+                Liveness::Unknown
+            };
+        }
+        if self.namespace != start::namespace() {
+            return Liveness::Unknown;
+        }
+        match (start::look(self.pid), self.start) {
+            (Looked::Runs { start }, Some(known)) if start == known => Liveness::Alive,
+            (Looked::NoSuch, _) | (Looked::Ended | Looked::Runs { .. }, Some(_)) => Liveness::Gone,
+            (Looked::Unseen, _) | (_, None) => Liveness::Unknown,
+        }
+    }
+}
+
+/// Of a process that a record names, or does not.
+#[must_use]
+pub fn liveness(process: Option<&ProcessId>) -> Liveness {
+    process.map_or(Liveness::Unknown, ProcessId::liveness)
+}
+
+/// Tells one program that a process runs from the next one that it runs after an `exec`; `None` where that
+/// cannot be told.
+#[must_use]
+pub fn program(pid: u32) -> Option<u64> {
+    // The addresses in it are drawn anew with each program.
+    let addresses = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
+    let mut hasher = DefaultHasher::new();
+    addresses.hash(&mut hasher);
+    (!addresses.is_empty()).then(|| hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_no_such_process_is_gone() {
+        let ours = ProcessId::current();
+        assert_eq!(ours.liveness(), Liveness::Alive);
+        let another = ProcessId {
+            start: ours.start.map(|start| start + 1),
+            ..ours.clone()
+        };
+        assert_eq!(another.liveness(), Liveness::Gone);
+        assert_eq!(ProcessId::unverified(ours.pid).liveness(), Liveness::Unknown);
+        assert_eq!(ProcessId::unverified(u32::MAX >> 1).liveness(), Liveness::Gone);
+        assert_eq!(liveness(None), Liveness::Unknown);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn of_another_machine_or_namespace_nothing_is_known() {
+        let ours = ProcessId::current();
+        let of = |boot: &str, host: &str, namespace: &str| ProcessId {
+            boot: boot.to_owned(),
+            host: host.to_owned(),
+            namespace: namespace.to_owned(),
+            ..ours.clone()
+        };
+        assert_eq!(
+            of(&ours.boot, &ours.host, "elsewhere").liveness(),
+            Liveness::Unknown
+        );
+        assert_eq!(
+            of("earlier", &ours.host, &ours.namespace).liveness(),
+            Liveness::Gone
+        );
+        assert_eq!(
+            of("its own", "another", &ours.namespace).liveness(),
+            Liveness::Unknown
+        );
+    }
+}

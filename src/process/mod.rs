@@ -1,0 +1,21 @@
+//! The border to the operating system's processes: nothing else asks it about them or signals them.
+//!
+//! A process is named by a [`ProcessId`], which no clock step and no reuse of a number changes, and is known
+//! to be alive, known to be gone, or neither. Only what was verified is signalled.
+
+mod child;
+mod handle;
+mod id;
+mod parent;
+pub mod port;
+mod signal;
+mod start;
+mod table;
+
+pub use child::{Child, Exit};
+pub use handle::Handle;
+pub use id::{Liveness, liveness, program};
+pub use parent::{Parent, end_after_family, end_with_parent};
+pub use table::{Mark, environment, family, marked};
+
+pub use crate::wire::ProcessId;

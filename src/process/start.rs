@@ -1,0 +1,211 @@
+//! When a process was started, as the system wrote it down then: no clock step changes it.
+
+/// What is seen of the process that has a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// It runs.
+    Runs {
+        /// In the system's own unit; compared, never converted.
+        start: u64,
+    },
+    /// It has ended, and its exit status is yet to be read.
+    Ended,
+    /// There is none.
+    NoSuch,
+    /// It cannot be told.
+    Unseen,
+}
+
+pub use imp::{boot, look, namespace};
+
+/// The machine, as it calls itself.
+pub fn host() -> String {
+    sysinfo::System::host_name().unwrap_or_default()
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::fs;
+    use std::io::ErrorKind;
+
+    use once_cell::sync::OnceCell;
+
+    use super::Looked;
+    use crate::process::signal::{Probe, probe};
+
+    /// Of the running system: another one after each start of the machine.
+    pub fn boot() -> String {
+        static BOOT: OnceCell<String> = OnceCell::new();
+        let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        BOOT.get_or_init(|| read().trim().to_owned()).clone()
+    }
+
+    /// Within which numbers and start times mean the same. Not kept: a process can change it.
+    pub fn namespace() -> String {
+        let link = |kind: &str| fs::read_link(format!("/proc/self/ns/{kind}"));
+        let names = ["pid", "time"].map(|kind| link(kind).unwrap_or_default().display().to_string());
+        names.join(" ")
+    }
+
+    pub fn look(pid: u32) -> Looked {
+        match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) => parse(&stat, pid).unwrap_or(Looked::Unseen),
+            // /proc may hide what is there, or not be mounted.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound) || is_no_such(&error) => {
+                match probe(pid) {
+                    Probe::NoSuch => Looked::NoSuch,
+                    Probe::Some => Looked::Unseen,
+                }
+            }
+            Err(_) => Looked::Unseen,
+        }
+    }
+
+    fn is_no_such(error: &std::io::Error) -> bool {
+        error.raw_os_error() == Some(nix::libc::ESRCH)
+    }
+
+    fn parse(stat: &str, pid: u32) -> Option<Looked> {
+        // The name, in parentheses, may hold anything.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X" | "x");
+        let start = fields.nth(18)?.parse().ok()?;
+        Some(if ended && !has_other_threads(pid) {
+            Looked::Ended
+        } else {
+            Looked::Runs { start }
+        })
+    }
+
+    /// Whether threads of a process whose first thread has ended are still there, and with them its ports.
+    fn has_other_threads(pid: u32) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        tasks.is_ok_and(|tasks| tasks.count() > 1)
+    }
+}
+
+#[cfg(target_os = "macos")]
+mod imp {
+    use super::Looked;
+    use crate::process::signal::{Probe, probe};
+    use nix::libc;
+
+    pub fn boot() -> String {
+        String::new()
+    }
+
+    pub fn namespace() -> String {
+        String::new()
+    }
+
+    pub fn look(pid: u32) -> Looked {
+        let Ok(number) = libc::c_int::try_from(pid) else {
+            return Looked::NoSuch;
+        };
+        let size = std::mem::size_of::<libc::proc_bsdinfo>();
+        // SAFETY: a plain C struct of integers, for which all zeros is a value.
+        let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
+        // SAFETY: the buffer is `info`, which is as long as is said, and lives through the call.
+        let filled = unsafe {
+            libc::proc_pidinfo(
+                number,
+                libc::PROC_PIDTBSDINFO,
+                0,
+                (&raw mut info).cast(),
+                libc::c_int::try_from(size).unwrap_or(0),
+            )
+        };
+        if usize::try_from(filled) != Ok(size) {
+            return match probe(pid) {
+                Probe::NoSuch => Looked::NoSuch,
+                Probe::Some => Looked::Unseen,
+            };
+        }
+        if info.pbi_status == libc::SZOMB {
+            return Looked::Ended;
+        }
+        let start = info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec;
+        Looked::Runs { start }
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use super::Looked;
+    use windows_sys::Win32::Foundation::{
+        CloseHandle, ERROR_INVALID_PARAMETER, FILETIME, GetLastError, WAIT_OBJECT_0,
+    };
+    use windows_sys::Win32::System::Threading::{
+        GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+        WaitForSingleObject,
+    };
+
+    pub fn boot() -> String {
+        String::new()
+    }
+
+    pub fn namespace() -> String {
+        String::new()
+    }
+
+    pub fn look(pid: u32) -> Looked {
+        // SAFETY: takes plain values; the handle is closed below, once.
+        let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, 0, pid) };
+        if handle.is_null() {
+            // SAFETY: reads the thread's own last error.
+            let no_such = unsafe { GetLastError() } == ERROR_INVALID_PARAMETER;
+            return if no_such { Looked::NoSuch } else { Looked::Unseen };
+        }
+        let zero = FILETIME {
+            dwLowDateTime: 0,
+            dwHighDateTime: 0,
+        };
+        let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
+        // SAFETY: the handle is open, and each pointer is to a live FILETIME of its own.
+        let known = unsafe {
+            GetProcessTimes(
+                handle,
+                &raw mut created,
+                &raw mut exited,
+                &raw mut kernel,
+                &raw mut user,
+            )
+        } != 0;
+        // SAFETY: the handle is open; this waits for nothing.
+        let ended = unsafe { WaitForSingleObject(handle, 0) } == WAIT_OBJECT_0;
+        // SAFETY: opened above, and used by nobody from here on.
+        unsafe { CloseHandle(handle) };
+        if !known {
+            return Looked::Unseen;
+        }
+        // Somebody may hold a handle of a process that has ended.
+        if ended {
+            return Looked::Ended;
+        }
+        let start = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
+        Looked::Runs { start }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+mod imp {
+    use super::Looked;
+    use crate::process::signal::{Probe, probe};
+
+    pub fn boot() -> String {
+        String::new()
+    }
+
+    pub fn namespace() -> String {
+        String::new()
+    }
+
+    /// No start time: a process can be seen to be gone, and never be taken for one that was known.
+    pub fn look(pid: u32) -> Looked {
+        match probe(pid) {
+            Probe::NoSuch => Looked::NoSuch,
+            Probe::Some => Looked::Unseen,
+        }
+    }
+}

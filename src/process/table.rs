@@ -1,0 +1,171 @@
+//! The operating system's table of processes: who came from whom.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use super::handle::Handle;
+use super::id::Liveness;
+use crate::wire::ProcessId;
+
+/// What whoever came from a process carries in the environment, though the parents in between are gone. One
+/// without a value is nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(Option<String>);
+
+impl Mark {
+    /// This variable with this value.
+    #[must_use]
+    pub fn new(name: &str, value: &str) -> Self {
+        Self((!value.is_empty()).then(|| format!("{name}={value}")))
+    }
+
+    fn is_carried_by(&self, process: &Process) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|mark| process.environ().iter().any(|entry| entry == mark.as_str()))
+    }
+}
+
+/// A process for a person: pid, start time, command line.
+pub fn describe(pid: u32) -> Option<String> {
+    let system = look(pid)?;
+    let process = system.process(Pid::from_u32(pid))?;
+    let command: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
+    let since = i64::try_from(process.start_time())
+        .ok()
+        .and_then(|second| Timestamp::from_second(second).ok());
+    let since = since.map_or_else(String::new, |since| format!(", started {since}"));
+    Some(format!("pid {pid}{since}: {}", command.join(" ")))
+}
+
+/// What a process has in its environment under this name; `None` also if that must not be seen.
+#[must_use]
+pub fn environment(process: &ProcessId, name: &str) -> Option<String> {
+    let system = look(process.pid)?;
+    let entries = system.process(Pid::from_u32(process.pid))?.environ();
+    let mut values = entries
+        .iter()
+        .filter_map(|entry| entry.to_str()?.strip_prefix(name)?.strip_prefix('='));
+    let value = values.next()?.to_owned();
+    (process.liveness() == Liveness::Alive).then_some(value)
+}
+
+/// Everything that `ancestor` started and that still runs: its descendants, and whoever carries `mark`
+/// though its parent is gone.
+#[must_use]
+pub fn family(ancestor: &ProcessId, mark: &Mark) -> Vec<Handle> {
+    let mut family = grown_from(Handle::open(ancestor), mark);
+    family.retain(|member| member.id() != ancestor);
+    family
+}
+
+/// Everything that runs and carries `mark`, and what that started: the family of somebody who is gone.
+#[must_use]
+pub fn marked(mark: &Mark) -> Vec<Handle> {
+    grown_from(None, mark)
+}
+
+/// First a quick look at all processes, then a slow one at those that may belong: what is read of a number
+/// counts only if the process that has it was the same before and after.
+fn grown_from(root: Option<Handle>, mark: &Mark) -> Vec<Handle> {
+    let mut family = Vec::from_iter(root);
+    let mut candidates = candidates(family.first().map(|root| root.id().pid), mark);
+    loop {
+        let before = family.len();
+        candidates.retain(|pid| match belongs(*pid, &family, mark) {
+            Some(member) => {
+                family.push(member);
+                false
+            }
+            None => true,
+        });
+        if family.len() == before {
+            return family;
+        }
+    }
+}
+
+/// Numbers of those that seem to belong, their parents before them as a rule.
+fn candidates(root: Option<u32>, mark: &Mark) -> Vec<u32> {
+    let Ok(mut system) = System::new() else {
+        return Vec::new();
+    };
+    // A thread is no member of its own: what is sent to it ends its process.
+    let what = ProcessRefreshKind::nothing()
+        .without_tasks()
+        .with_environ(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    let mut known: HashSet<Pid> = root.map(Pid::from_u32).into_iter().collect();
+    let mut found = Vec::new();
+    loop {
+        let before = known.len();
+        for (pid, process) in system.processes() {
+            let born_here = process.parent().is_some_and(|parent| known.contains(&parent));
+            if (born_here || mark.is_carried_by(process)) && known.insert(*pid) {
+                found.push(pid.as_u32());
+            }
+        }
+        if known.len() == before {
+            return found;
+        }
+    }
+}
+
+fn belongs(pid: u32, family: &[Handle], mark: &Mark) -> Option<Handle> {
+    let member = Handle::open(&ProcessId::of(pid)?)?;
+    let system = look(pid)?;
+    let process = system.process(Pid::from_u32(pid))?;
+    let parent = process.parent().map(Pid::as_u32);
+    let parent = family.iter().find(|other| Some(other.id().pid) == parent);
+    // A parent that still is there was there when its child named it.
+    let born_here = parent.is_some_and(|parent| parent.liveness() == Liveness::Alive);
+    let belongs = born_here || mark.is_carried_by(process);
+    (belongs && member.liveness() == Liveness::Alive).then_some(member)
+}
+
+fn look(pid: u32) -> Option<System> {
+    let mut system = System::new().ok()?;
+    let what = ProcessRefreshKind::nothing()
+        .without_tasks()
+        .with_cmd(UpdateKind::Always)
+        .with_environ(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true, what);
+    Some(system)
+}
+
+/// Ends the process that has this number.
+#[cfg(windows)]
+pub(super) fn end(pid: u32) {
+    if let Some(system) = look(pid)
+        && let Some(process) = system.process(Pid::from_u32(pid))
+    {
+        process.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_without_a_value_matches_nobody() {
+        let mut command = std::process::Command::new(if cfg!(windows) { "ping" } else { "sleep" });
+        command.args(if cfg!(windows) {
+            vec!["-n", "60", "127.0.0.1"]
+        } else {
+            vec!["60"]
+        });
+        let mut child = command.env("LIVEGUI_TEST_MARK", "").spawn().unwrap();
+        assert!(marked(&Mark::new("LIVEGUI_TEST_MARK", "")).is_empty());
+        assert!(
+            family(&ProcessId::current(), &Mark::new("LIVEGUI_TEST_MARK", ""))
+                .iter()
+                .any(|member| member.id().pid == child.id()),
+            "a child is known without a mark"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,237 @@
+//! Folders and files in places that others can write to as well: opened only if they are ours.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A file larger than this is none of ours.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Where the agents of this user leave their discovery files if no run folder is named.
+#[derive(Debug, Clone)]
+pub struct RuntimeDir {
+    path: PathBuf,
+}
+
+impl RuntimeDir {
+    /// Where it is, be it there or not.
+    #[must_use]
+    pub fn path_of_user() -> PathBuf {
+        let set = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        if let Some(folder) = set("XDG_RUNTIME_DIR").or_else(|| set("LOCALAPPDATA")) {
+            return folder.join("livegui");
+        }
+        std::env::temp_dir().join(format!("livegui-{}", user()))
+    }
+
+    /// The one that is there.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; otherwise what makes it one that is not to be used.
+    pub fn open() -> io::Result<Self> {
+        let path = Self::path_of_user();
+        check_folder(&path)?;
+        Ok(Self { path })
+    }
+
+    /// The same, made if there is none.
+    ///
+    /// # Errors
+    /// As [`RuntimeDir::open`], or that it cannot be made.
+    pub fn make() -> io::Result<Self> {
+        let path = Self::path_of_user();
+        match make_private(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        check_folder(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The whole of a small file: a regular one, of this user, and no link to another.
+///
+/// # Errors
+/// What makes it one that is not to be read, or what the operating system says.
+pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let file = open_regular(&mut options, path)?;
+    check_owner(&file.metadata()?, path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(refused(path, "it is too large"));
+    }
+    Ok(bytes)
+}
+
+/// Opens a file to append to it, and makes it if there is none: a regular one, of this user, and no link to
+/// another.
+///
+/// # Errors
+/// As [`read_ours`].
+pub fn append_to_ours(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let file = open_regular(&mut options, path)?;
+    check_owner(&file.metadata()?, path)?;
+    Ok(file)
+}
+
+/// Makes a file that is not there yet, which only this user may read.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_new_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+fn refused(path: &Path, why: &str) -> io::Error {
+    let what = format!("{} is not used: {why}", path.display());
+    io::Error::new(io::ErrorKind::PermissionDenied, what)
+}
+
+/// Follows no link, and waits for nobody at the other end of a pipe.
+fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    }
+    let file = options.open(path).map_err(|error| {
+        #[cfg(unix)]
+        if error.raw_os_error() == Some(nix::libc::ELOOP) {
+            return refused(path, "it is a link");
+        }
+        error
+    })?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused(path, "it is no regular file"))
+    }
+}
+
+#[cfg(unix)]
+fn user() -> String {
+    nix::unistd::getuid().to_string()
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(unix)]
+fn check_owner(found: &fs::Metadata, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if found.uid() == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(refused(path, "it belongs to another user"))
+}
+
+#[cfg(unix)]
+fn check_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() {
+        return Err(refused(path, "it is no folder, or a link to one; remove it"));
+    }
+    check_owner(&found, path)?;
+    if found.mode() & 0o077 != 0 {
+        let why = "others may look or write into it; remove it, and it is made anew";
+        return Err(refused(path, why));
+    }
+    Ok(())
+}
+
+/// On Windows it is in the user's own profile.
+#[cfg(not(unix))]
+fn user() -> String {
+    "user".to_owned()
+}
+
+#[cfg(not(unix))]
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+#[cfg(not(unix))]
+fn check_owner(_found: &fs::Metadata, _path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_folder(path: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.is_dir() {
+        return Ok(());
+    }
+    Err(refused(path, "it is no folder, or a link to one; remove it"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_folder_is_ours_only_if_it_is_closed_to_others_and_no_link() {
+        let parent = tempfile::tempdir().unwrap();
+        let ours = parent.path().join("ours");
+        make_private(&ours).unwrap();
+        check_folder(&ours).unwrap();
+        let link = parent.path().join("link");
+        symlink(&ours, &link).unwrap();
+        assert!(check_folder(&link).unwrap_err().to_string().contains("a link"));
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(
+            check_folder(&ours)
+                .unwrap_err()
+                .to_string()
+                .contains("others may")
+        );
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_is_neither_read_nor_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        let link = folder.path().join("link");
+        symlink(&target, &link).unwrap();
+        assert!(append_to_ours(&link).is_err());
+        assert!(read_ours(&link).is_err());
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert!(read_ours(&pipe).is_err(), "and it does not wait");
+        assert!(append_to_ours(&pipe).is_err());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,72 @@
+"""An exit is seen whoever reads the exit status, and the status is never made up."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from plain_suites import Suite
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+KILL = """
+import os, signal, time
+
+def test_kills(live_gui):
+    {how}
+    began = time.monotonic()
+    while live_gui.is_alive():
+        assert time.monotonic() - began < 5
+    assert live_gui.process.returncode in {codes}
+    time.sleep(60)
+
+def test_next(live_gui):
+    assert live_gui.is_healthy()
+"""
+IGNORED = "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+UNKNOWN = "exit status unknown: reaped by somebody else"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "how", "codes", "said"),
+    [
+        ("", "os.kill(live_gui.pid, signal.SIGKILL)", [-9], "signal 9 (SIGKILL)"),
+        (IGNORED, "os.kill(live_gui.pid, signal.SIGKILL)", [255], UNKNOWN),
+        (
+            "",
+            "pid = live_gui.pid; os.kill(pid, signal.SIGKILL); assert os.waitpid(pid, 0)[0] == pid",
+            [255, -9],  # the watch may see the status before the test reads it
+            "",
+        ),
+    ],
+    ids=["default", "ignored", "reaped_elsewhere"],
+)
+def test_an_exit_is_seen_whoever_reaps(
+    suite: Suite, plugin: str, how: str, codes: list[int], said: str
+) -> None:
+    files = {"early.py": plugin, "test_a.py": KILL.format(how=how, codes=codes)}
+    result = suite(files, "-p", "early", ini="pythonpath = .\nlive_gui_respawn = test")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*GuiExited: the app's process ended during this test*", f"*ended with {said}*"]
+    )
+    result.stdout.no_fnmatch_line("*exit status 0*")
+    assert result.duration < 20
+
+
+def test_the_exit_of_an_app_is_left_for_whoever_asked_for_it_first(suite: Suite) -> None:
+    test = """
+import os, signal
+
+def test_it(live_gui):
+    pid = live_gui.pid
+    os.kill(pid, signal.SIGKILL)
+    while live_gui.is_alive():
+        pass
+    got, status = os.waitpid(pid, 0)
+    assert (got, os.WTERMSIG(status)) == (pid, signal.SIGKILL)
+    assert live_gui.process.returncode == -signal.SIGKILL
+"""
+    result = suite({"test_a.py": test}, ini="live_gui_abort = false")
+    result.stdout.no_fnmatch_line("*AssertionError*")
+    result.stdout.no_fnmatch_line("*ChildProcessError*")
