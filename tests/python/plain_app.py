@@ -29,7 +29,7 @@ def burn() -> None:
         pass
 
 
-def do(agent: livegui.Agent, what: str, argument: str) -> bool:  # noqa: PLR0912, PLR0915 -- a list of what it can do
+def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     """Returns whether the loop goes on."""
     global frame_s, listener  # noqa: PLW0603 -- a fake app of one file
     if what == "crash":
