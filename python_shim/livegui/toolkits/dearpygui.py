@@ -37,7 +37,7 @@ def install(agent: Agent) -> Frames:
     """Hear of what callbacks raise; for an app with a render loop of its own.
 
     Dear PyGui runs callbacks on a thread of its own, and prints what they raise. It is printed as before. A
-    ``sys.exit()`` in a callback has no effect, and nobody is told of it.
+    ``sys.exit()`` in a callback does not end the app: that thread then stays in the interpreter's shutdown.
 
     Returns:
         What to call the ``beat()`` of once a frame. While a callback runs the app does nothing else for its
