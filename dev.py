@@ -40,6 +40,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "livegui-dev.json"
 #: Tests of which the whole is run only if it is asked for.
 MATRICES = {"freezes": "tests/python/test_freezes.py"}
+#: Programs that some tests start, and Debian's packages of them.
+SYSTEM = {"xvfb-run": "xvfb", "xauth": "xauth"}
 SLOPPY = ROOT / "examples" / "sloppy"
 
 if sys.version_info < (3, 10):  # noqa: UP036 -- this file is run by whatever python3 there is
@@ -186,6 +188,23 @@ def test(rest: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *rest, env=environment)
 
 
+def system(_rest: list[str]) -> None:
+    """Install what some tests need of the system, and are skipped without: for a CI machine."""
+    missing = [name for program, name in SYSTEM.items() if shutil.which(program) is None]
+    if not missing:
+        return
+    if sys.platform != "linux" or shutil.which("apt-get") is None or os.geteuid() != 0:
+        say(f"not installed, so some tests are skipped: {', '.join(missing)}")
+        return
+    say(f"installing {', '.join(missing)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    installed = succeeds("apt-get", "update", "-qq", env=quiet) and succeeds(
+        "apt-get", "install", "-qq", "--no-install-recommends", *missing, env=quiet
+    )
+    if not installed:
+        say("apt-get failed, so some tests are skipped")
+
+
 def lint(_rest: list[str]) -> None:
     """Every check that runs none of the code; warnings are errors."""
     set_up()
@@ -222,8 +241,10 @@ def fmt(_rest: list[str]) -> None:
 
 
 def soak(rest: list[str]) -> None:
-    """A thousand interpreter exits under load, on every supported Python there is."""
+    """How soon an end is noticed; a thousand exits under load, on every supported Python there is."""
     set_up()
+    say("from an app's end to the verdict")
+    run(PYTHON, ROOT / "tests" / "chaos" / "exit_to_verdict.py")
     say("interpreter exits (a few minutes a Python)")
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
 
@@ -384,6 +405,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "demo": demo,
     "test": test,
     "lint": lint,
+    "system": system,
     "fmt": fmt,
     "bench": bench,
     "soak": soak,

@@ -1,11 +1,18 @@
 //! Folders and files in places that others can write to as well: opened only if they are ours.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::process::{Liveness, ProcessId};
+use crate::wire::{Discovery, JOURNAL_FILE};
 
 /// A file larger than this is none of ours.
 const MAX_FILE: u64 = 64 * 1024;
+/// Apps that are gone of which the logs are kept.
+const KEPT_LOGS: usize = 10;
 
 /// Where the agents of this user leave their discovery files if no run folder is named.
 #[derive(Debug, Clone)]
@@ -22,7 +29,9 @@ impl RuntimeDir {
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from)
         };
-        if let Some(folder) = set("XDG_RUNTIME_DIR").or_else(|| set("LOCALAPPDATA")) {
+        let mut folders = ["XDG_RUNTIME_DIR", "LOCALAPPDATA"].into_iter().filter_map(set);
+        // One that is named and not there is nobody's to make.
+        if let Some(folder) = folders.find(|folder| folder.is_dir()) {
             return folder.join("livegui");
         }
         std::env::temp_dir().join(format!("livegui-{}", user()))
@@ -45,10 +54,21 @@ impl RuntimeDir {
     pub fn make() -> io::Result<Self> {
         let path = Self::path_of_user();
         match make_private(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(refused(&path, &error.to_string()));
+            }
+            _ => {}
         }
         check_folder(&path)?;
+        Ok(Self { path })
+    }
+
+    /// A folder that nobody else knows of, for an app that cannot have the one of its user.
+    ///
+    /// # Errors
+    /// That it cannot be made.
+    pub fn make_private() -> io::Result<Self> {
+        let path = private_temporary_folder()?.keep();
         Ok(Self { path })
     }
 
@@ -57,6 +77,89 @@ impl RuntimeDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The discovery files in it.
+    pub fn discovery_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+    }
+
+    /// Takes away what apps that are gone have left: the files that name them, and all but the newest of their logs.
+    pub fn sweep(&self) {
+        for file in self.discovery_files() {
+            let found: Option<Discovery> = read_ours(&file)
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok());
+            if found.is_some_and(|found| found.process_id().liveness() == Liveness::Gone) {
+                let _ = fs::remove_file(file);
+            }
+        }
+        let mut logs: BTreeMap<u32, (SystemTime, Vec<PathBuf>)> = BTreeMap::new();
+        for file in self.files() {
+            let Some((number, rest)) = file.file_name().and_then(|name| name.to_str()?.split_once('.'))
+            else {
+                continue;
+            };
+            let Ok(pid) = number.parse() else { continue };
+            if ProcessId::unverified(pid).liveness() != Liveness::Gone {
+                continue;
+            }
+            if rest.ends_with("tmp") {
+                let _ = fs::remove_file(file);
+            } else if rest.starts_with(JOURNAL_FILE) {
+                let written = fs::symlink_metadata(&file).and_then(|found| found.modified());
+                let log = logs.entry(pid).or_insert((SystemTime::UNIX_EPOCH, Vec::new()));
+                log.0 = log.0.max(written.unwrap_or(SystemTime::UNIX_EPOCH));
+                log.1.push(file);
+            }
+        }
+        let mut logs: Vec<_> = logs.into_values().collect();
+        logs.sort();
+        logs.reverse();
+        for file in logs.into_iter().skip(KEPT_LOGS).flat_map(|(_, files)| files) {
+            let _ = fs::remove_file(file);
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    }
+}
+
+/// A new folder that is closed to others, and taken away again when this is dropped.
+///
+/// # Errors
+/// What the operating system says.
+pub fn private_temporary_folder() -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("livegui-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir()
+}
+
+/// Opens a file to read it, be it whose it may or a link: but it waits for nobody at the other end of a pipe.
+///
+/// # Errors
+/// What makes it one that is not to be read, or what the operating system says.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    open_regular(&mut options, path, Links::Followed)
+}
+
+/// The whole of such a file.
+///
+/// # Errors
+/// As [`open_to_read`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_to_read(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The whole of a small file: a regular one, of this user, and no link to another.
@@ -66,7 +169,7 @@ impl RuntimeDir {
 pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
-    let file = open_regular(&mut options, path)?;
+    let file = open_regular(&mut options, path, Links::Refused)?;
     check_owner(&file.metadata()?, path)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -76,8 +179,8 @@ pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file to append to it, and makes it if there is none: a regular one, of this user, and no link to
-/// another.
+/// Opens a file to append to it, and makes it if there is none: a regular one, of this user, and neither a link to
+/// another nor another's second name.
 ///
 /// # Errors
 /// As [`read_ours`].
@@ -89,8 +192,10 @@ pub fn append_to_ours(path: &Path) -> io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let file = open_regular(&mut options, path)?;
-    check_owner(&file.metadata()?, path)?;
+    let file = open_regular(&mut options, path, Links::Refused)?;
+    let found = file.metadata()?;
+    check_owner(&found, path)?;
+    check_names(&found, path)?;
     Ok(file)
 }
 
@@ -114,13 +219,27 @@ fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, what)
 }
 
-/// Follows no link, and waits for nobody at the other end of a pipe.
-fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+/// What is done about a path that is a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+/// Waits for nobody at the other end of a pipe.
+fn open_regular(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+        let follow = if links == Links::Refused {
+            nix::libc::O_NOFOLLOW
+        } else {
+            0
+        };
+        options.custom_flags(follow | nix::libc::O_NONBLOCK);
     }
+    #[cfg(not(unix))]
+    let _ = links;
     let file = options.open(path).map_err(|error| {
         #[cfg(unix)]
         if error.raw_os_error() == Some(nix::libc::ELOOP) {
@@ -156,6 +275,15 @@ fn check_owner(found: &fs::Metadata, path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
+fn check_names(found: &fs::Metadata, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if found.nlink() <= 1 {
+        return Ok(());
+    }
+    Err(refused(path, "it is another file too (a hard link)"))
+}
+
+#[cfg(unix)]
 fn check_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let found = fs::symlink_metadata(path)?;
@@ -183,6 +311,11 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn check_owner(_found: &fs::Metadata, _path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_names(_found: &fs::Metadata, _path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -219,6 +352,37 @@ mod tests {
     }
 
     #[test]
+    fn of_apps_that_are_gone_the_newest_logs_are_kept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = RuntimeDir {
+            path: folder.path().to_owned(),
+        };
+        let gone = |number: u32| (u32::MAX >> 1) - number;
+        let ours = std::process::id();
+        let time = |second| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+        for number in 0..15 {
+            for rest in ["heartbeat.jsonl", "heartbeat.jsonl.1", "9.tmp"] {
+                let file = File::create(folder.path().join(format!("{}.{rest}", gone(number)))).unwrap();
+                file.set_modified(time(1000 + u64::from(number))).unwrap();
+            }
+        }
+        let live = folder.path().join(format!("{ours}.heartbeat.jsonl"));
+        File::create(&live).unwrap().set_modified(time(1)).unwrap();
+        fs::write(folder.path().join("somebody.else"), "").unwrap();
+        runtime.sweep();
+        let mut expected = vec![live, folder.path().join("somebody.else")];
+        for number in 5..15 {
+            for rest in ["heartbeat.jsonl", "heartbeat.jsonl.1"] {
+                expected.push(folder.path().join(format!("{}.{rest}", gone(number))));
+            }
+        }
+        let mut found: Vec<_> = runtime.files().collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
     fn a_link_or_a_pipe_is_neither_read_nor_written() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("target");
@@ -227,10 +391,15 @@ mod tests {
         symlink(&target, &link).unwrap();
         assert!(append_to_ours(&link).is_err());
         assert!(read_ours(&link).is_err());
+        assert_eq!(read(&link).unwrap(), b"precious", "somebody names it");
+        let name = folder.path().join("second name");
+        fs::hard_link(&target, &name).unwrap();
+        assert!(append_to_ours(&name).is_err());
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
         assert!(read_ours(&pipe).is_err(), "and it does not wait");
+        assert!(read(&pipe).is_err());
         assert!(append_to_ours(&pipe).is_err());
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Text of several lines that can be printed: control characters and what turns the direction of writing are
-/// shown as escapes, and so is what a log of GitHub Actions would take for a command.
+/// shown as escapes, and so is what a log of GitHub Actions, Azure Pipelines or `TeamCity` would take for a command.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_command) && !has_log_command(text) {
@@ -34,10 +34,10 @@ fn show_line(line: &str, shown: &mut String) {
     let command = command_at(line);
     let mut before = '\0';
     for (at, c) in line.char_indices() {
-        let opens_old_command = c == '#' && before == '#' && line[at + 1..].starts_with('[');
+        let opens_bracket = c == '#' && before == '#' && is_word_and_bracket(&line[at + 1..]);
         if is_command(c) {
             escape(c, shown);
-        } else if command == Some(at) || opens_old_command {
+        } else if command == Some(at) || opens_bracket {
             let _ = write!(shown, "\\x{:02x}", u32::from(c));
         } else {
             shown.push(c);
@@ -54,7 +54,16 @@ fn command_at(line: &str) -> Option<usize> {
 }
 
 fn has_log_command(text: &str) -> bool {
-    text.contains("##[") || text.split('\n').any(|line| command_at(line).is_some())
+    let mut after_hashes = text
+        .match_indices("##")
+        .map(|(at, _)| text[at + 1..].trim_start_matches('#'));
+    after_hashes.any(is_word_and_bracket) || text.split('\n').any(|line| command_at(line).is_some())
+}
+
+/// What makes a command of two `#` before it: `##[group]`, `##vso[task.complete]`, `##teamcity[message]`.
+fn is_word_and_bracket(text: &str) -> bool {
+    text.trim_start_matches(|c: char| c.is_ascii_alphabetic())
+        .starts_with('[')
 }
 
 /// C0 but for the line feed and the tab, DEL, C1, line separators, and what turns the direction of writing.
@@ -86,6 +95,14 @@ pub trait Print: Write {
     /// # Errors
     /// What the operating system says, a broken pipe aside.
     fn raw(&mut self, text: &str) -> io::Result<()>;
+
+    /// One line, whatever is in it.
+    ///
+    /// # Errors
+    /// As [`Print::raw`].
+    fn one_line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self, "{}", line(text))
+    }
 
     /// Whether nobody reads it any more.
     fn is_broken(&self) -> bool;
@@ -172,7 +189,16 @@ mod tests {
             printable("  ::error::x\n\u{1}::warning::y\na::b"),
             "  \\x3a:error::x\n\\x01\\x3a:warning::y\na::b"
         );
-        assert_eq!(printable("x ##[add-mask]y"), "x #\\x23[add-mask]y");
+        for (command, shown) in [
+            ("x ##[add-mask]y", "x #\\x23[add-mask]y"),
+            (
+                "##vso[task.setvariable variable=a]b",
+                "#\\x23vso[task.setvariable variable=a]b",
+            ),
+            ("x\n####teamcity[buildStop]", "x\n###\\x23teamcity[buildStop]"),
+        ] {
+            assert_eq!(printable(command), shown);
+        }
         assert_eq!(line("a\nb\n"), "a\\nb");
     }
 
@@ -183,7 +209,7 @@ mod tests {
             "a\tb\nc",
             "IM_ASSERT( x > 0 ) --- 日本語 é",
             "tests/t.py::test_a[::x]",
-            "a # [b]",
+            "a # [b] ## heading [c] #x[d]",
         ] {
             assert!(
                 matches!(printable(text), Cow::Borrowed(same) if same == text),

@@ -76,7 +76,7 @@ pub struct ProcessId {
     /// Within which the number and the start mean something, on Linux; empty elsewhere.
     #[serde(default)]
     pub namespace: String,
-    /// What the machine calls itself.
+    /// The machine: its name, and what tells it from others of that name. Empty where nothing does.
     #[serde(default)]
     pub host: String,
 }
@@ -293,6 +293,9 @@ pub struct Observer {
     /// The test run that this app is to end with: `none`, `watched`, or `not watched: ` and why.
     #[serde(default)]
     pub parent: String,
+    /// Why the user's runtime folder is not used, and what is used instead; empty as a rule.
+    #[serde(default)]
+    pub runtime_dir: String,
 }
 
 /// A line of the journal. Times are milliseconds on the monotonic clock since the agent started.
@@ -325,6 +328,9 @@ pub struct JournalHeader {
     /// As in [`Observer::parent`].
     #[serde(default)]
     pub parent: String,
+    /// As in [`Observer::runtime_dir`].
+    #[serde(default)]
+    pub runtime_dir: String,
 }
 
 /// The beats of the last second.

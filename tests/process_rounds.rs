@@ -31,7 +31,17 @@ fn ten_thousand_rounds_beside_a_hungry_neighbour() {
     in_a_namespace(10_000);
 }
 
+/// Its number comes to a child of the same process: one that it may signal, and whose exit status it may read.
+#[test]
+fn a_sibling_that_gets_the_number_is_neither_signalled_nor_reaped() {
+    in_a_namespace_of_its_own("siblings", 40, "siblings signalled or reaped: 0");
+}
+
 fn in_a_namespace(rounds: u32) {
+    in_a_namespace_of_its_own("rounds", rounds, "foreign processes signalled: 0");
+}
+
+fn in_a_namespace_of_its_own(test: &str, rounds: u32, expected: &str) {
     let unshare = || {
         let mut command = Command::new("unshare");
         command.args(["--fork", "--pid", "--mount-proc"]);
@@ -56,7 +66,7 @@ fn in_a_namespace(rounds: u32) {
             PID_MAX,
         ])
         .arg(&itself)
-        .args(["--ignored", "--exact", "rounds", "--nocapture"])
+        .args(["--ignored", "--exact", test, "--nocapture"])
         .env(ROUNDS, rounds.to_string())
         .output()
         .unwrap();
@@ -66,7 +76,7 @@ fn in_a_namespace(rounds: u32) {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(said.contains("foreign processes signalled: 0"), "{said}");
+    assert!(said.contains(expected), "{said}");
     println!("{said}");
 }
 
@@ -113,6 +123,76 @@ fn rounds() {
     );
     println!("rounds: {rounds}, left: {left}");
     assert_eq!(left, 0);
+}
+
+#[test]
+#[ignore = "part of the others, in a namespace"]
+fn siblings() {
+    let Ok(rounds) = env::var(ROUNDS).map(|rounds| rounds.parse::<u32>().unwrap()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut met = 0;
+    for round in 0..rounds {
+        let process = start(folder.path(), 4 * round);
+        let pid = process.pid();
+        reap(pid);
+        // Starts are told apart by ticks of the system; as soon as that no number comes back by itself.
+        std::thread::sleep(Duration::from_millis(25));
+        let lives = round % 2 == 0;
+        let script = if lives { "sleep 60" } else { "exit 7" };
+        let Some(mut sibling) = with_number(pid, script) else {
+            continue;
+        };
+        met += 1;
+        if !lives {
+            wait_until_it_has_ended(pid);
+        }
+        assert!(
+            process
+                .wait(Duration::from_millis(20))
+                .is_some_and(|exit| exit.code().is_none()),
+            "its end is the sibling's"
+        );
+        process.interrupt();
+        process.terminate();
+        process.kill();
+        assert!(process.end_tree(Some(Duration::from_millis(10))).is_empty());
+        drop(process);
+        if lives {
+            assert!(sibling.try_wait().unwrap().is_none(), "a sibling was signalled");
+            sibling.kill().unwrap();
+        }
+        let status = sibling.wait().expect("a sibling was reaped");
+        assert_eq!(status.code(), (!lives).then_some(7));
+    }
+    println!("rounds: {rounds}, met: {met}, siblings signalled or reaped: 0");
+    assert!(met > rounds / 2, "the number was had {met} times of {rounds}");
+}
+
+/// A child with this number, at the head of a group of its own.
+fn with_number(pid: u32, script: &str) -> Option<Child> {
+    for _ in 0..10 {
+        fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).unwrap();
+        let command = ["-c", script];
+        let mut child = Command::new("sh").args(command).process_group(0).spawn().unwrap();
+        if child.id() == pid {
+            return Some(child);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    None
+}
+
+fn wait_until_it_has_ended(pid: u32) {
+    let is_zombie = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('Z')
+    };
+    while !is_zombie() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn start(folder: &std::path::Path, round: u32) -> ProcessTree {

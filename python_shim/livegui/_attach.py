@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+#: Characters of the name of what is watched.
+_NAME = 200
+
 _lock = threading.Lock()
 _current: Agent | None = None
 
@@ -56,7 +59,8 @@ def start(
 
     Raises:
         ValueError: an argument or a variable has a bad value; the message names it.
-        OSError: the port is held, or the discovery file cannot be written.
+        OSError: the port is held, or ``run_dir`` cannot be written. Where the user's runtime folder is not
+            to be used, the app has a private one instead, and ``observer`` in ``/health`` says so.
     """
     global _current  # noqa: PLW0603 -- one agent a process is the contract
     with _lock:
@@ -64,7 +68,7 @@ def start(
             script = os.path.basename(sys.argv[0] if sys.argv else "")  # noqa: PTH119 -- no pathlib in the GUI
             native = NativeAgent.start(
                 app,
-                script=script.encode(errors="replace").decode(),
+                script=script,
                 port=port,
                 token=token,
                 stall_after_ms=stall_after_ms,
@@ -133,16 +137,18 @@ class Agent:
         Args:
             executor: a ThreadPoolExecutor, a ProcessPoolExecutor, or an asyncio event loop, of which
                 the default executor is meant.
-            name: what reports call it; a second executor of that name takes the first one's place.
+            name: what reports call it, at most 200 characters; a second executor of that name takes the first
+                one's place.
 
         Raises:
             TypeError: it is none of these.
-            ValueError: more than 256 executors and threads are watched at once, the ended left out.
+            ValueError: the name is too long, or more than 256 executors and threads are watched at once, the
+                ended left out.
         """
         earlier = self._executors.pop(name, None)
         if earlier is not None:
             earlier.forget()
-        _drop_ended(self._executors)
+        self._drop_ended()
         self._executors[name] = _executors.watch(self._native, executor, name)
 
     def watch_thread(self, thread: threading.Thread, name: str | None = None) -> None:
@@ -150,19 +156,20 @@ class Agent:
 
         Args:
             thread: started or not; only a weak reference is kept.
-            name: what reports call it; the thread's own name if none is given.
+            name: what reports call it, at most 200 characters; the thread's own name if none is given.
 
         Raises:
             TypeError: it is no thread.
-            ValueError: more than 256 executors and threads are watched at once, the ended left out.
+            ValueError: the name is too long, or more than 256 executors and threads are watched at once, the
+                ended left out.
         """
         if not isinstance(thread, threading.Thread):
             raise TypeError(f"watch_thread() takes a threading.Thread, not {type(thread).__name__}")
-        name = name or thread.name
+        name = name or thread.name[:_NAME]
         earlier = self._threads.pop(name, None)
         if earlier is not None:
             earlier.forget()
-        _drop_ended(self._threads)
+        self._drop_ended()
         self._native.thread_watched(name)
         self._threads[name] = ThreadWatch(self._native, thread, name)
 
@@ -296,6 +303,15 @@ class Agent:
         self._native.stop()
         atexit.unregister(self._at_exit)
 
+    def _drop_ended(self) -> None:
+        """Leave out what has ended: an app may have a pool per document."""
+        for watches in (self._executors, self._threads):
+            for name, watch in tuple(watches.items()):
+                if watch.target() is None:
+                    watch.look()  # collected; the canary is yet to notice
+                if watch.ended:
+                    watches.pop(name, None)
+
     def _at_exit(self) -> None:
         # A toolkit that ends the process for a callback of its, as Qt does for sys.exit(), never returns.
         self._loop.exit_from_inside(caller_place())
@@ -308,13 +324,6 @@ class Agent:
 
 def _traceback(error: BaseException | None) -> str | None:
     return None if error is None else format_traceback(error)
-
-
-def _drop_ended(watches: dict[str, Any]) -> None:
-    """Leave out what has ended: an app may have a pool per document."""
-    for name, watch in tuple(watches.items()):
-        if watch.ended:
-            del watches[name]
 
 
 def _after_fork_in_child() -> None:

@@ -55,7 +55,7 @@ def describe(error: BaseException) -> str:
     import traceback  # noqa: PLC0415 -- needed once, at a crash; importing livegui is to be cheap
 
     try:
-        return _plain("".join(traceback.format_exception_only(type(error), error)).strip())
+        return "".join(traceback.format_exception_only(type(error), error)).strip()
     except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return type(error).__name__
 
@@ -65,7 +65,7 @@ def format_traceback(error: BaseException) -> str | None:
     import traceback  # noqa: PLC0415 -- as above
 
     try:
-        return _plain("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return None
 
@@ -79,7 +79,7 @@ def place_of(error: BaseException) -> str:
         if not _is_library(code.co_filename):
             own = innermost
         entry = entry.tb_next
-    return _plain(own or innermost)
+    return own or innermost
 
 
 def exit_of(error: BaseException) -> str:
@@ -95,7 +95,7 @@ def _exit_words(status: object, where: str) -> str:
         what = "sys.exit()" if status is None else f"sys.exit({status!r:.200})"
     except Exception:  # noqa: BLE001 -- whatever a status's own methods raise
         what = "sys.exit()"
-    return _plain(f"{what} at {where}" if where else what)
+    return f"{what} at {where}" if where else what
 
 
 def _file_and_line(place: str) -> str:
@@ -109,18 +109,20 @@ def caller_place() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         if not _is_library(frame.f_code.co_filename):
-            return _plain(_file_and_line(_place(frame.f_code.co_filename, frame.f_lineno, "")))
+            return _file_and_line(_place(frame.f_code.co_filename, frame.f_lineno, ""))
         frame = frame.f_back  # type: ignore[assignment]
     return ""
 
 
-_STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 -- no pathlib in the GUI
-_OURS = os.path.dirname(__file__)  # noqa: PTH120
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 -- no pathlib in the GUI
+_OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
 
 def _is_library(file: str) -> bool:
-    library = file.startswith((_STANDARD_LIBRARY, _OURS, "<frozen "))
-    return library or "site-packages" in file or "dist-packages" in file
+    if file.startswith((_STANDARD_LIBRARY, _OURS, "<frozen ")):
+        return True
+    folders = file.replace("\\", "/").split("/")
+    return "site-packages" in folders or "dist-packages" in folders
 
 
 def _place(file: str, line: int | None, function: str) -> str:
@@ -130,8 +132,3 @@ def _place(file: str, line: int | None, function: str) -> str:
         here = "\0"
     file = file[len(here) :] if file.startswith(here) else file
     return f"{file}:{line} in {function}"
-
-
-def _plain(text: str) -> str:
-    """Text that can be encoded: a file name that is no UTF-8 comes with lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -29,7 +29,7 @@ class NativeAgent:
     def start(
         app: str | None,
         *,
-        script: str = "",
+        script: str,
         port: int | None = None,
         token: str | None = None,
         stall_after_ms: int | None = None,

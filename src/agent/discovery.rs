@@ -5,39 +5,85 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::process::{Liveness, ProcessId};
+use crate::process::Liveness;
 use crate::runtime_dir::{RuntimeDir, create_new_private, read_ours};
 use crate::wire::{DISCOVERY_FILE, Discovery};
+
+/// Where an agent leaves its files that was told no run folder.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// `None` if there is no place at all for them.
+    pub folder: Option<RuntimeDir>,
+    /// Why it is not the user's runtime folder, if it is not.
+    pub remark: String,
+}
+
+impl Place {
+    /// The user's runtime folder; where that is not to be used, a folder that only this app knows. An app is to start
+    /// whatever somebody has planted there.
+    pub fn find() -> Self {
+        let why = match RuntimeDir::make() {
+            Ok(folder) => {
+                folder.sweep();
+                return Self {
+                    folder: Some(folder),
+                    remark: String::new(),
+                };
+            }
+            Err(why) => why,
+        };
+        match RuntimeDir::make_private() {
+            Ok(folder) => Self {
+                remark: format!("{why}; {} is used instead", folder.path().display()),
+                folder: Some(folder),
+            },
+            Err(error) => Self {
+                folder: None,
+                remark: format!("{why}; nor is there another place: {error}"),
+            },
+        }
+    }
+
+    /// The same file in here, if it would be in a runtime folder that is not used.
+    pub fn moved(&self, path: &Path) -> PathBuf {
+        match (&self.folder, path.file_name()) {
+            (Some(folder), Some(name)) if path.parent() == Some(&RuntimeDir::path_of_user()) => {
+                folder.path().join(name)
+            }
+            _ => path.to_owned(),
+        }
+    }
+}
 
 /// A discovery file that is taken away again when its agent stops.
 #[derive(Debug)]
 pub struct DiscoveryFile {
     path: PathBuf,
     instance: String,
+    /// A folder that is there for this file only.
+    alone_in: Option<PathBuf>,
 }
 
 impl DiscoveryFile {
-    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into the user's runtime folder;
+    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into `place`, if there is one;
     /// as `<pid>.json` into `run_dir` too if another process that lives has its `agent.json` there: a
     /// helper that the app started with its own environment is not the app. The file appears whole, and
     /// only its owner can read it: it holds the token.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be made or written.
-    pub fn write(what: &Discovery, run_dir: Option<&Path>) -> Result<Self> {
+    pub fn write(what: &Discovery, run_dir: Option<&Path>, place: &Place) -> Result<Option<Self>> {
         let own = format!("{}.json", what.pid);
-        let (folder, name) = match run_dir {
-            Some(folder) if is_taken(&folder.join(DISCOVERY_FILE), what.pid) => (folder.to_owned(), own),
-            Some(folder) => (folder.to_owned(), DISCOVERY_FILE.to_owned()),
-            None => (RuntimeDir::path_of_user(), own),
+        let (folder, name) = match (run_dir, &place.folder) {
+            (Some(folder), _) if is_taken(&folder.join(DISCOVERY_FILE), what.pid) => (folder, own),
+            (Some(folder), _) => (folder, DISCOVERY_FILE.to_owned()),
+            (None, Some(folder)) => (folder.path(), own),
+            (None, None) => return Ok(None),
         };
         let path = folder.join(name);
         let doing = format!("write the discovery file {}", path.display());
         let write = || -> io::Result<()> {
-            match run_dir {
-                Some(folder) => make_private_folder(folder)?,
-                None => drop(RuntimeDir::make()?),
-            }
+            run_dir.map_or(Ok(()), make_private_folder)?;
             let draft = path.with_extension(format!("{}.tmp", what.pid));
             // An older draft may have other rights, or be a link.
             let _ = fs::remove_file(&draft);
@@ -48,10 +94,11 @@ impl DiscoveryFile {
             fs::rename(&draft, &path)
         };
         write().map_err(Error::io(doing))?;
-        Ok(Self {
+        Ok(Some(Self {
             path,
             instance: what.instance.clone(),
-        })
+            alone_in: (run_dir.is_none() && !place.remark.is_empty()).then(|| folder.to_owned()),
+        }))
     }
 }
 
@@ -60,6 +107,10 @@ impl Drop for DiscoveryFile {
         // It may be gone already, with its folder, or be another agent's by now.
         if read(&self.path).is_some_and(|found| found.instance == self.instance) {
             let _ = fs::remove_file(&self.path);
+        }
+        // A folder of its own; with a journal in it, it stays.
+        if let Some(folder) = self.alone_in.take() {
+            let _ = fs::remove_dir(folder);
         }
     }
 }
@@ -70,10 +121,7 @@ fn read(path: &Path) -> Option<Discovery> {
 
 /// Whether the file there is that of another process that lives.
 fn is_taken(path: &Path, pid: u32) -> bool {
-    read(path).is_some_and(|found| {
-        let process = found.process.unwrap_or_else(|| ProcessId::unverified(found.pid));
-        found.pid != pid && process.liveness() != Liveness::Gone
-    })
+    read(path).is_some_and(|found| found.pid != pid && found.process_id().liveness() != Liveness::Gone)
 }
 
 #[cfg(unix)]

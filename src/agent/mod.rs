@@ -36,7 +36,7 @@ use crate::health::{Code, Config, Event, Source, Status};
 use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
-use discovery::DiscoveryFile;
+use discovery::{DiscoveryFile, Place};
 use endpoint::{Bell, Endpoint, OpenDescriptors};
 use journal::Journal;
 use monitor::Message;
@@ -59,8 +59,8 @@ const SYNC_WITHIN: Duration = Duration::from_millis(100);
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// Executors and threads, together, that can be watched at once.
 const MAX_WATCHED: usize = 256;
-/// Bytes of a watched name, with the word for its kind.
-const MAX_NAME: usize = 210;
+/// Characters of a watched name.
+const MAX_NAME: usize = 200;
 /// Open dialogs and their like that are told of.
 const MAX_OPEN: usize = 16;
 /// Characters of the name of each.
@@ -127,12 +127,21 @@ impl Agent {
             settings.port
         )))?;
         let token = settings.token.clone().map_or_else(random_hex, Ok)?;
+        let place = match &settings.run_dir {
+            None => Place::find(),
+            Some(_) => Place::default(),
+        };
+        let settings = &Settings {
+            journal: settings.journal.as_ref().map(|path| place.moved(path)),
+            ..settings.clone()
+        };
         let shared = Arc::new(Shared {
             board: Board::new(settings.thresholds),
             identity: Identity {
                 app: settings.app.clone(),
                 pid: std::process::id(),
                 parent: watch_over(settings.parent.as_ref()),
+                runtime_dir: place.remark.clone(),
                 instance: random_hex()?,
             },
             inbox,
@@ -148,7 +157,7 @@ impl Agent {
         agent.running = Mutex::new(Some(Running::new(endpoint.bell())));
         // Whatever fails from here on, dropping `agent` stops what has been started by then.
         agent.start_threads(settings, endpoint, messages)?;
-        agent.announce(settings)?;
+        agent.announce(settings, &place)?;
         Ok(agent)
     }
 
@@ -184,6 +193,7 @@ impl Agent {
                 instance: self.shared.identity.instance.clone(),
                 started_at: report::started_at(&self.shared.board),
                 parent: self.shared.identity.parent.clone(),
+                runtime_dir: self.shared.identity.runtime_dir.clone(),
             };
             let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
             let body = move || journal::run(&path, &header, &entries, &shared.board);
@@ -244,6 +254,7 @@ impl Agent {
             app: app.to_owned(),
             pid: std::process::id(),
             parent: watch_over(None),
+            runtime_dir: String::new(),
             instance: "inert".to_owned(),
         };
         let board = Board::new(Config::default());
@@ -255,7 +266,7 @@ impl Agent {
         }))
     }
 
-    fn announce(&self, settings: &Settings) -> Result<()> {
+    fn announce(&self, settings: &Settings, place: &Place) -> Result<()> {
         let Some(access) = &self.access else {
             return Ok(());
         };
@@ -271,6 +282,7 @@ impl Agent {
                 journal: settings.journal.as_ref().map(|path| path.display().to_string()),
             },
             settings.run_dir.as_deref(),
+            place,
         )?;
         if let Some(running) = self
             .running
@@ -278,7 +290,7 @@ impl Agent {
             .unwrap_or_else(PoisonError::into_inner)
             .as_mut()
         {
-            running.discovery = Some(file);
+            running.discovery = file;
         }
         Ok(())
     }
@@ -347,16 +359,17 @@ impl Agent {
     /// # Errors
     /// [`Error::BadValue`] if that would be more than a bounded number of things.
     pub fn watch(&self, event: Event) -> Result<()> {
-        let name = match &event {
-            Event::ExecutorWatched { name, .. } => format!("executor {name}"),
-            Event::ThreadWatched { name } => format!("thread {name}"),
+        let (kind, name) = match &event {
+            Event::ExecutorWatched { name, .. } => ("executor", name),
+            Event::ThreadWatched { name } => ("thread", name),
             _ => return Ok(()),
         };
-        if name.len() > MAX_NAME {
+        if name.chars().count() > MAX_NAME {
             return Err(Error::BadValue(format!(
-                "name={name:.40}…: expected at most 200 bytes"
+                "name={name:.40}…: expected at most {MAX_NAME} characters"
             )));
         }
+        let name = format!("{kind} {name}");
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if watched.len() >= MAX_WATCHED && !watched.contains(&name) {
             return Err(Error::BadValue(format!(

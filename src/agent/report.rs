@@ -22,6 +22,8 @@ pub struct Identity {
     pub instance: String,
     /// How the test run is watched that this app is to end with.
     pub parent: String,
+    /// As in [`Observer::runtime_dir`](crate::wire::Observer::runtime_dir).
+    pub runtime_dir: String,
 }
 
 /// The word for the whole app, the monitor's own death included.
@@ -122,6 +124,7 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
             last_gap_ms: millis(shown.awake.last_gap()),
             dropped: board.dropped(),
             parent: identity.parent.clone(),
+            runtime_dir: identity.runtime_dir.clone(),
         },
         history: snapshot
             .history

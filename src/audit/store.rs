@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::harness::{
     ProcessId, forget_old_runs, liveness, make_run_folder, run_folders, still_goes_on, write_record,
 };
+use crate::runtime_dir;
 
 /// `schema` of [`Record`].
 pub const AUDIT_SCHEMA: &str = "livegui/audit/1";
@@ -222,7 +223,7 @@ fn audits(root: &Path) -> PathBuf {
 }
 
 fn read(folder: &Path) -> Option<Record> {
-    let text = fs::read(folder.join(AUDIT_FILE)).ok()?;
+    let text = runtime_dir::read(&folder.join(AUDIT_FILE)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

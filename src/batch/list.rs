@@ -11,6 +11,7 @@ use super::tally::Tally;
 use super::words::count;
 use crate::error::{Error, Result};
 use crate::harness::{Suite, SuiteLaunch};
+use crate::runtime_dir::private_temporary_folder;
 use crate::text::{Print, line};
 use crate::wire::file_of;
 
@@ -27,8 +28,7 @@ pub fn show(
     wish: &mut dyn FnMut() -> Wish,
 ) -> Result<bool> {
     // Closed to others, and under a name that nobody can know before.
-    let scratch = tempfile::Builder::new().prefix("livegui-list-").tempdir();
-    let scratch = scratch.map_err(Error::io("make a temporary folder"))?;
+    let scratch = private_temporary_folder().map_err(Error::io("make a temporary folder"))?;
     batches.iter().try_fold(true, |all, batch| {
         let (tally, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), wish)?;
         print(batch, &tally, failed.as_deref(), out).map_err(Error::io("write the list"))?;

@@ -1,6 +1,5 @@
 //! `run.json` of a run of batches: what was to run, what became of it, and enough to go on with it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use super::plan::Batch;
 use super::tally::{Counts, End, Lost, Tally, Verdict};
 use crate::error::{Error, Result};
 use crate::harness::{EVENTS_FILE, EventReader, run_folders};
+use crate::runtime_dir;
 use crate::wire::{ProcessId, RUN_FILE};
 
 /// `schema` of [`BatchesRecord`].
@@ -150,7 +150,7 @@ pub fn newest(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
 pub fn read(folder: &Path) -> Result<BatchesRecord> {
     let path = folder.join(RUN_FILE);
     let doing = || format!("read {}", path.display());
-    let text = fs::read(&path).map_err(Error::io(doing()))?;
+    let text = runtime_dir::read(&path).map_err(Error::io(doing()))?;
     serde_json::from_slice(&text)
         .map_err(std::io::Error::from)
         .map_err(Error::io(doing()))

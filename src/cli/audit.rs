@@ -97,15 +97,17 @@ pub fn run(
     watcher.clear();
     let store = audit.store();
     let report = &store.record.report;
+    // First what lasts: what is shown may find no room.
+    let written = arguments.fix.as_ref().map_or(Ok(()), |file| {
+        let file = file.clone().unwrap_or_else(|| store.path().join(PATCH_FILE));
+        write_patch(&file, &python, &root, &report.marks, err)
+    });
     if arguments.json {
         out.raw(&format!("{}\n", serde_json::to_string_pretty(&store.record)?))?;
     } else {
         show(&audit, out)?;
     }
-    if let Some(file) = &arguments.fix {
-        let file = file.clone().unwrap_or_else(|| store.path().join(PATCH_FILE));
-        write_patch(&file, &python, &root, &report.marks, err)?;
-    }
+    written?;
     match done.map_err(other)? {
         Progress::Finished if report.found.is_empty() => Ok(Exit::Ok),
         Progress::Finished => Ok(Exit::Unwell),
@@ -168,7 +170,7 @@ impl Watcher for Display<'_> {
         match &self.bar {
             Some(bar) => bar.println(one_line(line)),
             // Who reads the log may have gone; the audit is worth more than it.
-            None => drop(writeln!(self.err, "{line}")),
+            None => drop(self.err.one_line(line)),
         }
     }
 

@@ -1,14 +1,13 @@
 //! `livegui health`: one question, one answer.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::{Exit, HealthArgs};
-use crate::harness::{Client, Liveness, NoAnswer, ProcessId};
+use crate::harness::{Client, NoAnswer};
 use crate::runtime_dir::RuntimeDir;
-use crate::text::{Print, line};
+use crate::text::Print;
 use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health};
 
 const WITHIN: Duration = Duration::from_secs(3);
@@ -34,6 +33,11 @@ pub fn run(arguments: &HealthArgs, out: &mut dyn Print) -> io::Result<Exit> {
 }
 
 fn ask(client: &Client) -> io::Result<Health> {
+    // Somebody else may have its port by now, and is told no token.
+    if client.is_gone() {
+        let what = format!("the app is gone: there is no process {} any more", client.pid());
+        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    }
     client.health(WITHIN).map_err(|NoAnswer(why)| {
         io::Error::other(format!(
             "no answer from {}: {why}; the app is gone, or its agent has stopped",
@@ -76,21 +80,11 @@ fn everybody() -> io::Result<Vec<Health>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nobody()),
         opened => opened?,
     };
-    let mut answers = Vec::new();
-    for entry in fs::read_dir(folder.path())?.flatten() {
-        let path = entry.path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let Ok(client) = Client::read(&path) else { continue };
-        let process = client.process().cloned();
-        let process = process.unwrap_or_else(|| ProcessId::unverified(client.pid()));
-        if let Ok(health) = client.health(WITHIN) {
-            answers.push(health);
-        } else if process.liveness() == Liveness::Gone {
-            let _ = fs::remove_file(&path);
-        }
-    }
+    folder.sweep();
+    let clients = folder
+        .discovery_files()
+        .filter_map(|file| Client::read(&file).ok());
+    let answers: Vec<_> = clients.filter_map(|client| ask(&client).ok()).collect();
     if answers.is_empty() {
         return Err(nobody());
     }
@@ -100,34 +94,27 @@ fn everybody() -> io::Result<Vec<Health>> {
 fn show(health: &Health, out: &mut dyn Print) -> io::Result<()> {
     let check = &health.checks.main_loop;
     let since = Duration::from_millis(health.since_ms).as_secs_f64();
-    writeln!(
-        out,
+    out.one_line(&format!(
         "{} (pid {}): {} for {since:.1} s",
         health.app, health.pid, health.status
-    )?;
+    ))?;
     for reason in &health.reasons {
-        writeln!(
-            out,
+        out.one_line(&format!(
             "  {} [{}]: {}",
-            reason.code,
-            reason.component,
-            line(&reason.message)
-        )?;
+            reason.code, reason.component, reason.message
+        ))?;
     }
     let frames = &check.frame_ms;
-    writeln!(
-        out,
+    out.one_line(&format!(
         "  {} beats, frames of {:.1} ms at the median, {:.1} ms at p99, {:.1} ms at most",
         check.beats, frames.p50, frames.p99, frames.max
-    )?;
+    ))?;
     for reason in &health.history {
         let lasted = Duration::from_millis(reason.lasted_ms.unwrap_or(0)).as_secs_f64();
-        writeln!(
-            out,
+        out.one_line(&format!(
             "  was: {} for {lasted:.1} s: {}",
-            reason.code,
-            line(&reason.message)
-        )?;
+            reason.code, reason.message
+        ))?;
     }
     Ok(())
 }

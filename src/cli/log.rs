@@ -1,13 +1,15 @@
 //! `livegui log`: the heartbeat log for a person.
 
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::{Exit, LogArgs, plot};
-use crate::text::{Print, line};
+use crate::runtime_dir::open_to_read;
+use crate::text::Print;
 use crate::wire::{JOURNAL_FILE, JournalLine};
 
 /// How often a followed file is looked at.
@@ -32,7 +34,7 @@ pub fn run(arguments: &LogArgs, out: &mut dyn Print, go_on: &mut dyn FnMut() -> 
         let mut ended = false;
         for line in reader.new_lines().map_err(named)? {
             ended = matches!(line, JournalLine::End(_));
-            show(&line, out)?;
+            out.one_line(&shown(&line))?;
         }
         out.flush()?;
         if !arguments.follow || ended {
@@ -54,7 +56,7 @@ fn read_all(path: &Path) -> io::Result<Vec<JournalLine>> {
     let mut lines = Vec::new();
     let mut old = path.as_os_str().to_owned();
     old.push(".1");
-    if let Ok(old) = File::open(PathBuf::from(old)) {
+    if let Ok(old) = open_to_read(&PathBuf::from(old)) {
         lines.extend(
             BufReader::new(old)
                 .lines()
@@ -63,7 +65,7 @@ fn read_all(path: &Path) -> io::Result<Vec<JournalLine>> {
         );
     }
     lines.extend(
-        BufReader::new(File::open(path)?)
+        BufReader::new(open_to_read(path)?)
             .lines()
             .map_while(Result::ok)
             .filter_map(|line| parse(&line)),
@@ -84,7 +86,7 @@ struct Tail {
 
 impl Tail {
     fn open(path: &Path) -> io::Result<Self> {
-        File::open(path)?;
+        open_to_read(path)?;
         Ok(Self {
             path: path.to_owned(),
             at: 0,
@@ -93,7 +95,7 @@ impl Tail {
     }
 
     fn new_lines(&mut self) -> io::Result<Vec<JournalLine>> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match open_to_read(&self.path) {
             // Set aside this very moment; the new one is about to come.
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.at > 0 => return Ok(Vec::new()),
             opened => opened?,
@@ -115,63 +117,59 @@ impl Tail {
     }
 }
 
-fn show(shown: &JournalLine, out: &mut dyn Print) -> io::Result<()> {
-    match shown {
+/// As one line, whatever is in it.
+fn shown(line: &JournalLine) -> String {
+    match line {
         JournalLine::Header(header) => {
-            writeln!(
-                out,
+            format!(
                 "{} (pid {}), started {}",
                 header.app, header.pid, header.started_at
             )
         }
         JournalLine::Beats(beats) => {
-            write!(
-                out,
+            let mut text = format!(
                 "{}  {:<9} {:>5} beats",
                 time(beats.t_ms),
                 beats.status,
                 beats.beats
-            )?;
+            );
             if let Some(frames) = &beats.frame_ms {
-                write!(
-                    out,
+                let _ = write!(
+                    text,
                     "  p50 {:7.1} ms  p99 {:7.1} ms  max {:7.1} ms",
                     frames.p50, frames.p99, frames.max
-                )?;
+                );
             }
             if beats.dropped > 0 {
-                write!(out, "  ({} lines lost)", beats.dropped)?;
+                let _ = write!(text, "  ({} lines lost)", beats.dropped);
             }
-            writeln!(out)
+            text
         }
         JournalLine::Transition(transition) => {
-            write!(
-                out,
+            let mut text = format!(
                 "{}  {:<9} {}",
                 time(transition.t_ms),
                 transition.status,
                 transition.event
-            )?;
+            );
             if let Some(caught) = &transition.exception {
-                write!(
-                    out,
+                let _ = write!(
+                    text,
                     "  {} [{}]: {} at {}",
                     caught.count, caught.source, caught.message, caught.place
-                )?;
+                );
             }
             if let Some(reason) = &transition.reason {
-                write!(
-                    out,
+                let _ = write!(
+                    text,
                     "  {} [{}]: {}",
-                    reason.code,
-                    reason.component,
-                    line(&reason.message)
-                )?;
+                    reason.code, reason.component, reason.message
+                );
             }
-            writeln!(out)
+            text
         }
-        JournalLine::End(end) if end.end == "clean" => writeln!(out, "{}  clean end", time(end.t_ms)),
-        JournalLine::End(end) => writeln!(out, "{}  {}", time(end.t_ms), end.end),
+        JournalLine::End(end) if end.end == "clean" => format!("{}  clean end", time(end.t_ms)),
+        JournalLine::End(end) => format!("{}  {}", time(end.t_ms), end.end),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One running generation, and how its failure is told.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::hook_port::HookPort;
@@ -103,6 +104,9 @@ impl App {
             self.generation,
             self.process.pid()
         );
+        if let Verdict::Unreachable(why) = self.watch.verdict() {
+            let _ = write!(failure.summary, "\n  {why}");
+        }
         kind(failure)
     }
 }

@@ -83,6 +83,13 @@ impl Client {
         self.discovery.process.as_ref()
     }
 
+    /// Whether its process is known to be gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        // Of one that is asked by its address alone no process is named.
+        self.pid() != 0 && self.discovery.process_id().liveness() == Liveness::Gone
+    }
+
     /// Whether the process is known to run another program by now than the one that started this agent.
     #[must_use]
     pub fn was_replaced(&self) -> bool {
@@ -147,7 +154,12 @@ impl Client {
         let mut answer = answer.map_err(|error| NoAnswer(error.to_string()))?;
         let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
         let body = body.map_err(|error| NoAnswer(error.to_string()))?;
-        serde_json::from_slice(&body)
-            .map_err(|error| NoAnswer(format!("status {} and no health: {error}", answer.status())))
+        let health: Health = serde_json::from_slice(&body)
+            .map_err(|error| NoAnswer(format!("status {} and no health: {error}", answer.status())))?;
+        let known = &self.discovery.instance;
+        if known.is_empty() || *known == health.instance {
+            return Ok(health);
+        }
+        Err(NoAnswer("the agent of another app answers there".to_owned()))
     }
 }

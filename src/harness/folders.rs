@@ -5,14 +5,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::process::{Liveness, liveness};
+use crate::runtime_dir::read;
 use crate::wire::ProcessId;
 
 /// Runs of which the folders are kept; those of one pytest-xdist session count as one.
 pub const KEPT: usize = 10;
+
+/// A run of which nobody can tell whether it still goes on, say of another machine, is taken to be over after this.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What every record has, of whatever kind of run.
 #[derive(Debug, Deserialize)]
@@ -65,16 +69,28 @@ pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
 pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
     let mut kept = HashSet::new();
     for (path, record) in records(parent, file, schema) {
-        let session = record.session.unwrap_or_else(|| path.display().to_string());
+        let session = record.session.clone();
+        let session = session.unwrap_or_else(|| path.display().to_string());
         if kept.len() < KEPT || kept.contains(&session) {
             kept.insert(session);
             continue;
         }
         // One whose driver may still be there is somebody's.
-        if record.ended_at.is_some() || liveness(record.process.as_ref()) == Liveness::Gone {
+        let is_over = record.ended_at.is_some()
+            || match liveness(record.process.as_ref()) {
+                Liveness::Gone => true,
+                Liveness::Alive => false,
+                Liveness::Unknown => began_before(&record, Timestamp::now() - LONGEST_RUN),
+            };
+        if is_over {
             let _ = fs::remove_dir_all(path);
         }
     }
+}
+
+fn began_before(record: &Head, time: Timestamp) -> bool {
+    let began: Result<Timestamp, _> = record.started_at.parse();
+    began.is_ok_and(|began| began < time)
 }
 
 /// Why a run that has not come to its end is not to be gone on with by another process, if it is not.
@@ -94,7 +110,7 @@ fn records(parent: &Path, file: &str, schema: &str) -> Vec<(PathBuf, Head)> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut runs: Vec<_> = entries
         .filter_map(|entry| {
-            let record = fs::read(entry.path().join(file)).ok()?;
+            let record = read(&entry.path().join(file)).ok()?;
             let record: Head = serde_json::from_slice(&record).ok()?;
             (record.schema == schema).then(|| (entry.path(), record))
         })

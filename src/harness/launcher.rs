@@ -112,7 +112,7 @@ impl Launcher {
         let (tell, told) = crossbeam_channel::unbounded();
         let books = self.books.clone();
         let (python, watched) = (self.settings.python.clone(), Arc::clone(&process));
-        let watch = Watch::start(Arc::clone(&process), move |news| {
+        let watch = Watch::start(Arc::clone(&process), self.settings.ready_timeout, move |news| {
             match news {
                 News::Verdict(verdict, ago) => {
                     if verdict.is_silence() {

@@ -99,8 +99,10 @@ impl Output {
         let (head, tail) = (limit / 2, limit / 4);
         let mut kept = Vec::new();
         file.seek(SeekFrom::Start(length.saturating_sub(tail)))?;
-        file.read_to_end(&mut kept)?;
-        self.cut += length - head - tail - self.marker as u64;
+        // Its end may move faster than it is read.
+        (&file).take(2 * tail).read_to_end(&mut kept)?;
+        let length = file.metadata()?.len().max(length);
+        self.cut += (length - head).saturating_sub(kept.len() as u64 + self.marker as u64);
         let marker = format!("\n[livegui: {} bytes were cut out here]\n", self.cut);
         self.marker = marker.len();
         file.set_len(head)?;

@@ -63,6 +63,9 @@ pub struct ProcessTree {
 #[derive(Debug)]
 struct Followed {
     process: Handle,
+    /// Whether the process that was started was there when this one last was: only then does its status say how this
+    /// one ended. A launcher has ended long before.
+    is_waited_for: bool,
     exit: Option<Exit>,
 }
 
@@ -127,7 +130,11 @@ impl ProcessTree {
         } else {
             let process = self.family().into_iter().find(|member| member.id() == agent);
             let Some(process) = process else { return };
-            Some(Followed { process, exit: None })
+            Some(Followed {
+                process,
+                is_waited_for: self.child.exit().is_none(),
+                exit: None,
+            })
         };
         *self.followed() = followed;
     }
@@ -139,11 +146,23 @@ impl ProcessTree {
         let Some(followed) = followed.as_mut() else {
             return self.child.exit();
         };
-        if followed.exit.is_none() && followed.process.liveness() == Liveness::Gone {
-            // It is no child of ours. Who waits for it as a rule passes its status on.
-            followed.exit = Some(self.child.wait(STATUS_WITHIN).unwrap_or(Exit::Unknown));
+        if followed.exit.is_none() {
+            let is_waited_for = self.child.exit().is_none();
+            if followed.process.liveness() != Liveness::Gone {
+                followed.is_waited_for = is_waited_for;
+            } else if followed.is_waited_for {
+                // It is no child of ours. Who waits for it as a rule passes its status on.
+                followed.exit = Some(self.child.wait(STATUS_WITHIN).unwrap_or(Exit::Unknown));
+            } else {
+                followed.exit = Some(Exit::Unknown);
+            }
         }
         followed.exit
+    }
+
+    /// Keeps its outputs within their limit.
+    pub fn trim_outputs(&self) {
+        self.outputs.trim();
     }
 
     /// How it ended before it had an agent: a launcher may end as soon as the app runs.
@@ -213,6 +232,7 @@ impl ProcessTree {
         self.kill();
         let _ = self.child.wait(GONE_WITHIN);
         let left = kill_family(family, || self.family());
+        self.outputs.trim();
         // Last: until here its number, and its group's, could be nobody else's.
         self.child.reap();
         left

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
+use crate::runtime_dir::read as read_file;
 use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
 
 /// Remarks that a run keeps; the record is written anew with each.
@@ -142,7 +143,7 @@ pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
 /// The record of the run in this folder, if it is one.
 #[must_use]
 pub fn read(folder: &Path) -> Option<RunRecord> {
-    let record = fs::read(folder.join(RUN_FILE)).ok()?;
+    let record = read_file(&folder.join(RUN_FILE)).ok()?;
     let record: RunRecord = serde_json::from_slice(&record).ok()?;
     (record.schema == RUN_SCHEMA).then_some(record)
 }
@@ -162,6 +163,49 @@ pub fn goes_on(record: &RunRecord) -> bool {
 mod tests {
     use super::*;
     use crate::harness::folders::KEPT;
+    use jiff::SignedDuration;
+
+    fn names(parent: &Path) -> Vec<String> {
+        let entries = fs::read_dir(parent).unwrap().flatten();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_run_of_which_nothing_is_known_is_kept_for_a_week() {
+        let parent = tempfile::tempdir().unwrap();
+        let hours_ago = |hours| format!("{:.3}", Timestamp::now() - SignedDuration::from_hours(hours));
+        let elsewhere = ProcessId {
+            boot: "of another machine".to_owned(),
+            host: "another".to_owned(),
+            ..ProcessId::current()
+        };
+        let runs = [
+            ("1-elsewhere-long-ago", &elsewhere, hours_ago(8 * 24)),
+            ("2-elsewhere", &elsewhere, hours_ago(6 * 24)),
+            ("3-ours-long-ago", &ProcessId::current(), hours_ago(8 * 24)),
+        ];
+        for (name, process, started_at) in runs {
+            let record = RunRecord {
+                schema: RUN_SCHEMA.to_owned(),
+                run: name.to_owned(),
+                process: Some(process.clone()),
+                started_at,
+                ..RunRecord::default()
+            };
+            fs::create_dir(parent.path().join(name)).unwrap();
+            write_record(&parent.path().join(name), RUN_FILE, &record).unwrap();
+        }
+        for _ in 0..KEPT {
+            RunFolder::create(parent.path()).unwrap().finish();
+        }
+        let mut names = names(parent.path());
+        names.retain(|name| name.contains("-elsewhere") || name.contains("-ours"));
+        assert_eq!(names, ["2-elsewhere", "3-ours-long-ago"]);
+    }
 
     #[test]
     fn the_last_ten_runs_are_kept_and_nothing_that_is_not_a_run_is_touched() {

@@ -8,7 +8,7 @@ use super::app::App;
 use super::past::OfARun;
 use super::process::{Launch, ProcessTree};
 use super::stacks;
-use super::watch::Verdict;
+use super::watch::{RUNS_ANOTHER, Verdict};
 use crate::error::{Error, Failure, Result};
 use crate::process::port::{self, Holder};
 use crate::wire::GenerationRecord;
@@ -144,10 +144,10 @@ impl Start<'_> {
             }
             if Instant::now() >= deadline {
                 stacks::take(self.python, &app.process);
-                let missing = if app.watch.client().is_none() {
-                    "it never called livegui.start()"
-                } else {
-                    "its agent answers, but the main loop has not called agent.beat()"
+                let missing = match app.watch.client() {
+                    None => "it never called livegui.start()",
+                    Some(agent) if agent.was_replaced() => RUNS_ANOTHER,
+                    Some(_) => "its agent answers, but the main loop has not called agent.beat()",
                 };
                 let summary = format!(
                     "the app was not ready within {:.1} s (live_gui_ready_timeout): {missing}",

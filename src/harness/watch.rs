@@ -26,8 +26,9 @@ const EXIT_SHOWS_WITHIN: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What an app said last, before it ended, is in the long poll's answer: that may take this much longer.
 const ANSWER_COMES_WITHIN: Duration = Duration::from_millis(20);
-/// An app that began anew may take this long to start its agent.
-const BEGINS_ANEW_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is said of an app that replaced itself by something else.
+pub const RUNS_ANOTHER: &str = "it runs another program now, which has started no agent";
 
 /// What the watch over an app has to tell.
 #[derive(Debug)]
@@ -153,13 +154,15 @@ struct Latest {
 }
 
 impl Watch {
-    /// Watches `process`, whose discovery file is to appear in its folder. `told` is called, on a thread of
-    /// the watch, with every new verdict after it can be asked for.
+    /// Watches `process`, whose discovery file is to appear in its folder; if it begins anew, within
+    /// `ready_timeout` again. `told` is called, on a thread of the watch, with every new verdict after it can be
+    /// asked for.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
     pub fn start(
         process: Arc<ProcessTree>,
+        ready_timeout: Duration,
         told: impl Fn(News<'_>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
@@ -174,6 +177,7 @@ impl Watch {
         let watcher = Watcher {
             process,
             state: Arc::clone(&state),
+            ready_timeout,
             stopped,
             told,
         };
@@ -227,6 +231,7 @@ impl State {
 struct Watcher<F> {
     process: Arc<ProcessTree>,
     state: Arc<State>,
+    ready_timeout: Duration,
     stopped: Receiver<()>,
     told: F,
 }
@@ -285,8 +290,9 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                         self.tell_exit(exit);
                         return None;
                     }
-                    if client.was_replaced() && heard.elapsed() < BEGINS_ANEW_WITHIN {
-                        self.tell(Verdict::Starting, heard.elapsed());
+                    if client.was_replaced() {
+                        let silent = heard.elapsed();
+                        self.tell(self.begins_anew(silent), silent);
                         continue;
                     }
                     // Asked once more: it may be this process that was stopped for a while.
@@ -303,6 +309,17 @@ impl<F: Fn(News<'_>)> Watcher<F> {
             }
         }
         None
+    }
+
+    /// An app that runs another program is given the time that it had at its start.
+    fn begins_anew(&self, silent: Duration) -> Verdict {
+        if silent < self.ready_timeout {
+            return Verdict::Starting;
+        }
+        let seconds = self.ready_timeout.as_secs_f64();
+        Verdict::Unreachable(format!(
+            "{RUNS_ANOTHER} for {seconds:.1} s (live_gui_ready_timeout)"
+        ))
     }
 
     /// The agent of an app that began anew: `execv`, or a process that it started in its place.
@@ -351,6 +368,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
             if let Some(client) = Client::find(self.process.folder()) {
                 return Some(client);
             }
+            self.process.trim_outputs();
             if self.is_stopped(FIND_EVERY) {
                 return None;
             }

@@ -73,8 +73,6 @@ impl Exit {
 pub struct Child {
     id: ProcessId,
     state: Mutex<State>,
-    #[cfg(target_os = "linux")]
-    descriptor: Option<rustix::fd::OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -92,19 +90,13 @@ impl Child {
     /// What the operating system says: no such program, no such folder, no right.
     pub fn start(command: std::process::Command) -> std::io::Result<Self> {
         let child = imp::start(command)?;
-        let pid = child.id();
-        #[cfg(target_os = "linux")]
-        let descriptor = super::handle::descriptor_of(pid);
-        let id = ProcessId::of(pid).unwrap_or_else(|| ProcessId::unverified(pid));
         Ok(Self {
-            id,
+            id: ProcessId::of_child(child.id()),
             state: Mutex::new(State {
                 child,
                 exit: None,
                 reaped: false,
             }),
-            #[cfg(target_os = "linux")]
-            descriptor,
         })
     }
 
@@ -126,7 +118,7 @@ impl Child {
 
     fn look(&self, state: &mut State) -> Option<Exit> {
         if state.exit.is_none() {
-            state.exit = match imp::ended(&mut state.child) {
+            state.exit = match self.ended(state) {
                 imp::Ended::With(status) => Some(Exit::Status(status)),
                 imp::Ended::Not => None,
                 // Nobody's child any more, or, after a fork, the child of whoever forked.
@@ -136,43 +128,46 @@ impl Child {
         state.exit
     }
 
+    /// What the system says of it; `NoChild` also if another child of this process has its number by now.
+    fn ended(&self, state: &mut State) -> imp::Ended {
+        match imp::ended(&mut state.child) {
+            // On Windows a number is given away only once nobody has a handle any more, and we have one.
+            imp::Ended::With(_) | imp::Ended::Not
+                if cfg!(unix) && (state.reaped || !self.id.has_its_number()) =>
+            {
+                imp::Ended::NoChild
+            }
+            ended => ended,
+        }
+    }
+
     /// Waits for its end, for at most `limit`.
     pub fn wait(&self, limit: Duration) -> Option<Exit> {
         let deadline = Instant::now() + limit;
+        #[cfg(target_os = "linux")]
+        let descriptor = super::handle::Descriptor::open(self.id.pid);
         loop {
+            // After the descriptor was opened: if its number was somebody else's by then, it has ended.
             let exit = self.exit();
             let left = deadline.saturating_duration_since(Instant::now());
             if exit.is_some() || left.is_zero() {
                 return exit;
             }
-            if !self.wait_for_descriptor(left) {
-                thread::sleep(LOOK_EVERY.min(left));
+            #[cfg(target_os = "linux")]
+            if descriptor
+                .as_ref()
+                .is_some_and(|descriptor| descriptor.wait(left))
+            {
+                continue;
             }
+            thread::sleep(LOOK_EVERY.min(left));
         }
-    }
-
-    /// Waits until it has ended, or for `limit`; false if that cannot be done, or there is nothing to wait for.
-    #[cfg(target_os = "linux")]
-    fn wait_for_descriptor(&self, limit: Duration) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let Some(descriptor) = &self.descriptor else {
-            return false;
-        };
-        let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
-        let limit = Timespec::try_from(limit).unwrap_or_default();
-        // Whatever it says is looked at anew: somebody may have closed it, and its number be another file's.
-        poll(&mut watched, Some(&limit)) == Ok(0)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn wait_for_descriptor(&self, _limit: Duration) -> bool {
-        false
     }
 
     /// Asks it and its group, if that is still its own.
     pub fn send_group(&self, kill: bool) {
         let mut state = self.state();
-        if imp::keeps_its_number(&mut state) {
+        if !matches!(self.ended(&mut state), imp::Ended::NoChild) {
             imp::send_group(&mut state.child, if kill { Ask::Kill } else { Ask::Terminate });
         }
     }
@@ -180,7 +175,7 @@ impl Child {
     /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
     pub fn interrupt(&self) {
         let mut state = self.state();
-        if self.look(&mut state).is_none() && imp::keeps_its_number(&mut state) {
+        if self.look(&mut state).is_none() && matches!(self.ended(&mut state), imp::Ended::Not) {
             imp::interrupt(&state.child);
         }
     }
@@ -188,9 +183,8 @@ impl Child {
     /// Reads its exit status, if it has ended: the very last thing, for from then on its number is anybody's.
     pub fn reap(&self) {
         let mut state = self.state();
-        if let Some(Exit::Status(_)) = self.look(&mut state)
-            && !state.reaped
-        {
+        self.look(&mut state);
+        if matches!(self.ended(&mut state), imp::Ended::With(_)) {
             state.reaped = true;
             imp::reap(&mut state.child);
         }
@@ -216,7 +210,6 @@ mod imp {
     use rustix::io::Errno;
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-    use super::State;
     use crate::process::signal::{self, Ask};
 
     pub type Started = std::process::Child;
@@ -246,10 +239,6 @@ mod imp {
         }
     }
 
-    pub fn keeps_its_number(state: &mut State) -> bool {
-        !state.reaped && !matches!(ended(&mut state.child), Ended::NoChild)
-    }
-
     pub fn send_group(child: &mut Started, ask: Ask) {
         signal::group(child.id(), ask);
     }
@@ -274,7 +263,6 @@ mod imp {
 
     use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
 
-    use super::State;
     use crate::process::signal::Ask;
 
     pub type Started = Box<dyn ChildWrapper>;
@@ -300,10 +288,6 @@ mod imp {
             Ok(Some(status)) => Ended::With(status),
             Ok(None) | Err(_) => Ended::Not,
         }
-    }
-
-    pub fn keeps_its_number(_state: &mut State) -> bool {
-        true
     }
 
     pub fn send_group(child: &mut Started, _ask: Ask) {

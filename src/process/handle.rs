@@ -4,64 +4,49 @@ use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
 
-/// A process that was there when it was looked at. On Linux with a descriptor: unlike its number it cannot
-/// come to stand for another one.
+/// A process that was there when it was looked at. Holds no descriptor: what this process has open may be closed by
+/// anybody in it, and the number of a descriptor then be something else's.
 #[derive(Debug)]
-pub struct Handle {
-    id: ProcessId,
-    #[cfg(target_os = "linux")]
-    descriptor: Option<rustix::fd::OwnedFd>,
-}
+pub struct Handle(ProcessId);
 
 impl Handle {
     /// Takes hold of a process; `None` unless it is known to run.
     #[must_use]
     pub fn open(id: &ProcessId) -> Option<Self> {
-        #[cfg(target_os = "linux")]
-        let descriptor = descriptor_of(id.pid);
-        // After the descriptor was opened: what has this identity now is what that stands for, or that is gone.
-        (id.liveness() == Liveness::Alive).then(|| Self {
-            id: id.clone(),
-            #[cfg(target_os = "linux")]
-            descriptor,
-        })
+        (id.liveness() == Liveness::Alive).then(|| Self(id.clone()))
     }
 
     /// Who it is.
     #[must_use]
     pub const fn id(&self) -> &ProcessId {
-        &self.id
+        &self.0
     }
 
     /// Whether it is still there.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
-        self.id.liveness()
+        self.0.liveness()
     }
 
     /// Sends it a signal, if it is still there.
     pub(super) fn send(&self, ask: Ask) {
         #[cfg(target_os = "linux")]
-        if let Some(descriptor) = &self.descriptor {
-            use rustix::process::{Signal, pidfd_send_signal};
-            let signal = match ask {
-                Ask::Terminate => Signal::TERM,
-                Ask::Interrupt => Signal::INT,
-                Ask::Kill => Signal::KILL,
-            };
-            let _ = pidfd_send_signal(descriptor, signal);
-            return;
-        }
+        let descriptor = Descriptor::open(self.0.pid);
+        // After the descriptor was opened: what has this identity now is what that stands for, or that is gone.
         if self.liveness() != Liveness::Alive {
             return;
         }
+        #[cfg(target_os = "linux")]
+        if descriptor.is_some_and(|descriptor| descriptor.send(ask)) {
+            return;
+        }
         #[cfg(unix)]
-        super::signal::process(self.id.pid, ask);
+        super::signal::process(self.0.pid, ask);
         #[cfg(windows)]
         {
             // There is no asking.
             let _ = ask;
-            super::table::end(self.id.pid);
+            super::table::end(self.0.pid);
         }
     }
 
@@ -76,10 +61,103 @@ impl Handle {
     }
 }
 
-/// `None` also where the kernel is too old, or does not allow it.
 #[cfg(target_os = "linux")]
-pub fn descriptor_of(pid: u32) -> Option<rustix::fd::OwnedFd> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
+pub use linux::Descriptor;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    use super::Ask;
+
+    /// Stands for the process that had this number when it was opened, whoever has the number later. To be held for
+    /// as short as can be.
+    #[derive(Debug)]
+    pub struct Descriptor {
+        descriptor: Option<OwnedFd>,
+        opened: Option<Seen>,
+    }
+
+    /// What is behind a descriptor. Since Linux 6.9 each process has a file of its own there; before, its number alone
+    /// tells them apart.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Seen {
+        file: (u64, u64),
+        /// -1 once there is no such process.
+        pid: i32,
+    }
+
+    impl Seen {
+        fn behind(descriptor: &OwnedFd) -> Option<Self> {
+            let number = descriptor.as_raw_fd();
+            let file = fs::metadata(format!("/proc/self/fd/{number}")).ok()?;
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+            let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+            Some(Self {
+                file: (file.dev(), file.ino()),
+                pid: pid.trim().parse().ok()?,
+            })
+        }
+    }
+
+    impl Descriptor {
+        /// `None` also where the kernel is too old, or does not allow it.
+        pub fn open(pid: u32) -> Option<Self> {
+            let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+            let descriptor = pidfd_open(number, PidfdFlags::empty()).ok()?;
+            let opened =
+                Some(Seen::behind(&descriptor).filter(|seen| seen.pid == number.as_raw_nonzero().get())?);
+            let descriptor = Some(descriptor);
+            Some(Self { descriptor, opened })
+        }
+
+        /// Whether it still is what was opened: somebody may have closed it, and opened something else.
+        fn is_intact(&self) -> bool {
+            let (Some(now), Some(opened)) = (self.descriptor.as_ref().and_then(Seen::behind), &self.opened)
+            else {
+                return false;
+            };
+            now.file == opened.file && (now.pid == opened.pid || now.pid == -1)
+        }
+
+        /// Whether it was sent, or there is nobody left to send it to.
+        pub fn send(&self, ask: Ask) -> bool {
+            let signal = match ask {
+                Ask::Terminate => Signal::TERM,
+                Ask::Interrupt => Signal::INT,
+                Ask::Kill => Signal::KILL,
+            };
+            self.is_intact()
+                && self.descriptor.as_ref().is_some_and(|descriptor| {
+                    matches!(pidfd_send_signal(descriptor, signal), Ok(()) | Err(Errno::SRCH))
+                })
+        }
+
+        /// Waits until it has ended, or for `limit`; false if that cannot be done, or there is nothing to wait for.
+        pub fn wait(&self, limit: Duration) -> bool {
+            let Some(descriptor) = &self.descriptor else {
+                return false;
+            };
+            let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
+            let limit = Timespec::try_from(limit).unwrap_or_default();
+            // Whatever it says is looked at anew: somebody may have closed it, and its number be another file's.
+            poll(&mut watched, Some(&limit)) == Ok(0)
+        }
+    }
+
+    impl Drop for Descriptor {
+        fn drop(&mut self) {
+            // What somebody else has opened under this number since is theirs to close.
+            if !self.is_intact() {
+                std::mem::forget(self.descriptor.take());
+            }
+        }
+    }
 }

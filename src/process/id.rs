@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::start::{self, Looked};
-use crate::wire::ProcessId;
+use crate::wire::{Discovery, ProcessId};
 
 /// Whether a process is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,24 @@ impl ProcessId {
     pub fn of(pid: u32) -> Option<Self> {
         match start::look(pid) {
             Looked::Runs { start } => Some(Self::from_here(pid, Some(start))),
-            Looked::Ended | Looked::NoSuch | Looked::Unseen => None,
+            Looked::Ended { .. } | Looked::NoSuch | Looked::Unseen => None,
+        }
+    }
+
+    /// A child of this process that was just started, and may have ended since: nobody else has its number.
+    pub(super) fn of_child(pid: u32) -> Self {
+        match start::look(pid) {
+            Looked::Runs { start } | Looked::Ended { start } => Self::from_here(pid, Some(start)),
+            Looked::NoSuch | Looked::Unseen => Self::unverified(pid),
+        }
+    }
+
+    /// Whether what has its number now, be it running or ended, is still this one, as far as can be told.
+    pub(super) fn has_its_number(&self) -> bool {
+        match (start::look(self.pid), self.start) {
+            (Looked::Runs { start } | Looked::Ended { start }, Some(known)) => start == known,
+            (Looked::NoSuch, _) => false,
+            (Looked::Unseen, _) | (_, None) => true,
         }
     }
 
@@ -60,8 +77,9 @@ impl ProcessId {
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         if self.boot != start::boot() {
-            // What ran before this machine was started is gone; of another machine nothing is known.
-            let is_same_machine = !self.boot.is_empty() && self.host == start::host();
+            // What ran before this machine was started is gone; of another machine nothing is known. Its name
+            // alone says little: copies of a machine have the same one.
+            let is_same_machine = !self.host.is_empty() && self.host == start::host();
             return if is_same_machine {
                 Liveness::Gone
             } else {
@@ -73,9 +91,19 @@ impl ProcessId {
         }
         match (start::look(self.pid), self.start) {
             (Looked::Runs { start }, Some(known)) if start == known => Liveness::Alive,
-            (Looked::NoSuch, _) | (Looked::Ended | Looked::Runs { .. }, Some(_)) => Liveness::Gone,
+            (Looked::NoSuch, _) | (Looked::Ended { .. } | Looked::Runs { .. }, Some(_)) => Liveness::Gone,
             (Looked::Unseen, _) | (_, None) => Liveness::Unknown,
         }
+    }
+}
+
+impl Discovery {
+    /// The process that its agent is in.
+    #[must_use]
+    pub fn process_id(&self) -> ProcessId {
+        self.process
+            .clone()
+            .unwrap_or_else(|| ProcessId::unverified(self.pid))
     }
 }
 
@@ -129,9 +157,20 @@ mod tests {
             Liveness::Unknown
         );
         assert_eq!(
-            of("earlier", &ours.host, &ours.namespace).liveness(),
-            Liveness::Gone
+            of("earlier", &start::host(), &ours.namespace).liveness(),
+            if start::host().is_empty() {
+                Liveness::Unknown
+            } else {
+                Liveness::Gone
+            },
         );
+        let name = sysinfo::System::host_name().unwrap();
+        assert_eq!(
+            of("its own", &name, &ours.namespace).liveness(),
+            Liveness::Unknown,
+            "a copy of this machine has its name too"
+        );
+        assert_eq!(of("its own", "", &ours.namespace).liveness(), Liveness::Unknown);
         assert_eq!(
             of("its own", "another", &ours.namespace).liveness(),
             Liveness::Unknown

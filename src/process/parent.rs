@@ -78,9 +78,15 @@ impl Parent {
 /// # Errors
 /// If the thread that looks after it cannot be started.
 pub fn end_with_parent() -> io::Result<()> {
-    let Some(parent) = Parent::named().filter(|parent| parent.unseen_because().is_none()) else {
+    let Some(parent) = Parent::named() else {
         return Ok(());
     };
+    if let Some(why) = parent.unseen_because() {
+        say(&format!(
+            "this test run does not end with the one that started it, should that be killed: {why}"
+        ));
+        return Ok(());
+    }
     let body = move || {
         while !parent.is_gone() {
             thread::sleep(LOOK_AFTER_PARENT_EVERY);

@@ -9,7 +9,10 @@ pub enum Looked {
         start: u64,
     },
     /// It has ended, and its exit status is yet to be read.
-    Ended,
+    Ended {
+        /// As of one that runs: it tells a child from another one that got its number.
+        start: u64,
+    },
     /// There is none.
     NoSuch,
     /// It cannot be told.
@@ -18,9 +21,30 @@ pub enum Looked {
 
 pub use imp::{boot, look, namespace};
 
-/// The machine, as it calls itself.
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use once_cell::sync::OnceCell;
+
+/// The machine: its name, and what tells it from another one of that name, a copy of it. Empty where nothing does.
 pub fn host() -> String {
-    sysinfo::System::host_name().unwrap_or_default()
+    static HOST: OnceCell<String> = OnceCell::new();
+    HOST.get_or_init(|| {
+        let number = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+            .iter()
+            .find_map(|file| {
+                std::fs::read_to_string(file)
+                    .ok()
+                    .filter(|id| !id.trim().is_empty())
+            });
+        let name = sysinfo::System::host_name().unwrap_or_default();
+        number.map_or_else(String::new, |number| {
+            // The number itself is not for others to read.
+            let mut hasher = DefaultHasher::new();
+            ("livegui", number.trim()).hash(&mut hasher);
+            format!("{name} {:016x}", hasher.finish())
+        })
+    })
+    .clone()
 }
 
 #[cfg(target_os = "linux")]
@@ -72,7 +96,7 @@ mod imp {
         let ended = matches!(fields.next()?, "Z" | "X" | "x");
         let start = fields.nth(18)?.parse().ok()?;
         Some(if ended && !has_other_threads(pid) {
-            Looked::Ended
+            Looked::Ended { start }
         } else {
             Looked::Runs { start }
         })
@@ -111,7 +135,7 @@ mod imp {
             libc::proc_pidinfo(
                 number,
                 libc::PROC_PIDTBSDINFO,
-                0,
+                1, // of one that has ended, too
                 (&raw mut info).cast(),
                 libc::c_int::try_from(size).unwrap_or(0),
             )
@@ -122,10 +146,10 @@ mod imp {
                 Probe::Some => Looked::Unseen,
             };
         }
-        if info.pbi_status == libc::SZOMB {
-            return Looked::Ended;
-        }
         let start = info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec;
+        if info.pbi_status == libc::SZOMB {
+            return Looked::Ended { start };
+        }
         Looked::Runs { start }
     }
 }
@@ -179,11 +203,11 @@ mod imp {
         if !known {
             return Looked::Unseen;
         }
+        let start = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
         // Somebody may hold a handle of a process that has ended.
         if ended {
-            return Looked::Ended;
+            return Looked::Ended { start };
         }
-        let start = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
         Looked::Runs { start }
     }
 }

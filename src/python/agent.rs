@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::raise;
+use super::{Text, raise};
 use crate::agent::{Agent, Arguments, Settings, name_of_script};
 use crate::health::{Event, ExecutorEnd, Load};
 
@@ -18,13 +18,13 @@ pub struct NativeAgent(Agent);
 impl NativeAgent {
     /// Starts an agent; an inert one if `LIVEGUI=0`.
     #[staticmethod]
-    #[pyo3(signature = (app, *, script="", port=None, token=None, stall_after_ms=None, startup_ms=None,
+    #[pyo3(signature = (app, *, script, port=None, token=None, stall_after_ms=None, startup_ms=None,
         executor_stall_ms=None, run_dir=None, journal=None))]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     fn start(
         py: Python<'_>,
-        app: Option<&str>,
-        script: &str,
+        app: Option<Text>,
+        script: Text,
         port: Option<i64>,
         token: Option<String>,
         stall_after_ms: Option<i64>,
@@ -42,7 +42,7 @@ impl NativeAgent {
             journal,
             run_dir,
         };
-        let app = app.map_or_else(|| name_of_script(script), str::to_owned);
+        let app = app.map_or_else(|| name_of_script(&script.0), String::from);
         let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok()).map_err(raise)?;
         match settings {
             None => Ok(Self(Agent::inert(&app))),
@@ -66,66 +66,76 @@ impl NativeAgent {
         self.0.question()
     }
 
-    fn tell_open(&self, py: Python<'_>, things: Vec<String>) {
-        py.detach(|| self.0.tell_open(things));
+    fn tell_open(&self, py: Python<'_>, things: Vec<Text>) {
+        py.detach(|| self.0.tell_open(things.into_iter().map(String::from)));
     }
 
     fn main_loop_entered(&self, py: Python<'_>) {
         self.tell(py, Event::MainLoopEntered);
     }
 
-    fn main_loop_crashed(&self, py: Python<'_>, message: String, traceback: Option<String>) {
-        self.tell(py, Event::MainLoopCrashed { message, traceback });
+    fn main_loop_crashed(&self, py: Python<'_>, message: Text, traceback: Option<Text>) {
+        self.tell(
+            py,
+            Event::MainLoopCrashed {
+                message: message.into(),
+                traceback: traceback.map(String::from),
+            },
+        );
     }
 
-    fn main_loop_exited(&self, py: Python<'_>, how: Option<String>) {
+    fn main_loop_exited(&self, py: Python<'_>, how: Option<Text>) {
+        let how = how.map(String::from);
         self.tell(py, Event::MainLoopExited { how });
     }
 
-    fn executor_watched(&self, py: Python<'_>, name: String, kind: String) -> PyResult<()> {
+    fn executor_watched(&self, py: Python<'_>, name: Text, kind: Text) -> PyResult<()> {
+        let (name, kind) = (name.into(), kind.into());
         py.detach(|| self.0.watch(Event::ExecutorWatched { name, kind }))
             .map_err(raise)
     }
 
-    fn executor_end_expected(&self, py: Python<'_>, name: String) {
-        self.tell(py, Event::ExecutorEndExpected { name });
+    fn executor_end_expected(&self, py: Python<'_>, name: Text) {
+        self.tell(py, Event::ExecutorEndExpected { name: name.into() });
     }
 
-    fn executor_shut_down(&self, py: Python<'_>, name: String, by: Option<String>) {
+    fn executor_shut_down(&self, py: Python<'_>, name: Text, by: Option<Text>) {
         self.tell(
             py,
             Event::ExecutorEnded {
-                name,
-                end: ExecutorEnd::ShutDown { by },
+                name: name.into(),
+                end: ExecutorEnd::ShutDown {
+                    by: by.map(String::from),
+                },
             },
         );
     }
 
-    fn executor_broken(&self, py: Python<'_>, name: String, why: String) {
+    fn executor_broken(&self, py: Python<'_>, name: Text, why: Text) {
         self.tell(
             py,
             Event::ExecutorEnded {
-                name,
-                end: ExecutorEnd::Broken { why },
+                name: name.into(),
+                end: ExecutorEnd::Broken { why: why.into() },
             },
         );
     }
 
-    fn executor_collected(&self, py: Python<'_>, name: String) {
+    fn executor_collected(&self, py: Python<'_>, name: Text) {
         self.tell(
             py,
             Event::ExecutorEnded {
-                name,
+                name: name.into(),
                 end: ExecutorEnd::Collected,
             },
         );
     }
 
-    fn executor_observed(&self, py: Python<'_>, name: String, queued: u64, workers: u64, finished: u64) {
+    fn executor_observed(&self, py: Python<'_>, name: Text, queued: u64, workers: u64, finished: u64) {
         self.tell(
             py,
             Event::ExecutorObserved {
-                name,
+                name: name.into(),
                 load: Load {
                     queued,
                     workers,
@@ -135,55 +145,66 @@ impl NativeAgent {
         );
     }
 
-    fn thread_watched(&self, py: Python<'_>, name: String) -> PyResult<()> {
+    fn thread_watched(&self, py: Python<'_>, name: Text) -> PyResult<()> {
+        let name = name.into();
         py.detach(|| self.0.watch(Event::ThreadWatched { name }))
             .map_err(raise)
     }
 
-    fn thread_ended(&self, py: Python<'_>, name: String, why: Option<String>, traceback: Option<String>) {
-        self.tell(py, Event::ThreadEnded { name, why, traceback });
+    fn thread_ended(&self, py: Python<'_>, name: Text, why: Option<Text>, traceback: Option<Text>) {
+        self.tell(
+            py,
+            Event::ThreadEnded {
+                name: name.into(),
+                why: why.map(String::from),
+                traceback: traceback.map(String::from),
+            },
+        );
     }
 
-    fn agent_thread_died(&self, py: Python<'_>, thread: String, message: String) {
+    fn agent_thread_died(&self, py: Python<'_>, thread: Text, message: Text) {
+        let (thread, message) = (thread.into(), message.into());
         self.tell(py, Event::AgentThreadDied { thread, message });
     }
 
-    fn main_thread_ended(&self, py: Python<'_>, left: String) {
-        self.tell(py, Event::MainThreadEnded { left });
+    fn main_thread_ended(&self, py: Python<'_>, left: Text) {
+        self.tell(py, Event::MainThreadEnded { left: left.into() });
     }
 
     fn degrade(
         &self,
         py: Python<'_>,
-        code: &str,
-        message: &str,
-        traceback: Option<String>,
+        code: Text,
+        message: Text,
+        traceback: Option<Text>,
         recoverable: bool,
     ) -> PyResult<()> {
-        py.detach(|| self.0.report(code, message, traceback, recoverable))
+        let traceback = traceback.map(String::from);
+        py.detach(|| self.0.report(&code.0, &message.0, traceback, recoverable))
             .map_err(raise)
     }
 
     fn exception_swallowed(
         &self,
         py: Python<'_>,
-        source: &str,
-        place: String,
-        message: String,
-        traceback: Option<String>,
+        source: Text,
+        place: Text,
+        message: Text,
+        traceback: Option<Text>,
     ) -> PyResult<()> {
-        py.detach(|| self.0.exception_swallowed(source, place, message, traceback))
+        let (place, message, traceback) = (place.into(), message.into(), traceback.map(String::from));
+        py.detach(|| self.0.exception_swallowed(&source.0, place, message, traceback))
             .map_err(raise)
     }
 
-    fn clear(&self, py: Python<'_>, code: &str) -> PyResult<()> {
-        py.detach(|| self.0.clear(code)).map_err(raise)
+    fn clear(&self, py: Python<'_>, code: Text) -> PyResult<()> {
+        py.detach(|| self.0.clear(&code.0)).map_err(raise)
     }
 
-    fn pause(&self, py: Python<'_>, what: &str, max_s: f64, usable: bool) -> PyResult<u64> {
+    fn pause(&self, py: Python<'_>, what: Text, max_s: f64, usable: bool) -> PyResult<u64> {
         let max = Duration::try_from_secs_f64(max_s)
             .map_err(|_| PyValueError::new_err(format!("max_s={max_s}: expected seconds, 0 or more")))?;
-        Ok(py.detach(|| self.0.pause(what, max, usable)))
+        Ok(py.detach(|| self.0.pause(&what.0, max, usable)))
     }
 
     fn resume(&self, py: Python<'_>, pause: u64) {

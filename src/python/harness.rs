@@ -8,7 +8,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{check_signals, raise};
+use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
     CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
@@ -83,8 +83,8 @@ impl NativeLive {
         patiently(py, |step| self.0.start(step))
     }
 
-    fn respawn(&self, py: Python<'_>, because: &str) -> PyResult<()> {
-        patiently(py, |step| self.0.respawn(because, step))
+    fn respawn(&self, py: Python<'_>, because: Text) -> PyResult<()> {
+        patiently(py, |step| self.0.respawn(&because.0, step))
     }
 
     /// Returns the generation that the test runs on.

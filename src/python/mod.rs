@@ -11,7 +11,7 @@ mod knock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::{Error, Failure};
 
@@ -44,8 +44,32 @@ mod _livegui {
 
 /// Text of an app on one line, fit to be printed: control characters are shown as escapes.
 #[pyfunction]
-fn printable_line(text: &str) -> String {
-    crate::text::line(text).into_owned()
+fn printable_line(text: Text) -> String {
+    crate::text::line(&text.0).into_owned()
+}
+
+/// Text that somebody else wrote. A lone surrogate, as a file name that is no UTF-8 comes with, is shown as an escape:
+/// text is to be told, whatever is in it.
+struct Text(String);
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Text {
+    type Error = PyErr;
+
+    fn extract(text: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let text = text.cast::<PyString>()?;
+        if let Ok(text) = text.to_cow() {
+            return Ok(Self(text.into_owned()));
+        }
+        let bytes = text.call_method1("encode", ("utf-8", "backslashreplace"))?;
+        let text = String::from_utf8_lossy(bytes.cast::<PyBytes>()?.as_bytes()).into_owned();
+        Ok(Self(text))
+    }
 }
 
 /// Lets the interpreter's signal handlers run, on a thread that is detached from it.

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 Suite = Callable[..., pytest.RunResult]
 
+#: ``deny(number, errno)`` refuses a system call to this process and to all that it starts.
+DENY = """
+import ctypes, struct
+
+def deny(number, errno):
+    AND, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
+    instructions = [(AND, 0, 0, 0), (JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, 0x00050000 | errno),
+                    (RETURN, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in instructions))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
+"""
 #: A line of a test: what pytest started may outlive it, as after a crash of the machine's own.
 UNGUARD = (
     "import subprocess; "
@@ -59,3 +75,13 @@ def wait_until_gone(*pids: int) -> None:
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < deadline, pids
         time.sleep(0.01)
+
+
+def generations(pytester: pytest.Pytester) -> list[dict[str, Any]]:
+    (record,) = pytester.path.glob(".livegui/*/run.json")
+    found: list[dict[str, Any]] = json.loads(record.read_text())["generations"]
+    return found
+
+
+def generation(pytester: pytest.Pytester) -> dict[str, Any]:
+    return generations(pytester)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -160,6 +161,43 @@ def test_what_is_marked_as_the_patch_says_is_found_no_more(tmp_path: Path) -> No
     audit = Audit(root).wait()
     assert audit.status == 0, audit.out + audit.err
     assert audit.record["report"]["not_judged"] == ["tests/test_b.py::test_saves"]
+
+
+EVIL = "\x1b[2Jcleared\x1b]0;title\x07\rover\u202ewritten\n::error::pwned"
+
+
+def test_what_tests_and_apps_say_is_shown_as_text(tmp_path: Path) -> None:
+    crashes = "import time\ndef test_crashes(app):\n    app.tell('crash')\n    time.sleep(60)\n"
+    named = f"import pytest\n@pytest.mark.parametrize('x', [1], ids=[{EVIL!r}])\n"
+    root = suite(tmp_path, a=OPENS, b=SAVES, c=crashes, d=named + SAVES.replace("(app)", "(app, x)"))
+    app = root / "stateful_app.py"
+    app.write_text(app.read_text().replace('"out of cheese"', repr(EVIL)))
+    audit = Audit(root)
+    out, err = audit.process.communicate(timeout=90)
+    assert audit.process.returncode == 1, err
+    for text in (out, err):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text), ascii(text)
+        assert not re.search(r"^\s*::error::", text, re.MULTILINE), text
+    assert r"RuntimeError: \x1b[2Jcleared" in out
+    assert any("\x1b[2Jcleared" in found["said"] for found in audit.record["report"]["found"]), (
+        "JSON has it as it was"
+    )
+
+
+@posix
+@pytest.mark.parametrize("to", ["closed", "full"])
+def test_a_patch_is_written_whoever_reads_what_is_shown(tmp_path: Path, to: str) -> None:
+    if to == "full" and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    root = suite(tmp_path, a=OPENS, b=SAVES)
+    reader, writer = os.pipe()
+    os.close(reader)
+    patch = tmp_path / "marks.patch"
+    with open(writer, "w") if to == "closed" else Path("/dev/full").open("w") as out:  # noqa: PTH123
+        command = [sys.executable, "-m", "livegui", "audit", "-C", str(root), f"--fix={patch}"]
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=90, check=False)
+    assert "requires_prior_state" in patch.read_text(), done.stderr
+    assert done.returncode == (1 if to == "closed" else 2), done.stderr
 
 
 def test_a_fixture_that_outlives_the_process_is_laid_on_no_other_test(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from plain_suites import PASSES, Suite
 
 import livegui
+from livegui._crash import _is_library
 
 
 def raised(text: str = "bad value") -> ValueError:
@@ -401,3 +402,20 @@ def test_culprit(app):
     result = suite({"test_a.py": test})
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("*Fatal Python error*")
+
+
+@pytest.mark.parametrize(
+    ("file", "is_library"),
+    [
+        (f"{Path(os.__file__).parent}/json/decoder.py", True),
+        (f"{Path(os.__file__).parent}-app/x.py", False),
+        (f"{Path(livegui.__file__).parent}/_attach.py", True),
+        (f"{Path(livegui.__file__).parent}_app/x.py", False),
+        ("/home/u/venv/lib/site-packages/some/x.py", True),
+        ("/usr/lib/python3/dist-packages/some/x.py", True),
+        ("/home/u/my-site-packages-fork/app.py", False),
+        ("/home/u/dist-packages.py", False),
+    ],
+)
+def test_whose_code_it_is_is_told_by_whole_folders(file: str, is_library: bool) -> None:
+    assert _is_library(file.replace("/", os.sep)) == is_library

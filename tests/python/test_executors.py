@@ -190,10 +190,12 @@ def test_the_end_of_a_pool_that_was_replaced_is_no_news(agent: livegui.Agent) ->
 
 def test_a_pool_can_be_rebuilt_any_number_of_times(agent: livegui.Agent) -> None:
     for _ in range(300):
-        agent.watch_executor(ThreadPoolExecutor(1), "io_pool")
+        rebuilt = ThreadPoolExecutor(1)
+        agent.watch_executor(rebuilt, "io_pool")
     assert agent.health()["status"] == "ok"
-    for number in range(255):
-        agent.watch_executor(ThreadPoolExecutor(1), f"pool {number}")
+    held = [ThreadPoolExecutor(1) for _ in range(255)]
+    for number, pool in enumerate(held):
+        agent.watch_executor(pool, f"pool {number}")
     with pytest.raises(ValueError, match="at most 256"):
         agent.watch_executor(ThreadPoolExecutor(1), "one too many")
 

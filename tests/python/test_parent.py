@@ -12,24 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_suites import Suite, is_running, wait_until_gone
+from plain_suites import DENY, Suite, generation, generations, is_running, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and seccomp are of Linux")
 
-#: Refuses ``pidfd_open`` to this process and to all that it starts.
-DENY = """
-import ctypes, struct
-
-def deny(number, errno):
-    AND, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
-    instructions = [(AND, 0, 0, 0), (JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, 0x00050000 | errno),
-                    (RETURN, 0, 0, 0x7FFF0000)]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in instructions))
-    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(code)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
-    assert libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
-"""
 PIDFD_OPEN = 434
 NO_OP = "def test_it(live_gui):\n    assert live_gui.is_healthy()\n"
 
@@ -166,6 +152,26 @@ while True:
         stranger.wait()
 
 
+def test_a_followed_pytest_says_that_nobody_watches_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("def test_it():\n    pass\n")
+    parent = this_process() | {"namespace": "of somebody else"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    environment = {"LIVEGUI_EVENTS": str(tmp_path / "events.jsonl"), "LIVEGUI_PARENT": json.dumps(parent)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (
+        f"livegui: this test run does not end with the one that started it, should that be killed: pid {os.getpid()} is of another PID namespace"
+        in done.stderr
+    )
+
+
 def namespaces() -> None:
     if subprocess.run(["unshare", "--fork", "--pid", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no right to make a PID namespace")
@@ -199,16 +205,6 @@ def run_app(
         check=False,
         start_new_session=True,
     )
-
-
-def generations(pytester: pytest.Pytester) -> list[dict[str, Any]]:
-    (record,) = pytester.path.glob(".livegui/*/run.json")
-    found: list[dict[str, Any]] = json.loads(record.read_text())["generations"]
-    return found
-
-
-def generation(pytester: pytest.Pytester) -> dict[str, Any]:
-    return generations(pytester)[0]
 
 
 def carriers(folder: str) -> list[int]:

@@ -396,3 +396,29 @@ def test_culprit(live_gui):
     result.assert_outcomes(failed=1)
     (line,) = (line for line in result.outlines if line.startswith("swallowed"))
     assert 2 <= int(line.split()[1]) <= 9
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGSTOP")
+def test_a_question_that_waits_for_its_answer_keeps_nobody_from_the_handle(suite: Suite) -> None:
+    test = """
+import os, signal, threading, time
+
+def test_it(live_gui):
+    os.kill(live_gui.pid, signal.SIGSTOP)
+
+    def ask():
+        try:
+            live_gui.health()
+        except Exception:
+            pass
+
+    asks = threading.Thread(target=ask)
+    asks.start()
+    time.sleep(0.3)  # by then it has asked
+    assert live_gui.generation == 1 and live_gui.hook_port and live_gui.process.poll() is None
+    assert live_gui.is_healthy()
+    assert asks.is_alive(), "each of these waited for the answer"
+    os.kill(live_gui.pid, signal.SIGCONT)
+    asks.join()
+"""
+    suite({"test_a.py": test}).assert_outcomes(passed=1)

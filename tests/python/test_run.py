@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +402,54 @@ def test_a_runner_that_is_killed_leaves_no_process_and_can_be_resumed(project: P
     assert result.status == 0
     assert " ".join(result.rows()["(paths)"]) == "passed 3 0 0 0 0"
     assert "its run was killed." in result.text
+
+
+@posix
+@pytest.mark.parametrize("days", [-2, 2], ids=["set back", "set forward"])
+def test_a_run_that_goes_on_is_not_doubled_after_a_step_of_the_clock(project: Project, days: int) -> None:
+    """What the clock said when the run was recorded is moved: the clock of this machine is not to be set."""
+    project.batches(a='paths = ["test_a.py"]')
+    project.write({"test_a.py": WAITS})
+    process = project.start()
+    project.wait_for("running")
+    record = project.folder() / "run.json"
+
+    def step(text: re.Match[str]) -> str:
+        moved = datetime.fromisoformat(text[1]) - timedelta(days=days)
+        return moved.isoformat()
+
+    stepped = re.sub(r"\b(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)", step, record.read_text())
+    assert stepped != record.read_text()
+    record.write_text(stepped)
+    result = project.run("--resume")
+    assert result.status == 2
+    assert f"still goes on: pid {process.pid}" in result.text
+    project.write({"go on": ""})
+    assert finished(process).status == 0
+    assert len(list((project.root / ".livegui" / "batches").iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are of Linux")
+def test_a_run_whose_clock_is_another_may_still_go_on(project: Project) -> None:
+    other = ["unshare", "--time", "--boottime", "1000000", "--fork"]
+    if subprocess.run([*other, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no right to make a time namespace")
+    project.batches(a='paths = ["test_a.py"]')
+    project.write({"test_a.py": WAITS})
+    process = project.start()
+    project.wait_for("running")
+    done = subprocess.run(
+        [*other, *LIVEGUI, "--resume"],
+        cwd=project.root,
+        env=project.environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"may still go on: whether its process (pid {process.pid}) is there" in done.stderr
+    project.write({"go on": ""})
+    assert finished(process).status == 0
 
 
 def gone(processes: Callable[[], list[int]]) -> None:

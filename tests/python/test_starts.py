@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
 import pytest
-from plain_suites import Suite, wait_until_gone
+from plain_suites import Suite, generations, wait_until_gone
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="shells, sessions and exec")
 
@@ -99,14 +98,69 @@ def test_runs(live_gui):
     assert live_gui.health()["pid"] == live_gui.pid
     assert live_gui.is_alive() and live_gui.is_healthy()
     os.kill(live_gui.pid, signal.SIGKILL)
-    time.sleep(60)
+    try:
+        time.sleep(60)
+    finally:
+        print("it returned", live_gui.process.wait(10))
 """
     command = """live_gui_command = sh -c 'setsid "$0" plain_app.py & ' {python}"""
     result = suite({"test_a.py": test, "test_b.py": "def test_next(live_gui):\n    pass\n"}, ini=command)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*GuiExited: the app's process ended during this test*"])
-    (record,) = pytester.path.glob(".livegui/*/run.json")
-    wait_until_gone(*[one["pid"] for one in json.loads(record.read_text())["generations"]])
+    # The launcher's own status, 0, says nothing of the app.
+    result.stdout.fnmatch_lines(
+        [
+            "*GuiExited: the app's process ended during this test*",
+            "*ended with exit status unknown: reaped by somebody else",
+            "it returned 255",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*exit status 0*")
+    wait_until_gone(*[one["pid"] for one in generations(pytester)])
+
+
+def test_the_status_of_a_wrapper_that_waits_is_the_apps(suite: Suite) -> None:
+    test = """
+import os, signal, time
+
+def test_runs(live_gui):
+    os.kill(live_gui.pid, signal.SIGKILL)
+    time.sleep(60)
+"""
+    command = """live_gui_command = sh -c '"$0" plain_app.py; exit $?' {python}"""
+    result = suite({"test_a.py": test}, ini=command)
+    result.stdout.fnmatch_lines(["*ended with exit status 137"])
+
+
+def test_an_app_that_became_something_else_is_told_as_that(suite: Suite) -> None:
+    test = """
+import pathlib, time
+
+def test_becomes_another(live_gui):
+    pathlib.Path("again").touch()
+    time.sleep(60)
+"""
+    becomes = ANEW_LATER.replace(
+        "sys.executable, [sys.executable, *sys.argv]", "'/bin/sleep', ['sleep', '600']"
+    )
+    ini = "live_gui_command = {python} becomes.py\nlive_gui_ready_timeout = 3"
+    result = suite({"becomes.py": becomes, "test_a.py": test}, ini=ini)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*GuiUnreachable: the app ceased to answer during this test *",
+            "*it runs another program now, which has started no agent for 3.0 s (live_gui_ready_timeout)",
+        ]
+    )
+    assert result.duration < 15
+
+
+def test_an_app_that_becomes_something_else_at_its_start_is_told_as_that(suite: Suite) -> None:
+    becomes = "import os, livegui\nlivegui.start('early')\nos.execv('/bin/sleep', ['sleep', '600'])\n"
+    ini = "live_gui_command = {python} becomes.py\nlive_gui_ready_timeout = 3"
+    result = suite({"becomes.py": becomes, "test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
+    result.stdout.fnmatch_lines(
+        ["*was not ready within 3.0 s*: it runs another program now, which has started no agent"]
+    )
 
 
 def test_a_launcher_that_fails_is_told_at_once(suite: Suite) -> None:
@@ -136,7 +190,7 @@ def test_an_app_in_a_wrapper_is_watched_and_ends_when_it_is_asked(
     suite: Suite, pytester: pytest.Pytester, name: str
 ) -> None:
     if name == "xvfb" and shutil.which("xvfb-run") is None:
-        pytest.skip("xvfb-run is not installed")
+        pytest.skip("xvfb-run is not installed: apt-get install xvfb xauth")
     test = """
 import time
 
@@ -149,6 +203,4 @@ def test_it(live_gui):
     result = suite(files, ini=f"live_gui_command = {WRAPPERS[name]}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*GuiExited: the app's process ended during this test*"])
-    (record,) = pytester.path.glob(".livegui/*/run.json")
-    pids = [one["pid"] for one in json.loads(record.read_text())["generations"]]
-    wait_until_gone(*pids)
+    wait_until_gone(*[one["pid"] for one in generations(pytester)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import json
 import os
@@ -96,6 +97,51 @@ def test_livegui_health_and_log_show_it_as_text_and_json_keeps_it(
     assert SHOWN in log.stdout
 
 
+def test_health_and_log_show_each_thing_on_one_line(tmp_path: Path) -> None:
+    """What is no message comes from the app too: names, and the places where exceptions were caught."""
+    named = "reader\n::error::pwned"
+    agent = livegui.start(tmp_path.name, run_dir=tmp_path)
+    try:
+        agent.beat()
+        pool = ThreadPoolExecutor(1)
+        agent.watch_executor(pool, named)
+        pool.shutdown()
+        caught = compile("raise OSError('two\\n::error::pwned')", "a\n::error::pwned.py", "exec")
+        try:
+            exec(caught)
+        except OSError as error:
+            agent.record_exception(error)
+        agent.health()
+        shown = run("health", str(tmp_path), cwd=tmp_path)
+        assert r"executor_shutdown [reader\n\x3a:error::pwned]" in shown.stdout.replace(r"\n::", r"\n\x3a:")
+        assert_harmless(shown.stdout)
+        assert len(shown.stdout.splitlines()) == 3, shown.stdout
+    finally:
+        agent.stop()
+    log = run("log", str(tmp_path), cwd=tmp_path)
+    assert_harmless(log.stdout)
+    (line,) = (line for line in log.stdout.splitlines() if "OSError" in line)
+    assert "pwned.py" in line
+
+
+def test_text_with_a_lone_surrogate_is_told(agent: livegui.Agent) -> None:
+    """As it comes with a file name that is no UTF-8."""
+    odd = "caf\udce9"
+    agent.degrade(f"cannot open {odd}", code="app_reported")
+    agent.report(OSError(f"cannot open {odd}"))
+    agent.tell_open([odd])
+    agent.watch_executor(ThreadPoolExecutor(1), odd)
+    agent.watch_thread(threading.Thread(name=odd))
+    with agent.paused(odd):
+        health = agent.health()
+    assert health["reasons"][0]["message"] == r"cannot open caf\udce9"
+    assert health["checks"]["main_loop"]["paused"]["what"] == r"caf\udce9"
+    assert health["checks"]["executors"][0]["name"] == r"caf\udce9"
+    with pytest.raises(ValueError, match="expected 1 to 64 characters"):
+        agent.clear(odd)
+    assert printable_line(odd) == r"caf\udce9"
+
+
 def test_text_on_one_line() -> None:
     assert printable_line("a\nb\x1b[0m") == r"a\nb\x1b[0m"
     assert printable_line("日本語 é\t::x") == "日本語 é\t::x"
@@ -177,7 +223,75 @@ def test_health_believes_no_file_of_others(
     assert requests == []
 
 
+def test_health_asks_nobody_for_an_app_that_is_gone_and_believes_no_other_agent(
+    runtime: Path, tmp_path: Path, agent: livegui.Agent
+) -> None:
+    """Who has the port by now, if it is another app, is not to learn the token, nor to answer for it."""
+    tokens: list[str | None] = []
+    agent.health()
+    answer = json.dumps(agent.health()).encode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            tokens.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        discovery = {
+            "schema": "livegui/agent/1",
+            "pid": 2**31 - 2,
+            "instance": "gone",
+            "url": f"http://127.0.0.1:{server.server_port}",
+            "token": "secret-token",
+            "journal": None,
+        }
+        gone, named = runtime / "1.json", tmp_path / "named.json"
+        for file in (gone, named):
+            file.write_text(json.dumps(discovery))
+        done = run("health", cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path))
+        assert "no app of this user answers" in done.stderr
+        assert not gone.exists()
+        done = run("health", str(named), cwd=tmp_path)
+        assert done.returncode == 2
+        assert "the app is gone" in done.stderr
+        assert tokens == []
+        named.write_text(json.dumps(discovery | {"pid": os.getpid()}))
+        done = run("health", str(named), cwd=tmp_path)
+        assert done.returncode == 2
+        assert "the agent of another app answers there" in done.stderr
+        server.shutdown()
+
+
 @posix
+def test_a_pipe_is_no_file_to_read_and_is_not_waited_for(suite: Suite, pytester: pytest.Pytester) -> None:
+    planted = pytester.path / ".livegui" / "planted"
+    planted.mkdir(parents=True)
+    for name in ("run.json", "heartbeat.jsonl", "heartbeat.jsonl.1"):
+        os.mkfifo(planted / name)
+    done = run("log", str(planted), cwd=pytester.path)
+    assert done.returncode == 2
+    assert "it is no regular file" in done.stderr
+    done = run("log", str(planted / "heartbeat.jsonl"), "--svg", "x.svg", cwd=pytester.path)
+    assert done.returncode == 2
+    suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}).assert_outcomes(passed=1)
+
+
+def test_the_next_app_sweeps_what_one_that_died_has_left(runtime: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    environment["XDG_RUNTIME_DIR"] = str(tmp_path)
+    for end in ("os._exit(0)", "agent.stop()"):
+        code = f"import livegui, os\nagent = livegui.start('dies')\nagent.beat()\n{end}"
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(runtime.iterdir()) == []
+
+
 def test_an_app_that_died_is_left_out_and_swept(runtime: Path, tmp_path: Path) -> None:
     code = "import livegui, os, sys\nagent = livegui.start('dies')\nagent.beat()\nos._exit(0)"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
@@ -212,25 +326,81 @@ def test_a_runtime_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, how
             pytest.skip("takes root, to make a folder of another user")
         folder.mkdir(mode=0o700)
         os.chown(folder, 65534, 65534)
-    code = "import livegui\nlivegui.start('x', journal=True).stop()"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
-    environment["XDG_RUNTIME_DIR"] = str(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "is not used" in done.stderr
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    done = started(XDG_RUNTIME_DIR=str(tmp_path), TMPDIR=str(temp))
+    assert (done.returncode, done.stderr) == (0, ""), "an app starts, whatever is planted there"
+    remark = json.loads(done.stdout)["remark"]
+    (private,) = temp.iterdir()
+    assert remark.startswith(f"{folder} is not used: ")
+    assert remark.endswith(f"; {private} is used instead")
+    assert private.stat().st_mode & 0o777 == 0o700
+    (journal,) = private.iterdir()
+    assert json.loads(journal.read_text().splitlines()[0])["runtime_dir"] == remark
     assert list(folder.iterdir()) == list(real.iterdir()) == [], "nothing was written"
     listed = run("health", cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path))
     assert listed.returncode == 2
     assert "is not used" in listed.stderr
 
 
+#: Starts an agent with a journal, and says what became of its files.
+STARTS = """
+import json, livegui, os
+agent = livegui.start('x', journal=True)
+files = {name for folder in [os.environ["XDG_RUNTIME_DIR"], os.environ["TMPDIR"]] for name in os.listdir(folder)}
+print(json.dumps({"remark": agent.health()["observer"]["runtime_dir"], "files": sorted(files)}))
+agent.stop()
+"""
+
+
+def started(**environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    return subprocess.run(
+        [sys.executable, "-c", STARTS],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @posix
-def test_a_journal_is_not_written_through_a_planted_link(tmp_path: Path) -> None:
+def test_a_runtime_folder_that_is_named_and_not_there_is_as_if_none_were_named(tmp_path: Path) -> None:
+    code = STARTS.replace('os.environ["XDG_RUNTIME_DIR"], ', "")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    environment |= {"XDG_RUNTIME_DIR": str(tmp_path / "nowhere"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"remark": "", "files": [f"livegui-{os.getuid()}"]}
+    listed = run("health", cwd=tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "nowhere"), TMPDIR=str(tmp_path))
+    assert f"({tmp_path}/livegui-{os.getuid()} was looked at)" in listed.stderr
+
+
+@posix
+def test_an_app_starts_where_there_is_no_place_for_its_files_at_all(tmp_path: Path) -> None:
+    planted = tmp_path / "livegui"
+    planted.write_text("")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    environment = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(planted)}
+    code = "import livegui\nprint(livegui.start('x').health()['observer']['runtime_dir'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=inherited | environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nor is there another place" in done.stdout
+
+
+@posix
+@pytest.mark.parametrize("how", ["symbolic", "hard"])
+def test_a_journal_is_not_written_through_a_planted_link(tmp_path: Path, how: str) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    (tmp_path / "heartbeat.jsonl").symlink_to(precious)
+    if how == "symbolic":
+        (tmp_path / "heartbeat.jsonl").symlink_to(precious)
+    else:
+        (tmp_path / "heartbeat.jsonl").hardlink_to(precious)
     agent = livegui.start("x", run_dir=tmp_path)
     try:
         agent.beat()
@@ -290,6 +460,16 @@ def test_it(live_gui):
     del pytester
 
 
+@posix
+def test_output_is_bounded_before_there_is_an_agent_too(suite: Suite, pytester: pytest.Pytester) -> None:
+    ini = "live_gui_command = yes\nlive_gui_output_limit = 100K\nlive_gui_ready_timeout = 2"
+    result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
+    result.stdout.fnmatch_lines(["*was not ready within 2.0 s*"])
+    (output,) = pytester.path.glob(".livegui/*/gen-1/stdout.log")
+    assert output.stat().st_size <= 100 * 1024
+    assert "bytes were cut out here]" in output.read_text()
+
+
 def test_a_bad_output_limit_is_refused_by_name(suite: Suite) -> None:
     result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, "--live-gui-output-limit=lots")
     result.stdout.fnmatch_lines(["*live_gui_output_limit = lots: expected bytes*"])
@@ -310,6 +490,30 @@ def test_an_app_with_a_pool_and_a_thread_per_document(agent: livegui.Agent) -> N
         agent.watch_executor(pool, f"held {number}")
     with pytest.raises(ValueError, match="at most 256"):
         agent.watch_executor(pools[0], "one more")
+
+
+def test_what_was_collected_takes_no_place(agent: livegui.Agent) -> None:
+    assert agent._canary is not None
+    agent._canary.stop()  # which would notice, a few times a second
+    for number in range(400):
+        agent.watch_executor(ThreadPoolExecutor(1), f"document {number}")
+        agent.watch_thread(threading.Thread(), f"reader {number}")
+        if number % 50 == 0:
+            gc.collect()
+    names = [reason["component"] for reason in agent.health()["reasons"]]
+    assert "document 0" in names, "that it is gone is told"
+
+
+def test_a_watched_name_counts_characters_and_a_threads_own_always_will_do(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "界" * 200)
+    with pytest.raises(ValueError, match="at most 200 characters"):
+        agent.watch_executor(pool, "界" * 201)
+    threads = [threading.Thread(name="界" * 120), threading.Thread(name="é" * 300)]
+    for thread in threads:
+        agent.watch_thread(thread)
+    health = agent.health()
+    assert [one["name"] for one in health["checks"]["threads"]] == ["界" * 120, "é" * 200]
 
 
 def test_the_last_ten_sessions_are_kept_not_the_last_ten_workers(
