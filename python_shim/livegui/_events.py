@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from livegui._livegui import NativeEvents
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 #: Names the file that what happens is appended to. Without it nobody follows.
 FILE = "LIVEGUI_EVENTS"
@@ -112,9 +115,12 @@ class Events:
         if self.session is not None and self.native.is_asked_to_stop():
             self.session.shouldstop = "whoever follows this run asked for its end"
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
         if not _is_worker(session.config):
-            self.native.session_finished(int(exitstatus))
+            self.native.session_finished(int(session.exitstatus))
+        return result
 
 
 class ControllerEvents:
@@ -141,8 +147,11 @@ class ControllerEvents:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput[FILE] = self.path
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.native.session_finished(int(exitstatus))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        self.native.session_finished(int(session.exitstatus))
+        return result
 
 
 def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:

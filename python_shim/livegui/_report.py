@@ -56,19 +56,27 @@ class Report(TypedDict):
     #: Pids that could not be ended; should be none.
     left: list[int]
     run_folder: str
+    #: Which tests crashed the app, and how.
+    crashes: list[tuple[str, str]]
 
 
 def report_of(live: NativeLive, left: list[int]) -> Report:
     """The report of this process."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
-    return {"notes": notes, "remarks": live.remarks(), "left": left, "run_folder": str(live.run_folder)}
+    return {
+        "notes": notes,
+        "remarks": live.remarks(),
+        "left": left,
+        "run_folder": str(live.run_folder),
+        "crashes": live.crashes(),
+    }
 
 
-def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> None:
+def write_summary(terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str]) -> None:
     """Say which files started on a process they did not inherit, and where everything is."""
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if any(report[what] for what in told) or not quiet]
+    reports = [report for report in reports if any(report[what] for what in told) or untold or not quiet]
     if not reports:
         return
     terminal.section("live_gui", sep="-", cyan=True)
@@ -80,5 +88,8 @@ def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> N
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(f"still running, though it was ended: pid {pids}", red=True)
+    for crash in untold:
+        line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
+        terminal.write_line(printable_line(line), red=True)
     for report in reports:
         terminal.write_line(printable_line(f"run folder: {report['run_folder']}"))

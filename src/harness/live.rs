@@ -18,6 +18,7 @@ use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
+use crate::process::Exit;
 use crate::wire::{Culprit, Health, Note};
 
 /// How long the agent may take to answer a question asked in passing.
@@ -131,6 +132,12 @@ impl Live {
         self.put_on(Some(because.to_owned()), step)
     }
 
+    /// The same because a fresh process is due, and not because a test wants one.
+    fn replace(&self, because: &str, step: Step<'_>) -> Result<()> {
+        self.books.kept().keep_crash();
+        self.respawn(because, step)
+    }
+
     /// To be called before each test that uses the handle, its set-up included. Puts a fresh process
     /// under it if one is due.
     ///
@@ -153,7 +160,7 @@ impl Live {
         }
         match decision {
             Decision::Proceed | Decision::Ask => Ok(()),
-            Decision::Respawn(because) => self.respawn(&because, step),
+            Decision::Respawn(because) => self.replace(&because, step),
             Decision::Refuse(trouble) => Err(self.refusal(&trouble, false)),
             Decision::GiveUp(trouble) => Err(self.refusal(&trouble, true)),
         }
@@ -166,7 +173,7 @@ impl Live {
     /// As [`Live::start`].
     pub fn between_tests(&self, step: Step<'_>) -> Result<()> {
         let due = self.books.kept().policy.used_between_tests();
-        due.map_or(Ok(()), |because| self.respawn(&because, step))
+        due.map_or(Ok(()), |because| self.replace(&because, step))
     }
 
     /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it
@@ -343,6 +350,34 @@ impl Live {
         self.verdict_on_running()
     }
 
+    /// The same when nobody needs the app any more: that it has ended in good order is none of a test's fault.
+    #[must_use]
+    pub fn confirm_last(&self) -> Option<Error> {
+        self.ask_anew();
+        if self.ended_in_order() {
+            return None;
+        }
+        self.verdict_on_running()
+    }
+
+    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
+    fn ended_in_order(&self) -> bool {
+        self.stage().as_ref().is_some_and(|app| match app.watch.verdict() {
+            Verdict::Stopping => true,
+            Verdict::Exited { reasons, .. } => {
+                reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
+            }
+            _ => false,
+        })
+    }
+
+    /// The crashes for which a process was put away, each with who is blamed. What a test replaced by itself is
+    /// not among them.
+    #[must_use]
+    pub fn crashes(&self) -> Vec<Trouble> {
+        self.books.kept().crashes().to_vec()
+    }
+
     /// What the app's agent says now.
     ///
     /// # Errors
@@ -444,6 +479,9 @@ impl Live {
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
+        if self.stage().is_some() && !self.ended_in_order() {
+            self.books.kept().keep_crash();
+        }
         self.take_off();
         if let Some(spares) = &self.spares {
             spares.close();

@@ -12,7 +12,7 @@ use super::{check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
     CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
-    Test, parse_handover_timeout, parse_limit,
+    Test, Trouble, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -146,6 +146,12 @@ impl NativeLive {
         verdict.map(|error| raise(error).into_value(py).into_any())
     }
 
+    /// The same when nobody needs the app any more.
+    fn confirm_last(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let verdict = py.detach(|| self.0.confirm_last());
+        verdict.map(|error| raise(error).into_value(py).into_any())
+    }
+
     fn health_json(&self, py: Python<'_>) -> PyResult<String> {
         let health = py.detach(|| self.0.health()).map_err(raise)?;
         serde_json::to_string(&health).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -194,6 +200,13 @@ impl NativeLive {
                 (note.file, note.test, note.generation, note.because, line)
             })
             .collect()
+    }
+
+    /// `(test, what)` of each crash for which a process was put away.
+    fn crashes(&self, py: Python<'_>) -> Vec<(String, String)> {
+        let crashes = py.detach(|| self.0.crashes());
+        let blamed = |trouble: Trouble| Some((trouble.culprit?.test, trouble.cause));
+        crashes.into_iter().filter_map(blamed).collect()
     }
 
     /// What else a person should know of this run.
