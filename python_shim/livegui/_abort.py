@@ -24,7 +24,7 @@ from livegui._workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from livegui._livegui import NativeLive
     from livegui.errors import LiveGuiError
@@ -72,10 +72,14 @@ class Abort:
         self.span = Span()
         #: The verdict, if it was told in this phase.
         self.told: LiveGuiError | None = None
+        #: Where a task was ended, if its runner does not tell.
+        self.ended_at: TracebackType | None = None
         self._live: NativeLive | None = None
         self._earlier: Any = None
         self._installed = False
         self._greenlet: object = None
+        #: What watches the switches between greenlets while the verdict is to be told at one; before us.
+        self._watching: list[Any] = []
         #: Loops in which our coroutine runs, each with what asks for its end.
         self._entered: list[Callable[[], object]] = []
         self._workers: Workers | None = None
@@ -130,7 +134,7 @@ class Abort:
         """From here on the test may be ended."""
         if self._installed:
             self._live = live
-            self.told = self._workers = self._told_frame = None
+            self.told = self.ended_at = self._workers = self._told_frame = None
             self._not_before = self._pause = self._told_at = 0.0
             self._held_at = ""
             self._greenlet = _current_greenlet()
@@ -139,6 +143,7 @@ class Abort:
     def disarm(self, live: NativeLive) -> None:
         """From here on it must not be."""
         self._live = self._told_frame = None
+        self._watch_no_more()
         live.disarm()
 
     def aborted(self) -> Aborted:
@@ -171,6 +176,7 @@ class Abort:
                     )
                 return
             time.sleep(0.01)
+        workers.release()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
@@ -182,7 +188,7 @@ class Abort:
             return
         own = _frames.of_test(frame, self.span.runners)
         if self.told is not None and own:
-            self._held_at = _frames.where(own[0])
+            self._held_at = _frames.where(own[0], frame)
         if self.told is not None and _is_ending():
             self._hurry(frame)
             return
@@ -192,8 +198,10 @@ class Abort:
         if waiting.requests and not (waiting.is_step and own):
             if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):
                 waiting.ask_to_end()
-        elif not own or self._is_on_another_stack():
-            # Whoever waits here only runs the test, on other threads or another stack.
+        elif self._is_on_another_stack():
+            self._tell_at_the_next_switch(live)
+        elif not own:
+            # Whoever waits here only runs the test, on other threads.
             if (self._workers is not None or self._find_workers()) and self._tell(live, _AGAIN_AFTER_S):
                 self._hurry(frame)
         elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
@@ -205,6 +213,26 @@ class Abort:
         if self._greenlet is None:  # it was not in use when this began
             return getattr(current, "parent", None) is not None
         return current is not self._greenlet
+
+    def _tell_at_the_next_switch(self, live: NativeLive) -> None:
+        """A loop of greenlets waits, and is needed again: tell the test's own as soon as it goes on."""
+        if not self._watching and self._tell(live, _AGAIN_AFTER_S):
+            self._watching.append(sys.modules["greenlet"].settrace(self._on_switch))
+
+    def _on_switch(self, event: str, args: tuple[Any, Any]) -> None:
+        __tracebackhide__ = True
+        (before,) = self._watching
+        if before is not None:
+            before(event, args)
+        _origin, target = args
+        if target is self._greenlet or (self._greenlet is None and target.parent is None):
+            self._watch_no_more()
+            if self._live is not None and not _is_ending():
+                raise self.aborted()  # what is raised here comes of that greenlet's switch
+
+    def _watch_no_more(self) -> None:
+        if self._watching:
+            sys.modules["greenlet"].settrace(self._watching.pop())
 
     def _is_clearing_up(self, outermost: FrameType) -> bool:
         """Whether what runs came after what was told: a ``tearDown()``, the next finalizer."""

@@ -65,9 +65,32 @@ def codes_in(code: CodeType) -> set[CodeType]:
     return found
 
 
-def where(frame: FrameType) -> str:
-    """A place for a person."""
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"
+def where(frame: FrameType, at: FrameType | None = None) -> str:
+    """A place for a person; ``at`` is where it is now, of which its call from there is told."""
+    place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"
+    called = next((inner for inner in outwards(at) if inner.f_back is frame), None)
+    if called is None or called is frame:
+        return place
+    return f"{place}, which waits in {getattr(called.f_code, 'co_qualname', called.f_code.co_name)}()"
+
+
+def without_runners(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the entries of pytest and ours; all of it if there are no others."""
+    kept = []
+    entry = traceback
+    while entry is not None:
+        module = str(entry.tb_frame.f_globals.get("__name__", ""))
+        if not module.startswith(("_pytest.", "pluggy.", "livegui._tasks", "livegui.pytest_plugin")):
+            kept.append(entry)
+        entry = entry.tb_next
+    if not any(not is_of_the_standard_library(entry.tb_frame.f_code) for entry in kept):
+        return traceback
+    while is_of_the_standard_library(kept[0].tb_frame.f_code):
+        del kept[0]
+    rest: TracebackType | None = None
+    for entry in reversed(kept):
+        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rest
 
 
 def give_lines(error: BaseException) -> None:

@@ -204,12 +204,13 @@ def _into_asyncio(abort: Abort, span: Span) -> Iterator[None]:
     try:
         with abort.entered(request):
             yield
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         if abort.told is None:
             raise
         # The runner's task goes on: it is needed for the tests that follow.
         while hasattr(task, "uncancel") and task.uncancel() > 0:
             pass
+        abort.ended_at = error.__traceback__
         raise abort.aborted() from None
     except BaseException as error:
         abort.reraise(error)
@@ -223,7 +224,11 @@ def _into_trio(abort: Abort, span: Span) -> Iterator[None]:
     scope = trio.CancelScope()
     try:
         with abort.entered(functools.partial(token.run_sync_soon, scope.cancel)), scope:
-            yield
+            try:
+                yield
+            except trio.Cancelled as error:
+                abort.ended_at = error.__traceback__
+                raise
     except BaseException as error:
         abort.reraise(error)
         raise

@@ -27,6 +27,7 @@ class Workers:
         self._codes = span.codes()
         self._told: dict[int, tuple[float, float]] = {}
         self._pools: set[int] = set()
+        self._hook = threading.excepthook
 
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.
@@ -51,9 +52,21 @@ class Workers:
         for ident in running:
             due, pause = self._told.get(ident, (now, _AGAIN_AFTER_S))
             if now >= due:
+                if not self._told:
+                    # pytest's would warn of each of them.
+                    self._hook, threading.excepthook = threading.excepthook, self._on_end
                 end_thread(ident)
                 self._told[ident] = (now + pause, 2 * pause)
         return running
+
+    def release(self) -> None:
+        """They have all ended."""
+        if threading.excepthook == self._on_end:
+            threading.excepthook = self._hook
+
+    def _on_end(self, ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_type is not SystemExit or getattr(ended.thread, "ident", None) not in self._told:
+            self._hook(ended)
 
     def cancel_what_has_not_started(self, frame: FrameType | None) -> None:
         """Leave a pool that the test waits for nothing to do but what runs already."""

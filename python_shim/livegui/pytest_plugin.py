@@ -13,7 +13,7 @@ import pytest
 from livegui import _events, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._fixtures import Fixtures
-from livegui._frames import give_lines
+from livegui._frames import give_lines, without_runners
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
 from livegui._span import Span
@@ -258,7 +258,7 @@ class Phase:
         if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
         # What ended the test says nothing that the verdict does not say.
-        raise verdict.with_traceback(where) from None
+        raise verdict.with_traceback(without_runners(abort.ended_at or where)) from None
 
     def _verdict(self, error: BaseException | None) -> LiveGuiError | None:
         """What the phase is to fail of, which came to this end by itself."""
@@ -306,7 +306,8 @@ class Uses:
             verdict = self.session.verdict
             if verdict is not None and not isinstance(error, LiveGuiError | pytest.skip.Exception):
                 cause = error if isinstance(error, Exception | pytest.fail.Exception) else None
-                error, verdict.__cause__ = verdict.with_traceback(error.__traceback__), cause
+                error = verdict.with_traceback(without_runners(error.__traceback__))
+                error.__cause__ = cause
             give_lines(error)
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
