@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from livegui._livegui import NativeEvents
+from livegui._text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -87,8 +88,8 @@ class Events:
         if not path:
             return
         wanted = set(json.loads(Path(path).read_text(encoding="utf-8")))
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
-        items[:] = [item for item in items if item.nodeid in wanted]
+        config.hook.pytest_deselected(items=[item for item in items if plain(item.nodeid) not in wanted])
+        items[:] = [item for item in items if plain(item.nodeid) in wanted]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.native.collected([item.nodeid for item in session.items])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from livegui._events import CULPRIT
 from livegui._livegui import printable_line
+from livegui._text import plain
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def add_properties(item: pytest.Item, live: NativeLive) -> None:
     """Note in the JUnit report that a fresh process was put under this test, and why."""
     for _file, test, generation, because, _line in live.notes():
-        if test == item.nodeid:
+        if test == plain(item.nodeid):
             item.user_properties.append(("live_gui_generation", str(generation)))
             item.user_properties.append(("live_gui_fresh_process", because))
 
@@ -39,7 +40,7 @@ def name_culprit(
 ) -> None:
     """Note on the report of a victim, and in JUnit, which test is to blame."""
     error = raised.value
-    if not isinstance(error, LiveGuiError) or error.culprit in (None, item.nodeid):
+    if not isinstance(error, LiveGuiError) or error.culprit in (None, plain(item.nodeid)):
         return
     entry = (CULPRIT, error.culprit)
     item.user_properties.append(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bdb
+import os
 import shlex
 import sys
 import unittest
@@ -18,13 +19,16 @@ from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
 from livegui._span import Span
 from livegui._tasks import entering
+from livegui._text import plain, system_string
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from livegui._livegui import NativeEvents
+
+    _SystemString = str | os.PathLike[str]
 
 __all__ = ["LiveGui"]
 
@@ -94,12 +98,22 @@ class Session:
         self.told: set[str] = set()
         self._runners: frozenset[str] | None = None
 
-    def open(self, command: str | list[str], environment: dict[str, str]) -> LiveGui:
+    def open(
+        self, command: _SystemString | Iterable[_SystemString], environment: Mapping[str, _SystemString]
+    ) -> LiveGui:
         """Make the handle and start the first process."""
-        script = command if isinstance(command, str) else shlex.join(command)
+        words: str | list[str]
+        if isinstance(command, str):
+            words = script = command
+        else:
+            given_words = enumerate([command] if isinstance(command, os.PathLike) else command)
+            words = [system_string(word, f"live_gui_command[{number}]") for number, word in given_words]
+            script = shlex.join(words)
+        given = environment.items()
+        variables = [(name, system_string(value, f"live_gui_env[{name!r}]")) for name, value in given]
         self.live = NativeLive(
-            command,
-            environment=list(environment.items()),
+            words,
+            environment=variables,
             cwd=self.config.rootpath,
             python=sys.executable,
             run_dir=self.config.rootpath / _option(self.config, "run_dir"),
@@ -174,7 +188,7 @@ class Session:
             return
         self.begun = True
         try:
-            self.generation = self.live.before_test(self.item.nodeid, _file(self.item))
+            self.generation = self.live.before_test(plain(self.item.nodeid), _file(self.item))
         except LiveGuiError:
             self.generation = self.live.generation
             raise
@@ -189,7 +203,7 @@ class Session:
             return
         recovered, unfit, error = self.live.after_test(used, last_of_file)
         item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
-        if unfit is not None and unfit[0] == item.nodeid:
+        if unfit is not None and unfit[0] == plain(item.nodeid):
             item.user_properties.append(("live_gui_handover", unfit[1]))
         if error is not None and not self.failed:
             raise error
@@ -209,7 +223,7 @@ class Phase:
     ) -> None:
         self.session = session
         self.ask = ask
-        self.span = Span(file=str(item.path), name=item.nodeid, once=tears_down or _is_unittest(item))
+        self.span = Span(file=str(item.path), name=plain(item.nodeid), once=tears_down or _is_unittest(item))
         self._within = session.abort.within(self.span)
         #: What the app's last word was, if it was closed in this phase.
         self._last: LiveGuiError | None = None
@@ -293,15 +307,15 @@ class Uses:
         """Remember of which tests something was told."""
         if report.outcome != "passed":
             named = (str(value) for name, value in report.user_properties if name == _events.CULPRIT)
-            self.session.told.update([report.nodeid, *named])
+            self.session.told.update([plain(report.nodeid), *named])
 
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
-        if call.excinfo is None:
-            return
-        error = call.excinfo.value
+        error = None if call.excinfo is None else call.excinfo.value
         if self.session.phase is not None:
             self._refuse_to_go_on(error)
+        elif error is None:
+            return
         elif self.session.failed:
             verdict = self.session.verdict
             if verdict is not None and not isinstance(error, LiveGuiError | pytest.skip.Exception):
@@ -311,15 +325,17 @@ class Uses:
             give_lines(error)
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
-    def _refuse_to_go_on(self, error: BaseException) -> None:
+    def _refuse_to_go_on(self, error: BaseException | None) -> None:
         """Somebody collects errors in mid-test, and goes on, as subtests do: not with this one."""
         session = self.session
         if isinstance(error, Aborted):
             raise error
         abort, live = session.abort, session.live
+        if abort.told is not None and error is None:
+            raise abort.aborted()
         if live is None or session.failed or not session.begun or not abort.is_installed:
             return
-        if not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
+        if error is not None and not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
             abort.told = abort.told or live.confirm()
             abort.reraise(error)
 
@@ -347,20 +363,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def live_gui_command(pytestconfig: pytest.Config) -> str | list[str]:
-    """The app's command line; override it to make one up in Python."""
+def live_gui_command(pytestconfig: pytest.Config) -> str | list[str | os.PathLike[str]]:
+    """The app's command line; override it to make one up in Python, as text or as a list of words."""
     return _option(pytestconfig, "command")
 
 
 @pytest.fixture(scope="session")
-def live_gui_env() -> dict[str, str]:
+def live_gui_env() -> dict[str, str | os.PathLike[str]]:
     """Added to the app's environment; override it."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def live_gui(
-    pytestconfig: pytest.Config, live_gui_command: str | list[str], live_gui_env: dict[str, str]
+    pytestconfig: pytest.Config,
+    live_gui_command: str | list[str | os.PathLike[str]],
+    live_gui_env: dict[str, str | os.PathLike[str]],
 ) -> Iterator[LiveGui]:
     """The app under test: one handle for the whole run, whatever process is behind it."""
     session = pytestconfig.stash[_SESSION]
@@ -489,7 +507,7 @@ def _is_unittest(item: pytest.Item | None) -> bool:
 
 
 def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+    return plain(item.nodeid.partition("::")[0])
 
 
 def _option(config: pytest.Config, name: str) -> str:

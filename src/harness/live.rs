@@ -59,7 +59,7 @@ pub struct Live {
     rules: Rules,
     handover_timeout: Duration,
     /// What would have py-spy beside it.
-    python: String,
+    python: PathBuf,
     alarm: Alarm,
     books: Books,
     launcher: Arc<Launcher>,

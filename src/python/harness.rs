@@ -1,5 +1,6 @@
 //! What the test side of the shim calls.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{check_signals, raise};
+use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
     CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
@@ -29,9 +30,9 @@ impl NativeLive {
     fn new(
         py: Python<'_>,
         command: Command,
-        environment: Vec<(String, String)>,
+        environment: Vec<(OsString, OsString)>,
         cwd: PathBuf,
-        python: String,
+        python: PathBuf,
         run_dir: PathBuf,
         ready_timeout_s: f64,
         scope: &str,
@@ -83,12 +84,13 @@ impl NativeLive {
         patiently(py, |step| self.0.start(step))
     }
 
-    fn respawn(&self, py: Python<'_>, because: &str) -> PyResult<()> {
-        patiently(py, |step| self.0.respawn(because, step))
+    fn respawn(&self, py: Python<'_>, because: Text) -> PyResult<()> {
+        patiently(py, |step| self.0.respawn(&because.0, step))
     }
 
     /// Returns the generation that the test runs on.
-    fn before_test(&self, py: Python<'_>, id: String, file: String) -> PyResult<u32> {
+    fn before_test(&self, py: Python<'_>, id: Text, file: Text) -> PyResult<u32> {
+        let (Text(id), Text(file)) = (id, file);
         patiently(py, |step| self.0.before_test(Test { id, file }, step))?;
         Ok(self.generation(py))
     }
@@ -101,12 +103,13 @@ impl NativeLive {
     fn lacks_prior_state(
         &self,
         py: Python<'_>,
-        id: String,
-        file: String,
-        prior: Option<&str>,
+        id: Text,
+        file: Text,
+        prior: Option<Text>,
     ) -> PyResult<Option<String>> {
+        let (Text(id), Text(file), prior) = (id, file, prior.map(|prior| prior.0));
         patiently(py, |step| {
-            self.0.lacks_prior_state(&Test { id, file }, prior, step)
+            self.0.lacks_prior_state(&Test { id, file }, prior.as_deref(), step)
         })
     }
 
@@ -215,8 +218,8 @@ impl NativeLive {
     }
 
     /// Has the run say something that a person should know.
-    fn remark(&self, py: Python<'_>, remark: String) {
-        py.detach(|| self.0.remark(remark));
+    fn remark(&self, py: Python<'_>, remark: Text) {
+        py.detach(|| self.0.remark(remark.0));
     }
 
     fn close(&self, py: Python<'_>) -> Vec<u32> {
@@ -275,7 +278,7 @@ type AfterTest = (Vec<String>, Option<(String, String)>, Option<Py<PyAny>>);
 #[derive(FromPyObject)]
 enum Command {
     Text(String),
-    Words(Vec<String>),
+    Words(Vec<OsString>),
 }
 
 /// Does something that may take long without the GIL, and lets Ctrl-C end it.

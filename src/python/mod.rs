@@ -11,7 +11,7 @@ mod knock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::error::{Error, Failure};
 
@@ -47,8 +47,26 @@ mod _livegui {
 
 /// Text of an app on one line, fit to be printed: control characters are shown as escapes.
 #[pyfunction]
-fn printable_line(text: &str) -> String {
-    crate::text::line(text).into_owned()
+fn printable_line(text: Text) -> String {
+    crate::text::line(&text.0).into_owned()
+}
+
+/// A text of Python's, which may hold what no UTF-8 can: a lone surrogate, as of a file name. It is escaped as
+/// `backslashreplace` does, and so it is named everywhere.
+struct Text(String);
+
+impl<'py> FromPyObject<'_, 'py> for Text {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let text = object.cast::<PyString>()?;
+        if let Ok(text) = text.to_cow() {
+            return Ok(Self(text.into_owned()));
+        }
+        let bytes = text.call_method1("encode", ("utf-8", "backslashreplace"))?;
+        let bytes: Vec<u8> = bytes.extract()?;
+        Ok(Self(String::from_utf8_lossy(&bytes).into_owned()))
+    }
 }
 
 /// Lets the interpreter's signal handlers run, on a thread that is detached from it.
