@@ -240,6 +240,8 @@ class Abort:
 
     def _tell(self, live: NativeLive, pause: float) -> LiveGuiError | None:
         verdict = self.told or live.verdict_on_running()
+        if self.span.last and live.has_ended_in_order():
+            return None
         if verdict is not None:  # else it recovered in this very moment
             now = time.monotonic()
             self._told_at = self._told_at or now

@@ -37,7 +37,7 @@ class Fixtures:
         function = fixturedef.func
         outer = abort.span
         file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
-        span = Span(function, file, outer.name, once=outer.once)
+        span = Span(function, file, outer.name, last=outer.last, once=outer.once)
         with abort.within(span):
             coroutine = entering(function, abort)
             span.entered = coroutine is not None

@@ -30,6 +30,7 @@ class Span:
         function: the test's or the fixture's own function, if there is one.
         file: the file of the test.
         name: what it is called in a report.
+        last: nobody needs the app after it.
         once: what runs after the first part of it was ended is there to clear up.
         runners: packages that run the test's code, on other threads or in loops.
         entered: the loop that runs it was handed our coroutine, which marks its own tasks.
@@ -39,6 +40,7 @@ class Span:
     function: Callable[..., Any] | None = None
     file: str = ""
     name: str = ""
+    last: bool = False
     once: bool = False
     runners: frozenset[str] = frozenset()
     entered: bool = False

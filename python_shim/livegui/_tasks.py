@@ -125,7 +125,10 @@ def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
 
 def _scopes_of(span: Span, task: Any) -> Iterator[Any]:
     """The cancel scopes of trio's nurseries whose children belong to a span, the outermost of each."""
-    for nursery in getattr(task, "child_nurseries", ()):
+    nurseries = getattr(task, "child_nurseries", ())
+    if getattr(task, "parent_nursery", task) is None:
+        nurseries = nurseries[-1:]  # of the root: the others have trio's own tasks
+    for nursery in nurseries:
         if any(is_of(span, child) for child in nursery.child_tasks):
             yield nursery.cancel_scope
         else:

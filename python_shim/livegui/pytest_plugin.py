@@ -214,22 +214,31 @@ class Phase:
 
     Args:
         ask: ask the app anew at the end, so that a crash is not left for the next test.
+        last: nobody needs the app after it.
         tears_down: only what runs when the app degrades is ended, say a poll; what other fixtures have to
             clear up is for the next test.
     """
 
     def __init__(
-        self, session: Session, item: pytest.Item, *, ask: bool = False, tears_down: bool = False
+        self,
+        session: Session,
+        item: pytest.Item,
+        *,
+        ask: bool = False,
+        tears_down: bool = False,
+        last: bool = False,
     ) -> None:
         self.session = session
         self.ask = ask
-        self.span = Span(file=str(item.path), name=plain(item.nodeid), once=tears_down or _is_unittest(item))
+        once = tears_down or _is_unittest(item)
+        self.span = Span(file=str(item.path), name=plain(item.nodeid), last=last, once=once)
         self._within = session.abort.within(self.span)
         #: What the app's last word was, if it was closed in this phase.
         self._last: LiveGuiError | None = None
 
     def __enter__(self) -> None:
         self.session.phase, self.session.verdict = self, None
+        self.session.abort.told = None
         self._within.__enter__()
         if self.session.begun:
             self.arm()
@@ -245,7 +254,7 @@ class Phase:
         session = self.session
         if session.begun and not session.failed and session.live is not None:
             session.abort.disarm(session.live)
-            self._last = session.abort.told or session.live.confirm_last()
+            self._last = session.abort.told or self._confirm(session.live)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -284,10 +293,14 @@ class Phase:
         if told is not None and not isinstance(error, Exception):
             return told
         if error is None:
-            return session.live.confirm() if self.ask else session.live.verdict_on_running()
+            return self._confirm(session.live) if self.ask else session.live.verdict_on_running()
         if isinstance(error, Exception | pytest.fail.Exception):
-            return session.live.confirm() or told
+            return self._confirm(session.live) or told
         return None  # skipped
+
+    def _confirm(self, live: NativeLive) -> LiveGuiError | None:
+        verdict = live.confirm()
+        return None if self.span.last and live.has_ended_in_order() else verdict
 
 
 class Uses:
@@ -434,7 +447,7 @@ def pytest_runtest_teardown(
     last_of_file = nextitem is None or _file(nextitem) != _file(item)
     errors = session.fixtures.forget_failed() if session.failed else []
     try:
-        with Phase(session, item, ask=True, tears_down=True):
+        with Phase(session, item, ask=True, tears_down=True, last=nextitem is None):
             result = yield
     except BaseException:
         session.failed = True  # it has an error of its own already

@@ -38,7 +38,10 @@ impl Client {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let files = entries.map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default();
-            let of_pid = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u32>().ok()).is_some();
+            let of_pid = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse::<u32>().ok())
+                .is_some();
             name == DISCOVERY_FILE || (of_pid && path.extension().is_some_and(|kind| kind == "json"))
         });
         files.filter_map(|path| Self::read(&path).ok()).collect()

@@ -210,7 +210,9 @@ impl Launcher {
         }
         environment.push((
             env::PARENT.into(),
-            serde_json::to_string(&ProcessId::current()).unwrap_or_default().into(),
+            serde_json::to_string(&ProcessId::current())
+                .unwrap_or_default()
+                .into(),
         ));
         environment.push((env::HOOK_PORT.into(), hook_port.to_string().into()));
         environment.push((env::STATE_DIR.into(), state.into_os_string()));

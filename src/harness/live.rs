@@ -350,25 +350,19 @@ impl Live {
         self.verdict_on_running()
     }
 
-    /// The same when nobody needs the app any more: that it has ended in good order is none of a test's fault.
+    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it. That is a fault only
+    /// as long as somebody needs it.
     #[must_use]
-    pub fn confirm_last(&self) -> Option<Error> {
-        self.ask_anew();
-        if self.ended_in_order() {
-            return None;
-        }
-        self.verdict_on_running()
-    }
-
-    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
-    fn ended_in_order(&self) -> bool {
-        self.stage().as_ref().is_some_and(|app| match app.watch.verdict() {
-            Verdict::Stopping => true,
-            Verdict::Exited { reasons, .. } => {
-                reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
-            }
-            _ => false,
-        })
+    pub fn has_ended_in_order(&self) -> bool {
+        self.stage()
+            .as_ref()
+            .is_some_and(|app| match app.watch.verdict() {
+                Verdict::Stopping => true,
+                Verdict::Exited { reasons, .. } => {
+                    reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
+                }
+                _ => false,
+            })
     }
 
     /// The crashes for which a process was put away, each with who is blamed. What a test replaced by itself is
@@ -479,7 +473,7 @@ impl Live {
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
-        if self.stage().is_some() && !self.ended_in_order() {
+        if self.stage().is_some() && !self.has_ended_in_order() {
             self.books.kept().keep_crash();
         }
         self.take_off();

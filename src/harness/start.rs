@@ -175,7 +175,10 @@ impl Start<'_> {
                 folder.display()
             );
             if let Err(error) = is_writable(folder) {
-                missing = format!("its agent cannot say anything: {} cannot be written: {error}", folder.display());
+                missing = format!(
+                    "its agent cannot say anything: {} cannot be written: {error}",
+                    folder.display()
+                );
             } else if app.process.exit().is_none() {
                 let given = environment(&app.process.id(), env::RUN_DIR);
                 if given.as_ref().is_some_and(|given| given != folder.as_os_str()) {

@@ -56,7 +56,9 @@ impl Suite {
         // It ends itself if whoever follows it is killed.
         environment.push((
             env::PARENT.into(),
-            serde_json::to_string(&ProcessId::current()).unwrap_or_default().into(),
+            serde_json::to_string(&ProcessId::current())
+                .unwrap_or_default()
+                .into(),
         ));
         let mark = (env::EVENTS, events_file.clone().into_os_string());
         let guard = Guard::start(Path::new(&what));

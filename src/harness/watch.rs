@@ -326,13 +326,21 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         let others = Client::all(self.process.folder()).into_iter();
         let mut others = others.filter(|other| other.instance() != client.instance());
         let app = others.find(is_app)?;
-        let mut passed_over = self.state.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed_over = self
+            .state
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         passed_over.push(client.instance().to_owned());
         Some(app)
     }
 
     fn was_passed_over(&self, client: &Client) -> bool {
-        let passed_over = self.state.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed_over = self
+            .state
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         passed_over.iter().any(|instance| instance == client.instance())
     }
 

@@ -55,7 +55,10 @@ pub fn environment(process: &ProcessId, name: &str) -> Option<OsString> {
 #[cfg(unix)]
 fn value_of(entry: &OsStr, name: &str) -> Option<OsString> {
     use std::os::unix::ffi::OsStrExt;
-    let value = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    let value = entry
+        .as_bytes()
+        .strip_prefix(name.as_bytes())?
+        .strip_prefix(b"=")?;
     Some(OsStr::from_bytes(value).to_owned())
 }
 

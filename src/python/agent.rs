@@ -42,7 +42,11 @@ impl NativeAgent {
             executor_stall_ms: whole("executor_stall_ms", executor_stall_ms)?,
             journal,
             // The environment's may be no text.
-            run_dir: run_dir.or_else(|| std::env::var_os(env::RUN_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from)),
+            run_dir: run_dir.or_else(|| {
+                std::env::var_os(env::RUN_DIR)
+                    .filter(|dir| !dir.is_empty())
+                    .map(PathBuf::from)
+            }),
         };
         let app = app.map_or_else(|| name_of_script(script), str::to_owned);
         let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok()).map_err(raise)?;

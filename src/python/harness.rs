@@ -109,7 +109,8 @@ impl NativeLive {
     ) -> PyResult<Option<String>> {
         let (Text(id), Text(file), prior) = (id, file, prior.map(|prior| prior.0));
         patiently(py, |step| {
-            self.0.lacks_prior_state(&Test { id, file }, prior.as_deref(), step)
+            self.0
+                .lacks_prior_state(&Test { id, file }, prior.as_deref(), step)
         })
     }
 
@@ -149,10 +150,9 @@ impl NativeLive {
         verdict.map(|error| raise(error).into_value(py).into_any())
     }
 
-    /// The same when nobody needs the app any more.
-    fn confirm_last(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let verdict = py.detach(|| self.0.confirm_last());
-        verdict.map(|error| raise(error).into_value(py).into_any())
+    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
+    fn has_ended_in_order(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.has_ended_in_order())
     }
 
     fn health_json(&self, py: Python<'_>) -> PyResult<String> {
