@@ -118,10 +118,11 @@ class Events:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        result = yield
-        if not _is_worker(session.config):
-            self.native.session_finished(int(session.exitstatus))
-        return result
+        try:
+            return (yield)
+        finally:
+            if not _is_worker(session.config):
+                self.native.session_finished(int(session.exitstatus))
 
 
 class ControllerEvents:
@@ -150,9 +151,10 @@ class ControllerEvents:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        result = yield
-        self.native.session_finished(int(session.exitstatus))
-        return result
+        try:
+            return (yield)
+        finally:
+            self.native.session_finished(int(session.exitstatus))
 
 
 def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 _STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 #: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
 _PYTEST = ("_pytest", "pluggy", "pytest")
+#: What a traceback is read without.
+_NO_NEWS = (
+    "_pytest.",
+    "pluggy.",
+    "livegui._tasks",
+    "livegui._abort",
+    "livegui._fixtures",
+    "livegui.pytest_plugin",
+)
 _OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report", "livegui._fixtures")
 
 
@@ -80,7 +89,7 @@ def without_runners(traceback: TracebackType | None) -> TracebackType | None:
     entry = traceback
     while entry is not None:
         module = str(entry.tb_frame.f_globals.get("__name__", ""))
-        if not module.startswith(("_pytest.", "pluggy.", "livegui._tasks", "livegui.pytest_plugin")):
+        if not module.startswith(_NO_NEWS):
             kept.append(entry)
         entry = entry.tb_next
     if not any(not is_of_the_standard_library(entry.tb_frame.f_code) for entry in kept):

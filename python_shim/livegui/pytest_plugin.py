@@ -280,8 +280,9 @@ class Phase:
             abort.settle(live, self.span)
         if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
-        # What ended the test says nothing that the verdict does not say.
-        raise verdict.with_traceback(without_runners(abort.ended_at or where)) from None
+        # What ended the test says nothing that the verdict does not say; but what that came of may.
+        cause = error.__cause__ if isinstance(error, Aborted) else None
+        raise verdict.with_traceback(without_runners(abort.ended_at or where)) from cause
 
     def _verdict(self, error: BaseException | None) -> LiveGuiError | None:
         """What the phase is to fail of, which came to this end by itself."""
@@ -333,9 +334,10 @@ class Uses:
             verdict = self.session.verdict
             if verdict is not None and not isinstance(error, LiveGuiError | pytest.skip.Exception):
                 cause = error if isinstance(error, Exception | pytest.fail.Exception) else None
-                error = verdict.with_traceback(without_runners(error.__traceback__))
+                error = verdict.with_traceback(error.__traceback__)
                 error.__cause__ = cause
             give_lines(error)
+            error = error.with_traceback(without_runners(error.__traceback__))
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
     def _refuse_to_go_on(self, error: BaseException | None) -> None:
