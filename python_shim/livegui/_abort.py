@@ -19,7 +19,7 @@ import pytest
 
 from livegui import _frames
 from livegui._span import CURRENT, Span
-from livegui._tasks import Waiting
+from livegui._tasks import Waiting, still_running
 from livegui._workers import Workers
 
 if TYPE_CHECKING:
@@ -164,6 +164,10 @@ class Abort:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
+        for task in still_running(span):
+            live.remark(
+                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was cancelled"
+            )
         workers = self._workers or Workers(span)
         deadline = time.monotonic() + ENDS_WITHIN_S
         while running := workers.end():
@@ -197,6 +201,8 @@ class Abort:
         waiting = Waiting(self.span, self._entered, frame)
         if waiting.requests and not (waiting.is_step and own):
             if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):
+                if self._is_on_another_stack():
+                    self._watch_switches()
                 waiting.ask_to_end()
         elif self._is_on_another_stack():
             self._tell_at_the_next_switch(live)
@@ -217,6 +223,10 @@ class Abort:
     def _tell_at_the_next_switch(self, live: NativeLive) -> None:
         """A loop of greenlets waits, and is needed again: tell the test's own as soon as it goes on."""
         if not self._watching and self._tell(live, _AGAIN_AFTER_S):
+            self._watch_switches()
+
+    def _watch_switches(self) -> None:
+        if not self._watching:
             self._watching.append(sys.modules["greenlet"].settrace(self._on_switch))
 
     def _on_switch(self, event: str, args: tuple[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from livegui._span import Span
 from livegui._tasks import entering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from livegui.pytest_plugin import Session
 
@@ -25,6 +26,8 @@ class Fixtures:
         self.session = session
         #: Those whose set-up failed in the running test, the first first.
         self.failed: list[tuple[pytest.FixtureDef[Any], pytest.FixtureRequest]] = []
+        #: Where fixtures stand.
+        self.files: set[str] = set()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -37,18 +40,49 @@ class Fixtures:
         function = fixturedef.func
         outer = abort.span
         file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
-        span = Span(function, file, outer.name, last=outer.last, once=outer.once)
+        self.files.add(file)
+        span = Span(function, frozenset({file}), outer.name, last=outer.last, once=outer.once)
         with abort.within(span):
             coroutine = entering(function, abort)
             span.entered = coroutine is not None
             try:
-                with _in_place_of(fixturedef, coroutine):
-                    return (yield)
+                with self._prepared(fixturedef, coroutine):
+                    value = yield
+                if abort.told is not None:  # it swallowed that, and is no good
+                    self.failed.append((fixturedef, request))
+                return value
             except BaseException:
                 self.failed.append((fixturedef, request))
                 if abort.told is not None:
                     abort.settle(live, span)
                 raise
+
+    @contextlib.contextmanager
+    def _prepared(
+        self, fixturedef: pytest.FixtureDef[Any], function: Callable[..., Any] | None
+    ) -> Iterator[None]:
+        """For the time of its set-up: with this function, and finalizers that raise what pytest takes."""
+        prepared: Any = fixturedef
+        before, add_finalizer, abort = prepared.func, prepared.addfinalizer, self.session.abort
+
+        def add(finalizer: Callable[[], object]) -> None:
+            def converted() -> None:
+                try:
+                    finalizer()
+                except BaseException as error:
+                    abort.reraise(error)
+                    raise
+
+            add_finalizer(converted)
+
+        prepared.addfinalizer = add
+        if function is not None:
+            prepared.func = function
+        try:
+            yield
+        finally:
+            prepared.func = before
+            del prepared.addfinalizer
 
     def forget_failed(self) -> list[BaseException]:
         """Have their finalizers run, and pytest forget what they raised; returns what the finalizers raised.
@@ -66,20 +100,3 @@ class Fixtures:
             except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001
                 errors.append(error)
         return errors
-
-
-class _in_place_of:  # noqa: N801 -- reads as what it does
-    """A fixture's function, for the time of its set-up."""
-
-    def __init__(self, fixturedef: pytest.FixtureDef[Any], function: Callable[..., Any] | None) -> None:
-        self.fixturedef = fixturedef
-        self.function = function
-        self.before = fixturedef.func
-
-    def __enter__(self) -> None:
-        if self.function is not None:
-            self.fixturedef.func = self.function  # type: ignore[misc]
-
-    def __exit__(self, *_: object) -> None:
-        if self.function is not None:
-            self.fixturedef.func = self.before  # type: ignore[misc]

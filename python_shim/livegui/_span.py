@@ -28,23 +28,25 @@ class Span:
 
     Attributes:
         function: the test's or the fixture's own function, if there is one.
-        file: the file of the test.
+        files: whose code in a thread that began meanwhile makes it one of the test's.
         name: what it is called in a report.
         last: nobody needs the app after it.
         once: what runs after the first part of it was ended is there to clear up.
         runners: packages that run the test's code, on other threads or in loops.
         entered: the loop that runs it was handed our coroutine, which marks its own tasks.
         threads: those that ran before.
+        cancelled: tasks of it that were told to end.
     """
 
     function: Callable[..., Any] | None = None
-    file: str = ""
+    files: frozenset[str] = frozenset()
     name: str = ""
     last: bool = False
     once: bool = False
     runners: frozenset[str] = frozenset()
     entered: bool = False
     threads: frozenset[int | None] = field(default_factory=_running_threads)
+    cancelled: list[Any] = field(default_factory=list)
 
     def codes(self) -> set[CodeType]:
         """The code of its function, and of the functions in that."""

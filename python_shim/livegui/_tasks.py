@@ -120,7 +120,14 @@ def _awaited_by_runner(frame: FrameType | None) -> asyncio.Task[Any] | None:
 def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
     for task in sys.modules["asyncio"].all_tasks(loop):
         if is_of(span, task):
+            span.cancelled.append(task)
             task.cancel()
+
+
+def still_running(span: Span) -> list[Any]:
+    """The tasks that were told to end and did not, in a loop that waits for its next turn."""
+    tasks = {task for task in span.cancelled if not task.done() and not task.get_loop().is_closed()}
+    return [task for task in tasks if is_of(span, task)]
 
 
 def _scopes_of(span: Span, task: Any) -> Iterator[Any]:

@@ -32,7 +32,7 @@ class Workers:
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.
 
-        Those that run the test's function, and those that began meanwhile and run code of its file.
+        Those that run the function of the span, and those that began meanwhile and run code of its files.
         """
         main = threading.main_thread().ident
         found = {}
@@ -40,7 +40,7 @@ class Workers:
             new = ident not in self.span.threads
             for caller in _frames.outwards(frame):
                 code = caller.f_code
-                if ident != main and (code in self._codes or (new and code.co_filename == self.span.file)):
+                if ident != main and (code in self._codes or (new and code.co_filename in self.span.files)):
                     found[ident] = caller
                     break
         return found

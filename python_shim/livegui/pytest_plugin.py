@@ -231,7 +231,10 @@ class Phase:
         self.session = session
         self.ask = ask
         once = tears_down or _is_unittest(item)
-        self.span = Span(file=str(item.path), name=plain(item.nodeid), last=last, once=once)
+        files = session.fixtures.files if tears_down else set[str]()
+        self.span = Span(
+            files=frozenset({str(item.path), *files}), name=plain(item.nodeid), last=last, once=once
+        )
         self._within = session.abort.within(self.span)
         #: What the app's last word was, if it was closed in this phase.
         self._last: LiveGuiError | None = None
@@ -276,7 +279,7 @@ class Phase:
         if verdict is None:
             return
         session.failed, session.verdict = True, verdict
-        if live is not None and abort.is_installed:
+        if live is not None and abort.is_installed and self.ask:  # each set-up of a fixture saw to itself
             abort.settle(live, self.span)
         if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
@@ -447,9 +450,9 @@ def pytest_runtest_teardown(
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
     last_of_file = nextitem is None or _file(nextitem) != _file(item)
-    errors = session.fixtures.forget_failed() if session.failed else []
     try:
         with Phase(session, item, ask=True, tears_down=True, last=nextitem is None):
+            errors = session.fixtures.forget_failed() if session.failed else []
             result = yield
     except BaseException:
         session.failed = True  # it has an error of its own already

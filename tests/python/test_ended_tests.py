@@ -138,6 +138,87 @@ def test_no_task_of_the_culprit_goes_on_in_the_next_file(async_suite: Suite, sco
     )
 
 
+def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
+    test = """
+import asyncio, time, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def stubborn():
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        try:
+            await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            pass
+
+async def test_culprit(app):
+    task = asyncio.create_task(stubborn(), name="the stubborn one")
+    app.do("crash boom")
+    await asyncio.sleep(30)
+"""
+    after = "def test_next(live_gui):\n    assert live_gui.generation == 2\n"
+    result = async_suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini=INI)
+    assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines(["test_a.py::test_culprit left the stubborn one running: *stubborn*"])
+
+
+OLDER = {
+    "7.4": ["pytest==7.4.*", "pytest-asyncio==0.23.*", "anyio", "trio"],
+    "8.4": ["pytest==8.4.*", "pytest-asyncio", "anyio", "trio"],
+}
+
+
+@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("library", ["asyncio", "anyio-asyncio", "anyio-trio"])
+def test_older_pytests_and_their_async_plugins(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester, version: str, library: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(dev.beside(f"async-{version}", OLDER[version])))
+    test = """
+import anyio, pathlib, pytest
+pytestmark = MARK
+
+async def test_it(app, live_gui, resource):
+    if live_gui.generation == 1:
+        app.do("crash boom")
+        for _ in range(10):
+            await anyio.sleep(0.1)
+        pathlib.Path("late").touch()
+    await anyio.sleep(1.2)
+    assert not pathlib.Path("late").exists()
+"""
+    plug = """
+import anyio, pytest_asyncio, pytest
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return BACKEND
+
+@FIXTURE
+async def resource(anyio_backend):
+    await anyio.sleep(0.01)
+    yield
+    await anyio.sleep(0.01)
+"""
+    backend = library.partition("-")[2] or "asyncio"
+    if library == "asyncio":
+        mark = "pytest.mark.asyncio(%s='session')" % ("scope" if version == "7.4" else "loop_scope")
+        fixture = "pytest_asyncio.fixture(scope='session')"
+    else:
+        mark, fixture = "pytest.mark.anyio", "pytest.fixture(scope='session')"
+    plug = plug.replace("BACKEND", repr(backend)).replace("FIXTURE", fixture)
+    test = test.replace("MARK", mark)
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(plug)
+    files = {"test_a.py": test, "test_b.py": test}
+    ini = "pythonpath = ." if version == "7.4" else INI
+    result = suite(files, "-p", "no:xdist", ini=ini)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["*await anyio.sleep(0.1)", "*GuiDegraded: the app degraded during this test*"]
+    )
+
+
 def test_a_task_of_a_session_fixture_is_not_the_test_s(async_suite: Suite, pytester: pytest.Pytester) -> None:
     plug = """
 import asyncio, pytest_asyncio

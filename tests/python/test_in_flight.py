@@ -17,7 +17,6 @@ import dev
 
 WHOLE = "LIVEGUI_WHOLE_MATRIX" in os.environ
 PACKAGES = ["pytest", "pytest-asyncio", "anyio", "trio", "uvloop", "greenlet"]
-PYTESTS = {"7.4": "pytest==7.4.*", "8.4": "pytest==8.4.*", "newest": "pytest"}
 #: What a busy machine may add to a limit. How long it takes on a quiet one is measured, and printed.
 SLACK = 2.0
 NEXT = "test_b.py::TestNext::test_next"
