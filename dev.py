@@ -39,7 +39,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 #: What `.venv` was last made from; it is made anew only where that changed.
 STAMP = VENV / "livegui-dev.json"
 #: Tests of which the whole is run only if it is asked for.
-MATRICES = {"freezes": "tests/python/test_freezes.py"}
+MATRICES = {"freezes": "tests/python/test_freezes.py", "in_flight": "tests/python/test_in_flight.py"}
 #: Programs that some tests start, and Debian's packages of them.
 SYSTEM = {"xvfb-run": "xvfb", "xauth": "xauth"}
 SLOPPY = ROOT / "examples" / "sloppy"

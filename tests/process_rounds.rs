@@ -203,9 +203,9 @@ fn start(folder: &std::path::Path, round: u32) -> ProcessTree {
     };
     let script = if round.is_multiple_of(4) { "exit 0" } else { script };
     let launch = Launch {
-        command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        command: ["sh", "-c", script].map(Into::into).to_vec(),
         environment: Vec::new(),
-        mark: ("LIVEGUI_RUN_DIR", format!("{}/{round}", folder.display())),
+        mark: ("LIVEGUI_RUN_DIR", folder.join(round.to_string()).into_os_string()),
         cwd: folder.to_owned(),
         folder: folder.to_owned(),
         output_limit: 4096,

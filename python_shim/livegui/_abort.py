@@ -1,25 +1,39 @@
-"""Raising in a running test, and only there.
+"""Ending the test that runs, all of it, and only it.
 
-The native alarm sends the main thread a signal, over and over, from a thread without the GIL. The
-handler decides whether this is a moment at which the test may be ended, and if so raises.
+The native alarm sends the main thread a signal, over and over, from a thread without the GIL. The handler
+finds out who waits, and ends that: the test's own code by raising in it, its tasks by cancelling them in
+their loop, its threads by an exception of their own. Whoever only runs the test (a plugin's frame, a loop,
+a greenlet that is not the test's) is left alone: it is needed for the tests that follow.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import sys
-import sysconfig
+import threading
 import time
-from pathlib import Path
-from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from livegui import _frames
+from livegui._span import CURRENT, Span
+from livegui._tasks import Waiting, still_running
+from livegui._workers import Workers
+
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
 
     from livegui._livegui import NativeLive
     from livegui.errors import LiveGuiError
+
+    _Outcome = BaseException
+else:
+    #: What ``pytest.fail()`` and ``pytest.skip()`` raise: pytest keeps its books of it wherever it comes
+    #: from, in the set-up of a fixture and in its tear-down, and ``except Exception`` does not see it.
+    _Outcome = pytest.fail.Exception.__base__
 
 #: Ignored unless handled, used by hardly anybody, and harmless if it comes late. On Windows only a
 #: simulated Ctrl-C wakes the main thread out of a sleep.
@@ -28,15 +42,18 @@ SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
 #: Somebody who swallows it is told again, after twice as long each time: an event loop prints what its
 #: callbacks raise.
 _AGAIN_AFTER_S = 0.02
+#: A task is told again only then: what it awaits on its way out cannot be told from what it went on with.
+_TASK_AGAIN_AFTER_S = 1.0
 _AGAIN_AFTER_AT_MOST_S = 5.0
+#: How long the tests that follow wait for the threads of one that was ended.
+ENDS_WITHIN_S = 5.0
+#: What asyncio and trio end a task with.
+_CANCELLED = ("CancelledError", "Cancelled")
+#: A verdict that comes later than this after it was told says who held it up.
+_HELD_UP_S = 1.0
 
-_STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
-#: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
-_NOT_THE_TESTS = ("_pytest", "pluggy", "pytest")
-_OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report")
 
-
-class Aborted(BaseException):
+class Aborted(_Outcome):
     """Ends the running test. No ``Exception``: a polling loop's ``except Exception`` must not eat it.
 
     The plugin puts its ``verdict`` in its place.
@@ -51,13 +68,26 @@ class Abort:
     """Ends the test that runs on this thread, once the app is no longer fit to be tested."""
 
     def __init__(self) -> None:
+        #: What is being run.
+        self.span = Span()
+        #: The verdict, if it was told in this phase.
+        self.told: LiveGuiError | None = None
+        #: Where a task was ended, if its runner does not tell.
+        self.ended_at: TracebackType | None = None
         self._live: NativeLive | None = None
         self._earlier: Any = None
         self._installed = False
-        self._once = False
-        self._tears_down = False
+        self._greenlet: object = None
+        #: What watches the switches between greenlets while the verdict is to be told at one; before us.
+        self._watching: list[Any] = []
+        #: Loops in which our coroutine runs, each with what asks for its end.
+        self._entered: list[Callable[[], object]] = []
+        self._workers: Workers | None = None
+        self._told_at = 0.0
+        self._told_frame: FrameType | None = None
+        self._held_at = ""
         self._not_before = 0.0
-        self._pause = _AGAIN_AFTER_S
+        self._pause = 0.0
 
     def install(self) -> bool:
         """Take the signal. False if this is not the main thread, where alone that can be done."""
@@ -74,24 +104,83 @@ class Abort:
             self._installed = False
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
-    def arm(self, live: NativeLive, *, once: bool = False, tears_down: bool = False) -> None:
-        """From here on the test may be ended by :class:`Aborted`.
+    @property
+    def is_installed(self) -> bool:
+        """Whether a running test can be ended."""
+        return self._installed
 
-        It is raised again if the test swallowed it, unless ``once``: unittest reports what a test method
-        raises and goes on to ``tearDown()``, which is for clearing up. One that ``tears_down`` gets the
-        verdict itself, an ``Exception``: after anything else pytest would leave the other fixtures standing.
-        """
+    @contextlib.contextmanager
+    def within(self, span: Span) -> Iterator[None]:
+        """What runs in here is ended as a whole."""
+        outer, before = self.span, CURRENT.get()
+        self.span = span
+        CURRENT.set(span)
+        try:
+            yield
+        finally:
+            self.span = outer
+            CURRENT.set(before)
+
+    @contextlib.contextmanager
+    def entered(self, request: Callable[[], object]) -> Iterator[None]:
+        """In here a loop runs the test; ``request`` asks for its end from any thread."""
+        self._entered.append(request)
+        try:
+            yield
+        finally:
+            self._entered.remove(request)
+
+    def arm(self, live: NativeLive) -> None:
+        """From here on the test may be ended."""
         if self._installed:
             self._live = live
-            self._once = once
-            self._tears_down = tears_down
-            self._not_before, self._pause = 0.0, _AGAIN_AFTER_S
+            self.told = self.ended_at = self._workers = self._told_frame = None
+            self._not_before = self._pause = self._told_at = 0.0
+            self._held_at = ""
+            self._greenlet = _current_greenlet()
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
         """From here on it must not be."""
-        self._live = None
+        self._live = self._told_frame = None
+        self._watch_no_more()
         live.disarm()
+
+    def aborted(self) -> Aborted:
+        """What ends the test, where it was told already."""
+        assert self.told is not None
+        return Aborted(self.told)
+
+    def reraise(self, error: BaseException) -> None:
+        """Put the verdict in the place of whatever came of telling it, on its way to a runner."""
+        if self.told is not None and not isinstance(
+            error, Aborted | KeyboardInterrupt | pytest.exit.Exception
+        ):
+            raise self.aborted() from error
+
+    def settle(self, live: NativeLive, span: Span) -> None:
+        """After the test was ended: wait until none of its code runs any more, or say what does."""
+        if self._told_at and time.monotonic() - self._told_at > _HELD_UP_S:
+            late = time.monotonic() - self._told_at
+            by = self._held_at or "whoever runs it"
+            live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
+        for task in still_running(span):
+            live.remark(
+                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was cancelled"
+            )
+        workers = self._workers or Workers(span)
+        deadline = time.monotonic() + ENDS_WITHIN_S
+        while running := workers.end():
+            if time.monotonic() > deadline:
+                names = {thread.ident: thread.name for thread in threading.enumerate()}
+                for ident, frame in running.items():
+                    live.remark(
+                        f"{span.name} left thread {names.get(ident)} running at {_frames.where(frame)}: it "
+                        f"did not end within {ENDS_WITHIN_S:g} s, so the tests that follow run beside it"
+                    )
+                return
+            time.sleep(0.01)
+        workers.release()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
@@ -101,43 +190,105 @@ class Abort:
             if callable(self._earlier):
                 self._earlier(number, frame)
             return
-        now = time.monotonic()
-        if now < self._not_before or _is_ending() or not _is_in_a_test(frame) or _is_in_a_qt_loop():
+        own = _frames.of_test(frame, self.span.runners)
+        if self.told is not None and own:
+            self._held_at = _frames.where(own[0], frame)
+        if self.told is not None and _is_ending():
+            self._hurry(frame)
+            return
+        if time.monotonic() < self._not_before or _is_in_a_qt_loop():
             return  # the alarm knocks again
-        verdict = live.verdict_on_running()
-        if verdict is None:
-            return  # it recovered in this very moment
-        self._not_before, self._pause = now + self._pause, min(2 * self._pause, _AGAIN_AFTER_AT_MOST_S)
-        if self._once:
-            self.disarm(live)
-        raise verdict if self._tears_down else Aborted(verdict)
+        waiting = Waiting(self.span, self._entered, frame)
+        if waiting.requests and not (waiting.is_step and own):
+            if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):
+                if self._is_on_another_stack():
+                    self._watch_switches()
+                waiting.ask_to_end()
+        elif self._is_on_another_stack():
+            self._tell_at_the_next_switch(live)
+        elif not own:
+            # Whoever waits here only runs the test, on other threads.
+            if (self._workers is not None or self._find_workers()) and self._tell(live, _AGAIN_AFTER_S):
+                self._hurry(frame)
+        elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
+            self._told_frame = own[-1]
+            raise Aborted(verdict)
+
+    def _is_on_another_stack(self) -> bool:
+        current = _current_greenlet()
+        if self._greenlet is None:  # it was not in use when this began
+            return getattr(current, "parent", None) is not None
+        return current is not self._greenlet
+
+    def _tell_at_the_next_switch(self, live: NativeLive) -> None:
+        """A loop of greenlets waits, and is needed again: tell the test's own as soon as it goes on."""
+        if not self._watching and self._tell(live, _AGAIN_AFTER_S):
+            self._watch_switches()
+
+    def _watch_switches(self) -> None:
+        if not self._watching:
+            self._watching.append(sys.modules["greenlet"].settrace(self._on_switch))
+
+    def _on_switch(self, event: str, args: tuple[Any, Any]) -> None:
+        __tracebackhide__ = True
+        (before,) = self._watching
+        if before is not None:
+            before(event, args)
+        _origin, target = args
+        if target is self._greenlet or (self._greenlet is None and target.parent is None):
+            self._watch_no_more()
+            if self._live is not None and not _is_ending():
+                raise self.aborted()  # what is raised here comes of that greenlet's switch
+
+    def _watch_no_more(self) -> None:
+        if self._watching:
+            sys.modules["greenlet"].settrace(self._watching.pop())
+
+    def _is_clearing_up(self, outermost: FrameType) -> bool:
+        """Whether what runs came after what was told: a ``tearDown()``, the next finalizer."""
+        return self.span.once and self.told is not None and self._told_frame is not outermost
+
+    def _tell(self, live: NativeLive, pause: float) -> LiveGuiError | None:
+        verdict = self.told or live.verdict_on_running()
+        if self.span.last and live.has_ended_in_order():
+            return None
+        if verdict is not None:  # else it recovered in this very moment
+            now = time.monotonic()
+            self._told_at = self._told_at or now
+            self.told = verdict
+            self._pause = min(max(pause, 2 * self._pause), _AGAIN_AFTER_AT_MOST_S)
+            self._not_before = now + self._pause
+        return verdict
+
+    def _find_workers(self) -> bool:
+        workers = Workers(self.span)
+        if workers.running():
+            self._workers = workers
+        return self._workers is not None
+
+    def _hurry(self, frame: FrameType | None) -> None:
+        """The test's own code is on its way out, and waits for threads that do not know."""
+        if self._workers is not None or self._find_workers():
+            assert self._workers is not None
+            self._workers.end()
+        if self._workers is None:
+            self._workers = Workers(self.span)
+        self._workers.cancel_what_has_not_started(frame)
 
 
 def _is_ending() -> bool:
     """Whether the test is on its way out already, in a ``finally`` or an ``__exit__`` of its own."""
     error = sys.exc_info()[1]
     while error is not None:
-        if isinstance(error, Aborted):
+        if isinstance(error, Aborted) or type(error).__name__ in _CANCELLED:
             return True
         error = error.__context__
     return False
 
 
-def _is_in_a_test(frame: FrameType | None) -> bool:
-    """Whether the interrupted code is the test's, or was called by it: not pytest's own."""
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] in _NOT_THE_TESTS or module in _OURS:
-            return False
-        if module.startswith("livegui."):
-            frame = frame.f_back
-            continue
-        file = frame.f_code.co_filename
-        standard = file.startswith(_STANDARD_LIBRARY) and "site-packages" not in Path(file).parts
-        if not standard and not file.startswith("<frozen "):
-            return True
-        frame = frame.f_back
-    return False
+def _current_greenlet() -> object:
+    greenlet = sys.modules.get("greenlet")
+    return None if greenlet is None else greenlet.getcurrent()
 
 
 def _is_in_a_qt_loop() -> bool:
@@ -147,40 +298,3 @@ def _is_in_a_qt_loop() -> bool:
         if core is not None and core.QThread.currentThread().loopLevel() > 0:
             return True
     return False
-
-
-def give_lines(error: BaseException) -> None:
-    """Give each entry of an error's traceback, and of those it came from, a line.
-
-    What a signal handler raises can come at an instruction without one (the end of a loop, in Python
-    3.11), and pytest calculates with them.
-    """
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        error_here = left.pop()
-        if error_here is None or id(error_here) in seen:
-            continue
-        seen.add(id(error_here))
-        left += [error_here.__cause__, error_here.__context__, *getattr(error_here, "exceptions", ())]
-        error_here.__traceback__ = _with_lines(error_here.__traceback__)
-
-
-def _with_lines(traceback: TracebackType | None) -> TracebackType | None:
-    entries = []
-    while traceback is not None:
-        entries.append(traceback)
-        traceback = traceback.tb_next
-    lines: list[int | None] = [entry.tb_lineno for entry in entries]
-    if None not in lines:
-        return entries[0] if entries else None
-    for entry, line in zip(reversed(entries), reversed(lines), strict=True):
-        code = entry.tb_frame.f_code
-        near = _line_before(code, entry.tb_lasti) if line is None else line
-        traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, near)
-    return traceback
-
-
-def _line_before(code: CodeType, instruction: int) -> int:
-    before = (line for start, _end, line in code.co_lines() if start <= instruction and line is not None)
-    return max(before, default=code.co_firstlineno)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from livegui._text import plain
+
 #: Names the file that what is known of the suite goes to.
 PROBE = "LIVEGUI_AUDIT_PROBE"
 
@@ -32,7 +34,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     command = config.getoption("live_gui_command") or config.getini("live_gui_command")
     known = {
-        "tests": [item.nodeid for item in session.items],
+        "tests": [plain(item.nodeid) for item in session.items],
         "rootdir": str(config.rootpath),
         "command": command,
         "options": [name for name in ("numprocesses", "reruns", "no_cov") if hasattr(config.option, name)],

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from livegui._livegui import NativeEvents
+from livegui._text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 #: Names the file that what happens is appended to. Without it nobody follows.
 FILE = "LIVEGUI_EVENTS"
@@ -84,8 +88,8 @@ class Events:
         if not path:
             return
         wanted = set(json.loads(Path(path).read_text(encoding="utf-8")))
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
-        items[:] = [item for item in items if item.nodeid in wanted]
+        config.hook.pytest_deselected(items=[item for item in items if plain(item.nodeid) not in wanted])
+        items[:] = [item for item in items if plain(item.nodeid) in wanted]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.native.collected([item.nodeid for item in session.items])
@@ -112,9 +116,13 @@ class Events:
         if self.session is not None and self.native.is_asked_to_stop():
             self.session.shouldstop = "whoever follows this run asked for its end"
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if not _is_worker(session.config):
-            self.native.session_finished(int(exitstatus))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            if not _is_worker(session.config):
+                self.native.session_finished(int(session.exitstatus))
 
 
 class ControllerEvents:
@@ -141,8 +149,12 @@ class ControllerEvents:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput[FILE] = self.path
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.native.session_finished(int(exitstatus))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            self.native.session_finished(int(session.exitstatus))
 
 
 def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from livegui._events import CULPRIT
 from livegui._livegui import printable_line
+from livegui._text import plain
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def add_properties(item: pytest.Item, live: NativeLive) -> None:
     """Note in the JUnit report that a fresh process was put under this test, and why."""
     for _file, test, generation, because, _line in live.notes():
-        if test == item.nodeid:
+        if test == plain(item.nodeid):
             item.user_properties.append(("live_gui_generation", str(generation)))
             item.user_properties.append(("live_gui_fresh_process", because))
 
@@ -39,7 +40,7 @@ def name_culprit(
 ) -> None:
     """Note on the report of a victim, and in JUnit, which test is to blame."""
     error = raised.value
-    if not isinstance(error, LiveGuiError) or error.culprit in (None, item.nodeid):
+    if not isinstance(error, LiveGuiError) or error.culprit in (None, plain(item.nodeid)):
         return
     entry = (CULPRIT, error.culprit)
     item.user_properties.append(entry)
@@ -56,19 +57,27 @@ class Report(TypedDict):
     #: Pids that could not be ended; should be none.
     left: list[int]
     run_folder: str
+    #: Which tests crashed the app, and how.
+    crashes: list[tuple[str, str]]
 
 
 def report_of(live: NativeLive, left: list[int]) -> Report:
     """The report of this process."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
-    return {"notes": notes, "remarks": live.remarks(), "left": left, "run_folder": str(live.run_folder)}
+    return {
+        "notes": notes,
+        "remarks": live.remarks(),
+        "left": left,
+        "run_folder": str(live.run_folder),
+        "crashes": live.crashes(),
+    }
 
 
-def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> None:
+def write_summary(terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str]) -> None:
     """Say which files started on a process they did not inherit, and where everything is."""
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if any(report[what] for what in told) or not quiet]
+    reports = [report for report in reports if any(report[what] for what in told) or untold or not quiet]
     if not reports:
         return
     terminal.section("live_gui", sep="-", cyan=True)
@@ -80,5 +89,8 @@ def write_summary(terminal: pytest.TerminalReporter, reports: list[Report]) -> N
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(f"still running, though it was ended: pid {pids}", red=True)
+    for crash in untold:
+        line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
+        terminal.write_line(printable_line(line), red=True)
     for report in reports:
         terminal.write_line(printable_line(f"run folder: {report['run_folder']}"))

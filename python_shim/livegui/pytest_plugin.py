@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bdb
+import os
 import shlex
 import sys
 import unittest
@@ -11,16 +12,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _events, _prior, _report
-from livegui._abort import SIGNAL, Abort, Aborted, give_lines
+from livegui._abort import SIGNAL, Abort, Aborted
+from livegui._fixtures import Fixtures
+from livegui._frames import give_lines, without_runners
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive
+from livegui._span import Span
+from livegui._tasks import entering
+from livegui._text import plain, system_string
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from livegui._livegui import NativeEvents
+
+    _SystemString = str | os.PathLike[str]
 
 __all__ = ["LiveGui"]
 
@@ -66,6 +74,7 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.abort = Abort()
+        self.fixtures = Fixtures(self)
         #: The handle, while it is open.
         self.live: NativeLive | None = None
         #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
@@ -83,13 +92,28 @@ class Session:
         self.events: NativeEvents | None = None
         #: The running test was failed because of the app: what is left of it is left alone.
         self.failed = False
+        #: What the running phase, or the last one, is to fail of.
+        self.verdict: LiveGuiError | None = None
+        #: Tests of which a report says that something was wrong, and those that it names as culprits.
+        self.told: set[str] = set()
+        self._runners: frozenset[str] | None = None
 
-    def open(self, command: str | list[str], environment: dict[str, str]) -> LiveGui:
+    def open(
+        self, command: _SystemString | Iterable[_SystemString], environment: Mapping[str, _SystemString]
+    ) -> LiveGui:
         """Make the handle and start the first process."""
-        script = command if isinstance(command, str) else shlex.join(command)
+        words: str | list[str]
+        if isinstance(command, str):
+            words = script = command
+        else:
+            given_words = enumerate([command] if isinstance(command, os.PathLike) else command)
+            words = [system_string(word, f"live_gui_command[{number}]") for number, word in given_words]
+            script = shlex.join(words)
+        given = environment.items()
+        variables = [(name, system_string(value, f"live_gui_env[{name!r}]")) for name, value in given]
         self.live = NativeLive(
-            command,
-            environment=list(environment.items()),
+            words,
+            environment=variables,
             cwd=self.config.rootpath,
             python=sys.executable,
             run_dir=self.config.rootpath / _option(self.config, "run_dir"),
@@ -120,6 +144,8 @@ class Session:
 
     def close(self) -> None:
         """End the process and everything it started."""
+        if self.phase is not None:
+            self.phase.ask_last()
         self.abort.uninstall()
         try:
             if self.live is not None and self.item is not None:
@@ -133,9 +159,24 @@ class Session:
         """What is to be told of this pytest process."""
         return [_report.report_of(live, left) for live, left in self.closed]
 
+    def runners(self) -> frozenset[str]:
+        """The packages of the plugins that are installed: what waits in them may only run the test."""
+        if self._runners is None:
+            plugins = self.config.pluginmanager.list_plugin_distinfo()
+            modules = (getattr(plugin, "__name__", type(plugin).__module__) for plugin, _ in plugins)
+            self._runners = frozenset(module.partition(".")[0] for module in modules) - {"livegui"}
+        return self._runners
+
+    def untold(self) -> list[str]:
+        """The crashes that no report of a test tells of."""
+        reports = [*self.reports(), *self.from_workers]
+        crashes = [crash for report in reports for crash in report["crashes"]]
+        return [f"{test}: {cause}" for test, cause in crashes if test not in self.told]
+
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
         self.item, self.begun, self.failed, self.generation = item, False, False, None
+        self.fixtures.failed.clear()
 
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
@@ -147,7 +188,7 @@ class Session:
             return
         self.begun = True
         try:
-            self.generation = self.live.before_test(self.item.nodeid, _file(self.item))
+            self.generation = self.live.before_test(plain(self.item.nodeid), _file(self.item))
         except LiveGuiError:
             self.generation = self.live.generation
             raise
@@ -164,7 +205,7 @@ class Session:
         item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
         if unfit is not None:
             culprit, cause = unfit
-            text = cause if culprit == item.nodeid else f"{culprit} {cause}"
+            text = cause if culprit == plain(item.nodeid) else f"{culprit} {cause}"
             item.user_properties.append(("live_gui_handover", text))
         if error is not None and not self.failed:
             raise error
@@ -175,17 +216,35 @@ class Phase:
 
     Args:
         ask: ask the app anew at the end, so that a crash is not left for the next test.
+        last: nobody needs the app after it.
         tears_down: only what runs when the app degrades is ended, say a poll; what other fixtures have to
             clear up is for the next test.
     """
 
-    def __init__(self, session: Session, *, ask: bool = False, tears_down: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        item: pytest.Item,
+        *,
+        ask: bool = False,
+        tears_down: bool = False,
+        last: bool = False,
+    ) -> None:
         self.session = session
         self.ask = ask
-        self.tears_down = tears_down
+        once = tears_down or _is_unittest(item)
+        files = session.fixtures.files if tears_down else set[str]()
+        self.span = Span(
+            files=frozenset({str(item.path), *files}), name=plain(item.nodeid), last=last, once=once
+        )
+        self._within = session.abort.within(self.span)
+        #: What the app's last word was, if it was closed in this phase.
+        self._last: LiveGuiError | None = None
 
     def __enter__(self) -> None:
-        self.session.phase = self
+        self.session.phase, self.session.verdict = self, None
+        self.session.abort.told = None
+        self._within.__enter__()
         if self.session.begun:
             self.arm()
 
@@ -193,37 +252,61 @@ class Phase:
         """Let the alarm end it, as the test uses the app."""
         session = self.session
         if not session.failed and session.live is not None:
-            once = self.tears_down or _is_unittest(session.item)
-            session.abort.arm(session.live, once=once, tears_down=self.tears_down)
+            session.abort.arm(session.live)
+
+    def ask_last(self) -> None:
+        """The app is about to be closed: ask it now what would be asked at the end of the phase."""
+        session = self.session
+        if session.begun and not session.failed and session.live is not None:
+            session.abort.disarm(session.live)
+            self._last = session.abort.told or self._confirm(session.live)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
-        session, live = self.session, self.session.live
+        session, live, abort = self.session, self.session.live, self.session.abort
         session.phase = None
-        if not session.begun or live is None:
-            return
-        session.abort.disarm(live)
+        self._within.__exit__(None, None, None)
+        if session.begun and live is not None:
+            abort.disarm(live)
         if session.failed:
             return
         if isinstance(error, LiveGuiError):
             session.failed = True
             return
-        if isinstance(error, Aborted):
-            session.failed = True
-            raise error.verdict.with_traceback(where) from None
-        if error is None:
-            verdict = live.confirm() if self.ask else live.verdict_on_running()
-        elif isinstance(error, pytest.exit.Exception | bdb.BdbQuit):
+        if isinstance(error, pytest.exit.Exception | bdb.BdbQuit | KeyboardInterrupt):
             return  # somebody wants to end the run
-        elif isinstance(error, Exception | pytest.fail.Exception):
-            verdict = live.confirm()
-        else:
-            return  # skipped, or interrupted
-        if verdict is not None:
-            session.failed = True
+        verdict = self._verdict(error)
+        if verdict is None:
+            return
+        session.failed, session.verdict = True, verdict
+        if live is not None and abort.is_installed and self.ask:  # each set-up of a fixture saw to itself
+            abort.settle(live, self.span)
+        if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
+        # What ended the test says nothing that the verdict does not say; but what that came of may.
+        cause = error.__cause__ if isinstance(error, Aborted) else None
+        raise verdict.with_traceback(without_runners(abort.ended_at or where)) from cause
+
+    def _verdict(self, error: BaseException | None) -> LiveGuiError | None:
+        """What the phase is to fail of, which came to this end by itself."""
+        session, told = self.session, self.session.abort.told
+        if self._last is not None:
+            return self._last
+        if not session.begun or session.live is None:
+            return None
+        if told is not None and not isinstance(error, Exception):
+            return told
+        if error is None:
+            return self._confirm(session.live) if self.ask else session.live.verdict_on_running()
+        if isinstance(error, Exception | pytest.fail.Exception):
+            return self._confirm(session.live) or told
+        return None  # skipped
+
+    def _confirm(self, live: NativeLive) -> LiveGuiError | None:
+        verdict = live.confirm()
+        return None if self.span.last and live.has_ended_in_order() else verdict
 
 
 class Uses:
@@ -239,14 +322,42 @@ class Uses:
         if "live_gui" in getattr(item, "fixturenames", ()):
             self.session.use()
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember of which tests something was told."""
+        if report.outcome != "passed":
+            named = (str(value) for name, value in report.user_properties if name == _events.CULPRIT)
+            self.session.told.update([plain(report.nodeid), *named])
+
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
-        if call.excinfo is not None and self.session.failed:
-            error = call.excinfo.value
-            if isinstance(error, Aborted):
-                error = error.verdict.with_traceback(error.__traceback__)
+        error = None if call.excinfo is None else call.excinfo.value
+        if self.session.phase is not None:
+            self._refuse_to_go_on(error)
+        elif error is None:
+            return
+        elif self.session.failed:
+            verdict = self.session.verdict
+            if verdict is not None and not isinstance(error, LiveGuiError | pytest.skip.Exception):
+                cause = error if isinstance(error, Exception | pytest.fail.Exception) else None
+                error = verdict.with_traceback(error.__traceback__)
+                error.__cause__ = cause
             give_lines(error)
+            error = error.with_traceback(without_runners(error.__traceback__))
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+    def _refuse_to_go_on(self, error: BaseException | None) -> None:
+        """Somebody collects errors in mid-test, and goes on, as subtests do: not with this one."""
+        session = self.session
+        if isinstance(error, Aborted):
+            raise error
+        abort, live = session.abort, session.live
+        if abort.told is not None and error is None:
+            raise abort.aborted()
+        if live is None or session.failed or not session.begun or not abort.is_installed:
+            return
+        if error is not None and not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
+            abort.told = abort.told or live.confirm()
+            abort.reraise(error)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -267,24 +378,27 @@ def pytest_configure(config: pytest.Config) -> None:
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
+    config.pluginmanager.register(session.fixtures, "livegui-fixtures")
     session.events = _events.follow(config, session)
 
 
 @pytest.fixture(scope="session")
-def live_gui_command(pytestconfig: pytest.Config) -> str | list[str]:
-    """The app's command line; override it to make one up in Python."""
+def live_gui_command(pytestconfig: pytest.Config) -> str | list[str | os.PathLike[str]]:
+    """The app's command line; override it to make one up in Python, as text or as a list of words."""
     return _option(pytestconfig, "command")
 
 
 @pytest.fixture(scope="session")
-def live_gui_env() -> dict[str, str]:
+def live_gui_env() -> dict[str, str | os.PathLike[str]]:
     """Added to the app's environment; override it."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def live_gui(
-    pytestconfig: pytest.Config, live_gui_command: str | list[str], live_gui_env: dict[str, str]
+    pytestconfig: pytest.Config,
+    live_gui_command: str | list[str | os.PathLike[str]],
+    live_gui_env: dict[str, str | os.PathLike[str]],
 ) -> Iterator[LiveGui]:
     """The app under test: one handle for the whole run, whatever process is behind it."""
     session = pytestconfig.stash[_SESSION]
@@ -299,7 +413,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
     session.begin(item)
-    with Phase(session):
+    with Phase(session, item):
         result = yield
     if session.begun and session.live is not None:
         _report.add_properties(item, session.live)
@@ -309,8 +423,26 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
-    with Phase(item.config.stash[_SESSION], ask=True):
-        return (yield)
+    session = item.config.stash[_SESSION]
+    phase = Phase(session, item, ask=True)
+    if isinstance(item, pytest.Function):
+        phase.span.function = item.function
+    if session.live is None:
+        with phase:
+            return (yield)
+    phase.span.runners = session.runners()
+    function = getattr(item, "obj", None)
+    coroutine = None if function is None or _is_unittest(item) else entering(function, session.abort)
+    if coroutine is None:
+        with phase:
+            return (yield)
+    phase.span.entered = True
+    item.obj = coroutine  # type: ignore[attr-defined]
+    try:
+        with phase:
+            return (yield)
+    finally:
+        item.obj = function  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -321,13 +453,16 @@ def pytest_runtest_teardown(
     session = item.config.stash[_SESSION]
     last_of_file = nextitem is None or _file(nextitem) != _file(item)
     try:
-        with Phase(session, ask=True, tears_down=True):
+        with Phase(session, item, ask=True, tears_down=True, last=nextitem is None):
+            errors = session.fixtures.forget_failed() if session.failed else []
             result = yield
     except BaseException:
         session.failed = True  # it has an error of its own already
         session.end(item, last_of_file=last_of_file)
         raise
     session.end(item, last_of_file=last_of_file)
+    if errors:
+        raise errors[0]
     return result
 
 
@@ -357,15 +492,20 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     session = config.stash[_SESSION]
-    _report.write_summary(terminalreporter, [*session.reports(), *session.from_workers])
+    _report.write_summary(terminalreporter, [*session.reports(), *session.from_workers], session.untold())
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    # Under pytest-xdist each worker has an app of its own; the controller tells of all.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    result = yield
     ours = session.config.stash[_SESSION]
+    # Under pytest-xdist each worker has an app of its own; the controller tells of all.
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["live_gui"] = ours.reports()
+    elif ours.untold() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -387,7 +527,7 @@ def _is_unittest(item: pytest.Item | None) -> bool:
 
 
 def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+    return plain(item.nodeid.partition("::")[0])
 
 
 def _option(config: pytest.Config, name: str) -> str:

@@ -293,10 +293,7 @@ impl Run<'_> {
         };
         let events = self.folder.join(&process.folder).join(EVENTS_FILE);
         let left = left_in(&record.replay(&self.folder));
-        let mut still_there = end_left_over(
-            process.process.as_ref(),
-            (env::EVENTS, &events.display().to_string()),
-        );
+        let mut still_there = end_left_over(process.process.as_ref(), (env::EVENTS, events.as_os_str()));
         still_there.extend(left.iter().flat_map(Left::end));
         self.remember(index, &left, &still_there, "its run was killed");
     }

@@ -50,9 +50,23 @@ pub struct Kept {
     heard: BTreeMap<(u32, u64), u64>,
     /// Executors of which it was said that work is queued in them.
     told_queued: HashSet<(u32, String)>,
+    /// Crashes of processes that were put away because of them.
+    crashes: Vec<Trouble>,
 }
 
 impl Kept {
+    /// The process that is being tested is put away; if it crashed that is kept, and who is blamed.
+    pub fn keep_crash(&mut self) {
+        let reported = |trouble: &&Trouble| trouble.found == Found::Reported && trouble.culprit.is_some();
+        self.crashes
+            .extend(self.policy.trouble().filter(reported).cloned());
+    }
+
+    /// The crashes of this run, whoever was told of them.
+    pub fn crashes(&self) -> &[Trouble] {
+        &self.crashes
+    }
+
     /// A number for another process.
     pub const fn next_generation(&mut self) -> u32 {
         self.numbered += 1;
@@ -213,6 +227,7 @@ impl Books {
             callback_error: None,
             heard: BTreeMap::new(),
             told_queued: HashSet::new(),
+            crashes: Vec::new(),
         };
         Self {
             kept: Arc::new(Mutex::new(kept)),

@@ -32,6 +32,21 @@ impl Client {
         Self::read(&folder.join(DISCOVERY_FILE)).ok()
     }
 
+    /// Every agent of a run that left a discovery file in `folder`: the first that started, and those of helpers.
+    #[must_use]
+    pub fn all(folder: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default();
+            let of_pid = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse::<u32>().ok())
+                .is_some();
+            name == DISCOVERY_FILE || (of_pid && path.extension().is_some_and(|kind| kind == "json"))
+        });
+        files.filter_map(|path| Self::read(&path).ok()).collect()
+    }
+
     /// The agent that left this discovery file: a regular file of this user, of our schema, with an address of
     /// this machine.
     ///

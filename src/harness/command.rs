@@ -1,6 +1,7 @@
 //! The app's command line: split as a shell would, with what only a run knows filled in.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
 
@@ -10,7 +11,7 @@ pub const PLACEHOLDERS: [&str; 3] = ["hook_port", "python", "state_dir"];
 /// A command line that is yet to be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 impl CommandLine {
@@ -30,15 +31,15 @@ impl CommandLine {
                 "live_gui_command = {text}: a quote is not closed"
             )));
         };
-        Self::from_words(words)
+        Self::from_words(words.into_iter().map(OsString::from).collect())
     }
 
     /// A command line that is split already.
     ///
     /// # Errors
     /// [`Error::BadValue`] if it is empty or has a placeholder that is none.
-    pub fn from_words(words: Vec<String>) -> Result<Self> {
-        if words.first().is_none_or(String::is_empty) {
+    pub fn from_words(words: Vec<OsString>) -> Result<Self> {
+        if words.first().is_none_or(|word| word.is_empty()) {
             let hint = "set it in pytest.ini or pyproject.toml, for example\n    \
                         live_gui_command = {python} app.py --hook-port {hook_port}";
             return Err(Error::BadValue(format!(
@@ -65,9 +66,9 @@ impl CommandLine {
 
     /// The command line with every placeholder filled in.
     #[must_use]
-    pub fn fill(&self, values: &BTreeMap<&str, String>) -> Vec<String> {
+    pub fn fill(&self, values: &BTreeMap<&str, OsString>) -> Vec<OsString> {
         let filled = |piece: Piece<'_>| match piece {
-            Piece::Text(text) => text.to_owned(),
+            Piece::Text(text) => text,
             Piece::Placeholder(name) => values.get(name).cloned().unwrap_or_default(),
         };
         self.words
@@ -88,16 +89,18 @@ impl CommandLine {
 }
 
 enum Piece<'a> {
-    Text(&'a str),
+    Text(OsString),
     Placeholder(&'a str),
 }
 
-/// Cuts a word at its placeholders: a plain word in braces. Other braces, as in JSON, are text.
-fn pieces(word: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = word;
+/// Cuts a word at its placeholders: a plain word in braces. Other braces, as in JSON, are text; so is all of a
+/// word that is no UTF-8.
+fn pieces(word: &OsStr) -> impl Iterator<Item = Piece<'_>> {
+    let mut opaque = word.to_str().is_none().then(|| word.to_owned());
+    let mut rest = word.to_str().unwrap_or_default();
     std::iter::from_fn(move || {
         if rest.is_empty() {
-            return None;
+            return opaque.take().map(Piece::Text);
         }
         let placeholder = |at: usize| {
             let (name, _) = rest[at + 1..].split_once('}')?;
@@ -109,8 +112,8 @@ fn pieces(word: &str) -> impl Iterator<Item = Piece<'_>> {
             .find_map(|(at, _)| Some((at, placeholder(at)?)));
         let (piece, used) = match next {
             Some((0, name)) => (Piece::Placeholder(name), name.len() + 2),
-            Some((at, _)) => (Piece::Text(&rest[..at]), at),
-            None => (Piece::Text(rest), rest.len()),
+            Some((at, _)) => (Piece::Text(rest[..at].into()), at),
+            None => (Piece::Text(rest.into()), rest.len()),
         };
         rest = &rest[used..];
         Some(piece)
@@ -121,11 +124,11 @@ fn pieces(word: &str) -> impl Iterator<Item = Piece<'_>> {
 mod tests {
     use super::*;
 
-    fn fill(text: &str) -> Vec<String> {
+    fn fill(text: &str) -> Vec<OsString> {
         let values = BTreeMap::from([
-            ("hook_port", "81".to_owned()),
-            ("python", "/opt/a b/python".to_owned()),
-            ("state_dir", "/s".to_owned()),
+            ("hook_port", "81".into()),
+            ("python", "/opt/a b/python".into()),
+            ("state_dir", "/s".into()),
         ]);
         CommandLine::parse(text).unwrap().fill(&values)
     }

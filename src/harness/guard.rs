@@ -1,7 +1,9 @@
 //! A process beside this one that ends what this one started, should this one be killed: an app ends itself
 //! then, but for one that never came to start its agent.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +33,8 @@ pub struct Guard {
 impl Guard {
     /// Starts one; `None` if that cannot be done, which fails nothing. On Windows jobs do what it is for.
     #[must_use]
-    pub fn start(python: &str) -> Option<Self> {
-        if cfg!(windows) || python.is_empty() {
+    pub fn start(python: &Path) -> Option<Self> {
+        if cfg!(windows) || python.as_os_str().is_empty() {
             return None;
         }
         let mut command = Command::new(python);
@@ -49,7 +51,7 @@ impl Guard {
     }
 
     /// From here on what carries this, a name and a value, in its environment is not to outlive this process.
-    pub fn watch(&self, mark: (&str, &str)) {
+    pub fn watch(&self, mark: (&str, &OsStr)) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(input) = marks.as_mut()
             && let Ok(line) = serde_json::to_string(&mark)
@@ -81,7 +83,7 @@ pub fn run() -> io::Result<()> {
     }
     #[cfg(unix)]
     signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::new(AtomicBool::new(false)))?;
-    let marks: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let marks: Arc<Mutex<Vec<(String, OsString)>>> = Arc::default();
     let heard = Arc::clone(&marks);
     thread::Builder::new().spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {

@@ -1,6 +1,7 @@
 //! Bringing up one app, in the foreground or as a spare, and ending one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,11 +31,11 @@ pub struct LaunchSettings {
     /// The app's command line.
     pub command: CommandLine,
     /// Added to the app's environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// The app's working folder.
     pub cwd: PathBuf,
     /// What `{python}` stands for.
-    pub python: String,
+    pub python: PathBuf,
     /// Start to `ok`.
     pub ready_timeout: Duration,
     /// Bytes that are kept of each of an app's outputs.
@@ -192,31 +193,33 @@ impl Launcher {
         let hook_port = port::free_port().map_err(Error::io("find a free port"))?;
         let settings = &self.settings;
         let values = BTreeMap::from([
-            ("hook_port", hook_port.to_string()),
-            ("python", settings.python.clone()),
-            ("state_dir", state.display().to_string()),
+            ("hook_port", hook_port.to_string().into()),
+            ("python", settings.python.clone().into_os_string()),
+            ("state_dir", state.clone().into_os_string()),
         ]);
         let mut environment = settings.environment.clone();
         // An agent that is switched off here would never say that it is ready.
-        environment.push((env::SWITCH.to_owned(), "1".to_owned()));
+        environment.push((env::SWITCH.into(), "1".into()));
         // A segfault says where, unless the user has something to say about that.
-        let settled = |(name, _): &(String, String)| name == FAULT_HANDLER;
+        let settled = |(name, _): &(OsString, OsString)| name == FAULT_HANDLER;
         if !environment.iter().any(settled) && std::env::var_os(FAULT_HANDLER).is_none() {
-            environment.push((FAULT_HANDLER.to_owned(), "1".to_owned()));
+            environment.push((FAULT_HANDLER.into(), "1".into()));
         }
         if settings.callback_errors_degrade {
-            environment.push((env::CALLBACK_ERRORS.to_owned(), "degrade".to_owned()));
+            environment.push((env::CALLBACK_ERRORS.into(), "degrade".into()));
         }
         environment.push((
-            env::PARENT.to_owned(),
-            serde_json::to_string(&ProcessId::current()).unwrap_or_default(),
+            env::PARENT.into(),
+            serde_json::to_string(&ProcessId::current())
+                .unwrap_or_default()
+                .into(),
         ));
-        environment.push((env::HOOK_PORT.to_owned(), hook_port.to_string()));
-        environment.push((env::STATE_DIR.to_owned(), state.display().to_string()));
+        environment.push((env::HOOK_PORT.into(), hook_port.to_string().into()));
+        environment.push((env::STATE_DIR.into(), state.into_os_string()));
         let launch = Launch {
             command: settings.command.fill(&values),
             environment,
-            mark: (env::RUN_DIR, folder.display().to_string()),
+            mark: (env::RUN_DIR, folder.clone().into_os_string()),
             cwd: settings.cwd.clone(),
             folder,
             output_limit: settings.output_limit,

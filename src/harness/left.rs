@@ -1,5 +1,6 @@
 //! What a run left behind: the processes that its record names, and whether they still run.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::process::end_left_over;
@@ -28,7 +29,7 @@ pub struct Left {
     /// Why it is in that state, as far as the record says.
     pub why: Option<String>,
     process: Option<ProcessId>,
-    folder: String,
+    folder: OsString,
 }
 
 impl Left {
@@ -49,11 +50,11 @@ pub fn left_by(folder: &Path) -> Vec<Left> {
     let last = generations.iter().rfind(tested).map(|record| record.generation);
     generations
         .iter()
-        .filter_map(|record| how_left(record, Some(record.generation) == last))
+        .filter_map(|record| how_left(folder, record, Some(record.generation) == last))
         .collect()
 }
 
-fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Left> {
+fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Left> {
     let runs = liveness(record.process.as_ref()) == Liveness::Alive;
     let state = match record.state.as_str() {
         "degraded" | "unreachable" if runs => LeftState::Degraded,
@@ -67,7 +68,7 @@ fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Left> {
         state,
         why: record.why.clone(),
         process: record.process.clone(),
-        folder: record.folder.clone(),
+        folder: runs::folder_of(run, record),
     })
 }
 

@@ -18,6 +18,7 @@ use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
+use crate::process::Exit;
 use crate::wire::{Culprit, Health, Note, Reason};
 
 /// How long the agent may take to answer a question asked in passing.
@@ -60,7 +61,7 @@ pub struct Live {
     rules: Rules,
     handover_timeout: Duration,
     /// What would have py-spy beside it.
-    python: String,
+    python: PathBuf,
     alarm: Alarm,
     books: Books,
     launcher: Arc<Launcher>,
@@ -133,6 +134,12 @@ impl Live {
         self.put_on(Some(because.to_owned()), step)
     }
 
+    /// The same because a fresh process is due, and not because a test wants one.
+    fn replace(&self, because: &str, step: Step<'_>) -> Result<()> {
+        self.books.kept().keep_crash();
+        self.respawn(because, step)
+    }
+
     /// To be called before each test that uses the handle, its set-up included. Puts a fresh process
     /// under it if one is due.
     ///
@@ -156,7 +163,7 @@ impl Live {
         }
         match decision {
             Decision::Proceed | Decision::Ask => Ok(()),
-            Decision::Respawn(because) => self.respawn(&because, step),
+            Decision::Respawn(because) => self.replace(&because, step),
             Decision::Refuse(trouble) => Err(self.refusal(&trouble, false)),
             Decision::GiveUp(trouble) => Err(self.refusal(&trouble, true)),
         }
@@ -169,7 +176,7 @@ impl Live {
     /// As [`Live::start`].
     pub fn between_tests(&self, step: Step<'_>) -> Result<()> {
         let due = self.books.kept().policy.used_between_tests();
-        due.map_or(Ok(()), |because| self.respawn(&because, step))
+        due.map_or(Ok(()), |because| self.replace(&because, step))
     }
 
     /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it
@@ -351,6 +358,28 @@ impl Live {
         self.verdict_on_running()
     }
 
+    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it. That is a fault only
+    /// as long as somebody needs it.
+    #[must_use]
+    pub fn has_ended_in_order(&self) -> bool {
+        self.stage()
+            .as_ref()
+            .is_some_and(|app| match app.watch.verdict() {
+                Verdict::Stopping => true,
+                Verdict::Exited { reasons, .. } => {
+                    reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
+                }
+                _ => false,
+            })
+    }
+
+    /// The crashes for which a process was put away, each with who is blamed. What a test replaced by itself is
+    /// not among them.
+    #[must_use]
+    pub fn crashes(&self) -> Vec<Trouble> {
+        self.books.kept().crashes().to_vec()
+    }
+
     /// What the app's agent says now.
     ///
     /// # Errors
@@ -452,6 +481,9 @@ impl Live {
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
+        if self.stage().is_some() && !self.has_ended_in_order() {
+            self.books.kept().keep_crash();
+        }
         self.take_off();
         if let Some(spares) = &self.spares {
             spares.close();
@@ -564,7 +596,11 @@ impl Live {
     /// An app that says that it ends does so in a moment, and its exit status is worth that moment.
     fn await_announced_end(&self) {
         let deadline = Instant::now() + END_WITHIN;
-        let is_ending = || self.stage().as_ref().is_some_and(|app| app.watch.verdict().is_ending());
+        let is_ending = || {
+            self.stage()
+                .as_ref()
+                .is_some_and(|app| app.watch.verdict().is_ending())
+        };
         while is_ending() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }

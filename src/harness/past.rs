@@ -1,5 +1,6 @@
 //! Earlier runs, and what they left running.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::process::end_left_over;
@@ -13,7 +14,7 @@ use crate::wire::env;
 pub struct OfARun {
     process: ProcessId,
     /// Of its generation.
-    folder: String,
+    folder: OsString,
     /// The run's name.
     pub run: String,
     /// The run still goes on: its pytest is there.
@@ -25,10 +26,10 @@ impl OfARun {
     /// its environment. `None` if it is foreign.
     pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
         let process = &holder.process;
-        let record = runs::records(run_dir).find_map(|(_, record)| {
+        let record = runs::records(run_dir).find_map(|(path, record)| {
             let mut generations = record.generations.iter();
             let found = generations.find(|found| found.process.as_ref() == Some(process))?;
-            Some((found.folder.clone(), record))
+            Some((runs::folder_of(&path, found), record))
         });
         let (folder, record) = record.or_else(|| {
             let folder = environment(process, env::RUN_DIR)?;

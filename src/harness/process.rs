@@ -1,6 +1,7 @@
 //! One process of ours, an app or a pytest: started with its output in files, ended with everything it
 //! started.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,12 +36,12 @@ pub const STDERR: &str = "stderr.log";
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The command line.
-    pub command: Vec<String>,
+    pub command: Vec<OsString>,
     /// Added to the environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// Added to the environment, too, and to nobody else's: whoever carries it came from this process,
     /// though the parents in between are gone.
-    pub mark: (&'static str, String),
+    pub mark: (&'static str, OsString),
     /// The working folder.
     pub cwd: PathBuf,
     /// Takes the output.
@@ -266,7 +267,7 @@ impl ProcessTree {
 /// `mark`, a name and a value, in its environment. A process that is not known for good is not ended. Returns
 /// the pids that are still there, which should be none.
 #[must_use]
-pub fn end_left_over(itself: Option<&ProcessId>, mark: (&str, &str)) -> Vec<u32> {
+pub fn end_left_over(itself: Option<&ProcessId>, mark: (&str, &OsStr)) -> Vec<u32> {
     let mark = Mark::new(mark.0, mark.1);
     let Some(itself) = itself.and_then(Handle::open) else {
         // Its number may be somebody else's by now.

@@ -1,5 +1,6 @@
 //! Run folders and what is written into them for whoever looks from outside.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] if it cannot be made.
     pub fn generation_folder(&self, generation: u32) -> Result<(PathBuf, PathBuf)> {
-        let folder = self.path.join(format!("gen-{generation}"));
+        let folder = generation_in(&self.path, generation);
         let state = folder.join("state");
         fs::create_dir_all(&state).map_err(Error::io(format!("make the folder {}", state.display())))?;
         Ok((folder, state))
@@ -138,6 +139,19 @@ impl RunFolder {
 pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?)))
+}
+
+/// The folder of a generation, whose processes carry it in their environment. A record has text, which a folder's
+/// name need not be.
+pub fn folder_of(run: &Path, generation: &GenerationRecord) -> OsString {
+    if generation.folder.contains(char::REPLACEMENT_CHARACTER) {
+        return generation_in(run, generation.generation).into_os_string();
+    }
+    (&generation.folder).into()
+}
+
+fn generation_in(run: &Path, generation: u32) -> PathBuf {
+    run.join(format!("gen-{generation}"))
 }
 
 /// The record of the run in this folder, if it is one.

@@ -24,7 +24,7 @@ const FILE: &str = "stacks.txt";
 
 /// Writes down what the threads of an app are at. Best effort: py-spy may not be there, or not be allowed to
 /// look. `python` is the interpreter that it would be installed beside.
-pub fn take(python: &str, process: &ProcessTree) {
+pub fn take(python: &Path, process: &ProcessTree) {
     // What was started may be a script that started the app.
     let agent = Client::find(process.folder());
     let pid = agent.map_or_else(|| process.pid(), |client| client.pid());
@@ -47,9 +47,9 @@ pub fn innermost(stacks: &str) -> Option<String> {
     (!shown.is_empty()).then(|| shown.join(", called by "))
 }
 
-fn find(python: &str) -> PathBuf {
+fn find(python: &Path) -> PathBuf {
     let name = format!("py-spy{EXE_SUFFIX}");
-    let beside = Path::new(python).with_file_name(&name);
+    let beside = python.with_file_name(&name);
     if beside.is_file() { beside } else { name.into() }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         let fake = folder.path().join("py-spy");
         fs::write(&fake, "#!/bin/sh\necho half a line\nexec sleep 600\n").unwrap();
         fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(find(&folder.path().join("python").display().to_string()), fake);
+        assert_eq!(find(&folder.path().join("python")), fake);
         dump(&fake, 1, folder.path()).unwrap();
         assert_eq!(taken(folder.path()), "");
     }

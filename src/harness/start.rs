@@ -1,17 +1,20 @@
 //! One attempt to start the app: what may go wrong, and how that is told.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
+use super::client::Client;
 use super::past::OfARun;
 use super::process::{Launch, ProcessTree};
 use super::stacks;
 use super::watch::{RUNS_ANOTHER, Verdict};
 use crate::error::{Error, Failure, Result};
+use crate::process::environment;
 use crate::process::port::{self, Holder};
-use crate::wire::GenerationRecord;
+use crate::wire::{DISCOVERY_FILE, GenerationRecord, env};
 
 /// How often a wait lets the caller look at its signals.
 pub const STEP: Duration = Duration::from_millis(20);
@@ -35,7 +38,7 @@ pub struct Start<'a> {
     /// How.
     pub launch: &'a Launch,
     /// The interpreter that py-spy would be installed beside.
-    pub python: &'a str,
+    pub python: &'a Path,
     /// The command line has a place for a free port, and got one.
     pub free_port_used: bool,
     /// When it began.
@@ -50,11 +53,11 @@ impl Start<'_> {
             return None;
         }
         let named = |option: &str| matches!(option, "--port" | "--hook-port" | "--hook_port");
-        let words = &self.launch.command;
+        let words = self.words();
         let apart = words
             .windows(2)
             .filter(|pair| named(&pair[0]))
-            .map(|pair| pair[1].as_str());
+            .map(|pair| &*pair[1]);
         let joined = words
             .iter()
             .filter_map(|word| word.split_once('='))
@@ -74,6 +77,12 @@ impl Start<'_> {
         let run = holder.as_ref().zip(run_dir);
         let run = run.and_then(|(holder, run_dir)| OfARun::of(holder, run_dir));
         Some(HeldPort { port, holder, run })
+    }
+
+    /// The command line for a person.
+    fn words(&self) -> Vec<String> {
+        let words = self.launch.command.iter();
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     /// What is said of it.
@@ -144,11 +153,7 @@ impl Start<'_> {
             }
             if Instant::now() >= deadline {
                 stacks::take(self.python, &app.process);
-                let missing = match app.watch.client() {
-                    None => "it never called livegui.start()",
-                    Some(agent) if agent.was_replaced() => RUNS_ANOTHER,
-                    Some(_) => "its agent answers, but the main loop has not called agent.beat()",
-                };
+                let missing = self.missing(app);
                 let summary = format!(
                     "the app was not ready within {:.1} s (live_gui_ready_timeout): {missing}",
                     within.as_secs_f64()
@@ -158,8 +163,48 @@ impl Start<'_> {
         }
     }
 
+    /// What an app that is not ready in time has not done, as far as can be seen from here.
+    fn missing(&self, app: &App) -> String {
+        let folder = &self.launch.folder;
+        let agents = Client::all(folder);
+        if app.watch.client().is_none() && agents.is_empty() {
+            let mut missing = format!(
+                "it never called livegui.start(), or its agent could not say so\n  \
+                 looked for: {} in {}, which is its LIVEGUI_RUN_DIR",
+                DISCOVERY_FILE,
+                folder.display()
+            );
+            if let Err(error) = is_writable(folder) {
+                missing = format!(
+                    "its agent cannot say anything: {} cannot be written: {error}",
+                    folder.display()
+                );
+            } else if app.process.exit().is_none() {
+                let given = environment(&app.process.id(), env::RUN_DIR);
+                if given.as_ref().is_some_and(|given| given != folder.as_os_str()) {
+                    missing.push_str("\n  its LIVEGUI_RUN_DIR is another one: something in between set it");
+                }
+            }
+            return missing;
+        }
+        if app.watch.client().is_some_and(|agent| agent.was_replaced()) {
+            return RUNS_ANOTHER.to_owned();
+        }
+        let mut missing = "its agent answers, but the main loop has not called agent.beat()".to_owned();
+        if agents.len() > 1 {
+            let pids: Vec<_> = agents.iter().map(|agent| agent.pid().to_string()).collect();
+            missing = format!(
+                "{} processes of it have an agent (pid {}), and the main loop of none has called agent.beat()",
+                pids.len(),
+                pids.join(", ")
+            );
+        }
+        missing
+    }
+
     fn error(&self, summary: String, app: Option<&App>) -> Error {
-        let command = shlex::try_join(self.launch.command.iter().map(String::as_str)).unwrap_or_default();
+        let words = self.words();
+        let command = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
         let summary = format!("{summary}\n  command: {command}");
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
         failure.summary = summary;
@@ -175,7 +220,7 @@ impl Start<'_> {
             generation: self.generation,
             pid: process.pid(),
             process: Some(process.id()),
-            command: self.launch.command.clone(),
+            command: self.words(),
             folder: self.launch.folder.display().to_string(),
             ready_ms: None,
             state: Verdict::Starting.word().to_owned(),
@@ -183,4 +228,12 @@ impl Start<'_> {
             culprit: None,
         }
     }
+}
+
+/// Whether a file can be made there and filled: a disk that is full takes an empty one.
+fn is_writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join("probe.tmp");
+    let written = std::fs::write(&probe, [0; 4096]);
+    let _ = std::fs::remove_file(&probe);
+    written
 }

@@ -1,5 +1,6 @@
 //! One pytest process, followed from outside: for the batch runner and the audit.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,21 +49,24 @@ impl Suite {
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();
         // We may ourselves run in a test of a pytest that is followed.
-        let inherited = [env::FOLLOWED, env::ONLY].map(|name| (name.to_owned(), String::new()));
+        let inherited = [env::FOLLOWED, env::ONLY].map(|name| (name.into(), OsString::new()));
         let mut environment = inherited.to_vec();
-        environment.extend(launch.environment.iter().cloned());
+        let given = launch.environment.iter();
+        environment.extend(given.map(|(name, value)| (name.into(), value.into())));
         // It ends itself if whoever follows it is killed.
         environment.push((
-            env::PARENT.to_owned(),
-            serde_json::to_string(&ProcessId::current()).unwrap_or_default(),
+            env::PARENT.into(),
+            serde_json::to_string(&ProcessId::current())
+                .unwrap_or_default()
+                .into(),
         ));
-        let mark = (env::EVENTS, events_file.display().to_string());
-        let guard = Guard::start(&what);
+        let mark = (env::EVENTS, events_file.clone().into_os_string());
+        let guard = Guard::start(Path::new(&what));
         if let Some(guard) = &guard {
             guard.watch((mark.0, &mark.1));
         }
         let process = ProcessTree::start(&Launch {
-            command: launch.command.clone(),
+            command: launch.command.iter().map(Into::into).collect(),
             environment,
             // Its apps and their helpers carry it as well.
             mark,

@@ -30,6 +30,11 @@ const ANSWER_COMES_WITHIN: Duration = Duration::from_millis(20);
 /// What is said of an app that replaced itself by something else.
 pub const RUNS_ANOTHER: &str = "it runs another program now, which has started no agent";
 
+/// A launcher that has an agent of its own shows that it is no app by not beating for this long.
+const BEATS_WITHIN: Duration = Duration::from_secs(1);
+/// How long an agent may take to say whether it is the app's.
+const SAYS_WITHIN: Duration = Duration::from_millis(250);
+
 /// What the watch over an app has to tell.
 #[derive(Debug)]
 pub enum News<'a> {
@@ -145,6 +150,8 @@ pub struct Watch {
 struct State {
     fit: AtomicBool,
     latest: Mutex<Latest>,
+    /// Agents that turned out not to be the app's, by instance.
+    passed_over: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -172,6 +179,7 @@ impl Watch {
         let state = Arc::new(State {
             fit: AtomicBool::new(false),
             latest,
+            passed_over: Mutex::default(),
         });
         let (stop, stopped) = crossbeam_channel::bounded(0);
         let watcher = Watcher {
@@ -265,6 +273,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         self.state.latest().client = Some(client.clone());
         let mut seen = 0;
         let mut heard = Instant::now();
+        let began = heard;
         while !self.is_stopped(Duration::ZERO) {
             let answer = if seen == 0 {
                 client.health(SILENT_AFTER)
@@ -279,7 +288,14 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     let ago = began_ago(&health);
                     let verdict = judge(health);
                     *was_ready |= verdict == Verdict::Ok;
+                    let has_not_beaten = verdict == Verdict::Starting && !*was_ready;
                     self.tell(verdict, ago);
+                    if has_not_beaten
+                        && began.elapsed() >= BEATS_WITHIN
+                        && let Some(app) = self.one_that_beats(client)
+                    {
+                        return Some(app);
+                    }
                 }
                 Err(NoAnswer(why)) => {
                     let exit = self.process.wait(EXIT_SHOWS_WITHIN);
@@ -325,8 +341,35 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     /// The agent of an app that began anew: `execv`, or a process that it started in its place.
     fn successor(&self, client: &Client) -> Option<Client> {
         let next = Client::find(self.process.folder())?;
-        let is_another = next.instance() != client.instance();
+        let is_another = next.instance() != client.instance() && !self.was_passed_over(&next);
         (is_another && liveness(next.process()) != Liveness::Gone).then_some(next)
+    }
+
+    /// Another agent of this run, whose main loop beats: then the one that was followed is a launcher's.
+    fn one_that_beats(&self, client: &Client) -> Option<Client> {
+        let is_app = |other: &Client| {
+            let answer = other.health(SAYS_WITHIN);
+            answer.is_ok_and(|health| health.status == Status::Ok.as_str())
+        };
+        let others = Client::all(self.process.folder()).into_iter();
+        let mut others = others.filter(|other| other.instance() != client.instance());
+        let app = others.find(is_app)?;
+        let mut passed_over = self
+            .state
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        passed_over.push(client.instance().to_owned());
+        Some(app)
+    }
+
+    fn was_passed_over(&self, client: &Client) -> bool {
+        let passed_over = self
+            .state
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        passed_over.iter().any(|instance| instance == client.instance())
     }
 
     fn wait_for_exit(&self) {

@@ -1,6 +1,7 @@
 //! The operating system's table of processes: who came from whom.
 
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
 use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
@@ -12,19 +13,21 @@ use crate::wire::ProcessId;
 /// What whoever came from a process carries in the environment, though the parents in between are gone. One
 /// without a value is nobody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark(Option<String>);
+pub struct Mark(Option<OsString>);
 
 impl Mark {
     /// This variable with this value.
     #[must_use]
-    pub fn new(name: &str, value: &str) -> Self {
-        Self((!value.is_empty()).then(|| format!("{name}={value}")))
+    pub fn new(name: &str, value: impl AsRef<OsStr>) -> Self {
+        let value = value.as_ref();
+        let entry = || [OsStr::new(name), OsStr::new("="), value].into_iter().collect();
+        Self((!value.is_empty()).then(entry))
     }
 
     fn is_carried_by(&self, process: &Process) -> bool {
         self.0
             .as_ref()
-            .is_some_and(|mark| process.environ().iter().any(|entry| entry == mark.as_str()))
+            .is_some_and(|mark| process.environ().iter().any(|entry| entry == mark))
     }
 }
 
@@ -42,14 +45,26 @@ pub fn describe(pid: u32) -> Option<String> {
 
 /// What a process has in its environment under this name; `None` also if that must not be seen.
 #[must_use]
-pub fn environment(process: &ProcessId, name: &str) -> Option<String> {
+pub fn environment(process: &ProcessId, name: &str) -> Option<OsString> {
     let system = look(process.pid)?;
     let entries = system.process(Pid::from_u32(process.pid))?.environ();
-    let mut values = entries
-        .iter()
-        .filter_map(|entry| entry.to_str()?.strip_prefix(name)?.strip_prefix('='));
-    let value = values.next()?.to_owned();
+    let value = entries.iter().find_map(|entry| value_of(entry, name))?;
     (process.liveness() == Liveness::Alive).then_some(value)
+}
+
+#[cfg(unix)]
+fn value_of(entry: &OsStr, name: &str) -> Option<OsString> {
+    use std::os::unix::ffi::OsStrExt;
+    let value = entry
+        .as_bytes()
+        .strip_prefix(name.as_bytes())?
+        .strip_prefix(b"=")?;
+    Some(OsStr::from_bytes(value).to_owned())
+}
+
+#[cfg(not(unix))]
+fn value_of(entry: &OsStr, name: &str) -> Option<OsString> {
+    Some(entry.to_str()?.strip_prefix(name)?.strip_prefix('=')?.into())
 }
 
 /// Everything that `ancestor` started and that still runs: its descendants, and whoever carries `mark`

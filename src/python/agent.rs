@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use super::{Text, raise};
 use crate::agent::{Agent, Arguments, Settings, name_of_script};
 use crate::health::{Event, ExecutorEnd, Load};
+use crate::wire::env;
 
 /// The native agent. `livegui.start()` makes one and wraps it.
 #[pyclass(frozen, name = "NativeAgent", module = "livegui._livegui")]
@@ -40,7 +41,12 @@ impl NativeAgent {
             startup_ms: whole("startup_ms", startup_ms)?,
             executor_stall_ms: whole("executor_stall_ms", executor_stall_ms)?,
             journal,
-            run_dir,
+            // The environment's may be no text.
+            run_dir: run_dir.or_else(|| {
+                std::env::var_os(env::RUN_DIR)
+                    .filter(|dir| !dir.is_empty())
+                    .map(PathBuf::from)
+            }),
         };
         let app = app.map_or_else(|| name_of_script(&script.0), String::from);
         let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok()).map_err(raise)?;

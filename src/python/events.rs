@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-use super::raise;
+use super::{Text, raise};
 use crate::error::Error;
 use crate::harness::{EventLog, end_with_parent};
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
@@ -33,11 +33,13 @@ impl NativeEvents {
         self.write(py, event)
     }
 
-    fn collection_failed(&self, py: Python<'_>, node: String, message: String) -> PyResult<()> {
+    fn collection_failed(&self, py: Python<'_>, node: Text, message: Text) -> PyResult<()> {
+        let (Text(node), Text(message)) = (node, message);
         self.write(py, Event::CollectionFailed { node, message })
     }
 
-    fn collected(&self, py: Python<'_>, tests: Vec<String>) -> PyResult<()> {
+    fn collected(&self, py: Python<'_>, tests: Vec<Text>) -> PyResult<()> {
+        let tests = tests.into_iter().map(|test| test.0).collect();
         self.write(py, Event::Collected { tests })
     }
 
@@ -46,8 +48,8 @@ impl NativeEvents {
         self.write(py, Event::AppOpened { run_folder })
     }
 
-    fn test_started(&self, py: Python<'_>, test: String) -> PyResult<()> {
-        self.write(py, Event::TestStarted { test })
+    fn test_started(&self, py: Python<'_>, test: Text) -> PyResult<()> {
+        self.write(py, Event::TestStarted { test: test.0 })
     }
 
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
@@ -55,21 +57,21 @@ impl NativeEvents {
     fn test_finished(
         &self,
         py: Python<'_>,
-        test: String,
+        test: Text,
         outcome: String,
         duration_s: f64,
-        message: String,
-        culprit: Option<String>,
+        message: Text,
+        culprit: Option<Text>,
         generation: Option<u32>,
         reruns: u32,
         line: Option<u32>,
     ) -> PyResult<()> {
         let result = TestResult {
-            test,
+            test: test.0,
             outcome,
             duration_ms: duration_s * 1e3,
-            message,
-            culprit,
+            message: message.0,
+            culprit: culprit.map(|culprit| culprit.0),
             generation,
             reruns,
             line,

@@ -1,5 +1,6 @@
 //! What the test side of the shim calls.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
     CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
-    Test, parse_handover_timeout, parse_limit,
+    Test, Trouble, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -29,9 +30,9 @@ impl NativeLive {
     fn new(
         py: Python<'_>,
         command: Command,
-        environment: Vec<(String, String)>,
+        environment: Vec<(OsString, OsString)>,
         cwd: PathBuf,
-        python: String,
+        python: PathBuf,
         run_dir: PathBuf,
         ready_timeout_s: f64,
         scope: &str,
@@ -88,7 +89,8 @@ impl NativeLive {
     }
 
     /// Returns the generation that the test runs on.
-    fn before_test(&self, py: Python<'_>, id: String, file: String) -> PyResult<u32> {
+    fn before_test(&self, py: Python<'_>, id: Text, file: Text) -> PyResult<u32> {
+        let (Text(id), Text(file)) = (id, file);
         patiently(py, |step| self.0.before_test(Test { id, file }, step))?;
         Ok(self.generation(py))
     }
@@ -101,12 +103,14 @@ impl NativeLive {
     fn lacks_prior_state(
         &self,
         py: Python<'_>,
-        id: String,
-        file: String,
-        prior: Option<&str>,
+        id: Text,
+        file: Text,
+        prior: Option<Text>,
     ) -> PyResult<Option<String>> {
+        let (Text(id), Text(file), prior) = (id, file, prior.map(|prior| prior.0));
         patiently(py, |step| {
-            self.0.lacks_prior_state(&Test { id, file }, prior, step)
+            self.0
+                .lacks_prior_state(&Test { id, file }, prior.as_deref(), step)
         })
     }
 
@@ -144,6 +148,11 @@ impl NativeLive {
     fn confirm(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let verdict = py.detach(|| self.0.confirm());
         verdict.map(|error| raise(error).into_value(py).into_any())
+    }
+
+    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
+    fn has_ended_in_order(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.has_ended_in_order())
     }
 
     fn health_json(&self, py: Python<'_>) -> PyResult<String> {
@@ -196,14 +205,21 @@ impl NativeLive {
             .collect()
     }
 
+    /// `(test, what)` of each crash for which a process was put away.
+    fn crashes(&self, py: Python<'_>) -> Vec<(String, String)> {
+        let crashes = py.detach(|| self.0.crashes());
+        let blamed = |trouble: Trouble| Some((trouble.culprit?.test, trouble.cause));
+        crashes.into_iter().filter_map(blamed).collect()
+    }
+
     /// What else a person should know of this run.
     fn remarks(&self, py: Python<'_>) -> Vec<String> {
         py.detach(|| self.0.remarks())
     }
 
     /// Has the run say something that a person should know.
-    fn remark(&self, py: Python<'_>, remark: String) {
-        py.detach(|| self.0.remark(remark));
+    fn remark(&self, py: Python<'_>, remark: Text) {
+        py.detach(|| self.0.remark(remark.0));
     }
 
     fn close(&self, py: Python<'_>) -> Vec<u32> {
@@ -262,7 +278,7 @@ type AfterTest = (Vec<String>, Option<(String, String)>, Option<Py<PyAny>>);
 #[derive(FromPyObject)]
 enum Command {
     Text(String),
-    Words(Vec<String>),
+    Words(Vec<OsString>),
 }
 
 /// Does something that may take long without the GIL, and lets Ctrl-C end it.

@@ -1,4 +1,8 @@
-//! Interrupting a Python thread from outside, without the interpreter.
+//! Interrupting a Python thread from outside, without the interpreter; and ending one, with it.
+
+use std::ffi::c_ulong;
+
+use pyo3::prelude::*;
 
 /// Returns what interrupts the calling thread: a system call that it waits in ends early, and as
 /// soon as it runs Python code again it runs its handler of `signal`.
@@ -24,4 +28,13 @@ pub fn at_this_thread(signal: i32) -> impl Fn() + Send + 'static {
         // without the GIL (Python's C API, "Exception Handling", PyErr_SetInterruptEx).
         unsafe { pyo3::ffi::PyErr_SetInterruptEx(signal) };
     }
+}
+
+/// Has a thread raise `SystemExit`, which ends it without a word, as soon as it runs Python code. Returns whether
+/// there is a thread of this `threading.get_ident()`.
+#[pyfunction]
+pub fn end_thread(_py: Python<'_>, ident: c_ulong) -> bool {
+    // SAFETY: the interpreter is attached, as `_py` proves; it takes a plain number, looks it up among its threads,
+    // and takes a reference of its own to the exception, which lives as long as the interpreter does.
+    unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), pyo3::ffi::PyExc_SystemExit) == 1 }
 }

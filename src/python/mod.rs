@@ -29,6 +29,9 @@ mod _livegui {
     use super::cli::run_cli;
 
     #[pymodule_export]
+    use super::knock::end_thread;
+
+    #[pymodule_export]
     use super::printable_line;
 
     #[pymodule_init]

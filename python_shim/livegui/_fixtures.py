@@ -1,0 +1,102 @@
+"""Fixtures whose set-up was ended because of the app: cleared up at once, and set up anew when needed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from livegui._span import Span
+from livegui._tasks import entering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from livegui.pytest_plugin import Session
+
+#: What starts the app: that it could not be started is told to every test that needs it.
+_THE_APP = "live_gui"
+
+
+class Fixtures:
+    """Follows the set-ups of fixtures, each a span of its own."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        #: Those whose set-up failed in the running test, the first first.
+        self.failed: list[tuple[pytest.FixtureDef[Any], pytest.FixtureRequest]] = []
+        #: Where fixtures stand.
+        self.files: set[str] = set()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        __tracebackhide__ = True
+        live, abort = self.session.live, self.session.abort
+        if live is None or fixturedef.argname == _THE_APP:
+            return (yield)
+        function = fixturedef.func
+        outer = abort.span
+        file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
+        self.files.add(file)
+        span = Span(function, frozenset({file}), outer.name, last=outer.last, once=outer.once)
+        with abort.within(span):
+            coroutine = entering(function, abort)
+            span.entered = coroutine is not None
+            try:
+                with self._prepared(fixturedef, coroutine):
+                    value = yield
+                if abort.told is not None:  # it swallowed that, and is no good
+                    self.failed.append((fixturedef, request))
+                return value
+            except BaseException:
+                self.failed.append((fixturedef, request))
+                if abort.told is not None:
+                    abort.settle(live, span)
+                raise
+
+    @contextlib.contextmanager
+    def _prepared(
+        self, fixturedef: pytest.FixtureDef[Any], function: Callable[..., Any] | None
+    ) -> Iterator[None]:
+        """For the time of its set-up: with this function, and finalizers that raise what pytest takes."""
+        prepared: Any = fixturedef
+        before, add_finalizer, abort = prepared.func, prepared.addfinalizer, self.session.abort
+
+        def add(finalizer: Callable[[], object]) -> None:
+            def converted() -> None:
+                try:
+                    finalizer()
+                except BaseException as error:
+                    abort.reraise(error)
+                    raise
+
+            add_finalizer(converted)
+
+        prepared.addfinalizer = add
+        if function is not None:
+            prepared.func = function
+        try:
+            yield
+        finally:
+            prepared.func = before
+            del prepared.addfinalizer
+
+    def forget_failed(self) -> list[BaseException]:
+        """Have their finalizers run, and pytest forget what they raised; returns what the finalizers raised.
+
+        pytest keeps the outcome of a set-up as long as its scope lasts. This one came of an app that is gone.
+        """
+        errors: list[BaseException] = []
+        while self.failed:
+            fixturedef, request = self.failed.pop()
+            if fixturedef.cached_result is None:
+                # What was raised is nothing that pytest keeps: then it also forgets to clear up.
+                fixturedef.cached_result = (None, fixturedef.cache_key(request), (Exception(), None))  # type: ignore[arg-type]
+            try:
+                fixturedef.finish(request)  # type: ignore[arg-type]
+            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001
+                errors.append(error)
+        return errors

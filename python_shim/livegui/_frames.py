@@ -1,0 +1,139 @@
+"""Whose code a thread runs, and the lines of what a signal handler raised."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from types import FrameType
+
+_STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
+#: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
+_PYTEST = ("_pytest", "pluggy", "pytest")
+#: What a traceback is read without.
+_NO_NEWS = (
+    "_pytest.",
+    "pluggy.",
+    "livegui._tasks",
+    "livegui._abort",
+    "livegui._fixtures",
+    "livegui.pytest_plugin",
+)
+_OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report", "livegui._fixtures")
+
+
+def of_test(frame: FrameType | None, runners: Collection[str] = ()) -> list[FrameType]:
+    """The test's own frames above pytest's, the innermost first; none if the code of somebody else runs.
+
+    Args:
+        frame: where the thread is.
+        runners: packages that run tests, whose frames are not the test's.
+    """
+    found: list[FrameType] = []
+    for caller in outwards(frame):
+        module = str(caller.f_globals.get("__name__", ""))
+        package = module.partition(".")[0]
+        if package in _PYTEST or module in _OURS:
+            break
+        if package != "livegui" and package not in runners and not is_of_the_standard_library(caller.f_code):
+            found.append(caller)
+    return found
+
+
+def outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame, and those that called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def comes_from_pytest(frame: FrameType | None) -> bool:
+    """Whether pytest is on the stack: a greenlet, or another thread, has one of its own."""
+    return any(str(caller.f_globals.get("__name__", "")).startswith("_pytest.") for caller in outwards(frame))
+
+
+def is_of_the_standard_library(code: CodeType) -> bool:
+    """Whether this is Python's own code."""
+    file = code.co_filename
+    if file.startswith("<frozen "):
+        return True
+    return file.startswith(_STANDARD_LIBRARY) and "site-packages" not in Path(file).parts
+
+
+def codes_in(code: CodeType) -> set[CodeType]:
+    """A function's code, and that of the functions in it."""
+    found = {code}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= codes_in(constant)
+    return found
+
+
+def where(frame: FrameType, at: FrameType | None = None) -> str:
+    """A place for a person; ``at`` is where it is now, of which its call from there is told."""
+    place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"
+    called = next((inner for inner in outwards(at) if inner.f_back is frame), None)
+    if called is None or called is frame:
+        return place
+    return f"{place}, which waits in {getattr(called.f_code, 'co_qualname', called.f_code.co_name)}()"
+
+
+def without_runners(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the entries of pytest and ours; all of it if there are no others."""
+    kept = []
+    entry = traceback
+    while entry is not None:
+        module = str(entry.tb_frame.f_globals.get("__name__", ""))
+        if not module.startswith(_NO_NEWS):
+            kept.append(entry)
+        entry = entry.tb_next
+    if not any(not is_of_the_standard_library(entry.tb_frame.f_code) for entry in kept):
+        return traceback
+    while is_of_the_standard_library(kept[0].tb_frame.f_code):
+        del kept[0]
+    rest: TracebackType | None = None
+    for entry in reversed(kept):
+        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rest
+
+
+def give_lines(error: BaseException) -> None:
+    """Give each entry of an error's traceback, and of those it came from, a line.
+
+    What a signal handler raises can come at an instruction without one (the end of a loop, in Python
+    3.11), and pytest calculates with them.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        error_here = left.pop()
+        if error_here is None or id(error_here) in seen:
+            continue
+        seen.add(id(error_here))
+        left += [error_here.__cause__, error_here.__context__, *getattr(error_here, "exceptions", ())]
+        error_here.__traceback__ = _with_lines(error_here.__traceback__)
+
+
+def _with_lines(traceback: TracebackType | None) -> TracebackType | None:
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    lines: list[int | None] = [entry.tb_lineno for entry in entries]
+    if None not in lines:
+        return entries[0] if entries else None
+    for entry, line in zip(reversed(entries), reversed(lines), strict=True):
+        code = entry.tb_frame.f_code
+        near = _line_before(code, entry.tb_lasti) if line is None else line
+        traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, near)
+    return traceback
+
+
+def _line_before(code: CodeType, instruction: int) -> int:
+    before = (line for start, _end, line in code.co_lines() if start <= instruction and line is not None)
+    return max(before, default=code.co_firstlineno)

@@ -1,0 +1,246 @@
+"""The tasks of a test in asyncio's and trio's loops: which are its own, and how they are ended.
+
+A task is the test's if its context carries the mark of the span that is being ended. A runner with one loop
+for many tests has its task from before: there the test's coroutine sets the mark itself, and turns the end of
+the task into the verdict before it reaches the runner (:func:`entering`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import inspect
+import sys
+from contextvars import Context
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from livegui import _frames
+from livegui._span import CURRENT, Span
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from types import FrameType
+
+    from livegui._abort import Abort
+
+
+def is_of(span: Span, task: Any) -> bool:
+    """Whether a task, asyncio's or trio's, belongs to a span."""
+    context = getattr(task, "context", None)  # trio's
+    if context is None and hasattr(task, "get_context"):
+        context = task.get_context()
+    elif context is None:  # before Python 3.12 a task tells it to nobody but the garbage collector
+        context = next((found for found in gc.get_referents(task) if isinstance(found, Context)), None)
+    return context is not None and context.get(CURRENT) is span
+
+
+class Waiting:
+    """The loops in which tasks of a span wait, as seen from a signal handler of this thread."""
+
+    def __init__(self, span: Span, entered: list[Callable[[], object]], frame: FrameType | None) -> None:
+        self.requests = list(entered)
+        #: The interrupted code is a step of one of these tasks.
+        self.is_step = False
+        self._look_at_asyncio(span, frame)
+        self._look_at_trio(span)
+
+    def ask_to_end(self) -> None:
+        """Have every loop end them, at its next turn."""
+        for request in self.requests:
+            with contextlib.suppress(RuntimeError):  # that loop is closed
+                request()
+
+    def _look_at_asyncio(self, span: Span, frame: FrameType | None) -> None:
+        asyncio = _loaded("asyncio")
+        if asyncio is None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if not _turns_here(loop, frame):
+            return
+        current = asyncio.current_task(loop)
+        self.is_step |= current is not None and is_of(span, current)
+        if self.requests:
+            return
+        if any(is_of(span, task) for task in asyncio.all_tasks(loop)):
+            self.requests.append(functools.partial(loop.call_soon_threadsafe, _cancel_all, loop, span))
+        elif not span.entered and (task := _awaited_by_runner(frame)) is not None:
+            self.is_step = task is current
+            self.requests.append(functools.partial(loop.call_soon_threadsafe, task.cancel))
+
+    def _look_at_trio(self, span: Span) -> None:
+        trio = _loaded("trio")
+        if trio is None:
+            return
+        lowlevel = trio.lowlevel
+        try:
+            token, root = lowlevel.current_trio_token(), lowlevel.current_root_task()
+        except RuntimeError:
+            return  # it does not run on this thread
+        with contextlib.suppress(RuntimeError):
+            self.is_step |= is_of(span, lowlevel.current_task())
+        if not self.requests and any(True for _scope in _scopes_of(span, root)):
+            self.requests.append(functools.partial(token.run_sync_soon, _cancel_scopes, span, root))
+
+
+def _loaded(name: str) -> Any:
+    """A library, if it is in use: a signal handler imports nothing, the interrupted code may be doing so."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return None if getattr(spec, "_initializing", False) else module
+
+
+def _turns_here(loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> bool:
+    """Whether the running loop is what this thread is in: under greenlets it may be on another stack."""
+    asyncio = sys.modules["asyncio"]
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return loop.is_running()  # written in C, as uvloop is: it has no frames
+    code = asyncio.BaseEventLoop.run_forever.__code__
+    return any(caller.f_code is code for caller in _frames.outwards(frame))
+
+
+def _awaited_by_runner(frame: FrameType | None) -> asyncio.Task[Any] | None:
+    """The task for whose end pytest, or unittest, runs this loop."""
+    if not _frames.comes_from_pytest(frame):
+        return None
+    asyncio = sys.modules["asyncio"]
+    code = asyncio.BaseEventLoop.run_until_complete.__code__
+    for caller in _frames.outwards(frame):
+        if caller.f_code is code:
+            future = caller.f_locals.get("future")
+            return future if isinstance(future, asyncio.Task) and not future.done() else None
+    return None
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
+    for task in sys.modules["asyncio"].all_tasks(loop):
+        if is_of(span, task):
+            span.cancelled.append(task)
+            task.cancel()
+
+
+def still_running(span: Span) -> list[Any]:
+    """The tasks that were told to end and did not, in a loop that waits for its next turn."""
+    tasks = {task for task in span.cancelled if not task.done() and not task.get_loop().is_closed()}
+    return [task for task in tasks if is_of(span, task)]
+
+
+def _scopes_of(span: Span, task: Any) -> Iterator[Any]:
+    """The cancel scopes of trio's nurseries whose children belong to a span, the outermost of each."""
+    nurseries = getattr(task, "child_nurseries", ())
+    if getattr(task, "parent_nursery", task) is None:
+        nurseries = nurseries[-1:]  # of the root: the others have trio's own tasks
+    for nursery in nurseries:
+        if any(is_of(span, child) for child in nursery.child_tasks):
+            yield nursery.cancel_scope
+        else:
+            for child in nursery.child_tasks:
+                yield from _scopes_of(span, child)
+
+
+def _cancel_scopes(span: Span, root: Any) -> None:
+    for scope in list(_scopes_of(span, root)):
+        scope.cancel()
+
+
+def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] | None:
+    """The same coroutine function, or asynchronous generator, with its tasks marked; None for any other."""
+    if inspect.ismethod(function):
+        inner = entering(function.__func__, abort)
+        return None if inner is None else MethodType(inner, function.__self__)
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            with inside(abort):
+                return await function(*args, **kwargs)
+
+        return coroutine
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+            values = function(*args, **kwargs)
+            try:
+                while True:
+                    with inside(abort):
+                        try:
+                            value = await values.__anext__()
+                        except StopAsyncIteration:
+                            return
+                    yield value
+            finally:
+                await values.aclose()
+
+        return generator
+    return None
+
+
+@contextlib.contextmanager
+def inside(abort: Abort) -> Iterator[None]:
+    """In a task of a runner: from here on it is the test's, and what ends it is the verdict."""
+    span, before = abort.span, CURRENT.get()
+    CURRENT.set(span)
+    way_in = _into_trio if _is_in_trio() else _into_asyncio
+    try:
+        with way_in(abort, span):
+            yield
+    finally:
+        # Whoever shares this context with us, or compares it, finds it as it was.
+        CURRENT.set(before)
+
+
+def _is_in_trio() -> bool:
+    trio = _loaded("trio")
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _into_asyncio(abort: Abort, span: Span) -> Iterator[None]:
+    asyncio = sys.modules["asyncio"]
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    request = functools.partial(loop.call_soon_threadsafe, _cancel_all, loop, span)
+    try:
+        with abort.entered(request):
+            yield
+    except asyncio.CancelledError as error:
+        if abort.told is None:
+            raise
+        # The runner's task goes on: it is needed for the tests that follow.
+        while hasattr(task, "uncancel") and task.uncancel() > 0:
+            pass
+        abort.ended_at = error.__traceback__
+        raise abort.aborted() from None
+    except BaseException as error:
+        abort.reraise(error)
+        raise
+
+
+@contextlib.contextmanager
+def _into_trio(abort: Abort, span: Span) -> Iterator[None]:
+    trio: Any = sys.modules["trio"]
+    token = trio.lowlevel.current_trio_token()
+    scope = trio.CancelScope()
+    try:
+        with abort.entered(functools.partial(token.run_sync_soon, scope.cancel)), scope:
+            try:
+                yield
+            except trio.Cancelled as error:
+                abort.ended_at = error.__traceback__
+                raise
+    except BaseException as error:
+        abort.reraise(error)
+        raise
+    if scope.cancelled_caught:
+        raise abort.aborted()
