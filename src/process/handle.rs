@@ -4,13 +4,15 @@ use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
 
-/// A process that was there when it was looked at. On Linux with a descriptor: unlike its number it cannot
-/// come to stand for another one.
+/// A process that was there when it was looked at. On Linux with a descriptor, on Windows with a handle: unlike
+/// its number these cannot come to stand for another one.
 #[derive(Debug)]
 pub struct Handle {
     id: ProcessId,
     #[cfg(target_os = "linux")]
     descriptor: Option<rustix::fd::OwnedFd>,
+    #[cfg(windows)]
+    process: super::windows::Process,
 }
 
 impl Handle {
@@ -19,11 +21,15 @@ impl Handle {
     pub fn open(id: &ProcessId) -> Option<Self> {
         #[cfg(target_os = "linux")]
         let descriptor = descriptor_of(id.pid);
-        // After the descriptor was opened: what has this identity now is what that stands for, or that is gone.
+        #[cfg(windows)]
+        let process = super::windows::Process::open(id.pid).ok()?;
+        // After it was opened: what has this identity now is what was opened, or that is gone.
         (id.liveness() == Liveness::Alive).then(|| Self {
             id: id.clone(),
             #[cfg(target_os = "linux")]
             descriptor,
+            #[cfg(windows)]
+            process,
         })
     }
 
@@ -52,16 +58,15 @@ impl Handle {
             let _ = pidfd_send_signal(descriptor, signal);
             return;
         }
-        if self.liveness() != Liveness::Alive {
-            return;
-        }
         #[cfg(unix)]
-        super::signal::process(self.id.pid, ask);
+        if self.liveness() == Liveness::Alive {
+            super::signal::process(self.id.pid, ask);
+        }
         #[cfg(windows)]
         {
-            // There is no asking.
-            let _ = ask;
-            super::table::end(self.id.pid);
+            // What is not at the head of a group of ours cannot be asked.
+            let (Ask::Terminate | Ask::Kill) = ask;
+            self.process.end();
         }
     }
 
