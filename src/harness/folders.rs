@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::files::replace;
 use crate::process::{Liveness, liveness};
 use crate::wire::ProcessId;
 
@@ -49,7 +50,7 @@ pub fn write_record(folder: &Path, file: &str, record: &impl Serialize) -> io::R
     let mut text = serde_json::to_vec_pretty(record)?;
     text.push(b'\n');
     fs::write(&draft, text)?;
-    fs::rename(&draft, &path)
+    replace(&draft, &path)
 }
 
 /// The folders in `parent` of runs with a record of this `schema` in `file`, the newest first.
@@ -72,9 +73,19 @@ pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
         }
         // One whose driver may still be there is somebody's.
         if record.ended_at.is_some() || liveness(record.process.as_ref()) == Liveness::Gone {
-            let _ = fs::remove_dir_all(path);
+            let _ = forget(&path);
         }
     }
+}
+
+/// Takes a run folder away, or leaves it whole: on Windows a file that somebody has open holds all folders above it
+/// where they are, and without its record a folder would stay for ever.
+fn forget(path: &Path) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".old");
+    let aside = PathBuf::from(name);
+    fs::rename(path, &aside)?;
+    fs::remove_dir_all(aside)
 }
 
 /// Why a run that has not come to its end is not to be gone on with by another process, if it is not.

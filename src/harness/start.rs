@@ -159,7 +159,7 @@ impl Start<'_> {
     }
 
     fn error(&self, summary: String, app: Option<&App>) -> Error {
-        let command = shlex::try_join(self.launch.command.iter().map(String::as_str)).unwrap_or_default();
+        let command = crate::shell::join(&self.launch.command);
         let summary = format!("{summary}\n  command: {command}");
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
         failure.summary = summary;
