@@ -15,15 +15,21 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from livegui._livegui import take_knock
+
 if TYPE_CHECKING:
     from types import FrameType
 
     from livegui._livegui import NativeLive
     from livegui.errors import LiveGuiError
 
-#: Ignored unless handled, used by hardly anybody, and harmless if it comes late. On Windows only a
-#: simulated Ctrl-C wakes the main thread out of a sleep.
-SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
+#: On POSIX one that is ignored unless handled, used by hardly anybody, and harmless if it comes late. On
+#: Windows the Ctrl-Break of a console, never Ctrl-C: one of those that came late would end pytest.
+SIGNAL: int
+if sys.platform == "win32":
+    SIGNAL = signal.SIGBREAK
+else:
+    SIGNAL = signal.SIGURG
 
 #: Somebody who swallows it is told again, after twice as long each time: an event loop prints what its
 #: callbacks raise.
@@ -95,12 +101,12 @@ class Abort:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
+        is_ours = take_knock()
         live = self._live
         if live is None or not live.is_ringing():
-            # Not ours, or too late: on Windows this is somebody's Ctrl-C.
-            if callable(self._earlier):
-                self._earlier(number, frame)
-            return
+            if not is_ours:
+                self._pass_on(number, frame)
+            return  # too late
         now = time.monotonic()
         if now < self._not_before or _is_ending() or not _is_in_a_test(frame) or _is_in_a_qt_loop():
             return  # the alarm knocks again
@@ -111,6 +117,14 @@ class Abort:
         if self._once:
             self.disarm(live)
         raise verdict if self._tears_down else Aborted(verdict)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        """Do what this signal did before, which somebody else sent."""
+        if callable(self._earlier):
+            self._earlier(number, frame)
+        elif sys.platform == "win32" and self._earlier == signal.SIG_DFL:
+            # It would have ended pytest on the spot: so it does, in good order.
+            signal.default_int_handler(number, frame)
 
 
 def _is_ending() -> bool:

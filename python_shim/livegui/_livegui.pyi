@@ -14,10 +14,12 @@ __all__ = [
     "__version__",
     "printable_line",
     "run_cli",
+    "take_knock",
 ]
 
 __version__: Final[str]
 
+def take_knock() -> bool: ...
 def run_cli(words: list[str]) -> int: ...
 def printable_line(text: str) -> str: ...
 
