@@ -192,8 +192,9 @@ def test_a_pool_can_be_rebuilt_any_number_of_times(agent: livegui.Agent) -> None
     for _ in range(300):
         agent.watch_executor(ThreadPoolExecutor(1), "io_pool")
     assert agent.health()["status"] == "ok"
-    for number in range(255):
-        agent.watch_executor(ThreadPoolExecutor(1), f"pool {number}")
+    pools = [ThreadPoolExecutor(1) for _ in range(255)]  # one that is gone is no longer watched
+    for number, pool in enumerate(pools):
+        agent.watch_executor(pool, f"pool {number}")
     with pytest.raises(ValueError, match="at most 256"):
         agent.watch_executor(ThreadPoolExecutor(1), "one too many")
 

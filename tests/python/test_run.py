@@ -108,7 +108,7 @@ class Project:
 
 
 def finished(process: subprocess.Popen[str]) -> Result:
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=180)
     print(text)
     return Result(process.returncode, text)
 
