@@ -7,6 +7,7 @@
 ``spin``         a callback that never returns from a loop of Python code
 ``hold s``       native code that holds the interpreter
 ``exit n``       ``sys.exit(n)``
+``raise_exit n`` ``raise SystemExit(n)``
 ``dialog``       a modal dialog, or a grab
 ``thread text``  an exception in a thread
 """
@@ -75,6 +76,8 @@ class Commands:
             hold(float(argument))
         elif what == "exit":
             sys.exit(int(argument))
+        elif what == "raise_exit":
+            raise SystemExit(int(argument))
         elif what == "dialog" and self._dialog is not None:
             self._dialog()
         elif what == "thread":

@@ -162,8 +162,10 @@ class Session:
             return
         recovered, unfit, error = self.live.after_test(used, last_of_file)
         item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
-        if unfit is not None and unfit[0] == item.nodeid:
-            item.user_properties.append(("live_gui_handover", unfit[1]))
+        if unfit is not None:
+            culprit, cause = unfit
+            text = cause if culprit == item.nodeid else f"{culprit} {cause}"
+            item.user_properties.append(("live_gui_handover", text))
         if error is not None and not self.failed:
             raise error
 

@@ -21,10 +21,6 @@ const READY: &str = "ready";
 const ENDED: &str = "ended";
 /// The state of a process that was found unfit to be handed on, whatever its agent says.
 const DEGRADED: &str = "degraded";
-/// The next test begins within this after the last one, unless something else was done in between: then the
-/// main loop is asked anew whether it turns.
-const PROOF_LASTS: Duration = Duration::from_millis(250);
-
 /// The books of one run, and the alarm that reaches into its running test.
 #[derive(Clone)]
 pub struct Books {
@@ -40,8 +36,6 @@ pub struct Kept {
     pub run: RunFolder,
     /// The tests that used the running generation, and when each began.
     began: Vec<(Test, Instant)>,
-    /// When the main loop last proved that it turns.
-    proven_at: Instant,
     /// Pids that could not be ended; should be none.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
@@ -117,9 +111,6 @@ impl Kept {
 
     /// A test is about to run.
     pub fn test_starting(&mut self, test: Test) -> Decision {
-        if self.proven_at.elapsed() > PROOF_LASTS {
-            self.policy.proof_lapsed();
-        }
         let decision = self.policy.test_starting(test.clone());
         match decision {
             Decision::Ask => {}
@@ -131,9 +122,10 @@ impl Kept {
 
     /// The main loop of `generation` has turned just now, and this is open in the app.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
-        self.proven_at = Instant::now();
         let remark = self.policy.loop_turned(generation, open);
-        remark.into_iter().for_each(|remark| self.run.remark(remark));
+        if let Some(remark) = remark {
+            self.run.remark(remark);
+        }
         self.record_unfit(generation);
     }
 
@@ -214,7 +206,6 @@ impl Books {
             policy: Policy::new(rules),
             run,
             began: Vec::new(),
-            proven_at: Instant::now(),
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),
@@ -273,7 +264,9 @@ impl Books {
         }
         let mut kept = self.kept();
         if !kept.retired.contains(&generation) {
-            caught.iter().for_each(|caught| kept.hear(generation, caught));
+            for caught in caught {
+                kept.hear(generation, caught);
+            }
             self.ring_if_due(&kept);
         }
     }
@@ -295,7 +288,6 @@ impl Books {
         let mut kept = self.kept();
         self.alarm.quiet();
         kept.policy.app_started(app.generation, because, open);
-        kept.proven_at = Instant::now();
         // The running test, if there is one, is the first that it gets.
         let running = kept.began.len().saturating_sub(1);
         kept.began.drain(..running);

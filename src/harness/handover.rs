@@ -21,7 +21,7 @@ const HELD_AFTER: u32 = 4;
 const AT_MOST: u32 = 20;
 
 /// Time-outs that can be meant.
-const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_mins(1);
 
 /// The time-out that a user wrote: seconds, or a number with its unit, as `500ms`.
 ///
@@ -51,7 +51,7 @@ pub enum Inspection {
     /// It did not turn for this long, up to now.
     Stands(Duration),
     /// The agent says itself that the app is not fit, or is about to end: its watch hears it too.
-    Unfit,
+    Unfit(Box<Health>),
     /// There was no answer.
     Silent(String),
 }
@@ -79,7 +79,7 @@ pub fn inspect(client: &Client, within: Duration, step: Step<'_>) -> Result<Insp
     let mut latest = asked.clone();
     loop {
         if latest.status != Status::Ok.as_str() {
-            return Ok(Inspection::Unfit);
+            return Ok(Inspection::Unfit(Box::new(latest)));
         }
         let wait = match judge(&asked, &latest, within) {
             Judgement::Turns => return Ok(Inspection::Turns(Box::new(latest))),

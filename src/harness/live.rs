@@ -18,12 +18,14 @@ use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
-use crate::wire::{Culprit, Health, Note};
+use crate::wire::{Culprit, Health, Note, Reason};
 
 /// How long the agent may take to answer a question asked in passing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the watch may take to learn what an answer already said.
 const VERDICT_WITHIN: Duration = Duration::from_secs(1);
+/// How long the process of an app that said that it ends is waited for.
+const END_WITHIN: Duration = Duration::from_millis(100);
 /// Each is a whole app that runs beside the tests.
 const MAX_SPARES: u32 = 16;
 
@@ -146,6 +148,7 @@ impl Live {
             }
             decision
         };
+        self.books.kept().policy.proof_lapsed();
         let mut decision = decide();
         if decision == Decision::Ask {
             self.ask(step)?;
@@ -180,6 +183,7 @@ impl Live {
         prior: Option<&str>,
         step: Step<'_>,
     ) -> Result<Option<String>> {
+        self.books.kept().policy.proof_lapsed();
         if self.books.kept().policy.asks_before(test) {
             self.ask(step)?; // it may come to a fresh process
         }
@@ -187,7 +191,8 @@ impl Live {
     }
 
     /// To be called after each test, its tear-down included; `used` says whether it used the handle. After the
-    /// last test of a file the app is asked whether it can be handed on.
+    /// last test of a file the app is asked whether it can be handed on: then the culprit is known in time.
+    /// No file begins on that answer: [`Live::before_test`] asks anew.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
@@ -201,7 +206,7 @@ impl Live {
             self.alarm.quiet();
             after.recovered = kept.take_recoveries();
         }
-        let asks = kept.policy.asks_after_test(last_of_file);
+        let asks = kept.policy.asks_after_test(used, last_of_file);
         drop(kept);
         if !asks {
             return Ok(after);
@@ -209,9 +214,10 @@ impl Live {
         self.ask(step)?;
         let kept = self.books.kept();
         after.unfit = kept.unfit(kept.policy.generation()).cloned();
+        let is_culprit = used && kept.policy.is_last_to_blame();
         drop(kept);
         let fails = |trouble: &&Trouble| {
-            used && self.rules.handover == Handover::Fail && trouble.found == Found::Standing
+            is_culprit && self.rules.handover == Handover::Fail && trouble.found == Found::Standing
         };
         if let Some(trouble) = after.unfit.as_ref().filter(fails)
             && let Some(app) = self.stage().as_ref()
@@ -261,9 +267,10 @@ impl Live {
                 let cause = format!("left the main loop standing for {:.1} s{at}", age.as_secs_f64());
                 (cause, Found::Standing, age)
             }
-            Inspection::Unfit => {
+            Inspection::Unfit(health) => {
                 self.await_verdict();
-                let cause = "left the app unfit, and its agent does not say why".to_owned();
+                let why: Vec<_> = health.reasons.iter().map(Reason::line).collect();
+                let cause = format!("left the app {}: {}", health.status, why.join("; "));
                 (cause, Found::LeftBehind, Duration::ZERO)
             }
             Inspection::Silent(why) => {
@@ -306,6 +313,7 @@ impl Live {
         }
         let own = books.policy.is_running_to_blame();
         drop(books);
+        self.await_announced_end();
         let stage = self.stage();
         let app = stage.as_ref()?;
         let what = match app.watch.verdict() {
@@ -527,7 +535,7 @@ impl Live {
                 "its main loop had not turned for {:.1} s",
                 age.as_secs_f64()
             )),
-            Inspection::Unfit => Err("it was no longer fit".to_owned()),
+            Inspection::Unfit(health) => Err(format!("it was {}", health.status)),
             Inspection::Silent(why) => Err(why),
         })
     }
@@ -551,6 +559,15 @@ impl Live {
             }
         }
         self.await_verdict();
+    }
+
+    /// An app that says that it ends does so in a moment, and its exit status is worth that moment.
+    fn await_announced_end(&self) {
+        let deadline = Instant::now() + END_WITHIN;
+        let is_ending = || self.stage().as_ref().is_some_and(|app| app.watch.verdict().is_ending());
+        while is_ending() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until the watch has learnt what an answer already said.

@@ -228,22 +228,15 @@ impl Policy {
         self.last = self.running.take().or_else(|| self.last.take());
     }
 
-    /// Whether the app is to be asked, now that a test has ended, if its main loop turns.
+    /// Whether the app is to be asked, now that a test has ended, if its main loop turns: so the test that
+    /// froze it is known while it is still being reported. `used` says whether that test used the app.
     #[must_use]
-    pub fn asks_after_test(&self, last_of_file: bool) -> bool {
-        let replaced_anyway = match self.rules.scope {
-            Scope::Session => false,
-            Scope::Module => last_of_file,
-            Scope::Function => true,
-        };
-        let border = match self.rules.respawn {
-            Respawn::File => last_of_file,
-            Respawn::Test => true,
-            Respawn::Never => false,
-        };
+    pub fn asks_after_test(&self, used: bool, last_of_file: bool) -> bool {
         let wanted = match self.rules.handover {
-            Handover::Respawn => border && !replaced_anyway,
-            Handover::Fail => border,
+            // A process that serves one test only is handed on to nobody.
+            Handover::Respawn => last_of_file && self.rules.scope != Scope::Function,
+            // The test that froze it is to fail, and that may be any.
+            Handover::Fail => last_of_file || used,
             Handover::Off => false,
         };
         let in_question = !self.proven && self.trouble.is_none() && !self.served.is_empty();
@@ -281,7 +274,7 @@ impl Policy {
         }
     }
 
-    /// What proved that the loop turns is too old to be relied on.
+    /// A test is about to begin: that the loop turned before is no proof that it turns now.
     pub const fn proof_lapsed(&mut self) {
         self.proven = false;
     }
@@ -450,6 +443,13 @@ impl Policy {
         self.trouble.as_ref()
     }
 
+    /// Whether the test that ended last is the one that is blamed.
+    #[must_use]
+    pub fn is_last_to_blame(&self) -> bool {
+        let blamed = self.trouble.as_ref().and_then(|trouble| trouble.culprit.as_ref());
+        matches!((blamed, &self.last), (Some(culprit), Some(test)) if culprit.test == test.id)
+    }
+
     /// Whether a test runs that the trouble concerns, whoever is blamed for it.
     #[must_use]
     pub const fn concerns_running(&self) -> bool {
@@ -531,9 +531,11 @@ impl Policy {
         };
         let Some(because) = due else {
             let is_border = match self.rules.respawn {
-                Respawn::File => self.last.as_ref().is_none_or(|last| last.file != test.file),
+                // A re-run is to get what the first attempt got.
+                Respawn::File | Respawn::Never => {
+                    (self.last.as_ref()).is_none_or(|last| last.file != test.file || last.id == test.id)
+                }
                 Respawn::Test => true,
-                Respawn::Never => false,
             };
             let asks = is_border && self.rules.handover != Handover::Off && !self.proven;
             return if asks { Decision::Ask } else { Decision::Proceed };

@@ -97,6 +97,17 @@ impl Verdict {
         }
     }
 
+    /// Whether the app said that it ends, and has not ended yet.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        let left = |reason: &Reason| reason.code == Code::MainLoopExited.as_str();
+        match self {
+            Self::Stopping => true,
+            Self::Degraded(reasons) => reasons.first().is_some_and(left),
+            _ => false,
+        }
+    }
+
     /// Whether nothing that may yet happen makes the app fit again.
     #[must_use]
     pub fn is_final(&self) -> bool {
@@ -369,8 +380,9 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         }
         latest.verdict = verdict.clone();
         drop(latest);
-        self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
+        // Whoever sees that the app is no longer fit finds out why in what was written down.
         (self.told)(News::Verdict(&verdict, ago));
+        self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
     }
 }
 

@@ -267,32 +267,16 @@ impl Machine {
                 what,
                 max,
                 usable,
-            } => {
-                // Those that nobody ends are believed no longer, and more at once are nobody's doing.
-                if self.pauses.len() >= MAX_PAUSES {
-                    self.pauses.retain(|pause| pause.until > now);
-                }
-                if self.pauses.len() >= MAX_PAUSES {
-                    return false;
-                }
-                let what = what.chars().take(MAX_WHAT).collect();
-                self.pauses.push(Pause {
+            } => self.begin_pause(
+                Pause {
                     id,
                     what,
                     usable,
                     until: now + max,
-                });
-                true
-            }
-            Event::PauseEnded { id } => {
-                let before = self.pauses.len();
-                self.pauses.retain(|pause| pause.id != id);
-                let ended = before != self.pauses.len();
-                if ended {
-                    self.resumed = now;
-                }
-                ended
-            }
+                },
+                now,
+            ),
+            Event::PauseEnded { id } => self.end_pause(id, now),
             Event::OpenChanged { things } => {
                 self.left_open = things;
                 false // whoever wants to know asks
@@ -348,6 +332,29 @@ impl Machine {
                 false
             }
         }
+    }
+
+    fn begin_pause(&mut self, mut pause: Pause, now: Awake) -> bool {
+        // A pause that nobody ends counts only until its limit.
+        if self.pauses.len() >= MAX_PAUSES {
+            self.pauses.retain(|pause| pause.until > now);
+        }
+        if self.pauses.len() >= MAX_PAUSES {
+            return false;
+        }
+        pause.what = pause.what.chars().take(MAX_WHAT).collect();
+        self.pauses.push(pause);
+        true
+    }
+
+    fn end_pause(&mut self, id: u64, now: Awake) -> bool {
+        let before = self.pauses.len();
+        self.pauses.retain(|pause| pause.id != id);
+        let ended = before != self.pauses.len();
+        if ended {
+            self.resumed = now;
+        }
+        ended
     }
 
     fn report(&mut self, reason: Reason, now: Awake, transitions: &mut Vec<Transition>) -> bool {

@@ -8,6 +8,10 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 struct Step {
     file: u8,
+    /// It uses the app.
+    uses: bool,
+    /// It is the test before it once more.
+    is_rerun: bool,
     trouble: Option<(When, u8)>,
     /// Somebody uses the app after it.
     used_afterwards: bool,
@@ -34,9 +38,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let answer =
         || prop_oneof![4 => Just(Answer::Turns), 1 => Just(Answer::Stands), 1 => Just(Answer::LeftOpen)];
     let answers = (answer(), answer()).prop_map(|(before, after)| [before, after]);
-    let step = (0_u8..4, trouble, proptest::bool::ANY, answers).prop_map(
-        |(file, trouble, used_afterwards, answers)| Step {
+    let uses = proptest::bool::weighted(0.85);
+    let is_rerun = proptest::bool::weighted(0.1);
+    let step = (0_u8..4, uses, is_rerun, trouble, proptest::bool::ANY, answers).prop_map(
+        |(file, uses, is_rerun, trouble, used_afterwards, answers)| Step {
             file,
+            uses,
+            is_rerun,
             trouble,
             used_afterwards,
             answers,
@@ -65,19 +73,26 @@ fn rules() -> impl Strategy<Value = Rules> {
     )
 }
 
+/// Whose doing it is: a file and a test, unless no test had run yet.
+type Blame = Option<(String, Culprit)>;
+
 /// What the reference model remembers.
 #[derive(Default)]
 struct Model {
     generation: u32,
-    /// File and blame of what is wrong with the running generation.
-    trouble: Option<(String, Culprit)>,
+    /// What is wrong with the running generation.
+    trouble: Option<Blame>,
     /// Files that ran on this generation.
     inherited: Vec<String>,
     respawns: u32,
     /// No test has run yet on the process that was put up between tests.
     unnoted: bool,
+    /// Such processes that were replaced before a test ran on them.
+    never_noted: u32,
     /// The main loop turned since the last test ended.
     proven: bool,
+    /// Dialogs that were left open so far.
+    opened: u32,
     /// The last test that used the running generation.
     last: Option<Test>,
 }
@@ -85,7 +100,6 @@ struct Model {
 /// Has the app give this answer. What it finds amiss is blamed on the last test.
 fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) -> Result<(), TestCaseError> {
     prop_assert_ne!(rules.handover, Handover::Off);
-    prop_assert_ne!(rules.respawn, Respawn::Never, "nothing would come of it");
     prop_assert!(model.trouble.is_none(), "asked in vain");
     prop_assert!(!model.proven, "asked twice");
     let blame = model.last.clone().map(|test| {
@@ -105,14 +119,20 @@ fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) 
                 Found::Standing,
                 None,
             );
-            model.trouble = blame;
+            model.trouble = Some(blame);
+        }
+        Answer::LeftOpen if model.last.is_none() => {
+            let remark = policy.loop_turned(model.generation, vec!["a splash screen".to_owned()]);
+            prop_assert_eq!(remark, None, "nobody left it open");
+            model.proven = true;
         }
         Answer::LeftOpen => {
-            let remark = policy.loop_turned(model.generation, vec![format!("dialog {:?}", model.last)]);
+            model.opened += 1;
+            let remark = policy.loop_turned(model.generation, vec![format!("dialog {}", model.opened)]);
             prop_assert_eq!(remark.is_some(), rules.left_open == LeftOpen::Note);
             model.proven = true;
             if rules.left_open == LeftOpen::Respawn {
-                model.trouble = blame;
+                model.trouble = Some(blame);
             }
         }
         Answer::Turns => {
@@ -129,8 +149,21 @@ proptest! {
         let mut policy = Policy::new(rules);
         let mut model = Model::default();
         let mut given_up = false;
+        let mut named = 0;
         for (number, step) in steps.iter().enumerate() {
-            let test = Test { id: format!("f{}::t{number}", step.file), file: format!("f{}", step.file) };
+            let last_of_file = steps.get(number + 1).is_none_or(|next| next.file != step.file);
+            if !step.uses {
+                if policy.asks_after_test(false, last_of_file) {
+                    prop_assert!(last_of_file, "nobody asks for a test that does not use the app");
+                    answer(&mut policy, &mut model, rules, step.answers[1])?;
+                }
+                continue;
+            }
+            let is_rerun = step.is_rerun && number > 0 && steps[number - 1].file == step.file;
+            named = if is_rerun { named } else { number };
+            let test = Test { id: format!("f{}::t{named}", step.file), file: format!("f{}", step.file) };
+            policy.proof_lapsed();
+            model.proven = false;
             if policy.asks_before(&test) {
                 prop_assert_eq!(policy.test_starting(test.clone()), Decision::Ask);
                 answer(&mut policy, &mut model, rules, step.answers[0])?;
@@ -146,12 +179,12 @@ proptest! {
             let runs = match decision {
                 Decision::Ask => unreachable!(),
                 Decision::Proceed => {
-                    let handed_on = model.last.as_ref().is_some_and(|last| last.file != test.file);
-                    let rests_on_proof = rules.handover != Handover::Off && rules.respawn != Respawn::Never;
-                    if handed_on && rests_on_proof {
-                        prop_assert!(model.proven, "no file begins without proof of life");
+                    let handed_on = (model.last.as_ref())
+                        .is_some_and(|last| last.file != test.file || last.id == test.id);
+                    if handed_on && rules.handover != Handover::Off {
+                        prop_assert!(model.proven, "no file, and no re-run, begins without proof of life");
                     }
-                    if model.last.is_some() && rests_on_proof && rules.respawn == Respawn::Test {
+                    if model.last.is_some() && rules.handover != Handover::Off && rules.respawn == Respawn::Test {
                         prop_assert!(model.proven, "no test does");
                     }
                     prop_assert!(model.trouble.is_none(), "no test runs on an app that is known to be in trouble");
@@ -168,17 +201,19 @@ proptest! {
                     true
                 }
                 Decision::Respawn(because) => {
-                    if let Some((file, culprit)) = &model.trouble {
+                    if let Some(Some((file, culprit))) = &model.trouble {
+                        let again = culprit.test == test.id;
                         prop_assert!(because.contains(&culprit.test), "{because}");
                         prop_assert_ne!(rules.respawn, Respawn::Never);
-                        if rules.respawn == Respawn::File && rules.scope != Scope::Function {
+                        if rules.respawn == Respawn::File && rules.scope != Scope::Function && !again {
                             prop_assert_ne!(file, &test.file, "the rest of the culprit's file is spared");
                         }
-                    } else {
+                    } else if model.trouble.is_none() {
                         prop_assert_ne!(rules.scope, Scope::Session, "a healthy app is kept");
                     }
                     model.generation += 1;
                     model.respawns += 1;
+                    model.never_noted += u32::from(model.unnoted);
                     model.trouble = None;
                     model.inherited.clear();
                     policy.app_started(model.generation, Some(because), Vec::new());
@@ -187,10 +222,10 @@ proptest! {
                     true
                 }
                 Decision::Refuse(trouble) => {
-                    let Some((_, culprit)) = &model.trouble else {
-                        return Err(TestCaseError::fail("a victim without a culprit"));
+                    let Some(blame) = &model.trouble else {
+                        return Err(TestCaseError::fail("a victim without a cause"));
                     };
-                    prop_assert_eq!(trouble.culprit.as_ref(), Some(culprit));
+                    prop_assert_eq!(trouble.culprit.as_ref(), blame.as_ref().map(|(_, culprit)| culprit));
                     false
                 }
                 Decision::GiveUp(_) => {
@@ -213,21 +248,23 @@ proptest! {
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
                 prop_assert!(policy.is_running_to_blame());
                 // What is heard later of the same generation blames nobody else.
-                model.trouble = Some((test.file.clone(), culprit));
+                model.trouble = Some(Some((test.file.clone(), culprit)));
             }
             policy.test_finished();
             if let Some((When::After, kind)) = fails {
                 let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
                 let culprit = Culprit { test: test.id.clone(), inferred: true };
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
-                model.trouble = Some((test.file.clone(), culprit));
+                model.trouble = Some(Some((test.file.clone(), culprit)));
             }
-            let last_of_file = steps.get(number + 1).is_none_or(|next| next.file != step.file);
-            if policy.asks_after_test(last_of_file) {
+            if policy.asks_after_test(true, last_of_file) {
+                prop_assert!(last_of_file || rules.handover == Handover::Fail, "one question a file");
                 answer(&mut policy, &mut model, rules, step.answers[1])?;
-                prop_assert!(!policy.asks_after_test(last_of_file), "an answer is an answer");
+                prop_assert!(!policy.asks_after_test(true, last_of_file), "an answer is an answer");
+            } else if runs && model.trouble.is_none() && rules.handover == Handover::Fail {
+                prop_assert!(given_up || model.proven, "whoever freezes the app is asked about");
             }
-            if let Some((_, culprit)) = &model.trouble {
+            if let Some(Some((_, culprit))) = &model.trouble {
                 if step.used_afterwards && policy.clone().used_between_tests().is_some() {
                     prop_assert_ne!(rules.respawn, Respawn::Never);
                     prop_assert!(!given_up);
@@ -248,7 +285,7 @@ proptest! {
             }
             prop_assert_eq!(policy.app_troubled(model.generation + 1, "not ours", false), None);
         }
-        let noted = model.respawns - u32::from(model.unnoted);
+        let noted = model.respawns - u32::from(model.unnoted) - model.never_noted;
         prop_assert_eq!(policy.notes().len(), usize::try_from(noted).unwrap());
     }
 

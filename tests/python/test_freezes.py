@@ -10,11 +10,11 @@ import os
 
 import pytest
 from plain_suites import Suite
-from wiring import APPS
+from wiring import APPS, WiredApp
 
 WHOLE = "LIVEGUI_WHOLE_MATRIX" in os.environ
 FREEZES = ["hang 8", "deadlock", "spin", "hold 8"]
-TOOLKITS = ["plain", "imgui_bundle", "pygame", "pyside6", "pyqt6", "tk", "glfw", "asyncio"]
+TOOLKITS = ["plain", "imgui_bundle", "pygame", "pyside6", "pyqt6", "tk", "glfw", "asyncio", "dearpygui"]
 SETTINGS = {
     "B, a process until it fails": ("", []),
     "A, a process a file": ("live_gui_scope = module", []),
@@ -47,6 +47,20 @@ def test_next(live_gui):
 """
 
 
+def set_up(name: str, pytester: pytest.Pytester) -> WiredApp:
+    """The app of that name, with what it needs in its environment."""
+    app = APPS[name]
+    app.skip_unless_it_can_run()
+    conftest = pytester.path / "conftest.py"
+    environment = f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {app.all_environment()!r}
+"""
+    conftest.write_text(conftest.read_text() + environment)
+    return app
+
+
 def cells() -> list[tuple[str, str, str]]:
     if WHOLE:
         return [(app, freeze, setting) for app in TOOLKITS for freeze in FREEZES for setting in SETTINGS]
@@ -59,15 +73,7 @@ def cells() -> list[tuple[str, str, str]]:
 def test_the_next_file_gets_an_app_that_turns_and_the_right_test_is_named(
     suite: Suite, pytester: pytest.Pytester, name: str, freeze: str, setting: str
 ) -> None:
-    app = APPS[name]
-    app.skip_unless_it_can_run()
-    conftest = pytester.path / "conftest.py"
-    environment = f"""
-@pytest.fixture(scope="session")
-def live_gui_env():
-    return {app.all_environment()!r}
-"""
-    conftest.write_text(conftest.read_text() + environment)
+    app = set_up(name, pytester)
     ini, options = SETTINGS[setting]
     port = " {hook_port}" if "spares" in ini else ""
     files = {"test_a.py": FREEZES_IT.format(what=freeze), "test_b.py": TURNS}
@@ -76,7 +82,20 @@ def live_gui_env():
     (record,) = (pytester.path / ".livegui").glob("*/run.json")
     run = json.loads(record.read_text())
     (because,) = [note["because"] for note in run["notes"] if note["file"] == "test_b.py"]
-    if "scope" not in ini:  # else it gets a process of its own whatever happened
-        assert because.startswith("test_a.py::test_freezes left the main loop standing for "), because
-        culprits = [generation["culprit"] for generation in run["generations"] if generation["culprit"]]
-        assert culprits == [{"test": "test_a.py::test_freezes", "inferred": True}]
+    assert because.startswith("test_a.py::test_freezes left the main loop standing for "), because
+    culprits = [generation["culprit"] for generation in run["generations"] if generation["culprit"]]
+    assert culprits == [{"test": "test_a.py::test_freezes", "inferred": True}]
+
+
+@pytest.mark.parametrize("name", TOOLKITS)
+def test_an_app_of_each_toolkit_that_is_slow_for_a_moment_is_kept(
+    suite: Suite, pytester: pytest.Pytester, name: str
+) -> None:
+    app = set_up(name, pytester)
+    busy = "def test_does(app):\n    app.do('hang 0.3')\n    time.sleep(0.02)\n"
+    files = {"test_a.py": "import time\n\n" + busy} | {
+        f"test_{letter}.py": "def test_next(live_gui):\n    pass\n" for letter in "bcdef"
+    }
+    suite(files, ini=f"live_gui_command = {app.command()}").assert_outcomes(passed=6)
+    (record,) = (pytester.path / ".livegui").glob("*/run.json")
+    assert json.loads(record.read_text())["notes"] == []

@@ -50,9 +50,6 @@ def test_the_next_file_runs_on_a_process_that_turns(
     result.assert_outcomes(passed=3)
     run = record(pytester)
     note = next(note for note in run["notes"] if note["file"] == "test_b.py")
-    if setting == "module":  # it gets a process of its own anyway
-        assert note["because"] == "live_gui_scope = module"
-        return
     assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
     first = run["generations"][0]
     assert first["state"] == "degraded"
@@ -94,6 +91,77 @@ def test_a_test_can_be_failed_for_the_freeze_that_it_left(suite: Suite) -> None:
             "test_b.py  fresh process (generation 2): test_a.py::test_does left the main loop standing for *",
         ]
     )
+
+
+OTHERS = {
+    "one_that_does_not_use_the_app": "\ndef test_other():\n    pass\n",
+    "an_innocent_one": "\ndef test_other(app):\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("scope", ["session", "module", "function"])
+def test_only_the_test_that_froze_the_app_fails_whichever_comes_last(
+    suite: Suite, scope: str, other: str
+) -> None:
+    files = {"test_a.py": doing("deadlock") + other, "test_b.py": PASSES}
+    result = suite(files, "-v", ini=f"live_gui_handover = fail\nlive_gui_scope = {scope}")
+    result.stdout.fnmatch_lines(["test_a.py::test_does ERROR *", "*ERROR at teardown of test_does*"])
+    result.stdout.no_fnmatch_line("*ERROR at teardown of test_other*")
+    result.stdout.fnmatch_lines(["test_b.py::test_* PASSED*"])
+
+
+@pytest.mark.parametrize(
+    ("options", "ini"),
+    [
+        (["-n1", "--dist=loadfile"], ""),
+        ([], "live_gui_spares = 1\nlive_gui_command = {python} plain_app.py {hook_port}"),
+    ],
+    ids=["xdist", "spares"],
+)
+def test_a_freeze_fails_its_test_on_a_worker_and_before_a_spare(
+    suite: Suite, options: list[str], ini: str
+) -> None:
+    files = {"test_a.py": doing("deadlock"), "test_b.py": PASSES}
+    result = suite(files, *options, ini=f"live_gui_handover = fail\n{ini}")
+    result.assert_outcomes(passed=3, errors=1)
+
+
+def test_with_no_respawns_the_next_file_is_refused_a_frozen_app(suite: Suite) -> None:
+    result = suite({"test_a.py": doing("deadlock"), "test_b.py": PASSES}, ini="live_gui_respawn = never")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["did not run: test_a.py::test_does left the main loop standing for *"])
+
+
+def test_what_is_done_by_a_test_that_does_not_use_the_fixture_is_found_too(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    drives = """
+import pathlib, time
+
+def test_drives_by_itself():
+    (state,) = pathlib.Path(".livegui").glob("*/gen-1/state")
+    (state / "draft").write_text("deadlock")
+    (state / "draft").rename(state / "command")
+    while not (state / "taken").exists():
+        time.sleep(0.005)
+"""
+    files = {"test_a.py": PASSES, "test_b.py": drives, "test_c.py": PASSES}
+    suite(files).assert_outcomes(passed=3)
+    (note,) = record(pytester)["notes"]
+    assert note["file"] == "test_c.py"
+    assert "left the main loop standing for" in note["because"]
+
+
+def test_junit_names_the_culprit_on_the_test_whose_end_found_it(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    follows = "\ndef test_does_not_notice(app):\n    pass\n"
+    files = {"test_a.py": doing("deadlock") + follows, "test_b.py": PASSES}
+    suite(files, "--junitxml=report.xml").assert_outcomes(passed=4)
+    cases = {case.get("name"): case for case in ET.parse(pytester.path / "report.xml").iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_does_not_notice"].iter("property")}
+    assert str(properties["live_gui_handover"]).startswith("test_a.py::test_does left the main loop standing")
 
 
 def test_the_last_test_of_a_run_can_be_failed_too(suite: Suite) -> None:

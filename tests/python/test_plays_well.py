@@ -121,6 +121,24 @@ def test_what_a_re_run_of_the_last_test_sets_up_anew_hides_no_note(suite: Suite)
 
 
 @pytest.mark.usefixtures("plugins")
+def test_a_re_run_gets_an_app_that_turns(suite: Suite) -> None:
+    freezes = """
+import time
+
+def test_freezes(app):
+    if app.live_gui.generation == 1:
+        app.do("deadlock")
+        time.sleep(0.3)
+        assert False
+    beats = app.live_gui.health()["checks"]["main_loop"]["beats"]
+    time.sleep(0.2)
+    assert app.live_gui.health()["checks"]["main_loop"]["beats"] > beats
+"""
+    result = suite({"test_a.py": freezes}, "-p", "no:randomly", "--reruns=1")
+    result.stdout.fnmatch_lines(["*1 passed, 1 rerun*"])
+
+
+@pytest.mark.usefixtures("plugins")
 def test_a_test_that_fails_of_itself_is_re_run_on_the_same_process(suite: Suite) -> None:
     test = "def test_flaky(live_gui):\n    assert live_gui.generation == 1\n    assert False\n"
     result = suite({"test_a.py": test, "test_b.py": test}, "-p", "no:randomly", "--reruns=1")

@@ -16,7 +16,7 @@ DOC = Path(__file__).parents[2] / "docs" / "wiring.md"
 #: Toolkits whose loop catches what a callback raises.
 CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
 #: Loops that an exception leaves.
-OPEN = ["plain", "imgui_bundle", "glfw", "pygame"]
+OPEN = ["plain", "imgui_bundle", "glfw", "pygame", "kivy"]
 
 Wired = Callable[..., pytest.RunResult]
 
@@ -96,6 +96,45 @@ def test_an_app_that_ends_itself_says_where(wired: Wired, name: str) -> None:
     result.stdout.re_match_lines(
         [r".*main_loop_exited.*: the app ended itself: sys\.exit\(3\) at \S*commands\.py:\d+"]
     )
+
+
+def test_a_sys_exit_in_a_callback_of_dear_pygui_costs_the_process(wired: Wired) -> None:
+    then = """
+    while not (live_gui.generation_folder / "state" / "taken").exists():
+        time.sleep(0.02)"""
+    files = {"test_a.py": asks("exit 3", then), "test_b.py": RUNS_ON.format(generation=2)}
+    result = wired(APPS["dearpygui"], files)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["test_b.py  fresh process (generation 2): test_a.py::test_asks left *"])
+
+
+def test_an_app_that_quits_pygame_and_exits_says_where(wired: Wired, pytester: pytest.Pytester) -> None:
+    app = APPS["pygame"]
+    app.skip_unless_it_can_run()
+    script = (WIRING / app.script).read_text()
+    quits = "        if Path(os.environ['LIVEGUI_STATE_DIR'], 'taken').exists():\n            pygame.quit()\n            sys.exit()\n"
+    changed = script.replace("        draw(screen)\n", f"        draw(screen)\n{quits}")
+    assert changed != script
+    (pytester.path / "app.py").write_text(
+        f"import os, sys\nfrom pathlib import Path\nsys.path.insert(0, {str(WIRING)!r})\n"
+        + changed.replace("from __future__ import annotations", "")
+    )
+    quitting = WiredApp(app.name, app.needs, str(pytester.path / "app.py"), environment=app.environment)
+    result = wired(quitting, {"test_a.py": asks("quit"), "test_b.py": RUNS_ON.format(generation=2)})
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.re_match_lines(
+        [r".*main_loop_exited.*: the app ended itself: sys\.exit\(\) at \S*app\.py:\d+"]
+    )
+
+
+def test_a_status_that_the_place_does_not_tell_is_told_by_the_process(wired: Wired) -> None:
+    files = {"test_a.py": asks("raise_exit 3"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = wired(APPS["pyside6"], files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.re_match_lines(
+        [r".*the app ended itself: sys\.exit\(\) inside of the main loop at \S+\.py:\d+.*"]
+    )
+    result.stdout.fnmatch_lines(["*exit status 3*"])
 
 
 @pytest.mark.parametrize("name", ["pyside6", "tk", "imgui_bundle", "glfw", "dearpygui"])

@@ -60,6 +60,13 @@ APPS = {
         WiredApp("pyqt6", "PyQt6", "qt_app.py", ("PyQt6",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("tk", "tkinter", "tk_app.py", needs_display=True),
         WiredApp(
+            "kivy",
+            "kivy",
+            "kivy_app.py",
+            environment={"LIBGL_ALWAYS_SOFTWARE": "1", "KIVY_NO_FILELOG": "1"},
+            needs_display=True,
+        ),
+        WiredApp(
             "dearpygui",
             "dearpygui",
             "dearpygui_app.py",

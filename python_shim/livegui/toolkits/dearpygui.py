@@ -12,6 +12,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
@@ -19,21 +23,30 @@ import dearpygui.dearpygui as dpg
 from livegui.toolkits._common import ExceptHook, Frames
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from livegui import Agent
 
 __all__ = ["install", "run"]
+
+#: A callback that has run for so long is told as open, and no longer taken for a busy moment.
+_LONG_S = 1.0
 
 
 def install(agent: Agent) -> Frames:
     """Hear of what callbacks raise; for an app with a render loop of its own.
 
-    Dear PyGui runs callbacks on a thread of its own, and prints what they raise. It is printed as before.
+    Dear PyGui runs callbacks on a thread of its own, and prints what they raise. It is printed as before. A
+    ``sys.exit()`` in a callback does not end the app: that thread then stays in the interpreter's shutdown.
 
     Returns:
-        What to call the ``beat()`` of once a frame: it also tells which modal windows and popups are open.
+        What to call the ``beat()`` of once a frame. While a callback runs the app does nothing else for its
+        users, so that is no beat, for a second at most. It also tells which modal windows and popups are
+        open, and which callback has run for longer than that.
     """
     ExceptHook(agent, "gui")
-    return Frames(agent, _left_open)
+    callbacks = _Callbacks()
+    return _Frames(agent, callbacks)
 
 
 def run(agent: Agent) -> None:
@@ -47,6 +60,59 @@ def run(agent: Agent) -> None:
             frames.beat()
             dpg.render_dearpygui_frame()
         agent.stopping()
+
+
+class _Callbacks:
+    """What Dear PyGui's own thread runs: it has a Python frame only while it is in a callback."""
+
+    def __init__(self) -> None:
+        #: The outermost frame of the callback that ran when last looked at: each call has one of its own.
+        self._frame: FrameType | None = None
+        self._since = 0.0
+
+    def look(self) -> None:
+        """See what runs now."""
+        before, self._frame = self._frame, self._outermost()
+        if self._frame is not before:
+            self._since = time.monotonic()
+
+    def is_busy(self) -> bool:
+        """Whether one runs, and has not run for long."""
+        return self._frame is not None and not self._is_long()
+
+    def told(self) -> list[str]:
+        """The one that has run for long."""
+        if self._frame is None or not self._is_long():
+            return []
+        code = self._frame.f_code
+        file = os.path.basename(code.co_filename)  # noqa: PTH119 -- no pathlib in the GUI
+        return [f"a callback that still runs: {code.co_name} ({file}:{code.co_firstlineno})"]
+
+    def _is_long(self) -> bool:
+        return time.monotonic() - self._since >= _LONG_S
+
+    def _outermost(self) -> FrameType | None:
+        # A callback that asks threading for its thread gets a dummy, which stays on the list.
+        dummy = threading._DummyThread
+        known = {thread.ident for thread in threading.enumerate() if not isinstance(thread, dummy)}
+        for ident, frame in sys._current_frames().items():
+            if ident not in known:
+                while frame.f_back is not None:
+                    frame = frame.f_back  # noqa: PLW2901 -- on the way to the outermost
+                return frame
+        return None
+
+
+class _Frames(Frames):
+    def __init__(self, agent: Agent, callbacks: _Callbacks) -> None:
+        super().__init__(agent, lambda: _left_open() + callbacks.told())
+        self._callbacks = callbacks
+
+    def beat(self) -> None:
+        """The main loop turns, and so do the callbacks."""
+        self._callbacks.look()
+        if not self._callbacks.is_busy():
+            super().beat()
 
 
 def _left_open() -> list[str]:

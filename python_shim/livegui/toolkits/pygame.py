@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 #: With any of these a loop takes its events, once a frame.
-_LOOKS = ("get", "poll", "wait")
+_LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
 
 
 def install(agent: Agent) -> None:
-    """Let ``pygame.event.get()``, ``poll()`` and ``wait()`` beat.
+    """Let each look at the event queue beat: ``pygame.event.get()``, ``wait()``, ``pump()`` and their like.
 
     A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a type of its own, when somebody
     asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:

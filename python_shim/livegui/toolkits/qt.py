@@ -82,12 +82,17 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
     def look() -> list[str]:
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
-        if widgets is not None:
+        gui: Any = sys.modules.get(f"{binding}.QtGui")
+        if widgets is not None and isinstance(core.QCoreApplication.instance(), widgets.QApplication):
             for what in ("Modal", "Popup"):
                 widget = getattr(widgets.QApplication, f"active{what}Widget")()
                 if widget is not None:
                     title = widget.windowTitle() or widget.objectName()
                     things.append(f"{what.lower()} {type(widget).__name__} {title!r}")
+        elif gui is not None:  # Qt Quick: windows, and no widgets
+            window = gui.QGuiApplication.modalWindow()
+            if window is not None:
+                things.append(f"modal {type(window).__name__} {window.title() or window.objectName()!r}")
         level = core.QThread.currentThread().loopLevel()
         if level > 1:
             things.append(f"a nested event loop (level {level})")

@@ -1,0 +1,33 @@
+"""Kivy: ``python kivy_app.py``; needs a display with OpenGL."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KIVY_NO_ARGS", "1")
+
+from commands import Commands
+from kivy.app import App
+from kivy.clock import Clock
+from kivy.uix.label import Label
+
+do = Commands()
+
+
+class MyApp(App):  # type: ignore[misc]  # Kivy has no types
+    """The app's own."""
+
+    def build(self) -> Label:
+        Clock.schedule_interval(lambda dt: do(), 0.02)
+        return Label(text="hello")
+
+
+# [wiring]
+import livegui
+
+agent = livegui.start("myapp")
+Clock.schedule_interval(lambda dt: agent.beat(), 0.02)
+with agent.main_loop():
+    MyApp().run()  # what a callback raises leaves it
+    agent.stopping()
+# [/wiring]
