@@ -273,8 +273,8 @@ class Rig:
         return {
             "WINEPREFIX": str(self.folder / "prefix"),
             "WINEDEBUG": "-all",
-            # Neither .NET nor a browser: wine would offer to download them.
-            "WINEDLLOVERRIDES": "mscoree,mshtml=",
+            # Neither .NET nor a browser, which wine would offer to download, nor a debugger at each crash.
+            "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d",
         }
 
     def _cargo(self, command: str, *arguments: str) -> None:

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX, SetErrorMode,
+};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
@@ -133,9 +136,16 @@ impl Job {
 /// starts is in there too.
 pub fn start(mut command: Command) -> io::Result<(Child, Job)> {
     let job = Job::new()?;
-    let mut child = command
+    // What it starts inherits this: a crash ends it, and no dialog that nobody sees keeps it.
+    let quiet = SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX;
+    // SAFETY: takes plain values. Another thread that sees it meanwhile is spared a dialog.
+    let before = unsafe { SetErrorMode(quiet) };
+    let child = command
         .creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP)
-        .spawn()?;
+        .spawn();
+    // SAFETY: as above.
+    unsafe { SetErrorMode(before) };
+    let mut child = child?;
     let runs = job.take(child.as_handle()).and_then(|()| resume(child.id()));
     if let Err(error) = runs {
         let _ = child.kill();

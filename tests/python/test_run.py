@@ -65,6 +65,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
         )
 
     def run(self, *arguments: str, **environment: str) -> Result:
