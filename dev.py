@@ -7,9 +7,11 @@
     python3 dev.py fmt      format the code
     python3 dev.py bench    figures, beside peers where there are any
     python3 dev.py soak     a thousand interpreter exits under load, on every supported Python there is
+    python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
+    python3 dev.py cross    cargo check for macOS and Windows, on Debian
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
-are handed on: to pytest by `test`, the names of benchmarks by `bench`, interpreters by `soak`.
+are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `soak`.
 `test freezes` runs the whole of a matrix of which `test` runs a part.
 """
 
@@ -210,6 +212,8 @@ def lint(_rest: list[str]) -> None:
     set_up()
     say("rustfmt")
     run(cargo(), "fmt", "--check")
+    say("rust-version")
+    check_rust_version()
     say("clippy")
     run(cargo(), "clippy", "--quiet", "--all-targets", "--", "-D", "warnings")
     # The Python face is linked against no libpython here: checking does not link.
@@ -232,6 +236,35 @@ def lint(_rest: list[str]) -> None:
     run(PYTHON, "-m", "mypy.stubtest", "livegui._livegui", "--ignore-disjoint-bases")
 
 
+def check_rust_version() -> None:
+    """Cargo.toml's `rust-version` has to be true: clippy sees to our own code, this to what it depends on.
+
+    What is built here proves it only if Rust is of that version, so that is said if it is not.
+    """
+
+    def read(version: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in version.split(".")[:2])
+
+    command = [cargo(), "metadata", "--format-version", "1", "--locked"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        raise Failed("cargo metadata failed: is Cargo.lock up to date?")
+    packages = json.loads(done.stdout)["packages"]
+    stated = next(package["rust_version"] for package in packages if package["name"] == "livegui")
+    newer = [
+        f"{package['name']} {package['version']} needs Rust {package['rust_version']}"
+        for package in packages
+        if package["rust_version"] and read(package["rust_version"]) > read(stated)
+    ]
+    if newer:
+        raise Failed(f"rust-version is {stated}, but " + ", ".join(newer))
+    here = subprocess.run(
+        ["rustc", "--version"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.split()[1]
+    if read(here) != read(stated):
+        say(f"this is Rust {here}: what is built here does not prove that {stated} is enough")
+
+
 def fmt(_rest: list[str]) -> None:
     """Format everything."""
     set_up()
@@ -247,6 +280,39 @@ def soak(rest: list[str]) -> None:
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_to_verdict.py")
     say("interpreter exits (a few minutes a Python)")
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
+
+
+def windows(rest: list[str]) -> None:
+    """The tests on Windows, as far as wine is Windows; see docs/platforms.md."""
+    # Not at the top: whoever has no use for it needs neither Debian nor a Python 3.11.
+    from tools.debian import ToolError  # noqa: PLC0415
+    from tools.windows_rig import Rig  # noqa: PLC0415
+
+    rig = Rig(say, Path(sys.executable))
+    try:
+        rig.make()
+        if not rest:
+            say("Rust tests")
+            rig.rust_tests()
+        say("Python tests")
+        status = rig.pytest(rest) if rest else rig.python_tests()
+    except ToolError as error:
+        raise Failed(str(error)) from error
+    finally:
+        rig.stop_wine()
+    if status != 0:
+        raise Failed(f"pytest ended with exit status {status}")
+
+
+def cross(rest: list[str]) -> None:
+    """Compile for systems that this machine is not, as far as a check goes."""
+    from tools.cross_check import check  # noqa: PLC0415
+    from tools.debian import ToolError  # noqa: PLC0415
+
+    try:
+        check(say, rest)
+    except ToolError as error:
+        raise Failed(str(error)) from error
 
 
 def bench(rest: list[str]) -> None:
@@ -409,6 +475,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "fmt": fmt,
     "bench": bench,
     "soak": soak,
+    "windows": windows,
+    "cross": cross,
 }
 
 

@@ -12,6 +12,7 @@
 //! Where several are true of a run: 130, then 3, then 1.
 
 mod audit;
+mod console;
 mod health;
 mod log;
 mod plot;

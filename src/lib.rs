@@ -23,11 +23,15 @@ pub mod audit;
 pub mod batch;
 pub mod cli;
 pub mod error;
+mod files;
 pub mod harness;
 pub mod health;
+#[cfg(windows)]
+mod owner_only;
 mod process;
 #[cfg(feature = "python")]
 mod python;
 mod runtime_dir;
+mod shell;
 pub mod text;
 pub mod wire;

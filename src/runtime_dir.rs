@@ -170,7 +170,7 @@ pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
     let file = open_regular(&mut options, path, Links::Refused)?;
-    check_owner(&file.metadata()?, path)?;
+    check_owner(&file, path)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -193,9 +193,8 @@ pub fn append_to_ours(path: &Path) -> io::Result<File> {
         options.mode(0o600);
     }
     let file = open_regular(&mut options, path, Links::Refused)?;
-    let found = file.metadata()?;
-    check_owner(&found, path)?;
-    check_names(&found, path)?;
+    check_owner(&file, path)?;
+    check_names(&file, path)?;
     Ok(file)
 }
 
@@ -203,16 +202,15 @@ pub fn append_to_ours(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the operating system says.
+#[cfg(unix)]
 pub fn create_new_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
+    options.write(true).create_new(true).mode(0o600).open(path)
 }
+
+#[cfg(windows)]
+pub use crate::owner_only::create_file as create_new_private;
 
 fn refused(path: &Path, why: &str) -> io::Error {
     let what = format!("{} is not used: {why}", path.display());
@@ -238,8 +236,12 @@ fn open_regular(options: &mut OpenOptions, path: &Path, links: Links) -> io::Res
         };
         options.custom_flags(follow | nix::libc::O_NONBLOCK);
     }
-    #[cfg(not(unix))]
-    let _ = links;
+    #[cfg(windows)]
+    if links == Links::Refused {
+        use std::os::windows::fs::OpenOptionsExt;
+        use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OPEN_REPARSE_POINT;
+        options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    }
     let file = options.open(path).map_err(|error| {
         #[cfg(unix)]
         if error.raw_os_error() == Some(nix::libc::ELOOP) {
@@ -266,7 +268,12 @@ fn make_private(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn check_owner(found: &fs::Metadata, path: &Path) -> io::Result<()> {
+fn check_owner(open: &File, path: &Path) -> io::Result<()> {
+    is_of_this_user(&open.metadata()?, path)
+}
+
+#[cfg(unix)]
+fn is_of_this_user(found: &fs::Metadata, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     if found.uid() == nix::unistd::geteuid().as_raw() {
         return Ok(());
@@ -275,9 +282,9 @@ fn check_owner(found: &fs::Metadata, path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn check_names(found: &fs::Metadata, path: &Path) -> io::Result<()> {
+fn check_names(open: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
-    if found.nlink() <= 1 {
+    if open.metadata()?.nlink() <= 1 {
         return Ok(());
     }
     Err(refused(path, "it is another file too (a hard link)"))
@@ -290,7 +297,7 @@ fn check_folder(path: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(refused(path, "it is no folder, or a link to one; remove it"));
     }
-    check_owner(&found, path)?;
+    is_of_this_user(&found, path)?;
     if found.mode() & 0o077 != 0 {
         let why = "others may look or write into it; remove it, and it is made anew";
         return Err(refused(path, why));
@@ -299,33 +306,45 @@ fn check_folder(path: &Path) -> io::Result<()> {
 }
 
 /// On Windows it is in the user's own profile.
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn user() -> String {
     "user".to_owned()
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn make_private(path: &Path) -> io::Result<()> {
-    fs::create_dir(path)
+    crate::owner_only::create_folder(path)
 }
 
-#[cfg(not(unix))]
-fn check_owner(_found: &fs::Metadata, _path: &Path) -> io::Result<()> {
+/// In a folder that only its owner may write into nobody else makes names.
+#[cfg(windows)]
+fn check_names(_open: &File, _path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(not(unix))]
-fn check_names(_found: &fs::Metadata, _path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_folder(path: &Path) -> io::Result<()> {
-    let found = fs::symlink_metadata(path)?;
-    if found.is_dir() {
+#[cfg(windows)]
+fn check_owner(open: &File, path: &Path) -> io::Result<()> {
+    if crate::owner_only::is_ours(open)? {
         return Ok(());
     }
-    Err(refused(path, "it is no folder, or a link to one; remove it"))
+    Err(refused(path, "it belongs to another user"))
+}
+
+/// Who else may look into it is for its list of rights to say, which its owner has made.
+#[cfg(windows)]
+fn check_folder(path: &Path) -> io::Result<()> {
+    use std::os::windows::fs::OpenOptionsExt;
+    use windows_sys::Win32::Storage::FileSystem::{
+        FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL,
+    };
+    let folder = OpenOptions::new()
+        .access_mode(READ_CONTROL)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)?;
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return Err(refused(path, "it is no folder, or a link to one; remove it"));
+    }
+    check_owner(&folder, path)
 }
 
 #[cfg(all(test, unix))]

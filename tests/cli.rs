@@ -111,12 +111,14 @@ fn log_draws_frame_times_and_episodes() {
 #[test]
 fn what_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
+    // In this system's words, which are those of the same number on all of them.
+    let no_such_file = std::io::Error::from_raw_os_error(2);
     let (exit, _, err) = run(&["log", text(folder.path())]);
     assert_eq!(exit, Exit::Unreachable);
-    assert!(err.contains("heartbeat.jsonl: No such file"), "{err}");
+    assert!(err.contains(&format!("heartbeat.jsonl: {no_such_file}")), "{err}");
     let (exit, _, err) = run(&["health", text(folder.path())]);
     assert_eq!(exit, Exit::Unreachable);
-    assert!(err.contains("agent.json: No such file"), "{err}");
+    assert!(err.contains(&format!("agent.json: {no_such_file}")), "{err}");
     let (exit, _, err) = run(&["health", "http://127.0.0.1:1"]);
     assert_eq!(exit, Exit::Unreachable);
     assert!(err.contains("no answer from http://127.0.0.1:1"), "{err}");

@@ -7,6 +7,7 @@ A fault of the main loop is put into the next frame, any other happens on the ho
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -64,8 +65,11 @@ def hang(controller: AppController, seconds: float = 10.0) -> None:
 @_fault
 def hold_gil(controller: AppController, seconds: float = 10.0) -> None:
     """Native code keeps the interpreter lock: no Python thread runs."""
-    library = ctypes.PyDLL(None)
-    _in_frame(controller, lambda: library.usleep(int(seconds * 1_000_000)))
+    milliseconds = int(seconds * 1000)
+    if sys.platform == "win32":
+        _in_frame(controller, lambda: ctypes.PyDLL("kernel32").Sleep(milliseconds))
+    else:
+        _in_frame(controller, lambda: ctypes.PyDLL(None).usleep(milliseconds * 1000))
 
 
 @_fault
@@ -88,7 +92,9 @@ def exit_process(controller: AppController, status: int = 3) -> None:
 
 @_fault
 def crash_process(controller: AppController) -> None:
-    """The process is gone by a segmentation fault."""
+    """The process is gone by a segmentation fault, on Windows an access violation."""
+    if sys.platform == "win32":
+        faulthandler._read_null()
     os.kill(os.getpid(), signal.SIGSEGV)
 
 

@@ -240,7 +240,9 @@ def main() -> None:
     agent.watch_executor(controller._io_pool, "io_pool")
     agent.watch_thread(hooks.thread, "hook_server")
     params = runner_params(Gui(controller), window=arguments.window)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(params, "app_shall_exit", True))
+    # What asks an app to end: on Windows that is Ctrl-Break.
+    asked = getattr(signal, "SIGBREAK", signal.SIGTERM)
+    signal.signal(asked, lambda *_: setattr(params, "app_shall_exit", True))
     hooks.start()
     try:
         live_imgui.run(params, agent=agent)

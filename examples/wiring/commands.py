@@ -23,6 +23,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def hold(seconds: float) -> None:
+    """Native code that keeps the interpreter to itself."""
+    if sys.platform == "win32":
+        ctypes.PyDLL("kernel32").Sleep(int(seconds * 1e3))
+    else:
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
 class Commands:
     """Reads one command at a time. Call it where the app's callbacks run, a few times a second.
 
@@ -65,7 +73,7 @@ class Commands:
             while True:
                 pass
         elif what == "hold":
-            ctypes.PyDLL(None).usleep(int(float(argument) * 1e6))
+            hold(float(argument))
         elif what == "exit":
             sys.exit(int(argument))
         elif what == "raise_exit":

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _frames
+from livegui._livegui import take_knock
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, still_running
 from livegui._workers import Workers
@@ -35,9 +36,13 @@ else:
     #: from, in the set-up of a fixture and in its tear-down, and ``except Exception`` does not see it.
     _Outcome = pytest.fail.Exception.__base__
 
-#: Ignored unless handled, used by hardly anybody, and harmless if it comes late. On Windows only a
-#: simulated Ctrl-C wakes the main thread out of a sleep.
-SIGNAL: int = getattr(signal, "SIGURG", signal.SIGINT)
+#: On POSIX one that is ignored unless handled, used by hardly anybody, and harmless if it comes late. On
+#: Windows the Ctrl-Break of a console, never Ctrl-C: one of those that came late would end pytest.
+SIGNAL: int
+if sys.platform == "win32":
+    SIGNAL = signal.SIGBREAK
+else:
+    SIGNAL = signal.SIGURG
 
 #: Somebody who swallows it is told again, after twice as long each time: an event loop prints what its
 #: callbacks raise.
@@ -184,12 +189,12 @@ class Abort:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
+        is_ours = take_knock()
         live = self._live
         if live is None or not live.is_ringing():
-            # Not ours, or too late: on Windows this is somebody's Ctrl-C.
-            if callable(self._earlier):
-                self._earlier(number, frame)
-            return
+            if not is_ours:
+                self._pass_on(number, frame)
+            return  # too late
         own = _frames.of_test(frame, self.span.runners)
         if self.told is not None and own:
             self._held_at = _frames.where(own[0], frame)
@@ -274,6 +279,14 @@ class Abort:
         if self._workers is None:
             self._workers = Workers(self.span)
         self._workers.cancel_what_has_not_started(frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        """Do what this signal did before, which somebody else sent."""
+        if callable(self._earlier):
+            self._earlier(number, frame)
+        elif sys.platform == "win32" and self._earlier == signal.SIG_DFL:
+            # It would have ended pytest on the spot: so it does, in good order.
+            signal.default_int_handler(number, frame)
 
 
 def _is_ending() -> bool:

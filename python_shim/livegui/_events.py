@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -167,6 +170,10 @@ def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
     if not path:
         return None
     os.environ[FOLLOWED] = "1"
+    if sys.platform == "win32":
+        # So whoever follows asks for an end in good order; by default it would be one on the spot.
+        with suppress(ValueError):  # not on the main thread
+            signal.signal(signal.SIGBREAK, signal.default_int_handler)
     native = NativeEvents(path, worker)
     distributes = config.getoption("dist", "no") != "no" and not config.option.collectonly
     controls = worker is None and distributes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from livegui.errors import LiveGuiError
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from livegui._livegui import NativeLive, NativeProcess
+
+
+T = TypeVar("T")
+
+#: How often a wait looks.
+_LOOK_EVERY_S = 0.01
 
 
 class LiveGui:
@@ -133,6 +140,39 @@ class LiveGui:
         self._use()
         self._native.wait_until_ok(timeout)
 
+    def wait_for(self, condition: Callable[[], T], timeout: float = 30.0) -> T:
+        """Wait until ``condition()`` is true, for at most ``timeout`` seconds, on any thread and any system.
+
+        For what nothing can interrupt: on Windows a lock, an event, a queue, a socket. Have the condition ask
+        without waiting: ``live_gui.wait_for(event.is_set)``,
+        ``live_gui.wait_for(lambda: lock.acquire(blocking=False))``.
+
+        Returns:
+            What it returned last, which is false if it was not true by then.
+
+        Raises:
+            LiveGuiError: the app is no longer fit to be tested.
+        """
+        self._use()
+        deadline = time.monotonic() + timeout
+        while True:
+            met = condition()
+            left = deadline - time.monotonic()
+            if met or left <= 0:
+                return met
+            verdict = self._native.verdict_on_running()
+            if verdict is not None:
+                raise verdict
+            time.sleep(min(_LOOK_EVERY_S, left))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep as ``time.sleep()`` does, on any thread, and end when the app is no longer fit to be tested.
+
+        Raises:
+            LiveGuiError: it is not.
+        """
+        self.wait_for(lambda: False, seconds)
+
 
 class GuiProcess:
     """One process, with what suites use of ``subprocess.Popen``."""
@@ -167,9 +207,9 @@ class GuiProcess:
         return status
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM)."""
+        """Ask it to end: SIGTERM, on Windows Ctrl-Break; there one without a console of ours is ended."""
         self._native.terminate()
 
     def kill(self) -> None:
-        """End it (SIGKILL), and its process group with it."""
+        """End it (SIGKILL), and its process group, on Windows its job, with it."""
         self._native.kill()

@@ -48,8 +48,8 @@ impl Clock {
     }
 }
 
-/// The same clock as `Instant`'s, read directly: what `Instant` adds is a tenth of a whole beat. In 64
-/// bits, which last for 584 years.
+/// On Linux the same clock as `Instant`'s, read directly: what `Instant` adds is a tenth of a whole beat. On macOS
+/// this one goes on while the machine sleeps, and the sleep is seen as a gap. In 64 bits, which last for 584 years.
 #[cfg(unix)]
 fn monotonic_nanos() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

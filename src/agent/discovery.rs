@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files::replace;
 use crate::process::Liveness;
 use crate::runtime_dir::{RuntimeDir, create_new_private, read_ours};
 use crate::wire::{DISCOVERY_FILE, Discovery};
@@ -91,7 +92,7 @@ impl DiscoveryFile {
             serde_json::to_writer(&mut file, what)?;
             file.write_all(b"\n")?;
             drop(file);
-            fs::rename(&draft, &path)
+            replace(&draft, &path)
         };
         write().map_err(Error::io(doing))?;
         Ok(Some(Self {
@@ -130,7 +131,14 @@ fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-#[cfg(not(unix))]
+/// The folders above it are made as any are.
+#[cfg(windows)]
 fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    crate::owner_only::create_folder(folder)
 }

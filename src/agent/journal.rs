@@ -22,6 +22,8 @@ use crate::wire::{JournalBeats, JournalEnd, JournalHeader, JournalTransition};
 const QUEUE: usize = 1024;
 /// A file that would grow beyond this is set aside as `.1`, in place of the one before.
 pub const ROTATE_AT: u64 = 4 * 1024 * 1024;
+/// A file that cannot be set aside takes lines up to here.
+const NEVER_BEYOND: u64 = 2 * ROTATE_AT;
 /// How often the beats are written down.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -183,10 +185,16 @@ impl Log<'_> {
         let mut file = self.open()?;
         let mut length = file.metadata()?.len();
         if length > 0 && length + lines.len() as u64 > ROTATE_AT {
-            fs::rename(self.path, rotated(self.path))?;
-            file = self.open()?;
-            length = 0;
-            self.torn = false;
+            match fs::rename(self.path, rotated(self.path)) {
+                Ok(()) => {
+                    file = self.open()?;
+                    length = 0;
+                    self.torn = false;
+                }
+                // On Windows whoever reads it can keep it where it is: then it is set aside a little later.
+                Err(_) if length < NEVER_BEYOND => {}
+                Err(error) => return Err(error),
+            }
         }
         let mut bytes = Vec::with_capacity(lines.len() + 256);
         if self.torn {

@@ -1,10 +1,11 @@
 //! The command line of a pytest: for us to run, and for a person to run again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::plan::Batch;
 use super::record::BatchRecord;
 use super::tally::Tally;
+use crate::shell::Shell;
 
 /// More tests than this are not named one by one: the whole batch is.
 const MAX_NAMED: usize = 10;
@@ -57,7 +58,7 @@ impl Pytest<'_> {
 
     /// A line for a shell that runs again what went wrong: the tests that did it, or the whole batch.
     #[must_use]
-    pub fn reproduce(&self, record: &BatchRecord, tally: &Tally) -> String {
+    pub fn reproduce(&self, record: &BatchRecord, tally: &Tally, shell: Shell) -> String {
         let culprits = record
             .lost
             .iter()
@@ -75,18 +76,11 @@ impl Pytest<'_> {
                 .collect();
             batch.workers = None;
         }
-        let environment = batch
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={}", quoted(value)));
-        let command = [self.python, "-m", "pytest"].map(str::to_owned).into_iter();
-        let command = command.chain(self.arguments(&batch)).map(|word| quoted(&word));
-        let line: Vec<_> = environment.chain(command).collect();
-        format!(
-            "cd {} && {}",
-            quoted(&self.root.display().to_string()),
-            line.join(" ")
-        )
+        let environment = batch.env.iter();
+        let environment = environment.map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut command = [self.python, "-m", "pytest"].map(str::to_owned).to_vec();
+        command.extend(self.arguments(&batch));
+        shell.line(&self.root.display().to_string(), environment, &command)
     }
 
     /// A node id as seen from the working folder: it begins at pytest's own root.
@@ -94,16 +88,13 @@ impl Pytest<'_> {
         let Some(root) = tally.root().map(Path::new).filter(|root| *root != self.root) else {
             return test.to_owned();
         };
-        let path = root.join(test);
-        path.strip_prefix(self.root)
-            .unwrap_or(&path)
-            .display()
-            .to_string()
+        // What follows the file may hold anything.
+        let (file, rest) = test.find("::").map_or((test, ""), |at| test.split_at(at));
+        // By its parts: on Windows it has slashes, and the root backslashes.
+        let path: PathBuf = root.join(file).components().collect();
+        let path = path.strip_prefix(self.root).unwrap_or(&path);
+        format!("{}{rest}", path.display())
     }
-}
-
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -139,10 +130,10 @@ mod tests {
         };
         let tally = Tally::default();
         assert_eq!(
-            pytest.reproduce(&record(1), &tally),
+            pytest.reproduce(&record(1), &tally, Shell::Posix),
             "cd '/my suite' && A=\"it's\" '/opt/a b/python' -m pytest -k 'a or b' 't.py::test[0 $x]'"
         );
-        let whole = pytest.reproduce(&record(11), &tally);
+        let whole = pytest.reproduce(&record(11), &tally, Shell::Posix);
         assert!(
             whole.ends_with("pytest -n 2 -k 'a or b' 'tests/live gui'"),
             "{whole}"

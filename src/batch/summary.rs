@@ -10,6 +10,7 @@ use super::command::Pytest;
 use super::record::{BatchRecord, BatchesRecord};
 use super::tally::{Tally, Verdict};
 use super::words::gist;
+use crate::shell::Shell;
 use crate::text::line;
 
 /// Of each kind, so many tests are named; the record has them all.
@@ -37,7 +38,14 @@ pub fn details(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Pat
                 extra: &run.extra,
                 root,
             };
-            lines.push(format!("  reproduce: {}", pytest.reproduce(record, tally)));
+            lines.extend(Shell::HERE.iter().map(|shell| {
+                // Where people use several of them, each line says whose it is.
+                let whose = match Shell::HERE.len() {
+                    1 => String::new(),
+                    _ => format!(" ({})", shell.name()),
+                };
+                format!("  reproduce{whose}: {}", pytest.reproduce(record, tally, *shell))
+            }));
         }
         let _ = writeln!(text, "{}\n", lines.join("\n"));
     }

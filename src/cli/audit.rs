@@ -16,6 +16,7 @@ use crate::audit::{
     outlines, patch,
 };
 use crate::error::Error;
+use crate::shell;
 use crate::text::{Print, line as one_line};
 use crate::wire::file_of;
 
@@ -315,8 +316,7 @@ fn costs(cost: &Cost) -> String {
 }
 
 fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
+    shell::join(&[path.display().to_string()])
 }
 
 fn write_patch(

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use signal_hook::consts::SIGTERM;
 
-use super::{Exit, Host};
+use super::{Exit, Host, console};
 use crate::batch::{self, Outcome, Reader, Request, Which, Wish, parse_timeout};
 use crate::error::Error;
 use crate::text::Print;
@@ -108,7 +107,7 @@ fn request(arguments: &RunArgs, python: &str) -> Request {
         resume_lost: !arguments.no_resume_lost,
         reader: Reader {
             bar: io::stderr().is_terminal(),
-            colour: io::stdout().is_terminal(),
+            colour: console::takes_colour(),
         },
     }
 }
@@ -123,8 +122,8 @@ const fn exit(outcome: Outcome) -> Exit {
     }
 }
 
-/// Signals that end a run. Ctrl-C comes from the host, whose handler is in place; it has none for those
-/// that would end it at once and leave everything to the pytests themselves.
+/// What ends a run: a signal, on Windows Ctrl-Break or the end of the console. Ctrl-C comes from the host, whose
+/// handler is in place; it has none for what would end it at once and leave everything to the pytests themselves.
 struct Signals {
     terminated: Arc<AtomicBool>,
     interrupts: u32,
@@ -133,9 +132,7 @@ struct Signals {
 impl Signals {
     fn listen() -> io::Result<Self> {
         let terminated = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGTERM, Arc::clone(&terminated))?;
-        #[cfg(unix)]
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&terminated))?;
+        console::on_end(&terminated)?;
         Ok(Self {
             terminated,
             interrupts: 0,

@@ -1,9 +1,10 @@
-//! The app's command line: split as a shell would, with what only a run knows filled in.
+//! The app's command line: split as this system does it, with what only a run knows filled in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
+use crate::shell;
 
 /// The words that may stand in braces.
 pub const PLACEHOLDERS: [&str; 3] = ["hook_port", "python", "state_dir"];
@@ -15,18 +16,12 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// Splits `text`.
+    /// Splits `text`: as a shell would, on Windows as its programs do.
     ///
     /// # Errors
     /// [`Error::BadValue`] if it is empty, has an unclosed quote, or a placeholder that is none.
     pub fn parse(text: &str) -> Result<Self> {
-        // In a Windows path the backslash is no escape.
-        let text = if cfg!(windows) {
-            text.replace('\\', "\\\\")
-        } else {
-            text.to_owned()
-        };
-        let Some(words) = shlex::split(&text) else {
+        let Some(words) = shell::split(text) else {
             return Err(Error::BadValue(format!(
                 "live_gui_command = {text}: a quote is not closed"
             )));
@@ -134,17 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn words_are_split_as_a_shell_would_and_filled_in_afterwards() {
+    fn words_are_split_and_filled_in_afterwards() {
         assert_eq!(
-            fill("{python} 'my app.py' --port={hook_port}"),
+            fill(r#"{python} "my app.py" --port={hook_port}"#),
             ["/opt/a b/python", "my app.py", "--port=81"]
+        );
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_backslash_is_no_escape_and_a_single_quote_a_letter() {
+        assert_eq!(
+            fill(r#"{python} C:\new\app.py "C:\my app" it's"#),
+            ["/opt/a b/python", r"C:\new\app.py", r"C:\my app", "it's"]
         );
     }
 
     #[test]
     fn braces_that_hold_no_plain_word_are_text() {
         assert_eq!(
-            fill(r#"app '{"a": 1}' {} {A}"#),
+            fill(r#"app "{\"a\": 1}" {} {A}"#),
             ["app", r#"{"a": 1}"#, "{}", "{A}"]
         );
     }
@@ -153,7 +157,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused_with_what_would_do() {
         let refused = |text: &str| CommandLine::parse(text).unwrap_err().to_string();
         assert!(refused("").contains("live_gui_command is not set"));
-        assert!(refused("app 'x").contains("a quote is not closed"));
+        assert!(refused("app \"x").contains("a quote is not closed"));
         assert!(
             refused("app {hookport}").contains("{hookport}: known are {hook_port}, {python}, {state_dir}")
         );

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::files::replace;
 use crate::process::{Liveness, liveness};
 use crate::runtime_dir::read;
 use crate::wire::ProcessId;
@@ -53,7 +54,7 @@ pub fn write_record(folder: &Path, file: &str, record: &impl Serialize) -> io::R
     let mut text = serde_json::to_vec_pretty(record)?;
     text.push(b'\n');
     fs::write(&draft, text)?;
-    fs::rename(&draft, &path)
+    replace(&draft, &path)
 }
 
 /// The folders in `parent` of runs with a record of this `schema` in `file`, the newest first.
@@ -83,7 +84,7 @@ pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
                 Liveness::Unknown => began_before(&record, Timestamp::now() - LONGEST_RUN),
             };
         if is_over {
-            let _ = fs::remove_dir_all(path);
+            let _ = forget(&path);
         }
     }
 }
@@ -91,6 +92,16 @@ pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
 fn began_before(record: &Head, time: Timestamp) -> bool {
     let began: Result<Timestamp, _> = record.started_at.parse();
     began.is_ok_and(|began| began < time)
+}
+
+/// Takes a run folder away, or leaves it whole: on Windows a file that somebody has open holds all folders above it
+/// where they are, and without its record a folder would stay for ever.
+fn forget(path: &Path) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".old");
+    let aside = PathBuf::from(name);
+    fs::rename(path, &aside)?;
+    fs::remove_dir_all(aside)
 }
 
 /// Why a run that has not come to its end is not to be gone on with by another process, if it is not.

@@ -208,7 +208,7 @@ impl ProcessTree {
         }
     }
 
-    /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
+    /// Asks it to end as Ctrl-C does; on Windows as Ctrl-Break does.
     pub fn interrupt(&self) {
         self.child.interrupt();
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::process::ProcessTree;
+use crate::files::replace;
 
 /// Whoever waits for a verdict waits for this as well.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -73,7 +74,7 @@ fn dump(py_spy: &Path, pid: u32, folder: &Path) -> io::Result<()> {
         }
     };
     if status.success() {
-        fs::rename(&draft, folder.join(FILE))
+        replace(&draft, &folder.join(FILE))
     } else {
         fs::remove_file(&draft)
     }

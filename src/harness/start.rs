@@ -203,8 +203,7 @@ impl Start<'_> {
     }
 
     fn error(&self, summary: String, app: Option<&App>) -> Error {
-        let words = self.words();
-        let command = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+        let command = crate::shell::join(&self.words());
         let summary = format!("{summary}\n  command: {command}");
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
         failure.summary = summary;

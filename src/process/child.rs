@@ -37,7 +37,11 @@ impl Exit {
                 return format!("signal {number} ({name})");
             }
         }
-        status.code().map_or_else(
+        let code = status.code();
+        if let Some((number, what)) = code.and_then(failure_of_windows) {
+            return format!("exit status {number:#x} ({what})");
+        }
+        code.map_or_else(
             || "an unknown status".to_owned(),
             |code| format!("exit status {code}"),
         )
@@ -68,11 +72,29 @@ impl Exit {
     }
 }
 
+/// With what Windows ends a process that failed, and what that means.
+fn failure_of_windows(code: i32) -> Option<(u32, &'static str)> {
+    let number = code.cast_unsigned();
+    let what = match number {
+        0xC000_0005 => "access violation",
+        0xC000_0094 => "division by zero",
+        0xC000_00FD => "stack overflow",
+        0xC000_0135 => "a DLL is missing",
+        0xC000_013A => "ended by Ctrl-C, Ctrl-Break or the end of its console",
+        0xC000_0374 => "heap corruption",
+        0xC000_0409 => "it aborted itself",
+        _ => return None,
+    };
+    (cfg!(windows) || cfg!(test)).then_some((number, what))
+}
+
 /// A child at the head of a process group (on Windows a job) of its own.
 #[derive(Debug)]
 pub struct Child {
     id: ProcessId,
     state: Mutex<State>,
+    #[cfg(windows)]
+    process: Option<super::windows::Process>,
 }
 
 #[derive(Debug)]
@@ -90,6 +112,8 @@ impl Child {
     /// What the operating system says: no such program, no such folder, no right.
     pub fn start(command: std::process::Command) -> std::io::Result<Self> {
         let child = imp::start(command)?;
+        #[cfg(windows)]
+        let process = super::windows::Process::of(&child).ok();
         Ok(Self {
             id: ProcessId::of_child(child.id()),
             state: Mutex::new(State {
@@ -97,6 +121,8 @@ impl Child {
                 exit: None,
                 reaped: false,
             }),
+            #[cfg(windows)]
+            process,
         })
     }
 
@@ -172,7 +198,8 @@ impl Child {
         }
     }
 
-    /// Asks it to end as Ctrl-C does. On Windows there is no such way to a process of another group.
+    /// Asks it to end as Ctrl-C does; on Windows as Ctrl-Break does, which alone can be pressed for another
+    /// group, and only if it has the same console as this process.
     pub fn interrupt(&self) {
         let mut state = self.state();
         if self.look(&mut state).is_none() && matches!(self.ended(&mut state), imp::Ended::Not) {
@@ -256,16 +283,33 @@ mod imp {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 mod imp {
     use std::io;
     use std::process::{ChildStdin, Command, ExitStatus};
 
-    use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
-
     use crate::process::signal::Ask;
+    use crate::process::windows::{self, Job};
 
-    pub type Started = Box<dyn ChildWrapper>;
+    #[derive(Debug)]
+    pub struct Started {
+        child: std::process::Child,
+        job: Job,
+    }
+
+    impl Started {
+        pub fn id(&self) -> u32 {
+            self.child.id()
+        }
+    }
+
+    impl std::ops::Deref for Started {
+        type Target = std::process::Child;
+
+        fn deref(&self) -> &Self::Target {
+            &self.child
+        }
+    }
 
     #[allow(
         dead_code,
@@ -278,28 +322,34 @@ mod imp {
     }
 
     pub fn start(command: Command) -> io::Result<Started> {
-        let mut command = CommandWrap::from(command);
-        command.wrap(JobObject);
-        command.spawn()
+        let (child, job) = windows::start(command)?;
+        Ok(Started { child, job })
     }
 
     pub fn ended(child: &mut Started) -> Ended {
-        match child.try_wait() {
+        match child.child.try_wait() {
             Ok(Some(status)) => Ended::With(status),
             Ok(None) | Err(_) => Ended::Not,
         }
     }
 
-    pub fn send_group(child: &mut Started, _ask: Ask) {
-        let _ = child.start_kill();
+    /// One that has no console in common with this process cannot be asked: it is ended.
+    pub fn send_group(child: &mut Started, ask: Ask) {
+        let asked = ask != Ask::Kill && windows::press_break(child.id());
+        if !asked {
+            child.job.end();
+        }
     }
 
-    pub fn interrupt(_child: &Started) {}
+    /// As Ctrl-Break: Ctrl-C can be pressed for no other group.
+    pub fn interrupt(child: &Started) {
+        windows::press_break(child.id());
+    }
 
     pub fn reap(_child: &mut Started) {}
 
     pub fn take_input(child: &mut Started) -> Option<ChildStdin> {
-        child.stdin().take()
+        child.child.stdin.take()
     }
 }
 
@@ -363,5 +413,21 @@ mod tests {
         let exit = child.wait(LONG).unwrap();
         assert_eq!(exit.describe(), "signal 9 (SIGKILL)");
         assert_eq!(exit.return_code(), -9);
+    }
+}
+
+#[cfg(test)]
+mod tests_of_windows {
+    use super::failure_of_windows;
+
+    #[test]
+    fn a_failure_is_named_and_a_status_of_the_app_s_own_is_not() {
+        let access_violation = 0xC000_0005_u32.cast_signed();
+        assert_eq!(
+            failure_of_windows(access_violation),
+            Some((0xC000_0005, "access violation"))
+        );
+        assert_eq!(failure_of_windows(3), None);
+        assert_eq!(failure_of_windows(-1), None);
     }
 }

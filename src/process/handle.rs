@@ -4,34 +4,46 @@ use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
 
-/// A process that was there when it was looked at. Holds no descriptor: what this process has open may be closed by
-/// anybody in it, and the number of a descriptor then be something else's.
+/// A process that was there when it was looked at. On Unix without a descriptor: what this process has open may be
+/// closed by anybody in it, and the number of a descriptor then be something else's. On Windows with a handle, which
+/// keeps its number.
 #[derive(Debug)]
-pub struct Handle(ProcessId);
+pub struct Handle {
+    id: ProcessId,
+    #[cfg(windows)]
+    process: super::windows::Process,
+}
 
 impl Handle {
     /// Takes hold of a process; `None` unless it is known to run.
     #[must_use]
     pub fn open(id: &ProcessId) -> Option<Self> {
-        (id.liveness() == Liveness::Alive).then(|| Self(id.clone()))
+        #[cfg(windows)]
+        let process = super::windows::Process::open(id.pid).ok()?;
+        // After it was opened: what has this identity now is what was opened, or that is gone.
+        (id.liveness() == Liveness::Alive).then(|| Self {
+            id: id.clone(),
+            #[cfg(windows)]
+            process,
+        })
     }
 
     /// Who it is.
     #[must_use]
     pub const fn id(&self) -> &ProcessId {
-        &self.0
+        &self.id
     }
 
     /// Whether it is still there.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
-        self.0.liveness()
+        self.id.liveness()
     }
 
     /// Sends it a signal, if it is still there.
     pub(super) fn send(&self, ask: Ask) {
         #[cfg(target_os = "linux")]
-        let descriptor = Descriptor::open(self.0.pid);
+        let descriptor = Descriptor::open(self.id.pid);
         // After the descriptor was opened: what has this identity now is what that stands for, or that is gone.
         if self.liveness() != Liveness::Alive {
             return;
@@ -41,12 +53,12 @@ impl Handle {
             return;
         }
         #[cfg(unix)]
-        super::signal::process(self.0.pid, ask);
+        super::signal::process(self.id.pid, ask);
         #[cfg(windows)]
         {
-            // There is no asking.
-            let _ = ask;
-            super::table::end(self.0.pid);
+            // What is not at the head of a group of ours cannot be asked.
+            let (Ask::Terminate | Ask::Kill) = ask;
+            self.process.end();
         }
     }
 

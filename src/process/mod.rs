@@ -11,6 +11,8 @@ pub mod port;
 mod signal;
 mod start;
 mod table;
+#[cfg(windows)]
+mod windows;
 
 pub use child::{Child, Exit};
 pub use handle::Handle;

@@ -15,7 +15,8 @@ pub fn free_port() -> io::Result<u16> {
 
 /// Whether somebody could listen on `port` now.
 pub fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    // Windows lets one listen on this address though somebody else does so on all of them.
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && !(cfg!(windows) && holder(port).is_some())
 }
 
 /// A process that listens on a port.

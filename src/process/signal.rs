@@ -5,7 +5,8 @@
 pub enum Ask {
     /// To end.
     Terminate,
-    /// To end as after Ctrl-C.
+    /// To end as after Ctrl-C. On Windows only a group can be asked so.
+    #[cfg(unix)]
     Interrupt,
     /// Nothing: it is ended.
     Kill,

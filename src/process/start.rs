@@ -115,8 +115,10 @@ mod imp {
     use crate::process::signal::{Probe, probe};
     use nix::libc;
 
+    /// A start time that is another tells as much as a name of the system's start would. So this is the
+    /// machine's own.
     pub fn boot() -> String {
-        String::new()
+        super::host()
     }
 
     pub fn namespace() -> String {
@@ -156,17 +158,15 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
-    use super::Looked;
-    use windows_sys::Win32::Foundation::{
-        CloseHandle, ERROR_INVALID_PARAMETER, FILETIME, GetLastError, WAIT_OBJECT_0,
-    };
-    use windows_sys::Win32::System::Threading::{
-        GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
-        WaitForSingleObject,
-    };
+    use std::time::Duration;
 
+    use super::Looked;
+    use crate::process::windows::Process;
+
+    /// The system has no name for its start: a start time that is another tells as much. So this is the
+    /// machine's own.
     pub fn boot() -> String {
-        String::new()
+        super::host()
     }
 
     pub fn namespace() -> String {
@@ -174,41 +174,16 @@ mod imp {
     }
 
     pub fn look(pid: u32) -> Looked {
-        // SAFETY: takes plain values; the handle is closed below, once.
-        let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, 0, pid) };
-        if handle.is_null() {
-            // SAFETY: reads the thread's own last error.
-            let no_such = unsafe { GetLastError() } == ERROR_INVALID_PARAMETER;
-            return if no_such { Looked::NoSuch } else { Looked::Unseen };
+        match Process::open(pid) {
+            Ok(process) => match process.started() {
+                // Somebody may hold a handle of a process that has ended.
+                Some(start) if process.wait(Duration::ZERO) => Looked::Ended { start },
+                Some(start) => Looked::Runs { start },
+                None => Looked::Unseen,
+            },
+            Err(error) if Process::is_no_such(&error) => Looked::NoSuch,
+            Err(_) => Looked::Unseen,
         }
-        let zero = FILETIME {
-            dwLowDateTime: 0,
-            dwHighDateTime: 0,
-        };
-        let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
-        // SAFETY: the handle is open, and each pointer is to a live FILETIME of its own.
-        let known = unsafe {
-            GetProcessTimes(
-                handle,
-                &raw mut created,
-                &raw mut exited,
-                &raw mut kernel,
-                &raw mut user,
-            )
-        } != 0;
-        // SAFETY: the handle is open; this waits for nothing.
-        let ended = unsafe { WaitForSingleObject(handle, 0) } == WAIT_OBJECT_0;
-        // SAFETY: opened above, and used by nobody from here on.
-        unsafe { CloseHandle(handle) };
-        if !known {
-            return Looked::Unseen;
-        }
-        let start = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
-        // Somebody may hold a handle of a process that has ended.
-        if ended {
-            return Looked::Ended { start };
-        }
-        Looked::Runs { start }
     }
 }
 

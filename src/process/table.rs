@@ -150,16 +150,6 @@ fn look(pid: u32) -> Option<System> {
     Some(system)
 }
 
-/// Ends the process that has this number.
-#[cfg(windows)]
-pub(super) fn end(pid: u32) {
-    if let Some(system) = look(pid)
-        && let Some(process) = system.process(Pid::from_u32(pid))
-    {
-        process.kill();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

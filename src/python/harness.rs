@@ -76,7 +76,7 @@ impl NativeLive {
             spares,
             handover_timeout: parse_handover_timeout(handover_timeout).map_err(raise)?,
         };
-        let knock = super::knock::at_this_thread(signal);
+        let knock = super::knock::at_this_thread(py, signal);
         py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
     }
 
@@ -238,18 +238,18 @@ impl NativeProcess {
         self.0.pid()
     }
 
-    fn poll(&self, py: Python<'_>) -> Option<i32> {
-        py.detach(|| self.0.exit()).map(Exit::return_code)
+    fn poll(&self, py: Python<'_>) -> Option<i64> {
+        py.detach(|| self.0.exit()).map(return_code)
     }
 
     /// The exit status, or None if it still runs after `timeout_s`; without one this waits for good.
     #[pyo3(signature = (timeout_s=None))]
-    fn wait(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Option<i32>> {
+    fn wait(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Option<i64>> {
         let mut left = timeout_s.map(|timeout| seconds("timeout", timeout)).transpose()?;
         loop {
             let step = left.map_or(SHORT, |left| left.min(SHORT));
             if let Some(exit) = py.detach(|| self.0.wait(step)) {
-                return Ok(Some(exit.return_code()));
+                return Ok(Some(return_code(exit)));
             }
             py.check_signals()?;
             left = left.map(|left| left.saturating_sub(step));
@@ -265,6 +265,16 @@ impl NativeProcess {
 
     fn kill(&self, py: Python<'_>) {
         py.detach(|| self.0.kill());
+    }
+}
+
+/// On Windows it has no sign, as in `subprocess`.
+fn return_code(exit: Exit) -> i64 {
+    let code = exit.return_code();
+    if cfg!(windows) {
+        code.cast_unsigned().into()
+    } else {
+        code.into()
     }
 }
 

@@ -1,32 +1,77 @@
 //! Interrupting a Python thread from outside, without the interpreter; and ending one, with it.
 
 use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 
-/// Returns what interrupts the calling thread: a system call that it waits in ends early, and as
-/// soon as it runs Python code again it runs its handler of `signal`.
-#[cfg(unix)]
-pub fn at_this_thread(signal: i32) -> impl Fn() + Send + 'static {
-    use nix::sys::pthread::{pthread_kill, pthread_self};
-    use nix::sys::signal::Signal;
+/// A signal was sent that no handler has answered for yet.
+static KNOCKED: AtomicBool = AtomicBool::new(false);
 
-    let thread = pthread_self();
-    let signal = Signal::try_from(signal).ok();
+/// Whether the signal that a handler runs for is ours, however late: false if it is somebody else's.
+#[pyfunction]
+pub fn take_knock() -> bool {
+    KNOCKED.swap(false, Ordering::SeqCst)
+}
+
+/// Returns what interrupts the calling thread: a wait that a signal can end ends early, and as soon as it
+/// runs Python code again it runs its handler of `signal`.
+pub fn at_this_thread(py: Python<'_>, signal: i32) -> impl Fn() + Send + 'static {
+    let send = imp::at_this_thread(py, signal);
     move || {
-        // A thread that is gone runs no test any more.
-        let _ = pthread_kill(thread, signal);
+        KNOCKED.store(true, Ordering::SeqCst);
+        send();
     }
 }
 
-/// On Windows there are no signals to a thread; the interpreter has a way to simulate one, which
-/// also wakes its main thread out of `time.sleep` if the signal is SIGINT.
+#[cfg(unix)]
+mod imp {
+    use nix::sys::pthread::{pthread_kill, pthread_self};
+    use nix::sys::signal::Signal;
+    use pyo3::Python;
+
+    pub fn at_this_thread(_py: Python<'_>, signal: i32) -> impl Fn() + Send + 'static {
+        let thread = pthread_self();
+        let signal = Signal::try_from(signal).ok();
+        move || {
+            // A thread that is gone runs no test any more.
+            let _ = pthread_kill(thread, signal);
+        }
+    }
+}
+
+/// On Windows there are no signals to a thread; the interpreter has a way to simulate one. Where its main thread can
+/// be woken at all, as in `time.sleep()`, it waits for an event beside, which the interpreter sets for a Ctrl-C only.
 #[cfg(windows)]
-pub fn at_this_thread(signal: i32) -> impl Fn() + Send + 'static {
-    move || {
-        // SAFETY: it takes a plain number, and may be called from any thread at any time, with or
-        // without the GIL (Python's C API, "Exception Handling", PyErr_SetInterruptEx).
-        unsafe { pyo3::ffi::PyErr_SetInterruptEx(signal) };
+mod imp {
+    use pyo3::prelude::*;
+    use windows_sys::Win32::Foundation::{HANDLE, HMODULE};
+    use windows_sys::Win32::System::LibraryLoader::GetProcAddress;
+    use windows_sys::Win32::System::Threading::SetEvent;
+
+    pub fn at_this_thread(py: Python<'_>, signal: i32) -> impl Fn() + Send + 'static {
+        let event = sigint_event(py);
+        move || {
+            // SAFETY: it takes a plain number, and may be called from any thread at any time, with or
+            // without the GIL (Python's C API, "Exception Handling", PyErr_SetInterruptEx).
+            unsafe { pyo3::ffi::PyErr_SetInterruptEx(signal) };
+            if let Some(event) = event {
+                // SAFETY: the interpreter never closes it, and takes no notice of one that is set while it
+                // does not wait: it resets it before each wait.
+                unsafe { SetEvent(event as HANDLE) };
+            }
+        }
+    }
+
+    /// Not part of the stable ABI, so it is looked for at run time; `None` in an interpreter without it.
+    fn sigint_event(py: Python<'_>) -> Option<usize> {
+        let dll: usize = py.import("sys").ok()?.getattr("dllhandle").ok()?.extract().ok()?;
+        // SAFETY: the handle is that of the interpreter's own library, which is never unloaded, and the name
+        // ends with a zero.
+        let found = unsafe { GetProcAddress(dll as HMODULE, c"_PyOS_SigintEvent".as_ptr().cast()) }?;
+        // SAFETY: CPython declares it as `HANDLE _PyOS_SigintEvent(void)`.
+        let event: extern "C" fn() -> HANDLE = unsafe { std::mem::transmute(found) };
+        Some(event().addr()).filter(|event| *event != 0)
     }
 }
 

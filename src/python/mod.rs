@@ -27,6 +27,8 @@ mod _livegui {
 
     #[pymodule_export]
     use super::cli::run_cli;
+    #[pymodule_export]
+    use super::knock::take_knock;
 
     #[pymodule_export]
     use super::knock::end_thread;

@@ -73,6 +73,8 @@ def run(tmp_path: Path) -> Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=120,
             check=False,
         )
@@ -188,7 +190,12 @@ def test_solution_d_puts_a_fresh_process_under_the_next_test(run: Run) -> None:
             'executor_shutdown [io_pool]: ThreadPoolExecutor "io_pool" refuses new work: shut down by close()',
         ),
         ("exit_process", "ended with exit status 3"),
-        ("crash_process", "ended with signal 11 (SIGSEGV)"),
+        (
+            "crash_process",
+            "ended with signal 11 (SIGSEGV)"
+            if os.name == "posix"
+            else "ended with exit status 0xc0000005 (access violation)",
+        ),
     ],
 )
 def test_every_fault_is_blamed_on_its_test_and_the_next_file_is_clean(

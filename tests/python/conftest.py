@@ -55,7 +55,7 @@ def suite(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         for name, text in files.items():
             (pytester.path / name).parent.mkdir(parents=True, exist_ok=True)
             (pytester.path / name).write_text(text)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=60)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=180)
 
     return run
 

@@ -54,7 +54,10 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
         while True:
             pass
     if what == "hold":  # native code that holds the interpreter
-        ctypes.PyDLL(None).usleep(int(float(argument) * 1e6))
+        if sys.platform == "win32":
+            ctypes.PyDLL("kernel32").Sleep(int(float(argument) * 1e3))
+        else:
+            ctypes.PyDLL(None).usleep(int(float(argument) * 1e6))
     if what == "open":
         agent.tell_open([argument] if argument else [])
     if what == "slow":

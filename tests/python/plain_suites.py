@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -63,6 +64,13 @@ def is_running(pid: int) -> bool:
             return state != "Z" or len(list((process / "task").iterdir())) > 1
         except OSError:
             return False
+    if sys.platform == "win32":  # where os.kill(pid, 0) is Ctrl-C
+        synchronize, timeout = 0x0010_0000, 0x102
+        kernel32 = ctypes.WinDLL("kernel32")
+        handle = kernel32.OpenProcess(synchronize, False, pid)
+        runs = bool(handle) and kernel32.WaitForSingleObject(handle, 0) == timeout
+        kernel32.CloseHandle(handle)
+        return runs
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -38,7 +38,7 @@ class Audit:
         )
 
     def wait(self) -> Audit:
-        self.out, self.err = self.process.communicate(timeout=90)
+        self.out, self.err = self.process.communicate(timeout=300)
         self.status = self.process.returncode
         return self
 
@@ -48,7 +48,7 @@ class Audit:
 
     @property
     def record(self) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads((self.folder / "audit.json").read_text())
+        record: dict[str, Any] = json.loads((self.folder / "audit.json").read_text(encoding="utf-8"))
         return record
 
     @property

