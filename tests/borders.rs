@@ -143,7 +143,9 @@ fn what_became_of_a_batch_follows_from_its_events_alone() {
         "Timestamp",
     ];
     for file in [
-        "batch/tally.rs",
+        "batch/results.rs",
+        "batch/recovery.rs",
+        "batch/verdict.rs",
         "batch/config.rs",
         "batch/plan.rs",
         "batch/summary.rs",

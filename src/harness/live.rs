@@ -564,7 +564,11 @@ impl Live {
     /// An app that says that it ends does so in a moment, and its exit status is worth that moment.
     fn await_announced_end(&self) {
         let deadline = Instant::now() + END_WITHIN;
-        let is_ending = || self.stage().as_ref().is_some_and(|app| app.watch.verdict().is_ending());
+        let is_ending = || {
+            self.stage()
+                .as_ref()
+                .is_some_and(|app| app.watch.verdict().is_ending())
+        };
         while is_ending() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
