@@ -125,7 +125,14 @@ fn what_the_audit_concludes_it_concludes_from_evidence_alone() {
         "Timestamp",
     ];
     for pure in [
-        "roster", "trial", "evidence", "search", "verdict", "plan", "report", "marks",
+        "test_index",
+        "experiment_result",
+        "evidence",
+        "search",
+        "finding",
+        "plan",
+        "report",
+        "marks",
     ] {
         assert_none_mentions(&format!("audit/{pure}.rs"), &forbidden);
     }
