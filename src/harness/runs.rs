@@ -8,11 +8,15 @@ use jiff::Timestamp;
 use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
-use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
+use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord, StateChange};
 
 /// Remarks that a run keeps; the record is written anew with each.
 const MAX_REMARKS: usize = 100;
 const LAST: usize = MAX_REMARKS - 1;
+/// States that are kept of one process; the record is written anew with each.
+const MAX_STATES: usize = 64;
+/// The state of a process that ended by itself.
+const EXITED: &str = "exited";
 
 /// The folder of one run and its record.
 #[derive(Debug)]
@@ -42,6 +46,7 @@ impl RunFolder {
             pid,
             process: Some(ProcessId::current()),
             session: session(),
+            worker: worker(),
             started_at: format!("{started:.3}"),
             ..RunRecord::default()
         };
@@ -69,7 +74,8 @@ impl RunFolder {
     }
 
     /// Records a process.
-    pub fn add(&mut self, generation: GenerationRecord) {
+    pub fn add(&mut self, mut generation: GenerationRecord) {
+        note_state(&mut generation);
         self.record.generations.push(generation);
         self.write_best_effort();
     }
@@ -83,8 +89,28 @@ impl RunFolder {
             .find(|record| record.generation == generation);
         if let Some(record) = found {
             change(record);
+            note_state(record);
             self.write_best_effort();
         }
+    }
+
+    /// Records that a process is gone.
+    pub fn ended(&mut self, generation: u32) {
+        self.update(generation, |record| {
+            record.ended_at_ms = record.ended_at_ms.or(Some(now_ms()));
+        });
+    }
+
+    /// Records which file has what pytest did.
+    pub fn set_events(&mut self, file: &Path) {
+        let parent = self.path.parent().unwrap_or(&self.path);
+        let relative = match (file.strip_prefix(&self.path), file.strip_prefix(parent)) {
+            (Ok(within), _) => within.to_owned(),
+            (_, Ok(beside)) => Path::new("..").join(beside),
+            _ => file.to_owned(),
+        };
+        self.record.events = Some(relative.display().to_string());
+        self.write_best_effort();
     }
 
     /// Records the notes.
@@ -151,6 +177,33 @@ pub fn read(folder: &Path) -> Option<RunRecord> {
 fn session() -> Option<String> {
     let session = std::env::var("PYTEST_XDIST_TESTRUNUID").ok()?;
     std::env::var_os("PYTEST_XDIST_WORKER").map(|_| session)
+}
+
+/// The pytest-xdist worker that this process is, if it is one.
+fn worker() -> Option<String> {
+    std::env::var("PYTEST_XDIST_WORKER").ok()
+}
+
+/// Adds the state that a process is in now to those that it was in, if it is another one.
+fn note_state(record: &mut GenerationRecord) {
+    let same = |last: &StateChange| last.state == record.state && last.why == record.why;
+    if record.states.last().is_some_and(same) || record.states.len() >= MAX_STATES {
+        return;
+    }
+    let at_ms = now_ms();
+    if record.state == EXITED {
+        record.ended_at_ms = record.ended_at_ms.or(Some(at_ms));
+    }
+    record.states.push(StateChange {
+        at_ms,
+        state: record.state.clone(),
+        why: record.why.clone(),
+    });
+}
+
+/// Milliseconds since the epoch.
+pub fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// Whether the process that drives a run is still there, or may be, and the run not at its end.
