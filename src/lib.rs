@@ -28,6 +28,7 @@ pub mod health;
 mod process;
 #[cfg(feature = "python")]
 mod python;
+pub mod report;
 mod runtime_dir;
 pub mod text;
 pub mod wire;

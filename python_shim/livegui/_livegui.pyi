@@ -14,11 +14,13 @@ __all__ = [
     "__version__",
     "printable_line",
     "run_cli",
+    "write_report",
 ]
 
 __version__: Final[str]
 
 def run_cli(words: list[str]) -> int: ...
+def write_report(run_folder: str | os.PathLike[str]) -> Path: ...
 def printable_line(text: str) -> str: ...
 
 @final

@@ -97,7 +97,17 @@ pub fn run(request: &Request, out: &mut dyn Print, wish: &mut dyn FnMut() -> Wis
     let _ = report(request, &record, &tallies, &folder, &root, console.finish());
     write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
     junit::write(&folder, &record.batches, &tallies).map_err(Error::io("write the JUnit report"))?;
+    show_report(&folder, &root, out);
     Ok(outcome(&record))
+}
+
+/// Writes the page that shows the run, and says where it is. The run is over, however that goes.
+fn show_report(folder: &Path, root: &Path, out: &mut dyn Print) {
+    let line = match crate::report::write_into(folder) {
+        Ok(file) => format!("report: {}", file.strip_prefix(root).unwrap_or(&file).display()),
+        Err(error) => format!("no report was written: {error}"),
+    };
+    let _ = writeln!(out, "{line}");
 }
 
 fn report(

@@ -51,6 +51,6 @@ pub use policy::{
     Test, Trouble,
 };
 pub use process::{Launch, ProcessTree, end_left_over};
-pub use runs::read as read_run;
+pub use runs::{now_ms, read as read_run};
 pub use start::Step;
 pub use suite::{Suite, SuiteLaunch};

@@ -1,0 +1,81 @@
+//! `livegui report`: what happened in a run, as a page and as a trace.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+
+use super::{Exit, Host};
+use crate::report::{self, REPORT_FILE};
+use crate::text::{Print, line};
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The folder of a run, or its name; the newest in .livegui and .livegui/batches if none is given
+    run: Option<PathBuf>,
+    /// Where those are
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+    /// Write the page into this file [default: report.html in the folder of the run]
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write a trace for <https://ui.perfetto.dev> and <chrome://tracing>
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Open the page in a browser
+    #[arg(long)]
+    open: bool,
+}
+
+/// Writes what is asked for.
+pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &Host<'_>) -> io::Result<Exit> {
+    let folder = report::find(arguments.run.as_deref(), &arguments.root).map_err(io::Error::other)?;
+    let records = report::read(&folder).map_err(io::Error::other)?;
+    let report = report::build(&records);
+    if let Some(file) = &arguments.trace {
+        let text = serde_json::to_string(&report::trace(&report))?;
+        report::write_whole(file, &text).map_err(|error| named(file, &error))?;
+        writeln!(out, "{}", file.display())?;
+    }
+    if arguments.trace.is_none() || arguments.html.is_some() || arguments.open {
+        let file = arguments.html.clone().unwrap_or_else(|| folder.join(REPORT_FILE));
+        report::write(&report, &records, &file).map_err(|error| named(&file, &error))?;
+        writeln!(out, "{}", file.display())?;
+        if arguments.open {
+            open(&url(&file)?, host)?;
+        }
+    }
+    writeln!(out, "{}", line(&report.sentence))?;
+    Ok(Exit::Ok)
+}
+
+fn named(file: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+}
+
+fn url(file: &Path) -> io::Result<String> {
+    Ok(format!(
+        "file://{}",
+        report::encode_path(&std::path::absolute(file)?)
+    ))
+}
+
+/// Has Python's `webbrowser` open it, which knows the browser of every system.
+pub fn open(url: &str, host: &Host<'_>) -> io::Result<()> {
+    let mut command = Command::new(&host.python);
+    command
+        .args(["-m", "webbrowser", "-t", url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let done = command
+        .status()
+        .map_err(|error| io::Error::other(format!("no browser could be started: {error}")))?;
+    if done.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "no browser could be started: open {url} by hand"
+    )))
+}
