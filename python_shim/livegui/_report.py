@@ -80,7 +80,7 @@ def write_summary(terminal: pytest.TerminalReporter, reports: list[Report], page
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
     reports = [report for report in reports if any(report[what] for what in told) or not quiet]
-    if not reports:
+    if not reports and (page is None or terminal.verbosity < 0):
         return
     terminal.section("live_gui", sep="-", cyan=True)
     for report in reports:

@@ -186,12 +186,14 @@ class Session:
     def write_report(self) -> str | None:
         """Write ``report.html`` for this run. Returns the line that says where it is, if there is one."""
         folders = [Path(report["run_folder"]) for report in [*self.reports(), *self.from_workers]]
-        if self.reported or not folders or not _flag(self.config, "report"):
+        # A worker of xdist leaves it to its controller, which knows of all.
+        is_worker = hasattr(self.config, "workerinput")
+        if self.reported or is_worker or not folders or not _flag(self.config, "report"):
             return None
         self.reported = True
         try:
             return f"report: {write_report(folders[0])}"
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return f"no report was written: {error}"
 
     def end(self, item: pytest.Item, *, last_of_file: bool) -> None:
@@ -419,8 +421,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(_SESSION, None)
     if session is not None:
         session.close()
-        if not hasattr(config, "workerinput"):
-            session.write_report()  # there is no terminal reporter, or pytest stopped before its summary
+        session.write_report()  # there is no terminal reporter, or pytest stopped before its summary
 
 
 def _is_unittest(item: pytest.Item | None) -> bool:

@@ -139,6 +139,7 @@ struct BatchProcess {
 struct Head {
     schema: String,
     started_at: String,
+    ended_at: Option<String>,
 }
 
 /// The folder of the run that is meant: a folder, the name of one where run folders usually are, or the newest of
@@ -149,8 +150,8 @@ struct Head {
 pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
     let usual = || USUAL.iter().map(|folder| root.join(folder));
     let Some(wanted) = wanted else {
-        let runs = usual().filter_map(|folder| newest(&folder)).max();
-        return runs.map(|(_, folder)| folder).ok_or_else(|| {
+        let newest = usual().filter_map(|folder| newest(&folder));
+        return of_which_none_is_part(newest.collect()).ok_or_else(|| {
             let looked: Vec<_> = usual().map(|folder| folder.display().to_string()).collect();
             Error::BadValue(format!(
                 "there is no run in {}: name its folder (pytest's summary does, with -v)",
@@ -169,7 +170,7 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
     let found = places.find(|folder| head(folder).is_some());
     // A folder of runs stands for its newest.
     found
-        .or_else(|| newest(&root.join(wanted)).map(|(_, folder)| folder))
+        .or_else(|| of_which_none_is_part(newest(&root.join(wanted)).into_iter().collect()))
         .ok_or_else(|| {
             Error::BadValue(format!(
                 "{} is no folder of a run: it has no {RUN_FILE} of ours",
@@ -178,11 +179,27 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
         })
 }
 
-fn newest(parent: &Path) -> Option<(String, PathBuf)> {
+/// The newest of runs, each the newest of its folder: one of batches stands for those that it made.
+fn of_which_none_is_part(runs: Vec<(Head, PathBuf)>) -> Option<PathBuf> {
+    let contains = |batches: &Head, run: &Head| {
+        let ended = batches.ended_at.as_ref();
+        batches.schema == BATCHES_SCHEMA
+            && batches.started_at <= run.started_at
+            && ended.is_none_or(|ended| run.started_at <= *ended)
+    };
+    let is_part = |run: &Head| {
+        runs.iter()
+            .any(|(other, _)| run.schema == RUN_SCHEMA && contains(other, run))
+    };
+    let whole = runs.iter().filter(|(head, _)| !is_part(head));
+    let newest = whole.max_by(|(a, _), (b, _)| a.started_at.cmp(&b.started_at));
+    newest.map(|(_, folder)| folder.clone())
+}
+
+fn newest(parent: &Path) -> Option<(Head, PathBuf)> {
     let entries = fs::read_dir(parent).ok()?.flatten();
-    entries
-        .filter_map(|entry| Some((head(&entry.path())?.started_at, entry.path())))
-        .max()
+    let runs = entries.filter_map(|entry| Some((head(&entry.path())?, entry.path())));
+    runs.max_by(|(a, one), (b, other)| (&a.started_at, one).cmp(&(&b.started_at, other)))
 }
 
 fn head(folder: &Path) -> Option<Head> {

@@ -34,7 +34,11 @@ function read(text) {
       process.until = process.end ?? report.span;
     });
   });
-  report.victims = (culprit) => report.tests.filter((test) => test.culprit === culprit);
+  const victims = new Map();
+  for (const test of report.tests) {
+    if (test.culprit !== undefined) victims.set(test.culprit, [...(victims.get(test.culprit) ?? []), test]);
+  }
+  report.victims = (culprit) => victims.get(culprit) ?? [];
   return report;
 }
 
@@ -106,6 +110,7 @@ function layOut(report) {
       for (const part of process.parts) {
         const items = part.states.map(([at, state, queued], index) => ({
           kind: "part",
+          number: index,
           part,
           process,
           state,

@@ -103,7 +103,7 @@ class Details {
       test.reproduce && make("h3", {}, "Reproduce"),
       test.reproduce && copyable(test.reproduce),
       block("What it said", test.message, { open: true }),
-      ...(BAD.has(test.outcome) && process ? this.evidence(process, isCulprit(test)) : []),
+      ...(BAD.has(test.outcome) && process ? this.evidence(process, !test.message.includes("Traceback")) : []),
     ];
   }
 

@@ -4,6 +4,8 @@
 const find = (id) => document.getElementById(id);
 const wanted = new Set();
 const open_files = new Set();
+const FIRST_CULPRITS = 6;
+let every_culprit = false;
 let report = read(find("data").textContent);
 let seen = select(report, wanted, "");
 let returnTo = null;
@@ -83,6 +85,7 @@ function head() {
   find("run").textContent = report.run;
   find("sentence").textContent = report.sentence;
   find("sentence").className = report.bad ? "bad" : "good";
+  document.querySelector(".logo").classList.toggle("bad", report.bad);
   const state = find("state");
   const words = { running: "running", killed: "pytest was killed", unknown: "its pytest is out of sight" };
   state.textContent = words[report.state] ?? "";
@@ -118,8 +121,15 @@ function culprits() {
     if (isCulprit(test) || !["failed", "error", "lost", "xpassed"].includes(test.outcome)) continue;
     cards.push(card({ kind: "test", test }, outcome(test), test.id, gist(test), ""));
   }
-  const shown = cards.slice(0, 12);
-  if (cards.length > shown.length) shown.push(make("li", { class: "more" }, `and ${cards.length - shown.length} more: they are in the table, under “Failed”`));
+  const shown = every_culprit ? cards : cards.slice(0, FIRST_CULPRITS);
+  if (cards.length > shown.length) {
+    const all = () => {
+      every_culprit = true;
+      culprits();
+      find("culprit-list").children[FIRST_CULPRITS].firstChild.focus();
+    };
+    shown.push(make("li", { class: "more" }, make("button", { type: "button", click: all }, `Show all ${cards.length}`)));
+  }
   find("culprits").hidden = !cards.length;
   find("culprit-list").replaceChildren(...shown);
 }

@@ -15,7 +15,6 @@ class Timeline {
     this.selected = null;
     this.hovered = null;
     this.frame = 0;
-    this.drawn = 0;
     new ResizeObserver(() => this.resize()).observe(box);
     box.addEventListener("scroll", () => this.draw());
     box.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -32,6 +31,9 @@ class Timeline {
     this.report = report;
     this.seen = seen;
     this.plan = layOut(report);
+    this.lanes = new Map(); // of each item's test, process, …
+    for (const lane of this.plan.lanes) for (const item of lane.items) this.lanes.set(itself(item), lane);
+    this.testLanes = new Map(this.plan.lanes.filter((lane) => lane.kind === "tests").map((lane) => [lane.group, lane]));
     this.spacer.style.height = `${this.plan.height}px`;
     if (whole) this.fit();
     this.repaint();
@@ -39,7 +41,9 @@ class Timeline {
 
   repaint() {
     const style = getComputedStyle(document.documentElement);
-    this.colours = new Proxy({}, { get: (known, name) => (known[name] ??= style.getPropertyValue(`--${name}`).trim()) });
+    const names = ["surface", "text", "muted", "line", "focus", "on-bar", "quiet", "frame-p50", "frame-p99", "frame-max", "no-frames"];
+    names.push(...Object.keys(WORDS), ...STATES.map((state) => `state-${state}`));
+    this.colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     this.hatch = {};
     this.resize();
   }
@@ -98,8 +102,9 @@ class Timeline {
     if (this.frame || !this.report) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
+      const began = performance.now();
       this.paint();
-      this.drawn += 1;
+      this.canvas.dataset.took = (performance.now() - began).toFixed(2);
     });
   }
 
@@ -319,17 +324,18 @@ class Timeline {
       ink.stroke();
     }
     const high = lane.top + lane.height;
+    // A spare that waits turns its loop beside the app that is tested: it is shown from its turn on.
+    const inUse = process.states.find((state) => state.state === "ok")?.at ?? process.start;
     let before = process.start;
     for (const [at, p50, p99, max] of process.frames) {
       const [from, to] = [before, at];
       before = at;
-      if (to < this.from || from > this.to) continue;
-      const x = this.x(from);
+      if (to < this.from || from > this.to || to < inUse) continue;
+      const x = this.x(Math.max(from, inUse));
       const wide = Math.max(this.x(to) - x, 1);
       if (p50 === null) {
-        if (to - from < 50) continue; // the line that a journal begins with
+        if (from === process.start) continue; // the line that a journal begins with
         ink.globalAlpha = 0.5;
-        ink.fillStyle = this.pattern(ink, "victim");
         ink.fillStyle = this.colours["no-frames"];
         ink.fillRect(x, lane.top, wide, lane.height);
         ink.globalAlpha = 1;
@@ -347,7 +353,7 @@ class Timeline {
   // Lines from a culprit to the process that it took down, and to those that could not run because of that.
   ties(ink) {
     for (const group of this.report.groups) {
-      const tests = this.plan.lanes.find((lane) => lane.kind === "tests" && lane.group === group);
+      const tests = this.testLanes.get(group);
       for (const process of group.processes) {
         const culprit = this.report.tests[process.culprit];
         if (!culprit || culprit.at === undefined || culprit.group !== group.number) continue;
@@ -357,7 +363,7 @@ class Timeline {
         ink.strokeStyle = this.colours.failed;
         ink.globalAlpha = loud || !this.selected ? 0.9 : 0.3;
         ink.lineWidth = loud ? 2.5 : 1.25;
-        const lane = this.plan.lanes.find((lane) => lane.items.some((item) => item.process === process));
+        const lane = this.lanes.get(process);
         if (lane) {
           const bad = process.states.find((state) => ["degraded", "exited", "unreachable"].includes(state.state));
           const to = this.x(bad?.at ?? process.until);
@@ -475,18 +481,12 @@ class Timeline {
   }
 
   laneOf(item) {
-    return this.plan.lanes.find((lane) => lane.items.some((other) => same(other, item)));
+    return this.lanes.get(itself(item));
   }
 
   // The item of the timeline that stands for a test or a process.
   itemOf(thing) {
-    for (const lane of this.plan.lanes) {
-      const found = lane.items.find((item) =>
-        thing.id === undefined ? item.kind === "process" && item.process === thing : item.test === thing,
-      );
-      if (found) return found;
-    }
-    return null;
+    return this.lanes.get(thing)?.items.find((item) => itself(item) === thing) ?? null;
   }
 
   key(event) {
@@ -543,13 +543,10 @@ class Timeline {
   }
 }
 
-function same(a, b) {
-  if (!a || !b || a.kind !== b.kind) return a === b;
-  if (a.kind === "test") return a.test === b.test;
-  if (a.kind === "process") return a.process === b.process;
-  if (a.kind === "episode") return a.episode === b.episode;
-  return a.kind === "part" && a.part === b.part && a.at === b.at;
-}
+// What an item stands for.
+const itself = (item) => item.test ?? item.episode ?? (item.kind === "part" ? item.part.states[item.number] : item.process);
+
+const same = (a, b) => a === b || (a && b && a.kind === b.kind && itself(a) === itself(b));
 
 const label = (process) => `generation ${process.generation} · pid ${process.pid}`;
 
@@ -561,14 +558,19 @@ function clock(ms) {
   return hours ? `${hours}:${rest}` : rest;
 }
 
+const widths = new Map();
+
+function widthOf(ink, text) {
+  const known = `${ink.font}|${text}`;
+  if (widths.size > 20_000) widths.clear();
+  if (!widths.has(known)) widths.set(known, ink.measureText(text).width);
+  return widths.get(known);
+}
+
+// As much of a text as there is room for, about: letters are taken to be of the same width.
 function clip(ink, text, room) {
-  if (ink.measureText(text).width <= room) return text;
-  let low = 0;
-  let high = text.length;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (ink.measureText(`${text.slice(0, middle)}…`).width <= room) low = middle;
-    else high = middle - 1;
-  }
-  return low ? `${text.slice(0, low)}…` : "";
+  const wide = widthOf(ink, text);
+  if (wide <= room) return text;
+  const letters = Math.floor((room / wide) * text.length) - 1;
+  return letters > 0 ? `${text.slice(0, letters)}…` : "";
 }
