@@ -14,6 +14,8 @@ pub const RUN_SCHEMA: &str = "livegui/run/1";
 pub const DISCOVERY_FILE: &str = "agent.json";
 /// Name of the journal in a run folder.
 pub const JOURNAL_FILE: &str = "heartbeat.jsonl";
+/// `schema` of [`RunPointer`].
+pub const RUN_POINTER_SCHEMA: &str = "livegui/run-pointer/1";
 /// `schema` of [`JournalHeader`].
 pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
 /// `schema` of [`Event::SessionStarted`].
@@ -433,6 +435,17 @@ pub struct RunRecord {
     /// What else a person should know of this run.
     #[serde(default)]
     pub remarks: Vec<String>,
+}
+
+/// Where a run that goes on has its folder: a file `run-*.json` in the user's runtime folder, as long as it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPointer {
+    /// [`RUN_POINTER_SCHEMA`].
+    pub schema: String,
+    /// The process that drives the run.
+    pub process: ProcessId,
+    /// The run's folder.
+    pub folder: String,
 }
 
 /// One process behind a `live_gui` handle.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
+use super::serve::{parse_port, serve};
 use super::{Exit, Host};
 use crate::report::{self, REPORT_FILE};
 use crate::text::{Print, line};
@@ -24,14 +25,29 @@ pub struct ReportArgs {
     /// Write a trace for <https://ui.perfetto.dev> and <chrome://tracing>
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Show it while the run goes on, on 127.0.0.1: on this port, or any that is free
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", value_parser = parse_port, conflicts_with_all = ["html", "trace"])]
+    serve: Option<u16>,
     /// Open the page in a browser
     #[arg(long)]
     open: bool,
 }
 
 /// Writes what is asked for.
-pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &Host<'_>) -> io::Result<Exit> {
+pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io::Result<Exit> {
     let folder = report::find(arguments.run.as_deref(), &arguments.root).map_err(io::Error::other)?;
+    if let Some(port) = arguments.serve {
+        let python = host.python.clone();
+        let mut began = |url: &str| {
+            if arguments.open {
+                open(url, &python)
+            } else {
+                Ok(())
+            }
+        };
+        serve(&folder, port, out, &mut began, host.go_on)?;
+        return Ok(Exit::Interrupted);
+    }
     let records = report::read(&folder).map_err(io::Error::other)?;
     let report = report::build(&records);
     if let Some(file) = &arguments.trace {
@@ -44,7 +60,7 @@ pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &Host<'_>) -> io::
         report::write(&report, &records, &file).map_err(|error| named(&file, &error))?;
         writeln!(out, "{}", file.display())?;
         if arguments.open {
-            open(&url(&file)?, host)?;
+            open(&url(&file)?, &host.python)?;
         }
     }
     writeln!(out, "{}", line(&report.sentence))?;
@@ -63,8 +79,8 @@ fn url(file: &Path) -> io::Result<String> {
 }
 
 /// Has Python's `webbrowser` open it, which knows the browser of every system.
-pub fn open(url: &str, host: &Host<'_>) -> io::Result<()> {
-    let mut command = Command::new(&host.python);
+fn open(url: &str, python: &str) -> io::Result<()> {
+    let mut command = Command::new(python);
     command
         .args(["-m", "webbrowser", "-t", url])
         .stdin(Stdio::null())

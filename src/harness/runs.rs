@@ -1,6 +1,7 @@
 //! Run folders and what is written into them for whoever looks from outside.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -8,7 +9,10 @@ use jiff::Timestamp;
 use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
-use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord, StateChange};
+use crate::runtime_dir::{RuntimeDir, create_new_private};
+use crate::wire::{
+    GenerationRecord, Note, RUN_FILE, RUN_POINTER_SCHEMA, RUN_SCHEMA, RunPointer, RunRecord, StateChange,
+};
 
 /// Remarks that a run keeps; the record is written anew with each.
 const MAX_REMARKS: usize = 100;
@@ -23,6 +27,8 @@ const EXITED: &str = "exited";
 pub struct RunFolder {
     path: PathBuf,
     record: RunRecord,
+    /// The file by which others of this user find this run while it goes on.
+    pointer: Option<PathBuf>,
 }
 
 impl RunFolder {
@@ -50,7 +56,12 @@ impl RunFolder {
             started_at: format!("{started:.3}"),
             ..RunRecord::default()
         };
-        let folder = Self { path, record };
+        let pointer = point_to(&path, &record);
+        let folder = Self {
+            path,
+            record,
+            pointer,
+        };
         folder.write()?;
         forget_old_runs(&parent, RUN_FILE, RUN_SCHEMA);
         Ok(folder)
@@ -145,6 +156,9 @@ impl RunFolder {
     pub fn finish(&mut self) {
         self.record.ended_at = Some(format!("{:.3}", Timestamp::now()));
         self.write_best_effort();
+        if let Some(pointer) = self.pointer.take() {
+            let _ = fs::remove_file(pointer);
+        }
     }
 
     /// The record is for people and tools that look later; a disk that fills up in mid-run must not
@@ -182,6 +196,20 @@ fn session() -> Option<String> {
 /// The pytest-xdist worker that this process is, if it is one.
 fn worker() -> Option<String> {
     std::env::var("PYTEST_XDIST_WORKER").ok()
+}
+
+/// Best effort: without it `livegui top` does not show the apps of this run.
+fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
+    let runtime = RuntimeDir::make().ok()?;
+    let path = runtime.path().join(format!("run-{}.json", record.run));
+    let pointer = RunPointer {
+        schema: RUN_POINTER_SCHEMA.to_owned(),
+        process: record.process.clone()?,
+        folder: folder.display().to_string(),
+    };
+    let mut file = create_new_private(&path).ok()?;
+    file.write_all(&serde_json::to_vec(&pointer).ok()?).ok()?;
+    Some(path)
 }
 
 /// Adds the state that a process is in now to those that it was in, if it is another one.

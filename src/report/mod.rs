@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 
 pub use build::{build, encode_path};
 pub use model::Report;
-pub use page::{Setting, page};
+pub use page::{Setting, json, page};
 pub use source::{Records, find, read};
 pub use trace::trace;
 
