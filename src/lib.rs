@@ -25,9 +25,12 @@ pub mod cli;
 pub mod error;
 pub mod harness;
 pub mod health;
+mod http_head;
 mod process;
 #[cfg(feature = "python")]
 mod python;
+pub mod report;
 mod runtime_dir;
 pub mod text;
+pub mod top;
 pub mod wire;

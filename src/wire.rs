@@ -14,12 +14,18 @@ pub const RUN_SCHEMA: &str = "livegui/run/1";
 pub const DISCOVERY_FILE: &str = "agent.json";
 /// Name of the journal in a run folder.
 pub const JOURNAL_FILE: &str = "heartbeat.jsonl";
+/// `schema` of [`RunPointer`].
+pub const RUN_POINTER_SCHEMA: &str = "livegui/run-pointer/1";
 /// `schema` of [`JournalHeader`].
 pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
 /// `schema` of [`Event::SessionStarted`].
 pub const EVENTS_SCHEMA: &str = "livegui/events/1";
 /// Name of the run record in a run's folder.
 pub const RUN_FILE: &str = "run.json";
+/// Name of the file in a generation's folder with what its agent said last while it was not well: a [`Health`].
+pub const HEALTH_FILE: &str = "health.json";
+/// Name of the file with what a pytest did, [`EventLine`]s, in a run's folder.
+pub const EVENTS_FILE: &str = "events.jsonl";
 
 /// What the name of the file has more that asks a pytest to end after the running test.
 pub const STOP_SUFFIX: &str = ".stop";
@@ -340,6 +346,12 @@ pub struct JournalBeats {
     pub frame_ms: Option<FrameMs>,
     /// Journal lines that could not be written so far.
     pub dropped: u64,
+    /// Watched executors; absent if all are as in the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<Vec<ExecutorCheck>>,
+    /// Watched threads; absent if all are as in the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<Vec<ThreadCheck>>,
 }
 
 /// A reason that began or ceased to hold, or a new word for the whole app.
@@ -406,6 +418,12 @@ pub struct RunRecord {
     /// The session of pytest-xdist that it is part of, if it is: its workers have a run each.
     #[serde(default)]
     pub session: Option<String>,
+    /// The pytest-xdist worker that drives it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// The file with what its pytest did ([`EventLine`]s), relative to the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<String>,
     /// Wall time of its start, RFC 3339 in UTC.
     pub started_at: String,
     /// Wall time of its end; null while it goes on, and for ever if it was killed.
@@ -419,8 +437,19 @@ pub struct RunRecord {
     pub remarks: Vec<String>,
 }
 
-/// One process behind a `live_gui` handle.
+/// Where a run that goes on has its folder: a file `run-*.json` in the user's runtime folder, as long as it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPointer {
+    /// [`RUN_POINTER_SCHEMA`].
+    pub schema: String,
+    /// The process that drives the run.
+    pub process: ProcessId,
+    /// The run's folder.
+    pub folder: String,
+}
+
+/// One process behind a `live_gui` handle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenerationRecord {
     /// 1 for the first.
     pub generation: u32,
@@ -442,6 +471,27 @@ pub struct GenerationRecord {
     pub why: Option<String>,
     /// The test that is blamed for it.
     pub culprit: Option<Culprit>,
+    /// When it was started, in milliseconds since the epoch; null in the record of an older version, as below.
+    #[serde(default)]
+    pub started_at_ms: Option<u64>,
+    /// When it was known to have ended, or was ended, in milliseconds since the epoch; null while it runs.
+    #[serde(default)]
+    pub ended_at_ms: Option<u64>,
+    /// Its states, the first first; at most 64.
+    #[serde(default)]
+    pub states: Vec<StateChange>,
+}
+
+/// A state of a process, from some moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateChange {
+    /// When it was noticed, in milliseconds since the epoch.
+    pub at_ms: u64,
+    /// As [`GenerationRecord::state`].
+    pub state: String,
+    /// As [`GenerationRecord::why`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The test during which, or after which, a process degraded.
@@ -557,6 +607,9 @@ pub struct TestResult {
     /// The line of its file at which it begins, the first being 1.
     #[serde(default)]
     pub line: Option<u32>,
+    /// Pictures of the app, taken when the test failed or ended: paths relative to the run's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub screenshots: Vec<String>,
 }
 
 /// The file that a node id, or a path that pytest takes, begins with.

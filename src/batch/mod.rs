@@ -5,7 +5,7 @@
 //!                                    │    ▲                                              │
 //!                                    │    └── record (run.json): --resume, --last-failed ◀┘ recovery (pure)
 //!                                    ▼
-//!                                 RunEvent ─▶ Reporters: terminal (summary), junit, github
+//!                                 RunEvent ─▶ Reporters: terminal (summary), junit, github, html
 //! ```
 
 mod command;
@@ -13,6 +13,7 @@ mod config;
 mod estimate;
 mod format;
 mod github;
+mod html;
 mod junit;
 mod list;
 mod plan;
@@ -39,6 +40,7 @@ use crate::wire::RUN_FILE;
 use command::Pytest;
 use estimate::History;
 use github::GithubReporter;
+use html::HtmlReporter;
 use junit::JunitReporter;
 use reporter::{FinishedRun, Reporter, Reporters};
 use runner::Run;
@@ -93,6 +95,7 @@ pub fn run(
         let workspace = std::env::var_os("GITHUB_WORKSPACE").map_or_else(|| root.clone(), PathBuf::from);
         reporters.push(Box::new(GithubReporter { workspace }));
     }
+    reporters.push(Box::new(HtmlReporter));
     let mut run = Run {
         folder,
         record,

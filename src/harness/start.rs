@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::app::App;
 use super::past::OfARun;
 use super::process::{Launch, ProcessTree};
+use super::runs::now_ms;
 use super::stacks;
 use super::watch::Verdict;
 use crate::error::{Error, Failure, Result};
@@ -181,6 +182,9 @@ impl Start<'_> {
             state: Verdict::Starting.word().to_owned(),
             why: None,
             culprit: None,
+            started_at_ms: Some(now_ms()),
+            ended_at_ms: None,
+            states: Vec::new(),
         }
     }
 }
