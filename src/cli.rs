@@ -12,6 +12,7 @@
 //! Where several are true of a run: 130, then 3, then 1.
 
 mod audit;
+mod describe;
 mod health;
 mod log;
 mod plot;
@@ -48,6 +49,12 @@ enum Command {
     Top(top::TopArgs),
     /// Show what happened in a run: a page for a browser, a trace for Perfetto
     Report(report::ReportArgs),
+    /// Print the JSON Schema of a file that livegui writes
+    Schema(describe::SchemaArgs),
+    /// Print what a shell needs to complete command lines of livegui
+    Completions(describe::CompletionsArgs),
+    /// Print the man page
+    Man,
     /// End what the process that starts this leaves, should it be killed: started by livegui itself
     #[command(name = GUARD, hide = true)]
     Guard,
@@ -139,6 +146,9 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         Command::Run(arguments) => run::run(arguments, out, host),
         Command::Report(arguments) => report::run(arguments, out, host),
         Command::Top(arguments) => top::run(arguments, out, host),
+        Command::Schema(arguments) => describe::schema(arguments, out),
+        Command::Completions(arguments) => describe::completions(arguments, out),
+        Command::Man => describe::man(out),
         Command::Guard => guard().map(|()| Exit::Ok),
         Command::Audit(arguments) => audit::run(arguments, out, err, host),
     };
