@@ -13,10 +13,14 @@
 
 mod audit;
 mod console;
+mod describe;
 mod health;
 mod log;
 mod plot;
+mod report;
 mod run;
+mod serve;
+mod top;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,6 +46,16 @@ enum Command {
     Log(LogArgs),
     /// Run batches of tests, each in a pytest of its own
     Run(run::RunArgs),
+    /// Watch all apps of this user, in the terminal
+    Top(top::TopArgs),
+    /// Show what happened in a run: a page for a browser, a trace for Perfetto
+    Report(report::ReportArgs),
+    /// Print the JSON Schema of a file that livegui writes
+    Schema(describe::SchemaArgs),
+    /// Print what a shell needs to complete command lines of livegui
+    Completions(describe::CompletionsArgs),
+    /// Print the man page
+    Man,
     /// End what the process that starts this leaves, should it be killed: started by livegui itself
     #[command(name = GUARD, hide = true)]
     Guard,
@@ -131,6 +145,11 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         Command::Health(arguments) => health::run(arguments, out),
         Command::Log(arguments) => log::run(arguments, out, host.go_on),
         Command::Run(arguments) => run::run(arguments, out, host),
+        Command::Report(arguments) => report::run(arguments, out, host),
+        Command::Top(arguments) => top::run(arguments, out, host),
+        Command::Schema(arguments) => describe::schema(arguments, out),
+        Command::Completions(arguments) => describe::completions(arguments, out),
+        Command::Man => describe::man(out),
         Command::Guard => guard().map(|()| Exit::Ok),
         Command::Audit(arguments) => audit::run(arguments, out, err, host),
     };

@@ -26,12 +26,15 @@ pub mod error;
 mod files;
 pub mod harness;
 pub mod health;
+mod http_head;
 #[cfg(windows)]
 mod owner_only;
 mod process;
 #[cfg(feature = "python")]
 mod python;
+pub mod report;
 mod runtime_dir;
 mod shell;
 pub mod text;
+pub mod top;
 pub mod wire;

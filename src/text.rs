@@ -21,6 +21,34 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Text for a page, where nothing is a command: colours of a terminal are left out, and other control characters and
+/// what turns the direction of writing are shown as escapes.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c == '\x1b'
+            && let Some(after) = rest.strip_prefix('[')
+            && let Some(end) = after.find(|c: char| !c.is_ascii_digit() && c != ';')
+            && after[end..].starts_with('m')
+        {
+            rest = &after[end + 1..];
+        } else if c == '\r' && rest.starts_with('\n') {
+            // The line's end.
+        } else if is_command(c) {
+            escape(c, &mut shown);
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// The same on one line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {

@@ -125,7 +125,14 @@ fn what_the_audit_concludes_it_concludes_from_evidence_alone() {
         "Timestamp",
     ];
     for pure in [
-        "roster", "trial", "evidence", "search", "verdict", "plan", "report", "marks",
+        "test_index",
+        "experiment_result",
+        "evidence",
+        "search",
+        "finding",
+        "plan",
+        "report",
+        "marks",
     ] {
         assert_none_mentions(&format!("audit/{pure}.rs"), &forbidden);
     }
@@ -143,7 +150,9 @@ fn what_became_of_a_batch_follows_from_its_events_alone() {
         "Timestamp",
     ];
     for file in [
-        "batch/tally.rs",
+        "batch/results.rs",
+        "batch/recovery.rs",
+        "batch/verdict.rs",
         "batch/config.rs",
         "batch/plan.rs",
         "batch/summary.rs",

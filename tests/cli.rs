@@ -163,3 +163,38 @@ fn run_says_what_it_lacks() {
     assert_eq!(exit.code(), 64);
     assert!(err.contains("cannot be used with"), "{err}");
 }
+
+#[test]
+fn schemas_are_listed_printed_and_those_that_are_published() {
+    let (exit, out, _) = run(&["schema"]);
+    assert_eq!(exit, Exit::Ok);
+    let names: Vec<_> = out.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["health", "run", "events", "journal", "agent"]);
+    for name in names {
+        let (_, printed, _) = run(&["schema", name]);
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{name}.json"));
+        if std::env::var_os("LIVEGUI_UPDATE_SCHEMAS").is_some() {
+            fs::write(&file, &printed).unwrap();
+        }
+        let published = fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            printed.trim(),
+            published.trim(),
+            "{} is old: LIVEGUI_UPDATE_SCHEMAS=1 cargo test --test cli writes it anew",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn completions_and_the_man_page_name_every_command() {
+    let (exit, out, _) = run(&["completions", "bash"]);
+    assert_eq!(exit, Exit::Ok);
+    assert!(out.contains("complete -F _livegui"), "{out}");
+    let (_, page, _) = run(&["man"]);
+    assert!(page.starts_with(".ie"), "{page}");
+    for command in ["health", "log", "run", "report", "top", "audit", "schema"] {
+        assert!(out.contains(command) && page.contains(command), "{command}");
+    }
+    assert!(!page.contains("guard"), "that is for livegui itself");
+}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+    from livegui._canary import Watch
 #: Characters of the name of what is watched.
 _NAME = 200
 
@@ -98,6 +99,8 @@ class Agent:
         self._native = native
         self._executors: dict[str, _executors.ExecutorWatch | _executors.LoopWatch] = {}
         self._threads: dict[str, ThreadWatch] = {}
+        #: What else is looked at a few times a second.
+        self._lookouts: dict[str, Watch] = {}
         self._canary: Canary | None = None
         self._loop = MainLoop(native)
         #: Called when the agent stops: each gives back what was taken.
@@ -106,7 +109,7 @@ class Agent:
         #: Call once a frame. Takes some tens of nanoseconds, never waits.
         self.beat = native.beat
         if native.url is not None:
-            self._canary = Canary(native, (self._executors, self._threads))
+            self._canary = Canary(native, (self._executors, self._threads, self._lookouts))
             self._on_stop += [
                 ThreadHook(self._threads, self.record_exception).remove,
                 UnraisableHook(self.record_exception).remove,

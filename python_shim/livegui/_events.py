@@ -1,4 +1,4 @@
-"""Tells whoever follows this pytest from outside what it does: ``livegui run`` and ``livegui audit``."""
+"""Notes what this pytest does in the folder of its run, and for whoever follows it from outside."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ class Attempt:
 
 
 class OnAGeneration(Protocol):
-    """Who knows which process the running test runs on."""
+    """Who knows which process the running test runs on, and has pictures of it."""
 
     generation: int | None
+    screenshots: list[str]
 
 
 class Events:
@@ -115,6 +116,7 @@ class Events:
             generation=self.ours.generation,
             reruns=attempt.reruns,
             line=attempt.line,
+            screenshots=self.ours.screenshots,
         )
         if self.session is not None and self.native.is_asked_to_stop():
             self.session.shouldstop = "whoever follows this run asked for its end"
@@ -146,6 +148,7 @@ class ControllerEvents:
                 generation=None,
                 reruns=0,
                 line=None,
+                screenshots=[],
             )
 
     @pytest.hookimpl(optionalhook=True)
@@ -161,24 +164,25 @@ class ControllerEvents:
 
 
 def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
-    """Tell what happens, if anybody wants to know."""
+    """Note what happens. Nobody does in the controller of xdist, unless it is followed."""
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         path, worker = worker_input.get(FILE), worker_input["workerid"]
     else:
         path, worker = None if os.environ.get(FOLLOWED) else os.environ.get(FILE), None
-    if not path:
-        return None
-    os.environ[FOLLOWED] = "1"
-    if sys.platform == "win32":
-        # So whoever follows asks for an end in good order; by default it would be one on the spot.
-        with suppress(ValueError):  # not on the main thread
-            signal.signal(signal.SIGBREAK, signal.default_int_handler)
-    native = NativeEvents(path, worker)
     distributes = config.getoption("dist", "no") != "no" and not config.option.collectonly
     controls = worker is None and distributes
+    if path:
+        os.environ[FOLLOWED] = "1"
+        if sys.platform == "win32":
+            # So whoever follows asks for an end in good order; by default it would be one on the spot.
+            with suppress(ValueError):  # not on the main thread
+                signal.signal(signal.SIGBREAK, signal.default_int_handler)
+    elif controls:
+        return None
+    native = NativeEvents(path or None, worker)
     config.pluginmanager.register(
-        ControllerEvents(native, path) if controls else Events(native, ours), "livegui-events"
+        ControllerEvents(native, path) if controls and path else Events(native, ours), "livegui-events"
     )
     return native
 

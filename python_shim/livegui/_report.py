@@ -47,6 +47,11 @@ def name_culprit(
     report.user_properties.append(entry)
 
 
+def is_victim(report: pytest.TestReport) -> bool:
+    """Whether the test failed because of what another one did to the app."""
+    return any(name == CULPRIT for name, _ in report.user_properties)
+
+
 class Report(TypedDict):
     """What is left to tell of one pytest process: plain, as it travels from an xdist worker."""
 
@@ -73,12 +78,21 @@ def report_of(live: NativeLive, left: list[int]) -> Report:
     }
 
 
-def write_summary(terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str]) -> None:
-    """Say which files started on a process they did not inherit, and where everything is."""
+def write_summary(
+    terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str], page: str | None
+) -> None:
+    """Say which files started on a process they did not inherit, and where everything is.
+
+    Args:
+        terminal: where to say it.
+        reports: of each process that ran tests.
+        untold: crashes that no report of a test tells of.
+        page: the line that names the report.
+    """
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
     reports = [report for report in reports if any(report[what] for what in told) or untold or not quiet]
-    if not reports:
+    if not reports and (page is None or terminal.verbosity < 0):
         return
     terminal.section("live_gui", sep="-", cyan=True)
     for report in reports:
@@ -94,3 +108,5 @@ def write_summary(terminal: pytest.TerminalReporter, reports: list[Report], unto
         terminal.write_line(printable_line(line), red=True)
     for report in reports:
         terminal.write_line(printable_line(f"run folder: {report['run_folder']}"))
+    if page is not None:
+        terminal.write_line(printable_line(page))

@@ -7,16 +7,18 @@ import os
 import shlex
 import sys
 import unittest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _events, _prior, _report
+from livegui import _events, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
 from livegui._handle import LiveGui
-from livegui._livegui import NativeLive
+from livegui._livegui import NativeLive, write_report
+from livegui._screenshots import Screenshots
 from livegui._span import Span
 from livegui._tasks import entering
 from livegui._text import plain, system_string
@@ -62,6 +64,11 @@ _OPTIONS = {
     ),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
     "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
+    "report": ("true", "write report.html into the run folder: true or false"),
+    "screenshot": (
+        "on_failure",
+        "when a picture of the app is taken: on_failure, always (after every test) or never",
+    ),
     "output_limit": ("16M", "what is kept of each output of one process, its head and its tail"),
 }
 
@@ -80,6 +87,7 @@ class Session:
         #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
         #: the last test can set the fixture up anew.
         self.closed: list[tuple[NativeLive, list[int]]] = []
+        self.reported = False
         #: What xdist workers had to tell.
         self.from_workers: list[_report.Report] = []
         self.item: pytest.Item | None = None
@@ -97,6 +105,11 @@ class Session:
         #: Tests of which a report says that something was wrong, and those that it names as culprits.
         self.told: set[str] = set()
         self._runners: frozenset[str] | None = None
+        self.pictures = Screenshots(_option(config, "screenshot"))
+        #: Of the running test, or the last one: paths relative to the run folder.
+        self.screenshots: list[str] = []
+        #: Added to the app's environment.
+        self.environment: dict[str, str] = {}
 
     def open(
         self, command: _SystemString | Iterable[_SystemString], environment: Mapping[str, _SystemString]
@@ -111,6 +124,7 @@ class Session:
             script = shlex.join(words)
         given = environment.items()
         variables = [(name, system_string(value, f"live_gui_env[{name!r}]")) for name, value in given]
+        self.environment = dict(variables)
         self.live = NativeLive(
             words,
             environment=variables,
@@ -131,7 +145,7 @@ class Session:
             signal=SIGNAL,
         )
         if self.events is not None:
-            self.events.app_opened(self.live.run_folder)
+            self.events.app_opened(self.live)
         if _flag(self.config, "abort") and not self.abort.install():
             self.live.remark(
                 "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting "
@@ -177,6 +191,7 @@ class Session:
         """A test is about to run."""
         self.item, self.begun, self.failed, self.generation = item, False, False, None
         self.fixtures.failed.clear()
+        self.screenshots = []
 
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
@@ -194,6 +209,33 @@ class Session:
             raise
         if self.phase is not None:
             self.phase.arm()
+
+    def show(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Take a picture of the app at the end of a phase of a test that uses it, and link to what is known."""
+        failed = report.failed and not _report.is_victim(report)
+        due = self.pictures.is_due(failed=failed, ended=report.when == "call")
+        live = self.live
+        if live is None or not self.begun or self.generation is None or not (failed or due):
+            return
+        picture = None
+        if due and not self.screenshots:
+            picture = self.pictures.take(live, item.nodeid, self.environment)
+        if picture is not None:
+            self.screenshots.append(picture.relative_to(live.run_folder).as_posix())
+        _links.attach(item, report, live.run_folder / f"gen-{self.generation}", picture)
+
+    def write_report(self) -> str | None:
+        """Write ``report.html`` for this run. Returns the line that says where it is, if there is one."""
+        folders = [Path(report["run_folder"]) for report in [*self.reports(), *self.from_workers]]
+        # A worker of xdist leaves it to its controller, which knows of all.
+        is_worker = hasattr(self.config, "workerinput")
+        if self.reported or is_worker or not folders or not _flag(self.config, "report"):
+            return None
+        self.reported = True
+        try:
+            return f"report: {write_report(folders[0])}"
+        except (OSError, ValueError) as error:
+            return f"no report was written: {error}"
 
     def end(self, item: pytest.Item, *, last_of_file: bool) -> None:
         """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
@@ -487,12 +529,15 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         _report.shorten(report, call.excinfo)
         _report.name_culprit(item, report, call.excinfo)
+    item.config.stash[_SESSION].show(item, report)
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     session = config.stash[_SESSION]
-    _report.write_summary(terminalreporter, [*session.reports(), *session.from_workers], session.untold())
+    page = session.write_report()
+    reports = [*session.reports(), *session.from_workers]
+    _report.write_summary(terminalreporter, reports, session.untold(), page)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -519,6 +564,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(_SESSION, None)
     if session is not None:
         session.close()
+        session.write_report()  # there is no terminal reporter, or pytest stopped before its summary
 
 
 def _is_unittest(item: pytest.Item | None) -> bool:

@@ -16,7 +16,7 @@ use super::clock::Raw;
 use super::heartbeat::Histogram;
 use super::report;
 use crate::runtime_dir::{RuntimeDir, append_to_ours};
-use crate::wire::{JournalBeats, JournalEnd, JournalHeader, JournalTransition};
+use crate::wire::{ExecutorCheck, JournalBeats, JournalEnd, JournalHeader, JournalTransition, ThreadCheck};
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 1024;
@@ -27,6 +27,10 @@ const NEVER_BEYOND: u64 = 2 * ROTATE_AT;
 /// How often the beats are written down.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Of each kind, so many of the watched parts are named on a line.
+const MAX_PARTS: usize = 32;
+/// Lines of beats between two that name parts which did not change.
+const NAME_PARTS_EVERY: u32 = 60;
 /// How long last words may take to the disk.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -92,6 +96,7 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         torn: false,
     };
     let mut before = Histogram::default();
+    let mut parts = Parts::default();
     let mut due = board.clock().raw();
     // The header is there from the start, even of an app that dies in its first second.
     board.journal.wrote(0, &log.write(&[]));
@@ -103,10 +108,9 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         let now = board.clock().raw();
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
-            let histogram = board.heart.histogram();
-            batch.extend(line(&beats(board, now, &histogram.since(&before))));
-            before = histogram;
-            lines += 1;
+            // At once: an app that is killed meanwhile has told all but its last second.
+            let beats = last_beats(board, now, &mut before, &mut parts);
+            board.journal.wrote(1, &log.write(&beats));
         }
         let first = match entries.recv_timeout(due.since(board.clock().raw())) {
             Ok(entry) => Some(entry),
@@ -115,6 +119,11 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         };
         for entry in first.into_iter().chain(entries.try_iter().take(QUEUE)) {
             lines += 1;
+            // The last second is told as well.
+            if !matches!(entry, Entry::Transition(_)) {
+                batch.extend(last_beats(board, board.clock().raw(), &mut before, &mut parts));
+                lines += 1;
+            }
             match entry {
                 Entry::Transition(transition) => batch.extend(line(&*transition)),
                 Entry::End => {
@@ -139,6 +148,15 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
     }
 }
 
+/// The line on the beats since the one before.
+fn last_beats(board: &Board, now: Raw, before: &mut Histogram, parts: &mut Parts) -> Vec<u8> {
+    let histogram = board.heart.histogram();
+    let mut beats = beats(board, now, &histogram.since(before));
+    parts.add_to(&mut beats, board);
+    *before = histogram;
+    line(&beats)
+}
+
 fn last(board: &Board, end: &str) -> JournalEnd {
     JournalEnd {
         t_ms: report::millis(board.clock().raw().since(Raw::default())),
@@ -153,6 +171,39 @@ fn beats(board: &Board, now: Raw, frames: &Histogram) -> JournalBeats {
         beats: frames.frames(),
         frame_ms: (frames.frames() > 0).then(|| report::frame_ms(&frames.times())),
         dropped: board.journal.dropped(),
+        executors: None,
+        threads: None,
+    }
+}
+
+/// The watched executors and threads, as the last line that named them had them.
+#[derive(Debug, Default)]
+struct Parts {
+    executors: Vec<ExecutorCheck>,
+    threads: Vec<ThreadCheck>,
+    lines: u32,
+}
+
+impl Parts {
+    /// Has a line name them if they changed; and once a minute, so that a file that was begun anew has them too.
+    fn add_to(&mut self, beats: &mut JournalBeats, board: &Board) {
+        let (mut executors, mut threads) = report::parts(board);
+        executors.truncate(MAX_PARTS);
+        threads.truncate(MAX_PARTS);
+        // How long work has waited changes with every line, and says nothing that the lines do not.
+        executors
+            .iter_mut()
+            .for_each(|executor| executor.queued_for_ms = None);
+        let is_due = self.lines.is_multiple_of(NAME_PARTS_EVERY);
+        self.lines = self.lines.wrapping_add(1);
+        if self.executors != executors || (is_due && !executors.is_empty()) {
+            beats.executors = Some(executors.clone());
+            self.executors = executors;
+        }
+        if self.threads != threads || (is_due && !threads.is_empty()) {
+            beats.threads = Some(threads.clone());
+            self.threads = threads;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::board::Board;
+use super::board::{Board, Shown};
 use super::clock::Raw;
 use super::heartbeat::FrameTimes;
 use crate::health::{Awake, Caught, Code, Episode, Status};
@@ -50,6 +50,7 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
         };
         sign.map(|raw| millis(awake.since(at(raw))))
     };
+    let (executors, threads) = parts_of(&shown, now);
     let mut reasons: Vec<_> = snapshot
         .open
         .iter()
@@ -91,29 +92,8 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
                 canary_age_ms: age(board.canary.pulse().newest(), shown.tick),
                 starved_ms: millis(board.canary.starved(now)),
             },
-            executors: snapshot
-                .executors
-                .iter()
-                .map(|executor| ExecutorCheck {
-                    name: executor.name.clone(),
-                    kind: executor.kind.clone(),
-                    state: executor.state.as_str().to_owned(),
-                    queued: executor.load.map(|load| load.queued),
-                    workers: executor.load.map(|load| load.workers),
-                    queued_for_ms: executor
-                        .load
-                        .filter(|load| load.queued > 0)
-                        .map(|_| millis(awake.since(executor.progress))),
-                })
-                .collect(),
-            threads: snapshot
-                .threads
-                .iter()
-                .map(|thread| ThreadCheck {
-                    name: thread.name.clone(),
-                    state: if thread.state.is_ok() { "alive" } else { "ended" }.to_owned(),
-                })
-                .collect(),
+            executors,
+            threads,
             journal: JournalCheck {
                 state: board.journal.state().to_owned(),
                 dropped: board.journal.dropped(),
@@ -137,6 +117,39 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
             .map(|caught| exception(caught, awake))
             .collect(),
     }
+}
+
+/// The executors and threads that are watched.
+pub fn parts(board: &Board) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
+    parts_of(&board.shown(), board.clock().raw())
+}
+
+fn parts_of(shown: &Shown, now: Raw) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
+    let (snapshot, awake) = (&shown.health, shown.awake.awake(now));
+    let executors = snapshot
+        .executors
+        .iter()
+        .map(|executor| ExecutorCheck {
+            name: executor.name.clone(),
+            kind: executor.kind.clone(),
+            state: executor.state.as_str().to_owned(),
+            queued: executor.load.map(|load| load.queued),
+            workers: executor.load.map(|load| load.workers),
+            queued_for_ms: executor
+                .load
+                .filter(|load| load.queued > 0)
+                .map(|_| millis(awake.since(executor.progress))),
+        })
+        .collect();
+    let threads = snapshot
+        .threads
+        .iter()
+        .map(|thread| ThreadCheck {
+            name: thread.name.clone(),
+            state: if thread.state.is_ok() { "alive" } else { "ended" }.to_owned(),
+        })
+        .collect();
+    (executors, threads)
 }
 
 /// An exception that was caught.

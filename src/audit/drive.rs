@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::ask::probe;
 use super::evidence::Knowledge;
 use super::experiment::{Current, Running, options, targets, word};
+use super::experiment_result::{Experiment, ExperimentResult, Kind};
 use super::plan::{plan, seconds_left};
+use super::probe::probe;
 use super::report::report;
-use super::roster::Roster;
 use super::setup::Setup;
 use super::store::{Progress, Store, digest};
-use super::trial::{Experiment, Kind, Trial};
+use super::test_index::TestIndex;
 use crate::error::{Error, Result};
 use crate::harness::SuiteLaunch;
 use crate::wire::file_of;
@@ -71,9 +71,9 @@ impl Audit {
             }
         };
         let beside_itself = probe.beside_itself();
-        let mut knowledge = Knowledge::new(Roster::new(probe.tests.clone()));
-        for trial in std::mem::take(&mut store.record.trials) {
-            knowledge.add(trial);
+        let mut knowledge = Knowledge::new(TestIndex::new(probe.tests.clone()));
+        for result in std::mem::take(&mut store.record.results) {
+            knowledge.add(result);
         }
         store.record.digest = digest;
         store.record.tests.clone_from(&probe.tests);
@@ -154,58 +154,59 @@ impl Audit {
     }
 
     fn start(&self, experiment: Experiment) -> Result<Current> {
-        let roster = self.knowledge.roster();
-        let mut trial = Trial::new(&experiment, roster);
-        let number = self.knowledge.trials().len() + self.running.len() + 1;
-        let folder = format!("{number:03}-{}", word(trial.kind));
+        let test_index = self.knowledge.test_index();
+        let mut result = ExperimentResult::new(&experiment, test_index);
+        let number = self.knowledge.results().len() + self.running.len() + 1;
+        let folder = format!("{number:03}-{}", word(result.kind));
         let folder = self.store.experiment_folder(&folder)?;
-        trial.folder = folder.display().to_string();
+        result.folder = folder.display().to_string();
         let mut command = self.setup.pytest();
         command.extend(self.options.iter().cloned());
-        command.extend(options(&trial, self.spares));
+        command.extend(options(&result, self.spares));
         command.extend(self.setup.arguments.iter().cloned());
-        command.extend(targets(&trial, roster));
+        command.extend(targets(&result, test_index));
         let launch = SuiteLaunch {
             command,
             environment: Vec::new(),
             cwd: self.setup.root.clone(),
             folder,
         };
-        let total = self.tests_in(&trial);
-        Current::start(experiment, trial, total, &launch)
+        let total = self.tests_in(&result);
+        Current::start(experiment, result, total, &launch)
     }
 
-    fn tests_in(&self, trial: &Trial) -> usize {
-        if trial.kind == Kind::Together {
-            return trial.before.len() + trial.target.len();
+    fn tests_in(&self, result: &ExperimentResult) -> usize {
+        if result.kind == Kind::Together {
+            return result.before.len() + result.target.len();
         }
-        let all = self.knowledge.roster().tests().iter();
-        all.filter(|test| trial.files.iter().any(|file| file == file_of(test)))
+        let all = self.knowledge.test_index().tests().iter();
+        all.filter(|test| result.files.iter().any(|file| file == file_of(test)))
             .count()
     }
 
     /// Takes in what an experiment told. Returns a line on it.
     fn finish(&mut self, mut ended: Current) -> Result<String> {
         let never_ready = ended.close();
-        if ended.trial.reached() == 0 && (ended.trial.kind != Kind::Together || ended.trial.tests.is_empty())
+        if ended.result.reached() == 0
+            && (ended.result.kind != Kind::Together || ended.result.tests.is_empty())
         {
             return Err(Error::BadValue(format!(
                 "pytest ran no test of {}; all its output is in {}\n{}",
-                ended.trial.files.join(", "),
-                ended.trial.folder,
+                ended.result.files.join(", "),
+                ended.result.folder,
                 ended.tail()
             )));
         }
         if never_ready {
-            let said = ended.trial.tests.iter().map(|seen| seen.said.as_str());
+            let said = ended.result.tests.iter().map(|seen| seen.said.as_str());
             return Err(Error::BadValue(format!(
                 "the app could not be started: {}; all output is in {}",
                 said.into_iter().find(|said| !said.is_empty()).unwrap_or_default(),
-                ended.trial.folder
+                ended.result.folder
             )));
         }
         let line = ended.line();
-        self.knowledge.add(ended.trial);
+        self.knowledge.add(ended.result);
         self.keep()?;
         Ok(line)
     }
@@ -214,23 +215,23 @@ impl Audit {
     /// own counts.
     fn abandon(&mut self, mut one: Current) {
         one.abandon();
-        if one.trial.kind == Kind::Fresh {
-            one.trial.keep_whole_files(self.knowledge.roster());
-            if one.trial.reached() > 0 {
-                self.knowledge.add(one.trial);
+        if one.result.kind == Kind::Fresh {
+            one.result.keep_whole_files(self.knowledge.test_index());
+            if one.result.reached() > 0 {
+                self.knowledge.add(one.result);
             }
         }
     }
 
     fn keep(&mut self) -> Result<()> {
-        self.store.record.trials = self.knowledge.trials().to_vec();
+        self.store.record.results = self.knowledge.results().to_vec();
         self.store.record.report = report(&self.knowledge, self.setup.repeat, self.spares);
         self.store.write()
     }
 
     /// What is not known yet is taken to be like what is.
     fn guess(&mut self) {
-        let running = self.running.iter().flat_map(|one| &one.trial.tests);
+        let running = self.running.iter().flat_map(|one| &one.result.tests);
         let seen: Vec<_> = running.map(|seen| seen.ms / 1e3).collect();
         if !seen.is_empty() {
             self.knowledge.guess(seen.iter().sum::<f64>() / seen.len() as f64);

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use super::roster::{FileId, Roster, TestId};
-use super::trial::{Kind, Trial};
+use super::experiment_result::{ExperimentResult, Kind};
+use super::test_index::{FileId, TestId, TestIndex};
 use crate::wire::file_of;
 
 /// How a test ended, and what its process had served before.
@@ -44,7 +44,7 @@ impl Past {
 /// Everything that the experiments have told.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
-    roster: Roster,
+    test_index: TestIndex,
     observations: Vec<Vec<Observation>>,
     /// What it did in the suite's order.
     warm: Vec<Option<Observation>>,
@@ -55,7 +55,7 @@ pub struct Knowledge {
     times_fresh: Vec<usize>,
     /// What was tried: what ran before what.
     together: Vec<(Vec<TestId>, Vec<TestId>)>,
-    trials: Vec<Trial>,
+    results: Vec<ExperimentResult>,
     /// How long a test takes of which nothing is known, in seconds.
     guess: f64,
 }
@@ -63,52 +63,52 @@ pub struct Knowledge {
 impl Knowledge {
     /// Nothing is known of these tests.
     #[must_use]
-    pub fn new(roster: Roster) -> Self {
+    pub fn new(test_index: TestIndex) -> Self {
         Self {
-            observations: vec![Vec::new(); roster.tests().len()],
-            warm: vec![None; roster.tests().len()],
-            fresh: vec![None; roster.tests().len()],
-            times_warm: vec![0; roster.file_count()],
-            times_fresh: vec![0; roster.file_count()],
-            roster,
+            observations: vec![Vec::new(); test_index.tests().len()],
+            warm: vec![None; test_index.tests().len()],
+            fresh: vec![None; test_index.tests().len()],
+            times_warm: vec![0; test_index.file_count()],
+            times_fresh: vec![0; test_index.file_count()],
+            test_index,
             ..Self::default()
         }
     }
 
     /// The tests that it is about.
     #[must_use]
-    pub const fn roster(&self) -> &Roster {
-        &self.roster
+    pub const fn test_index(&self) -> &TestIndex {
+        &self.test_index
     }
 
-    /// Every trial, in the order in which they ended.
+    /// Every result, in the order in which they ended.
     #[must_use]
-    pub fn trials(&self) -> &[Trial] {
-        &self.trials
+    pub fn results(&self) -> &[ExperimentResult] {
+        &self.results
     }
 
     /// Takes in what an experiment told. Tests that are not of this suite are passed over.
-    pub fn add(&mut self, trial: Trial) {
+    pub fn add(&mut self, result: ExperimentResult) {
         let mut served: HashMap<u32, Vec<TestId>> = HashMap::new();
         let mut past = Past::default();
-        for seen in &trial.tests {
-            let Some(test) = self.roster.find(&seen.test) else {
+        for seen in &result.tests {
+            let Some(test) = self.test_index.find(&seen.test) else {
                 continue;
             };
-            let file = self.roster.file_of(test);
+            let file = self.test_index.file_of(test);
             let Some(generation) = seen.generation else {
                 continue;
             };
             past.turn(generation, test);
             let on_it = served.entry(generation).or_default();
             // What runs before the target is not all of its file, and so tells nothing about itself.
-            let asked = trial.kind != Kind::Together
-                || trial
+            let asked = result.kind != Kind::Together
+                || result
                     .files
                     .first()
-                    .is_some_and(|target| target == self.roster.file(file));
+                    .is_some_and(|target| target == self.test_index.file(file));
             if let Some(passed) = seen.outcome.passed().filter(|_| asked) {
-                let of_others = |other: &TestId| self.roster.file_of(*other) != file;
+                let of_others = |other: &TestId| self.test_index.file_of(*other) != file;
                 let (mut context, mut own): (Vec<_>, Vec<_>) = on_it.iter().copied().partition(of_others);
                 context.sort_unstable();
                 own.sort_unstable();
@@ -119,7 +119,7 @@ impl Knowledge {
                     passed,
                     ms: seen.ms,
                 };
-                match trial.kind {
+                match result.kind {
                     Kind::Warm => self.warm[test] = Some(observation.clone()),
                     Kind::Fresh if self.fresh[test].is_none() => self.fresh[test] = Some(observation.clone()),
                     Kind::Fresh | Kind::Together => {}
@@ -128,20 +128,25 @@ impl Knowledge {
             }
             on_it.push(test);
         }
-        for file in 0..self.roster.file_count() {
-            let name = self.roster.file(file);
-            let reached = trial.tests.iter().any(|seen| file_of(&seen.test) == name);
-            match trial.kind {
+        for file in 0..self.test_index.file_count() {
+            let name = self.test_index.file(file);
+            let reached = result.tests.iter().any(|seen| file_of(&seen.test) == name);
+            match result.kind {
                 Kind::Warm => self.times_warm[file] += usize::from(reached),
                 Kind::Fresh => self.times_fresh[file] += usize::from(reached),
                 Kind::Together => {}
             }
         }
-        if trial.kind == Kind::Together {
-            let found = |tests: &[String]| tests.iter().filter_map(|test| self.roster.find(test)).collect();
-            self.together.push((found(&trial.before), found(&trial.target)));
+        if result.kind == Kind::Together {
+            let found = |tests: &[String]| {
+                tests
+                    .iter()
+                    .filter_map(|test| self.test_index.find(test))
+                    .collect()
+            };
+            self.together.push((found(&result.before), found(&result.target)));
         }
-        self.trials.push(trial);
+        self.results.push(result);
     }
 
     /// All that was seen of a test.
@@ -177,7 +182,7 @@ impl Knowledge {
     /// Whether every file has had both.
     #[must_use]
     pub fn has_run_all(&self) -> bool {
-        let mut files = 0..self.roster.file_count();
+        let mut files = 0..self.test_index.file_count();
         files.all(|file| self.has_run_warm(file) && self.has_run_fresh(file))
     }
 
@@ -210,7 +215,7 @@ impl Knowledge {
     /// What a pytest costs beside its tests, in seconds: as first seen.
     #[must_use]
     pub fn overhead(&self) -> f64 {
-        let Some(warm) = self.trials.iter().find(|trial| trial.kind == Kind::Warm) else {
+        let Some(warm) = self.results.iter().find(|result| result.kind == Kind::Warm) else {
             return self.guess;
         };
         let tests: f64 = warm.tests.iter().map(|seen| seen.ms / 1e3).sum();

@@ -1,11 +1,11 @@
-//! One experiment: a pytest of its own, followed by its events until it has become a trial.
+//! One experiment: a pytest of its own, followed by its events until it has become a result.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::ask::tail;
-use super::roster::Roster;
-use super::trial::{Crash, Experiment, Kind, Outcome, Seen, Trial};
+use super::experiment_result::{Crash, Experiment, ExperimentResult, Kind, Observed, TestOutcome};
+use super::probe::tail;
+use super::test_index::TestIndex;
 use crate::error::Result;
 use crate::harness::{Suite, SuiteLaunch, read_run};
 use crate::wire::Event;
@@ -31,7 +31,7 @@ pub struct Current {
     pub experiment: Experiment,
     suite: Suite,
     /// What it has told.
-    pub trial: Trial,
+    pub result: ExperimentResult,
     began: Instant,
     heard: Instant,
     total: usize,
@@ -44,13 +44,18 @@ impl Current {
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) if that cannot be done.
-    pub fn start(experiment: Experiment, trial: Trial, total: usize, launch: &SuiteLaunch) -> Result<Self> {
+    pub fn start(
+        experiment: Experiment,
+        result: ExperimentResult,
+        total: usize,
+        launch: &SuiteLaunch,
+    ) -> Result<Self> {
         let suite = Suite::start(launch)?;
         let now = Instant::now();
         Ok(Self {
             experiment,
             suite,
-            trial,
+            result,
             began: now,
             heard: now,
             total,
@@ -80,8 +85,8 @@ impl Current {
                 Event::TestStarted { test } => self.running_test = Some(test),
                 Event::TestFinished(result) => {
                     self.running_test = None;
-                    self.trial.tests.push(Seen {
-                        outcome: Outcome::of(&result.outcome),
+                    self.result.tests.push(Observed {
+                        outcome: TestOutcome::of(&result.outcome),
                         said: last_words(&result.message),
                         // 0: the app did not come up for it.
                         generation: result.generation.filter(|generation| *generation > 0),
@@ -110,16 +115,16 @@ impl Current {
         said.unwrap_or_default()
     }
 
-    /// Ends what is left of it and completes the trial. Returns whether the app never came up.
+    /// Ends what is left of it and completes the result. Returns whether the app never came up.
     pub fn close(&mut self) -> bool {
         self.suite.end();
         self.take_events();
-        self.trial.seconds = rounded(self.began.elapsed().as_secs_f64());
+        self.result.seconds = rounded(self.began.elapsed().as_secs_f64());
         if let Some(test) = self.running_test.take() {
-            let generation = self.trial.tests.last().and_then(|seen| seen.generation);
-            self.trial.tests.push(Seen {
+            let generation = self.result.tests.last().and_then(|seen| seen.generation);
+            self.result.tests.push(Observed {
                 test,
-                outcome: Outcome::Lost,
+                outcome: TestOutcome::Lost,
                 generation: generation.or(Some(1)),
                 ms: rounded(self.heard.elapsed().as_secs_f64() * 1e3),
                 said: "pytest ended during it, or it took too long".to_owned(),
@@ -129,7 +134,7 @@ impl Current {
             return false;
         };
         for generation in &run.generations {
-            self.trial
+            self.result
                 .crashes
                 .extend(generation.culprit.iter().map(|culprit| Crash {
                     test: culprit.test.clone(),
@@ -139,7 +144,7 @@ impl Current {
         }
         // The others were brought up in the background, or may have been.
         let first = run.generations.first();
-        self.trial.starts_ms = first
+        self.result.starts_ms = first
             .and_then(|generation| generation.ready_ms)
             .into_iter()
             .collect();
@@ -149,40 +154,40 @@ impl Current {
     /// How far it is.
     pub fn show(&self) -> Running {
         Running {
-            label: label(&self.trial),
-            done: self.trial.tests.len(),
+            label: label(&self.result),
+            done: self.result.tests.len(),
             total: self.total,
         }
     }
 
     /// What came of it, on a line.
     pub fn line(&self) -> String {
-        let count = |outcomes: &[Outcome]| {
-            let seen = self.trial.tests.iter();
+        let count = |outcomes: &[TestOutcome]| {
+            let seen = self.result.tests.iter();
             seen.filter(|seen| outcomes.contains(&seen.outcome)).count()
         };
-        let not_run = match count(&[Outcome::Skipped, Outcome::Victim]) {
+        let not_run = match count(&[TestOutcome::Skipped, TestOutcome::Victim]) {
             0 => String::new(),
             number => format!(", {number} not run"),
         };
         format!(
             "{}: {} passed, {} failed{not_run} ({:.1} s)",
-            label(&self.trial),
-            count(&[Outcome::Passed]),
-            count(&[Outcome::Failed, Outcome::Lost]),
-            self.trial.seconds
+            label(&self.result),
+            count(&[TestOutcome::Passed]),
+            count(&[TestOutcome::Failed, TestOutcome::Lost]),
+            self.result.seconds
         )
     }
 }
 
 /// The test side's options for it. A test that follows a crash in its own file is judged on a process of its
 /// own.
-pub fn options(trial: &Trial, spares: u32) -> Vec<String> {
-    let (scope, spares) = match trial.kind {
+pub fn options(result: &ExperimentResult, spares: u32) -> Vec<String> {
+    let (scope, spares) = match result.kind {
         Kind::Fresh => ("module", spares),
         Kind::Warm | Kind::Together => ("session", 0),
     };
-    let runs = Path::new(&trial.folder).join("runs");
+    let runs = Path::new(&result.folder).join("runs");
     let options = [
         ("scope", scope.to_owned()),
         ("respawn", "test".to_owned()),
@@ -197,15 +202,15 @@ pub fn options(trial: &Trial, spares: u32) -> Vec<String> {
 }
 
 /// What is given to pytest: whole files where all of a file is to run.
-pub fn targets(trial: &Trial, roster: &Roster) -> Vec<String> {
-    if trial.kind != Kind::Together {
-        return trial.files.clone();
+pub fn targets(result: &ExperimentResult, test_index: &TestIndex) -> Vec<String> {
+    if result.kind != Kind::Together {
+        return result.files.clone();
     }
     let mut targets = Vec::new();
-    for tests in [&trial.before, &trial.target] {
+    for tests in [&result.before, &result.target] {
         for group in tests.chunk_by(|a, b| file_of(a) == file_of(b)) {
             let file = file_of(&group[0]);
-            let all = roster.tests().iter().filter(|test| file_of(test) == file);
+            let all = test_index.tests().iter().filter(|test| file_of(test) == file);
             if group.len() == all.count() {
                 targets.push(file.to_owned());
             } else {
@@ -225,16 +230,16 @@ pub fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn label(trial: &Trial) -> String {
-    let files = match trial.files.as_slice() {
+fn label(result: &ExperimentResult) -> String {
+    let files = match result.files.as_slice() {
         [one] => one.clone(),
         many => format!("{} files", many.len()),
     };
-    match trial.kind {
+    match result.kind {
         Kind::Warm => format!("warm: {files} in the suite's order"),
         Kind::Fresh => format!("fresh: {files}, each on a process of its own"),
         Kind::Together => {
-            let before: Vec<_> = trial.before.chunk_by(|a, b| file_of(a) == file_of(b)).collect();
+            let before: Vec<_> = result.before.chunk_by(|a, b| file_of(a) == file_of(b)).collect();
             let before = match before.as_slice() {
                 [[test]] => test.clone(),
                 [[test, ..]] => file_of(test).to_owned(),

@@ -3,33 +3,33 @@
 //! ```text
 //! evidence (what was seen) ─▶ verdict ─ search ─▶ plan ─ experiments ─▶ drive ─▶ pytest, one each
 //!        ▲                      pure                                      │
-//!        └────────────────────────── trials ◀─────────────────────────────┘ store: audit.json
+//!        └────────────────────────── results ◀─────────────────────────────┘ store: audit.json
 //! ```
 
-mod ask;
 mod drive;
 mod evidence;
 mod experiment;
+mod experiment_result;
+mod finding;
 mod marks;
 mod plan;
+mod probe;
 mod report;
-mod roster;
 mod search;
 mod setup;
 mod store;
-mod trial;
-mod verdict;
+mod test_index;
 
-pub use ask::outlines;
 pub use drive::{Audit, Watcher};
 pub use evidence::{Knowledge, Observation};
 pub use experiment::Running;
+pub use experiment_result::{Crash, Experiment, ExperimentResult, Kind, Observed, TestOutcome};
+pub use finding::{Difference, Judge, State, TestFinding, Wanted};
 pub use marks::{Outline, mark_word, patch};
 pub use plan::{plan, seconds_left};
+pub use probe::outlines;
 pub use report::{Added, Cost, Finding, Found, Mark, Report, report};
-pub use roster::{FileId, Roster, TestId};
 pub use search::{Answer, MAX_CAUSES, Search, search};
 pub use setup::Setup;
 pub use store::{AUDIT_FILE, AUDIT_SCHEMA, Progress, Record, Store};
-pub use trial::{Crash, Experiment, Kind, Outcome, Seen, Trial};
-pub use verdict::{Difference, Judge, State, Verdict, Wanted};
+pub use test_index::{FileId, TestId, TestIndex};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evidence::Knowledge;
-use super::roster::{FileId, TestId};
-use super::trial::Experiment;
-use super::verdict::{Judge, State, Wanted};
+use super::experiment_result::Experiment;
+use super::finding::{Judge, State, Wanted};
+use super::test_index::{FileId, TestId};
 
 /// The experiments that can be made now, the most urgent first; none of them runs already. If there are
 /// none and none runs, the audit is done.
@@ -19,7 +19,7 @@ pub fn plan(knowledge: &Knowledge, repeat: u32, running: &[Experiment]) -> Vec<E
 
 /// Every file in the suite's order, and every file on a process of its own.
 fn first_turns(knowledge: &Knowledge, running: &[Experiment]) -> Vec<Experiment> {
-    let files = 0..knowledge.roster().file_count();
+    let files = 0..knowledge.test_index().file_count();
     let is_run = |file: FileId, warm: bool| {
         running.iter().any(|experiment| match experiment {
             Experiment::Warm(files) => warm && files.contains(&file),
@@ -41,17 +41,17 @@ fn first_turns(knowledge: &Knowledge, running: &[Experiment]) -> Vec<Experiment>
 
 /// What tells more of those that differ.
 fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
-    let roster = knowledge.roster();
+    let test_index = knowledge.test_index();
     let judge = Judge::new(knowledge, repeat);
     let mut again = None;
-    // A trial serves all tests of a file that ask for it, if it goes on as far as the last of them.
+    // A result serves all tests of a file that ask for it, if it goes on as far as the last of them.
     let mut together: BTreeMap<(usize, FileId, Vec<TestId>), TestId> = BTreeMap::new();
     let mut of_kind = BTreeMap::new();
-    for test in 0..roster.tests().len() {
+    for test in 0..test_index.tests().len() {
         let State::Open { difference, wanted } = judge.state(test) else {
             continue;
         };
-        let file = roster.file_of(test);
+        let file = test_index.file_of(test);
         for wanted in wanted {
             let (rank, before) = match wanted {
                 Wanted::Respawned => {
@@ -77,7 +77,7 @@ fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
         .into_iter()
         .collect();
     experiments.extend(together.into_iter().map(|((_, file, before), until)| {
-        let tests = roster.tests_of(file).iter().copied();
+        let tests = test_index.tests_of(file).iter().copied();
         let target = tests.take_while(|test| *test <= until).collect();
         Experiment::Together { before, target }
     }));
@@ -88,21 +88,21 @@ fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
 /// time: rough, since what is found decides what is needed.
 #[must_use]
 pub fn seconds_left(knowledge: &Knowledge, repeat: u32, jobs: usize) -> f64 {
-    let roster = knowledge.roster();
+    let test_index = knowledge.test_index();
     let seconds = |tests: &[TestId]| -> f64 { tests.iter().map(|test| knowledge.seconds(*test)).sum() };
-    let of_file = |file: FileId| seconds(roster.tests_of(file));
+    let of_file = |file: FileId| seconds(test_index.tests_of(file));
     let mut left = 0.0;
-    for file in 0..roster.file_count() {
+    for file in 0..test_index.file_count() {
         let turns = [knowledge.has_run_warm(file), knowledge.has_run_fresh(file)];
         left += of_file(file) * turns.iter().filter(|had| !**had).count() as f64;
     }
     let judge = Judge::new(knowledge, repeat);
     let mut files = BTreeSet::new();
-    for test in 0..roster.tests().len() {
+    for test in 0..test_index.tests().len() {
         let State::Open { wanted, .. } = judge.state(test) else {
             continue;
         };
-        let file = roster.file_of(test);
+        let file = test_index.file_of(test);
         if !files.insert(file) {
             continue;
         }

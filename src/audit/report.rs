@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Knowledge;
-use super::roster::{FileId, TestId};
-use super::trial::Kind;
-use super::verdict::{Difference, Judge, State, Verdict};
+use super::experiment_result::Kind;
+use super::finding::{Difference, Judge, State, TestFinding};
+use super::test_index::{FileId, TestId};
 use crate::wire::file_of;
 
 /// What kind of finding it is.
@@ -123,12 +123,12 @@ struct Shared {
 /// Draws up the report.
 #[must_use]
 pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
-    let roster = knowledge.roster();
+    let test_index = knowledge.test_index();
     let mut report = Report::default();
     let judge = Judge::new(knowledge, repeat);
     let mut groups: BTreeMap<Shared, Vec<TestId>> = BTreeMap::new();
-    for test in 0..roster.tests().len() {
-        let name = roster.test(test);
+    for test in 0..test_index.tests().len() {
+        let name = test_index.test(test);
         let verdict = match judge.state(test) {
             State::Settled(verdict) => verdict,
             State::Pending | State::Open { .. } => {
@@ -136,7 +136,7 @@ pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
                 continue;
             }
         };
-        let file = roster.file_of(test);
+        let file = test_index.file_of(test);
         let crash = crash(knowledge, name);
         match (describe(file, &verdict), crash, verdict) {
             (Some(shared), ..) => groups.entry(shared).or_default().push(test),
@@ -149,8 +149,8 @@ pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
                 };
                 groups.entry(shared).or_default().push(test);
             }
-            (None, None, Verdict::Fails) => report.fails.push(name.to_owned()),
-            (None, None, Verdict::NotJudged) => report.not_judged.push(name.to_owned()),
+            (None, None, TestFinding::Fails) => report.fails.push(name.to_owned()),
+            (None, None, TestFinding::NotJudged) => report.not_judged.push(name.to_owned()),
             (None, None, _) => {}
         }
     }
@@ -164,13 +164,13 @@ pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
 }
 
 /// `None` if the state of the app makes no difference to it.
-fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
+fn describe(file: FileId, verdict: &TestFinding) -> Option<Shared> {
     let of = |difference: &Difference| match difference {
         Difference::Dependent => (Finding::DependsOnPriorState, "fails", "passes"),
         Difference::Polluted => (Finding::Polluted, "passes", "fails"),
     };
     let (finding, causes, seen) = match verdict {
-        Verdict::Differs {
+        TestFinding::Differs {
             difference,
             causes,
             alone,
@@ -180,12 +180,12 @@ fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
             let seen = format!("{by_itself} alone {alone}x, {after} after it {together}x");
             (finding, causes.clone(), seen)
         }
-        Verdict::Unexplained(difference) => {
+        TestFinding::Unexplained(difference) => {
             let (finding, by_itself, after) = of(difference);
             let seen = format!("{by_itself} alone, {after} in order; no small part of the order does it");
             (finding, Vec::new(), seen)
         }
-        Verdict::KeepsOldProcess { passes_first } => {
+        TestFinding::KeepsOldProcess { passes_first } => {
             let (first, later) = if *passes_first {
                 ("passes", "fails")
             } else {
@@ -194,7 +194,7 @@ fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
             let seen = format!("{first} on the first process of a run, {later} on a later one");
             (Finding::KeepsOldProcess, Vec::new(), seen)
         }
-        Verdict::Flaky {
+        TestFinding::Flaky {
             passed,
             failed,
             context,
@@ -207,7 +207,7 @@ fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
             let seen = format!("{when}: passed {passed}x, failed {failed}x");
             (Finding::Flaky, Vec::new(), seen)
         }
-        Verdict::Clean | Verdict::Fails | Verdict::NotJudged => return None,
+        TestFinding::Clean | TestFinding::Fails | TestFinding::NotJudged => return None,
     };
     Some(Shared {
         file,
@@ -218,14 +218,19 @@ fn describe(file: FileId, verdict: &Verdict) -> Option<Shared> {
 }
 
 fn found(knowledge: &Knowledge, shared: Shared, tests: &[TestId]) -> Found {
-    let roster = knowledge.roster();
-    let names = |tests: &[TestId]| tests.iter().map(|test| roster.test(*test).to_owned()).collect();
-    let first = tests.first().map_or("", |test| roster.test(*test));
+    let test_index = knowledge.test_index();
+    let names = |tests: &[TestId]| {
+        tests
+            .iter()
+            .map(|test| test_index.test(*test).to_owned())
+            .collect()
+    };
+    let first = tests.first().map_or("", |test| test_index.test(*test));
     let why = crash(knowledge, first).map(|(why, _)| why);
     Found {
         finding: shared.finding,
-        file: roster.file(shared.file).to_owned(),
-        whole_file: tests.len() == roster.tests_of(shared.file).len(),
+        file: test_index.file(shared.file).to_owned(),
+        whole_file: tests.len() == test_index.tests_of(shared.file).len(),
         tests: names(tests),
         causes: names(&shared.causes),
         seen: shared.seen,
@@ -234,20 +239,23 @@ fn found(knowledge: &Knowledge, shared: Shared, tests: &[TestId]) -> Found {
 }
 
 fn said(knowledge: &Knowledge, test: &str) -> String {
-    let all = knowledge.trials().iter().flat_map(|trial| &trial.tests);
+    let all = knowledge.results().iter().flat_map(|result| &result.tests);
     let mut of_test = all.filter(|seen| seen.test == test && !seen.said.is_empty());
     of_test.next().map_or_else(String::new, |seen| seen.said.clone())
 }
 
 /// What is wrong with the app during this test, and when.
 fn crash(knowledge: &Knowledge, test: &str) -> Option<(String, String)> {
-    let in_trials = |kind| {
-        let trials = knowledge.trials().iter().filter(move |trial| trial.kind == kind);
-        trials
-            .flat_map(|trial| &trial.crashes)
+    let in_results = |kind| {
+        let results = knowledge
+            .results()
+            .iter()
+            .filter(move |result| result.kind == kind);
+        results
+            .flat_map(|result| &result.crashes)
             .find(|crash| crash.test == test)
     };
-    let (warm, fresh) = (in_trials(Kind::Warm), in_trials(Kind::Fresh));
+    let (warm, fresh) = (in_results(Kind::Warm), in_results(Kind::Fresh));
     let when = match (warm, fresh) {
         (Some(_), None) => "in order only",
         (None, Some(_)) => "alone only",
@@ -263,7 +271,7 @@ fn crash(knowledge: &Knowledge, test: &str) -> Option<(String, String)> {
 }
 
 fn marks(knowledge: &Knowledge, found: &[Found]) -> Vec<Mark> {
-    let roster = knowledge.roster();
+    let test_index = knowledge.test_index();
     let mut tests: BTreeMap<(&str, BTreeSet<&str>), Vec<String>> = BTreeMap::new();
     for one in found
         .iter()
@@ -277,7 +285,12 @@ fn marks(knowledge: &Knowledge, found: &[Found]) -> Vec<Mark> {
     }
     let marks = tests.into_iter().map(|((file, requires), tests)| Mark {
         file: file.to_owned(),
-        whole_file: roster.tests().iter().filter(|test| file_of(test) == file).count() == tests.len(),
+        whole_file: test_index
+            .tests()
+            .iter()
+            .filter(|test| file_of(test) == file)
+            .count()
+            == tests.len(),
         tests,
         requires: requires.into_iter().map(str::to_owned).collect(),
     });
@@ -286,18 +299,18 @@ fn marks(knowledge: &Knowledge, found: &[Found]) -> Vec<Mark> {
 
 /// Compares the tests that passed both ways: what differs takes another way through the app as well.
 fn cost(knowledge: &Knowledge, judge: &Judge<'_>, spares: u32) -> Option<Cost> {
-    let roster = knowledge.roster();
-    let files = roster.file_count();
+    let test_index = knowledge.test_index();
+    let files = test_index.file_count();
     if !knowledge.has_run_all() {
         return None;
     }
     let (mut warm_s, mut added_s) = (0.0, 0.0);
-    for test in 0..roster.tests().len() {
+    for test in 0..test_index.tests().len() {
         let (Some(warm), Some(fresh)) = (knowledge.warm(test), knowledge.fresh(test)) else {
             continue;
         };
         warm_s += warm.ms / 1e3;
-        if judge.state(test) == State::Settled(Verdict::Clean) {
+        if judge.state(test) == State::Settled(TestFinding::Clean) {
             added_s += (fresh.ms - warm.ms) / 1e3;
         }
     }
@@ -308,9 +321,9 @@ fn cost(knowledge: &Knowledge, judge: &Judge<'_>, spares: u32) -> Option<Cost> {
         starts,
     };
     let waits: Vec<_> = knowledge
-        .trials()
+        .results()
         .iter()
-        .flat_map(|trial| &trial.starts_ms)
+        .flat_map(|result| &result.starts_ms)
         .collect();
     let mean_s = waits.iter().map(|ms| **ms as f64 / 1e3).sum::<f64>() / waits.len() as f64;
     let by_starts = Added {

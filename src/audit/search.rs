@@ -91,7 +91,7 @@ fn several(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Ans
     Search::GivenUp
 }
 
-/// Where to start a part, which goes on to the end of `costs`, so that its trial tells most for what it
+/// Where to start a part, which goes on to the end of `costs`, so that its result tells most for what it
 /// costs, if any item from `first` up to `end` is as likely to be the one that is looked for.
 fn best_split(costs: &[f64], fixed: f64, first: usize, end: usize) -> usize {
     let mut cost = fixed + costs[end..].iter().sum::<f64>();

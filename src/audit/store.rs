@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::experiment_result::ExperimentResult;
 use super::report::Report;
-use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::harness::{
     ProcessId, forget_old_runs, liveness, make_run_folder, run_folders, still_goes_on, write_record,
@@ -66,7 +66,8 @@ pub struct Record {
     /// What is found.
     pub report: Report,
     /// Every experiment, and what came of it.
-    pub trials: Vec<Trial>,
+    #[serde(rename = "trials")]
+    pub results: Vec<ExperimentResult>,
 }
 
 impl Record {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::Batch;
 use super::record::BatchRecord;
-use super::tally::Tally;
+use super::results::Results;
 use crate::shell::Shell;
 
 /// More tests than this are not named one by one: the whole batch is.
@@ -58,13 +58,13 @@ impl Pytest<'_> {
 
     /// A line for a shell that runs again what went wrong: the tests that did it, or the whole batch.
     #[must_use]
-    pub fn reproduce(&self, record: &BatchRecord, tally: &Tally, shell: Shell) -> String {
+    pub fn reproduce(&self, record: &BatchRecord, results: &Results, shell: Shell) -> String {
         let culprits = record
             .lost
             .iter()
             .filter(|lost| lost.culprit)
             .map(|lost| lost.test.as_str());
-        let failed = tally.failing().filter(|result| result.outcome != "victim");
+        let failed = results.failing().filter(|result| result.outcome != "victim");
         let tests: Vec<_> = culprits
             .chain(failed.map(|result| result.test.as_str()))
             .collect();
@@ -72,7 +72,7 @@ impl Pytest<'_> {
         if !tests.is_empty() && tests.len() <= MAX_NAMED {
             batch.paths = tests
                 .into_iter()
-                .map(|test| self.as_argument(test, tally))
+                .map(|test| self.as_argument(test, results))
                 .collect();
             batch.workers = None;
         }
@@ -84,8 +84,8 @@ impl Pytest<'_> {
     }
 
     /// A node id as seen from the working folder: it begins at pytest's own root.
-    fn as_argument(&self, test: &str, tally: &Tally) -> String {
-        let Some(root) = tally.root().map(Path::new).filter(|root| *root != self.root) else {
+    fn as_argument(&self, test: &str, results: &Results) -> String {
+        let Some(root) = results.root().map(Path::new).filter(|root| *root != self.root) else {
             return test.to_owned();
         };
         // What follows the file may hold anything.
@@ -100,7 +100,7 @@ impl Pytest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::tally::Lost;
+    use crate::batch::verdict::Lost;
 
     fn record(lost: usize) -> BatchRecord {
         let batch = Batch {
@@ -128,12 +128,12 @@ mod tests {
             extra: &["-k".to_owned(), "a or b".to_owned()],
             root: Path::new("/my suite"),
         };
-        let tally = Tally::default();
+        let results = Results::default();
         assert_eq!(
-            pytest.reproduce(&record(1), &tally, Shell::Posix),
+            pytest.reproduce(&record(1), &results, Shell::Posix),
             "cd '/my suite' && A=\"it's\" '/opt/a b/python' -m pytest -k 'a or b' 't.py::test[0 $x]'"
         );
-        let whole = pytest.reproduce(&record(11), &tally, Shell::Posix);
+        let whole = pytest.reproduce(&record(11), &results, Shell::Posix);
         assert!(
             whole.ends_with("pytest -n 2 -k 'a or b' 'tests/live gui'"),
             "{whole}"

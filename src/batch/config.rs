@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::nearest::nearest;
 use super::plan::{self, Batch};
+use super::suggest::nearest;
 use crate::wire::file_of;
 
 /// How long a pytest may take where the configuration does not say.

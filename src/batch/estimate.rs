@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::record::{self, BATCHES_SCHEMA};
-use super::tally::Tally;
+use super::results::Results;
 use crate::harness::run_folders;
 use crate::wire::RUN_FILE;
 
@@ -34,8 +34,8 @@ impl History {
                 let whole =
                     batch.only.is_none() && !batch.is_open() && batch.counts.passed > 0 && !run.narrowed;
                 if whole && !history.batches.contains_key(&batch.batch.name) {
-                    let tally = batch.replay(&folder);
-                    let tests = tally
+                    let results = batch.replay(&folder);
+                    let tests = results
                         .tests()
                         .filter_map(|(test, result)| Some((test.to_owned(), result?.duration_ms)));
                     let past = Past {
@@ -51,8 +51,8 @@ impl History {
 
     /// What the running batch and those after it will take yet; `None` if that is not known.
     #[must_use]
-    pub fn left(&self, running: &str, tally: &Tally, after: &[String]) -> Option<Duration> {
-        let now = self.batches.get(running)?.left(tally);
+    pub fn left(&self, running: &str, results: &Results, after: &[String]) -> Option<Duration> {
+        let now = self.batches.get(running)?.left(results);
         let later = after.iter().map(|batch| Some(self.batches.get(batch)?.seconds));
         let later: Option<f64> = later.sum();
         Duration::try_from_secs_f64(now + later?).ok()
@@ -61,12 +61,12 @@ impl History {
 
 impl Past {
     /// By tests, and of the whole batch: workers and starts are in it then.
-    fn left(&self, tally: &Tally) -> f64 {
+    fn left(&self, results: &Results) -> f64 {
         let mean = self.tests.values().sum::<f64>() / self.tests.len().max(1) as f64;
         // A test that takes no time takes its part of everything else.
         let weight = |test: &str| self.tests.get(test).copied().unwrap_or(mean) + 1.0;
         let (mut all, mut open) = (0.0, 0.0);
-        for (test, result) in tally.tests() {
+        for (test, result) in results.tests() {
             all += weight(test);
             if result.is_none() {
                 open += weight(test);
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
     use crate::wire::{Event, EventLine, TestResult};
 
-    fn take(tally: &mut Tally, event: Event) {
-        tally.take(&EventLine {
+    fn take(results: &mut Results, event: Event) {
+        results.take(&EventLine {
             at_ms: 0,
             worker: None,
             event,
@@ -108,17 +108,17 @@ mod tests {
                 ("b".to_owned(), past(7.0, &[])),
             ]),
         };
-        let mut tally = Tally::default();
-        let left = |tally: &Tally| history.left("a", tally, &["b".to_owned()]).unwrap().as_secs();
-        assert_eq!(left(&tally), 107, "nothing is known of it yet");
+        let mut results = Results::default();
+        let left = |results: &Results| history.left("a", results, &["b".to_owned()]).unwrap().as_secs();
+        assert_eq!(left(&results), 107, "nothing is known of it yet");
         let tests = vec!["f::slow".to_owned(), "f::fast".to_owned()];
-        take(&mut tally, Event::Collected { tests });
+        take(&mut results, Event::Collected { tests });
         let result = TestResult {
             test: "f::slow".to_owned(),
             ..TestResult::default()
         };
-        take(&mut tally, Event::TestFinished(Box::new(result)));
-        assert_eq!(left(&tally), 17);
-        assert_eq!(history.left("a", &tally, &["never seen".to_owned()]), None);
+        take(&mut results, Event::TestFinished(Box::new(result)));
+        assert_eq!(left(&results), 17);
+        assert_eq!(history.left("a", &results, &["never seen".to_owned()]), None);
     }
 }

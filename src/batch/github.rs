@@ -1,21 +1,39 @@
 //! Annotations for GitHub Actions, which shows them beside the lines of a change.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use super::format::gist;
 use super::record::BatchRecord;
-use super::tally::{Tally, Verdict};
-use super::words::gist;
-use crate::text::{line, printable};
+use super::reporter::{FinishedRun, Reporter};
+use super::results::Results;
+use super::verdict::BatchVerdict;
+use crate::text::{Print, line, printable};
 
 /// GitHub shows no more of a step than a few; a flood only makes the log longer.
 const MAX: usize = 50;
 
+/// Prints them.
+pub struct GithubReporter {
+    /// Paths begin here.
+    pub workspace: PathBuf,
+}
+
+impl Reporter for GithubReporter {
+    fn finish(&mut self, run: &FinishedRun<'_>, out: &mut dyn Print) -> io::Result<()> {
+        for line in annotations(&run.record.batches, run.results, &self.workspace) {
+            // Here it is meant to be a command.
+            let _ = out.raw(&format!("{line}\n"));
+        }
+        Ok(())
+    }
+}
+
 /// A line for each test that failed and each batch that was lost. Paths begin at `workspace`.
-#[must_use]
-pub fn annotations(batches: &[BatchRecord], tallies: &[Tally], workspace: &Path) -> Vec<String> {
-    let all = batches.iter().zip(tallies);
-    let mut lines: Vec<_> = all
-        .flat_map(|(record, tally)| of_batch(record, tally, workspace))
+fn annotations(batches: &[BatchRecord], all: &[Results], workspace: &Path) -> Vec<String> {
+    let batches = batches.iter().zip(all);
+    let mut lines: Vec<_> = batches
+        .flat_map(|(record, results)| of_batch(record, results, workspace))
         .collect();
     if lines.len() > MAX {
         let more = lines.len() - MAX;
@@ -25,19 +43,19 @@ pub fn annotations(batches: &[BatchRecord], tallies: &[Tally], workspace: &Path)
     lines
 }
 
-fn of_batch(record: &BatchRecord, tally: &Tally, workspace: &Path) -> Vec<String> {
+fn of_batch(record: &BatchRecord, results: &Results, workspace: &Path) -> Vec<String> {
     let at = |test: &str| {
-        let root = tally.root().map_or(workspace, Path::new);
+        let root = results.root().map_or(workspace, Path::new);
         let path = root.join(crate::wire::file_of(test));
         let path = path.strip_prefix(workspace).unwrap_or(&path);
         path.display().to_string().replace('\\', "/")
     };
     let mut lines = Vec::new();
-    if let (Some(Verdict::Lost | Verdict::NotRun), Some(why)) = (record.verdict, &record.why) {
+    if let (Some(BatchVerdict::Lost | BatchVerdict::NotRun), Some(why)) = (record.verdict, &record.why) {
         let title = format!(
             "batch {} {}",
             record.batch.name,
-            record.verdict.map_or("", Verdict::as_str)
+            record.verdict.map_or("", BatchVerdict::as_str)
         );
         lines.push(annotation(&[("title", &title)], why));
     }
@@ -47,7 +65,7 @@ fn of_batch(record: &BatchRecord, tally: &Tally, workspace: &Path) -> Vec<String
             &lost.why,
         ));
     }
-    for result in tally.failing().filter(|result| result.outcome != "victim") {
+    for result in results.failing().filter(|result| result.outcome != "victim") {
         let line = result.line.unwrap_or(1).to_string();
         let properties = [
             ("file", at(&result.test)),
@@ -89,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_has_a_meaning_to_github_is_escaped() {
-        let mut tally = Tally::default();
+        let mut results = Results::default();
         let result = TestResult {
             test: "t/test_a.py::test_b[1,2:3]".to_owned(),
             outcome: "failed".to_owned(),
@@ -105,19 +123,19 @@ mod tests {
             },
             Event::TestFinished(Box::new(result)),
         ] {
-            tally.take(&EventLine {
+            results.take(&EventLine {
                 at_ms: 0,
                 worker: None,
                 event,
             });
         }
         let record = BatchRecord {
-            verdict: Some(Verdict::Lost),
+            verdict: Some(BatchVerdict::Lost),
             why: Some("one\ntwo".to_owned()),
             ..BatchRecord::default()
         };
         assert_eq!(
-            annotations(&[record], &[tally], Path::new("/my space")),
+            annotations(&[record], &[results], Path::new("/my space")),
             [
                 "::error title=batch  lost::one%0Atwo",
                 "::error file=sub/t/test_a.py,line=7,title=t/test_a.py%3A%3Atest_b[1%2C2%3A3]::100 %25 wrong",

@@ -7,24 +7,31 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::format::gist;
 use super::record::BatchRecord;
-use super::tally::{Tally, Verdict};
-use super::words::gist;
-use crate::wire::TestResult;
-use crate::wire::file_of;
+use super::reporter::{FinishedRun, Reporter};
+use super::results::Results;
+use super::verdict::BatchVerdict;
+use crate::text::Print;
+use crate::wire::{TestResult, file_of};
 
 /// Name of the file, in the folder of each batch and in that of the run.
 pub const JUNIT_FILE: &str = "junit.xml";
 
-/// Writes the report of each batch into its folder in `run`, and one of all into `run` itself.
-///
-/// # Errors
-/// What the operating system says.
-pub fn write(run: &Path, batches: &[BatchRecord], tallies: &[Tally]) -> io::Result<()> {
+/// Writes the report of each batch into its folder, and one of all into that of the run.
+pub struct JunitReporter;
+
+impl Reporter for JunitReporter {
+    fn finish(&mut self, run: &FinishedRun<'_>, _out: &mut dyn Print) -> io::Result<()> {
+        write(run.folder, &run.record.batches, run.results)
+    }
+}
+
+fn write(run: &Path, batches: &[BatchRecord], all: &[Results]) -> io::Result<()> {
     let mut merged = Report::new("livegui");
     let mut total = Duration::ZERO;
-    for (record, tally) in batches.iter().zip(tallies) {
-        let suite = suite(record, tally);
+    for (record, results) in batches.iter().zip(all) {
+        let suite = suite(record, results);
         total += suite.time.unwrap_or_default();
         let folder = run.join(&record.batch.name);
         if folder.is_dir() {
@@ -43,24 +50,24 @@ fn text(report: &Report) -> io::Result<String> {
     report.to_string().map_err(io::Error::other)
 }
 
-fn suite(record: &BatchRecord, tally: &Tally) -> TestSuite {
+fn suite(record: &BatchRecord, results: &Results) -> TestSuite {
     let mut suite = TestSuite::new(record.batch.name.clone());
     suite.set_time(Duration::try_from_secs_f64(record.seconds).unwrap_or_default());
-    let word = record.verdict.map_or("did not begin", Verdict::as_str);
+    let word = record.verdict.map_or("did not begin", BatchVerdict::as_str);
     suite.add_property(("verdict", word));
-    for (_, result) in tally.tests() {
+    for (_, result) in results.tests() {
         suite.add_test_cases(result.map(case));
     }
-    for lost in tally.lost() {
+    for lost in results.lost() {
         suite.add_test_case(named(&lost.test, error("lost", &lost.why)));
     }
-    for broken in tally.broken() {
+    for broken in results.broken() {
         let mut status = error("collection", &gist(&broken.message));
         status.set_description(broken.message.as_str());
         suite.add_test_case(named(&broken.node, status));
     }
     // What the batch itself came to must be seen also where no test tells of it.
-    if let (Some(Verdict::Lost | Verdict::NotRun), Some(why)) = (record.verdict, &record.why) {
+    if let (Some(BatchVerdict::Lost | BatchVerdict::NotRun), Some(why)) = (record.verdict, &record.why) {
         suite.add_test_case(named(&record.batch.name, error(word, why)));
     }
     suite

@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 
 use super::command::Pytest;
-use super::drive::Wish;
+use super::format::count;
 use super::plan::Batch;
-use super::tally::Tally;
-use super::words::count;
+use super::results::Results;
+use super::runner::StopRequest;
 use crate::error::{Error, Result};
 use crate::harness::{Suite, SuiteLaunch};
 use crate::runtime_dir::private_temporary_folder;
@@ -25,13 +25,13 @@ pub fn show(
     batches: &[Batch],
     pytest: &Pytest<'_>,
     out: &mut dyn Print,
-    wish: &mut dyn FnMut() -> Wish,
+    stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<bool> {
     // Closed to others, and under a name that nobody can know before.
     let scratch = private_temporary_folder().map_err(Error::io("make a temporary folder"))?;
     batches.iter().try_fold(true, |all, batch| {
-        let (tally, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), wish)?;
-        print(batch, &tally, failed.as_deref(), out).map_err(Error::io("write the list"))?;
+        let (results, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), stop_request)?;
+        print(batch, &results, failed.as_deref(), out).map_err(Error::io("write the list"))?;
         Ok(all && failed.is_none())
     })
 }
@@ -41,8 +41,8 @@ fn collect(
     batch: &Batch,
     pytest: &Pytest<'_>,
     folder: &Path,
-    wish: &mut dyn FnMut() -> Wish,
-) -> Result<(Tally, Option<String>)> {
+    stop_request: &mut dyn FnMut() -> StopRequest,
+) -> Result<(Results, Option<String>)> {
     fs::create_dir_all(folder).map_err(Error::io(format!("make the folder {}", folder.display())))?;
     let mut suite = Suite::start(&SuiteLaunch {
         command: pytest.collect_command(batch),
@@ -54,30 +54,30 @@ fn collect(
         if let Some(status) = suite.wait(TICK) {
             break status;
         }
-        if wish() != Wish::GoOn {
+        if stop_request() != StopRequest::None {
             suite.end();
             return Err(Error::Interrupted);
         }
     };
-    let mut tally = Tally::default();
+    let mut results = Results::default();
     for line in suite.events() {
-        tally.take(&line);
+        results.take(&line);
     }
     suite.end();
-    let broken = tally
+    let broken = results
         .broken()
         .first()
         .map(|broken| format!("{} cannot be collected", broken.node));
-    let heard = tally.root().is_some();
+    let heard = results.root().is_some();
     let silent = (!heard).then(|| {
         let said = fs::read_to_string(suite.stderr()).unwrap_or_default();
         format!("pytest ended with {}\n{}", status.describe(), said.trim_end())
     });
-    Ok((tally, broken.or(silent)))
+    Ok((results, broken.or(silent)))
 }
 
-fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Print) -> io::Result<()> {
-    let (_, tests) = tally.progress();
+fn print(batch: &Batch, results: &Results, failed: Option<&str>, out: &mut dyn Print) -> io::Result<()> {
+    let (_, tests) = results.progress();
     write!(
         out,
         "{}: {}, at most {}",
@@ -90,7 +90,7 @@ fn print(batch: &Batch, tally: &Tally, failed: Option<&str>, out: &mut dyn Print
     }
     writeln!(out)?;
     let mut files: Vec<(&str, usize)> = Vec::new();
-    for (test, _) in tally.tests() {
+    for (test, _) in results.tests() {
         match files.iter_mut().find(|(known, _)| *known == file_of(test)) {
             Some((_, count)) => *count += 1,
             None => files.push((file_of(test), 1)),

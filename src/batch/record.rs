@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::RunOutcome;
 use super::plan::Batch;
-use super::tally::{Counts, End, Lost, Tally, Verdict};
+use super::results::Results;
+use super::verdict::{BatchVerdict, Counts, End, Lost};
 use crate::error::{Error, Result};
 use crate::harness::{EVENTS_FILE, EventReader, run_folders};
 use crate::runtime_dir;
@@ -46,7 +48,7 @@ pub struct BatchRecord {
     /// The only tests of it that are to run; null for all.
     pub only: Option<Vec<String>>,
     /// How it ended; null if it did not.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<BatchVerdict>,
     /// What there is to say about that.
     pub why: Option<String>,
     /// Figures.
@@ -79,6 +81,26 @@ pub struct ProcessRecord {
     pub end: Option<End>,
 }
 
+impl BatchesRecord {
+    /// How the run ended.
+    #[must_use]
+    pub fn outcome(&self) -> RunOutcome {
+        let verdicts = || self.batches.iter().map(|batch| batch.verdict);
+        let any = |wanted: &[BatchVerdict]| verdicts().flatten().any(|verdict| wanted.contains(&verdict));
+        if verdicts().any(|verdict| verdict.is_none()) || any(&[BatchVerdict::Interrupted]) {
+            RunOutcome::Interrupted
+        } else if any(&[BatchVerdict::Lost, BatchVerdict::NotRun]) {
+            RunOutcome::Lost
+        } else if any(&[BatchVerdict::Failed]) {
+            RunOutcome::Failed
+        } else if any(&[BatchVerdict::Passed]) {
+            RunOutcome::Passed
+        } else {
+            RunOutcome::NothingRan
+        }
+    }
+}
+
 impl BatchRecord {
     /// A batch that is to run.
     #[must_use]
@@ -92,37 +114,38 @@ impl BatchRecord {
 
     /// What became of its tests, read again from the events in `run`, the run's folder.
     #[must_use]
-    pub fn replay(&self, run: &Path) -> Tally {
-        let mut tally = Tally::default();
+    pub fn replay(&self, run: &Path) -> Results {
+        let mut results = Results::default();
         let mut after = Vec::new();
         for process in &self.processes {
-            tally.begin();
+            results.begin();
             let mut events = EventReader::new(run.join(&process.folder).join(EVENTS_FILE));
             for line in events.read().unwrap_or_default() {
-                tally.take(&line);
+                results.take(&line);
             }
-            after = tally.end(process.end.as_ref().unwrap_or(&End::Interrupted));
+            after = results.end(process.end.as_ref().unwrap_or(&End::Interrupted));
         }
         if self
             .verdict
-            .is_some_and(|verdict| verdict != Verdict::Interrupted)
+            .is_some_and(|verdict| verdict != BatchVerdict::Interrupted)
         {
-            tally.give_up(&after);
+            results.give_up(&after);
         }
-        tally
+        results
     }
 
     /// Records what became of its tests so far.
-    pub fn take(&mut self, tally: &Tally) {
-        self.counts = tally.counts();
-        self.failing = tally.failing().map(|result| result.test.clone()).collect();
-        self.lost = tally.lost().to_vec();
+    pub fn take(&mut self, results: &Results) {
+        self.counts = results.counts();
+        self.failing = results.failing().map(|result| result.test.clone()).collect();
+        self.lost = results.lost().to_vec();
     }
 
     /// Whether it is still to run, or to be gone on with.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.verdict.is_none_or(|verdict| verdict == Verdict::Interrupted)
+        self.verdict
+            .is_none_or(|verdict| verdict == BatchVerdict::Interrupted)
     }
 }
 

@@ -24,13 +24,13 @@ pub struct Request {
     pub which: Which,
     /// Go on with the files after the one in which a pytest died.
     pub resume_lost: bool,
-    /// Who reads what is written.
-    pub reader: Reader,
+    /// What the terminal can do.
+    pub output: OutputMode,
 }
 
-/// Who reads what is written.
+/// What the terminal can do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reader {
+pub struct OutputMode {
     /// The standard error output is a terminal, which takes a bar.
     pub bar: bool,
     /// The standard output is one, which takes colours.

@@ -1,15 +1,16 @@
 //! What is said at the end: one table, and for each batch that did not pass what to do about it.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table};
 
 use super::command::Pytest;
+use super::format::gist;
 use super::record::{BatchRecord, BatchesRecord};
-use super::tally::{Tally, Verdict};
-use super::words::gist;
+use super::reporter::FinishedRun;
+use super::results::Results;
+use super::verdict::BatchVerdict;
 use crate::shell::Shell;
 use crate::text::line;
 
@@ -21,22 +22,22 @@ const HEADER: [&str; 8] = [
 
 /// What there is to say of each batch that did not pass.
 #[must_use]
-pub fn details(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Path) -> String {
+pub fn details(run: &FinishedRun<'_>) -> String {
     let mut text = String::from("\n");
-    for (record, tally) in run.batches.iter().zip(tallies) {
-        if record.processes.is_empty() || record.verdict.is_some_and(Verdict::is_good) {
+    for (record, results) in run.record.batches.iter().zip(run.results) {
+        if record.processes.is_empty() || record.verdict.is_some_and(BatchVerdict::is_good) {
             continue;
         }
         let mut lines = vec![format!("{}: {}", record.batch.name, word(record))];
-        lines.extend(of_batch(record, tally));
-        let output = folder.join(&record.batch.name);
-        let output = output.strip_prefix(root).unwrap_or(&output);
+        lines.extend(of_batch(record, results));
+        let output = run.folder.join(&record.batch.name);
+        let output = output.strip_prefix(run.root).unwrap_or(&output);
         lines.push(format!("  output:    {}", output.display()));
         if !record.is_open() {
             let pytest = Pytest {
-                python: &run.python,
-                extra: &run.extra,
-                root,
+                python: &run.record.python,
+                extra: &run.record.extra,
+                root: run.root,
             };
             lines.extend(Shell::HERE.iter().map(|shell| {
                 // Where people use several of them, each line says whose it is.
@@ -44,7 +45,10 @@ pub fn details(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Pat
                     1 => String::new(),
                     _ => format!(" ({})", shell.name()),
                 };
-                format!("  reproduce{whose}: {}", pytest.reproduce(record, tally, *shell))
+                format!(
+                    "  reproduce{whose}: {}",
+                    pytest.reproduce(record, results, *shell)
+                )
             }));
         }
         let _ = writeln!(text, "{}\n", lines.join("\n"));
@@ -53,10 +57,10 @@ pub fn details(run: &BatchesRecord, tallies: &[Tally], folder: &Path, root: &Pat
 }
 
 fn word(record: &BatchRecord) -> &'static str {
-    record.verdict.map_or("did not begin", Verdict::as_str)
+    record.verdict.map_or("did not begin", BatchVerdict::as_str)
 }
 
-fn of_batch(record: &BatchRecord, tally: &Tally) -> Vec<String> {
+fn of_batch(record: &BatchRecord, results: &Results) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(why) = &record.why {
         lines.push(format!("  {}", line(why)));
@@ -65,13 +69,13 @@ fn of_batch(record: &BatchRecord, tally: &Tally) -> Vec<String> {
     lines.extend(said.map(|said| format!("  | {said}")));
     let culprits = record.lost.iter().filter(|lost| lost.culprit);
     name(&mut lines, "culprit", culprits.map(|lost| lost.test.clone()));
-    let bad = tally.failing().filter(|result| result.outcome != "victim");
+    let bad = results.failing().filter(|result| result.outcome != "victim");
     name(
         &mut lines,
         "failed",
         bad.map(|result| format!("{}: {}", result.test, gist(&result.message))),
     );
-    let victims = tally.failing().filter(|result| result.outcome == "victim");
+    let victims = results.failing().filter(|result| result.outcome == "victim");
     name(
         &mut lines,
         "victim",
@@ -121,8 +125,8 @@ pub fn table(run: &BatchesRecord, colour: bool) -> Table {
 fn row(record: &BatchRecord) -> Vec<Cell> {
     let counts = &record.counts;
     let colour = match record.verdict {
-        Some(Verdict::Passed | Verdict::NoTests) => Color::Green,
-        Some(Verdict::Failed | Verdict::Lost) => Color::Red,
+        Some(BatchVerdict::Passed | BatchVerdict::NoTests) => Color::Green,
+        Some(BatchVerdict::Failed | BatchVerdict::Lost) => Color::Red,
         _ => Color::Yellow,
     };
     let mut row = vec![

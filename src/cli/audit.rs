@@ -187,8 +187,8 @@ fn show(audit: &Audit, out: &mut dyn Print) -> io::Result<()> {
         out,
         "{} in {}, {} in {:.1} s",
         count(record.tests.len(), "live test"),
-        count(audit.knowledge().roster().file_count(), "file"),
-        count(record.trials.len(), "experiment"),
+        count(audit.knowledge().test_index().file_count(), "file"),
+        count(record.results.len(), "experiment"),
         record.seconds
     )?;
     if !report.found.is_empty() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Host, console};
-use crate::batch::{self, Outcome, Reader, Request, Which, Wish, parse_timeout};
+use crate::batch::{self, OutputMode, Request, RunOutcome, StopRequest, Which, parse_timeout};
 use crate::error::Error;
 use crate::text::Print;
 
@@ -70,11 +70,11 @@ pub fn run(arguments: &RunArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io:
     }
     let request = request(arguments, python);
     let mut signals = Signals::listen()?;
-    let mut wish = || signals.wish(&mut *host.go_on);
+    let mut stop_request = || signals.stop_request(&mut *host.go_on);
     let done = if arguments.list {
-        batch::list(&request, out, &mut wish).map(|all| if all { Exit::Ok } else { Exit::Lost })
+        batch::list(&request, out, &mut stop_request).map(|all| if all { Exit::Ok } else { Exit::Lost })
     } else {
-        batch::run(&request, out, &mut wish).map(exit)
+        batch::run(&request, out, &mut stop_request).map(exit)
     };
     match done {
         Err(Error::Interrupted) => Ok(Exit::Interrupted),
@@ -105,20 +105,20 @@ fn request(arguments: &RunArgs, python: &str) -> Request {
             _ => Which::All,
         },
         resume_lost: !arguments.no_resume_lost,
-        reader: Reader {
+        output: OutputMode {
             bar: io::stderr().is_terminal(),
             colour: console::takes_colour(),
         },
     }
 }
 
-const fn exit(outcome: Outcome) -> Exit {
+const fn exit(outcome: RunOutcome) -> Exit {
     match outcome {
-        Outcome::Passed => Exit::Ok,
-        Outcome::Failed => Exit::Unwell,
-        Outcome::NothingRan => Exit::Unreachable,
-        Outcome::Lost => Exit::Lost,
-        Outcome::Interrupted => Exit::Interrupted,
+        RunOutcome::Passed => Exit::Ok,
+        RunOutcome::Failed => Exit::Unwell,
+        RunOutcome::NothingRan => Exit::Unreachable,
+        RunOutcome::Lost => Exit::Lost,
+        RunOutcome::Interrupted => Exit::Interrupted,
     }
 }
 
@@ -139,13 +139,13 @@ impl Signals {
         })
     }
 
-    fn wish(&mut self, go_on: &mut dyn FnMut() -> bool) -> Wish {
+    fn stop_request(&mut self, go_on: &mut dyn FnMut() -> bool) -> StopRequest {
         self.interrupts += u32::from(!go_on());
         match self.interrupts {
-            _ if self.terminated.load(Ordering::Relaxed) => Wish::AtOnce,
-            0 => Wish::GoOn,
-            1 => Wish::Gently,
-            _ => Wish::AtOnce,
+            _ if self.terminated.load(Ordering::Relaxed) => StopRequest::Now,
+            0 => StopRequest::None,
+            1 => StopRequest::AfterTest,
+            _ => StopRequest::Now,
         }
     }
 }

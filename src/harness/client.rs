@@ -116,6 +116,12 @@ impl Client {
                 .is_some_and(|before| program(self.pid()).is_some_and(|now| now != before))
     }
 
+    /// Where its heartbeat log is, if it keeps one.
+    #[must_use]
+    pub fn journal(&self) -> Option<&str> {
+        self.discovery.journal.as_deref()
+    }
+
     /// Random, new for every agent.
     #[must_use]
     pub fn instance(&self) -> &str {

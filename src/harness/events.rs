@@ -1,73 +1,134 @@
-//! What a pytest tells whoever follows it from outside: written by the plugin, read by the batch runner
-//! and the audit.
+//! What a pytest tells of its tests: written by the plugin into the folder of its run, and for whoever follows
+//! it from outside; read by the batch runner, the audit and the report.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
 
+use super::books::lock;
+use super::runs::now_ms;
 use crate::error::{Error, Result};
 use crate::process::Parent;
-use crate::wire::{Event, EventLine, STOP_SUFFIX};
+use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
 
 /// Longer texts are cut in the middle: the beginning and the end say most.
 const MAX_MESSAGE: usize = 16 * 1024;
 
+/// Bytes that are kept of what happened before the run had a folder; a pytest that never opens an app has none.
+const MAX_KEPT: usize = 8 * 1024 * 1024;
+
 /// Where a pytest writes what it does.
 #[derive(Debug)]
 pub struct EventLog {
+    /// For whoever follows it.
+    followed: Option<Followed>,
+    /// For whoever looks at its run later.
+    run: Mutex<RunEvents>,
+    worker: Option<String>,
+}
+
+#[derive(Debug)]
+struct Followed {
     file: File,
     stop: PathBuf,
-    worker: Option<String>,
-    /// Whoever follows.
-    follower: Option<Parent>,
+    by: Option<Parent>,
+}
+
+#[derive(Debug)]
+enum RunEvents {
+    /// The run has no folder yet: what is to go there.
+    Kept(Vec<u8>),
+    /// It has one.
+    Open(PathBuf, File),
 }
 
 impl EventLog {
-    /// Opens the file at `path`, to append to it as long as whoever the environment names is there.
+    /// A log that goes into the folder of the run once it has one. `path` names the file of whoever follows, who
+    /// is told as long as the process that the environment names is there.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be opened.
-    pub fn open(path: &Path, worker: Option<String>) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path);
+    /// [`Error::Io`] if the file cannot be opened.
+    pub fn open(path: Option<&Path>, worker: Option<String>) -> Result<Self> {
+        let follow = |path: &Path| {
+            let file = append(path).map_err(Error::io(format!("open {}", path.display())))?;
+            let (stop, by) = (stop_file(path), Parent::named());
+            Ok(Followed { file, stop, by })
+        };
         Ok(Self {
-            file: file.map_err(Error::io(format!("open {}", path.display())))?,
-            stop: stop_file(path),
+            followed: path.map(follow).transpose()?,
+            run: Mutex::new(RunEvents::Kept(Vec::new())),
             worker,
-            follower: Parent::named(),
         })
     }
 
     /// Appends an event, in one write: processes that share the file do not cut into each other's lines.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// What the operating system says of the follower's file. The one in the run's folder is for people who look
+    /// later; a disk that fills up must not fail tests.
     pub fn write(&self, mut event: Event) -> io::Result<()> {
-        // Without a follower this process is being ended with all that it started: what fails now fails of that.
-        if self.follower.as_ref().is_some_and(Parent::is_gone) {
-            return Ok(());
-        }
         match &mut event {
             Event::TestFinished(result) => shorten(&mut result.message),
             Event::CollectionFailed { message, .. } => shorten(message),
             _ => {}
         }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = EventLine {
-            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            at_ms: now_ms(),
             worker: self.worker.clone(),
             event,
         };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
-        (&self.file).write_all(&text)
+        match &mut *lock(&self.run) {
+            RunEvents::Kept(kept) if kept.len() + text.len() > MAX_KEPT => kept.clear(),
+            RunEvents::Kept(kept) => kept.extend_from_slice(&text),
+            RunEvents::Open(_, file) => drop(file.write_all(&text)),
+        }
+        match &self.followed {
+            // Without its follower this process is being ended with all that it started: what fails now fails of that.
+            Some(followed) if !followed.by.as_ref().is_some_and(Parent::is_gone) => {
+                (&followed.file).write_all(&text)
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Whether somebody asked for an end after the running test.
+    /// An app was opened, and its run has this folder. Returns the file that has what happens: in the folder of
+    /// the first run of this process.
+    ///
+    /// # Errors
+    /// As [`EventLog::write`].
+    pub fn app_opened(&self, run_folder: &Path) -> io::Result<Option<PathBuf>> {
+        let mut run = lock(&self.run);
+        if let RunEvents::Kept(kept) = &mut *run {
+            let path = run_folder.join(EVENTS_FILE);
+            if let Ok(mut file) = append(&path) {
+                let _ = file.write_all(kept);
+                *run = RunEvents::Open(path, file);
+            }
+        }
+        let path = match &*run {
+            RunEvents::Kept(_) => None,
+            RunEvents::Open(path, _) => Some(path.clone()),
+        };
+        drop(run);
+        let run_folder = run_folder.display().to_string();
+        self.write(Event::AppOpened { run_folder })?;
+        Ok(path)
+    }
+
+    /// Whether whoever follows asked for an end after the running test.
     #[must_use]
     pub fn is_asked_to_stop(&self) -> bool {
-        self.stop.exists()
+        self.followed
+            .as_ref()
+            .is_some_and(|followed| followed.stop.exists())
     }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// Asks the pytest that writes to `path` to end after the running test.
@@ -155,17 +216,16 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         let mut reader = EventReader::new(path.clone());
         assert!(reader.read().unwrap().is_empty(), "it is not there yet");
-        let log = EventLog::open(&path, Some("gw0".to_owned())).unwrap();
+        let log = EventLog::open(Some(&path), Some("gw0".to_owned())).unwrap();
         log.write(started("a")).unwrap();
         let read = reader.read().unwrap();
         assert_eq!(read[0].event, started("a"));
         assert_eq!(read[0].worker.as_deref(), Some("gw0"));
-        (&log.file)
-            .write_all(b"{\"event\": \"from the future\"}\n{\"event\"")
+        let mut file = append(&path).unwrap();
+        file.write_all(b"{\"event\": \"from the future\"}\n{\"event\"")
             .unwrap();
         assert!(reader.read().unwrap().is_empty());
-        (&log.file)
-            .write_all(b": \"test_started\", \"test\": \"b\", \"at_ms\": 1, \"worker\": null}\n")
+        file.write_all(b": \"test_started\", \"test\": \"b\", \"at_ms\": 1, \"worker\": null}\n")
             .unwrap();
         assert_eq!(reader.read().unwrap()[0].event, started("b"));
         assert!(reader.read().unwrap().is_empty());
@@ -175,7 +235,7 @@ mod tests {
     fn a_long_message_keeps_both_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let log = EventLog::open(&path, None).unwrap();
+        let log = EventLog::open(Some(&path), None).unwrap();
         let message = format!("begin{}end", "ä".repeat(100_000));
         let result = crate::wire::TestResult {
             message,
@@ -191,10 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_before_the_run_had_a_folder_is_in_it_and_later_runs_share_the_file() {
+        let folders = tempfile::tempdir().unwrap();
+        let (first, second) = (folders.path().join("1"), folders.path().join("2"));
+        std::fs::create_dir(&first).unwrap();
+        std::fs::create_dir(&second).unwrap();
+        let log = EventLog::open(None, None).unwrap();
+        log.write(started("a")).unwrap();
+        let file = log.app_opened(&first).unwrap().unwrap();
+        assert_eq!(log.app_opened(&second).unwrap().unwrap(), file);
+        log.write(started("b")).unwrap();
+        let events = EventReader::new(file).read().unwrap();
+        let names: Vec<_> = events.into_iter().map(|line| line.event).collect();
+        assert_eq!(names.len(), 4);
+        assert_eq!(names[0], started("a"));
+        assert_eq!(names[3], started("b"));
+        assert!(!second.join(EVENTS_FILE).exists());
+    }
+
+    #[test]
     fn a_request_to_stop_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let log = EventLog::open(&path, None).unwrap();
+        let log = EventLog::open(Some(&path), None).unwrap();
         assert!(!log.is_asked_to_stop());
         ask_to_stop(&path).unwrap();
         assert!(log.is_asked_to_stop());

@@ -166,7 +166,9 @@ impl Launcher {
         let fit = self.books.retire(app);
         // One that is not fit would not answer a request to end either.
         let left = app.process.end_tree(fit.then_some(GRACE));
-        self.books.kept().left.extend(left);
+        let mut kept = self.books.kept();
+        kept.run.ended(app.generation);
+        kept.left.extend(left);
     }
 
     fn free_the_port(&self, start: &Start<'_>) -> Result<()> {

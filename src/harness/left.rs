@@ -95,12 +95,10 @@ mod tests {
             generation: 1,
             pid,
             process,
-            command: Vec::new(),
             folder: "of this test".to_owned(),
-            ready_ms: None,
             state: state.to_owned(),
             why: Some("main_loop_crashed: boom".to_owned()),
-            culprit: None,
+            ..GenerationRecord::default()
         }
     }
 

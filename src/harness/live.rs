@@ -1,6 +1,6 @@
 //! The generations behind one `live_gui` handle: the policy, driven.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -458,6 +458,11 @@ impl Live {
     #[must_use]
     pub fn run_folder(&self) -> PathBuf {
         self.books.kept().run.path().to_owned()
+    }
+
+    /// Has the record say which file has what pytest does.
+    pub fn set_events(&self, file: &Path) {
+        self.books.kept().run.set_events(file);
     }
 
     /// Which files started on a process they did not inherit, and why.

@@ -35,6 +35,7 @@ mod suite;
 mod watch;
 
 pub use crate::process::{Exit, Liveness, ProcessId, end_with_parent, liveness};
+pub use crate::wire::EVENTS_FILE;
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
@@ -50,6 +51,6 @@ pub use policy::{
     Test, Trouble,
 };
 pub use process::{Launch, ProcessTree, end_left_over};
-pub use runs::read as read_run;
+pub use runs::{now_ms, read as read_run};
 pub use start::Step;
-pub use suite::{EVENTS_FILE, Suite, SuiteLaunch};
+pub use suite::{Suite, SuiteLaunch};

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,18 +10,26 @@ use jiff::Timestamp;
 use super::folders::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
-use crate::runtime_dir::read as read_file;
-use crate::wire::{GenerationRecord, Note, RUN_FILE, RUN_SCHEMA, RunRecord};
+use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
+use crate::wire::{
+    GenerationRecord, Note, RUN_FILE, RUN_POINTER_SCHEMA, RUN_SCHEMA, RunPointer, RunRecord, StateChange,
+};
 
 /// Remarks that a run keeps; the record is written anew with each.
 const MAX_REMARKS: usize = 100;
 const LAST: usize = MAX_REMARKS - 1;
+/// States that are kept of one process; the record is written anew with each.
+const MAX_STATES: usize = 64;
+/// The state of a process that ended by itself.
+const EXITED: &str = "exited";
 
 /// The folder of one run and its record.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     record: RunRecord,
+    /// The file by which others of this user find this run while it goes on.
+    pointer: Option<PathBuf>,
 }
 
 impl RunFolder {
@@ -44,10 +53,16 @@ impl RunFolder {
             pid,
             process: Some(ProcessId::current()),
             session: session(),
+            worker: worker(),
             started_at: format!("{started:.3}"),
             ..RunRecord::default()
         };
-        let folder = Self { path, record };
+        let pointer = point_to(&path, &record);
+        let folder = Self {
+            path,
+            record,
+            pointer,
+        };
         folder.write()?;
         forget_old_runs(&parent, RUN_FILE, RUN_SCHEMA);
         Ok(folder)
@@ -71,7 +86,8 @@ impl RunFolder {
     }
 
     /// Records a process.
-    pub fn add(&mut self, generation: GenerationRecord) {
+    pub fn add(&mut self, mut generation: GenerationRecord) {
+        note_state(&mut generation);
         self.record.generations.push(generation);
         self.write_best_effort();
     }
@@ -85,8 +101,28 @@ impl RunFolder {
             .find(|record| record.generation == generation);
         if let Some(record) = found {
             change(record);
+            note_state(record);
             self.write_best_effort();
         }
+    }
+
+    /// Records that a process is gone.
+    pub fn ended(&mut self, generation: u32) {
+        self.update(generation, |record| {
+            record.ended_at_ms = record.ended_at_ms.or(Some(now_ms()));
+        });
+    }
+
+    /// Records which file has what pytest did.
+    pub fn set_events(&mut self, file: &Path) {
+        let parent = self.path.parent().unwrap_or(&self.path);
+        let relative = match (file.strip_prefix(&self.path), file.strip_prefix(parent)) {
+            (Ok(within), _) => within.to_owned(),
+            (_, Ok(beside)) => Path::new("..").join(beside),
+            _ => file.to_owned(),
+        };
+        self.record.events = Some(relative.display().to_string());
+        self.write_best_effort();
     }
 
     /// Records the notes.
@@ -121,6 +157,9 @@ impl RunFolder {
     pub fn finish(&mut self) {
         self.record.ended_at = Some(format!("{:.3}", Timestamp::now()));
         self.write_best_effort();
+        if let Some(pointer) = self.pointer.take() {
+            let _ = fs::remove_file(pointer);
+        }
     }
 
     /// The record is for people and tools that look later; a disk that fills up in mid-run must not
@@ -166,6 +205,47 @@ pub fn read(folder: &Path) -> Option<RunRecord> {
 fn session() -> Option<String> {
     let session = std::env::var("PYTEST_XDIST_TESTRUNUID").ok()?;
     std::env::var_os("PYTEST_XDIST_WORKER").map(|_| session)
+}
+
+/// The pytest-xdist worker that this process is, if it is one.
+fn worker() -> Option<String> {
+    std::env::var("PYTEST_XDIST_WORKER").ok()
+}
+
+/// Best effort: without it `livegui top` does not show the apps of this run.
+fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
+    let runtime = RuntimeDir::make().ok()?;
+    let path = runtime.path().join(format!("run-{}.json", record.run));
+    let pointer = RunPointer {
+        schema: RUN_POINTER_SCHEMA.to_owned(),
+        process: record.process.clone()?,
+        folder: folder.display().to_string(),
+    };
+    let mut file = create_new_private(&path).ok()?;
+    file.write_all(&serde_json::to_vec(&pointer).ok()?).ok()?;
+    Some(path)
+}
+
+/// Adds the state that a process is in now to those that it was in, if it is another one.
+fn note_state(record: &mut GenerationRecord) {
+    let same = |last: &StateChange| last.state == record.state && last.why == record.why;
+    if record.states.last().is_some_and(same) || record.states.len() >= MAX_STATES {
+        return;
+    }
+    let at_ms = now_ms();
+    if record.state == EXITED {
+        record.ended_at_ms = record.ended_at_ms.or(Some(at_ms));
+    }
+    record.states.push(StateChange {
+        at_ms,
+        state: record.state.clone(),
+        why: record.why.clone(),
+    });
+}
+
+/// Milliseconds since the epoch.
+pub fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// Whether the process that drives a run is still there, or may be, and the run not at its end.

@@ -9,6 +9,7 @@ use super::app::App;
 use super::client::Client;
 use super::past::OfARun;
 use super::process::{Launch, ProcessTree};
+use super::runs::now_ms;
 use super::stacks;
 use super::watch::{RUNS_ANOTHER, Verdict};
 use crate::error::{Error, Failure, Result};
@@ -225,6 +226,9 @@ impl Start<'_> {
             state: Verdict::Starting.word().to_owned(),
             why: None,
             culprit: None,
+            started_at_ms: Some(now_ms()),
+            ended_at_ms: None,
+            states: Vec::new(),
         }
     }
 }

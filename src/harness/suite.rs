@@ -11,10 +11,7 @@ use super::output::DEFAULT_LIMIT;
 use super::process::{GRACE, Launch, ProcessTree, STDERR, STDOUT};
 use crate::error::{Error, Result};
 use crate::process::{Exit, ProcessId};
-use crate::wire::{EventLine, env};
-
-/// Name of the file that a pytest's events go to.
-pub const EVENTS_FILE: &str = "events.jsonl";
+use crate::wire::{EVENTS_FILE, EventLine, env};
 
 /// How to start a pytest.
 #[derive(Debug, Clone)]

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
+use super::folders::write_record;
 use super::process::ProcessTree;
 use crate::health::{Code, Status};
 use crate::process::{Exit, Liveness, liveness};
-use crate::wire::{CaughtException, Health, Reason};
+use crate::wire::{CaughtException, HEALTH_FILE, Health, Reason};
 
 /// How often the discovery file is looked for while the app starts.
 const FIND_EVERY: Duration = Duration::from_millis(2);
@@ -285,6 +286,10 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     seen = health.seq;
                     heard = Instant::now();
                     (self.told)(News::Survived(&health.exceptions));
+                    if !health.reasons.is_empty() {
+                        // For whoever looks later; a disk that is full must not end the watch.
+                        let _ = write_record(self.process.folder(), HEALTH_FILE, &health);
+                    }
                     let ago = began_ago(&health);
                     let verdict = judge(health);
                     *was_ready |= verdict == Verdict::Ok;

@@ -6,17 +6,23 @@
 
 mod code;
 mod episode;
+mod episodes;
 mod event;
 mod exceptions;
+mod liveness;
 mod machine;
+mod pauses;
 mod snapshot;
+mod timers;
+mod watched;
 
 pub use code::Code;
 pub use episode::{Episode, Reason};
 pub use event::{Event, ExecutorEnd, Load};
 pub use exceptions::{Caught, Source};
 pub use machine::{Config, Machine, Transition};
-pub use snapshot::{CheckState, Paused, Snapshot, Status, Watched};
+pub use snapshot::{CheckState, Paused, Snapshot, Status};
+pub use watched::Watched;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the machine shows: the word for the whole app, and how each part is.
 
-use super::{Awake, Caught, Episode, Load};
+use super::{Awake, Caught, Episode, Watched};
 
 /// The agent's word for the whole app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,44 +75,6 @@ impl CheckState {
             Self::Broken => "broken",
             Self::Gone => "gone",
         }
-    }
-}
-
-/// A watched executor or thread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
-    /// The name it is watched under.
-    pub name: String,
-    /// Its Python type, for an executor.
-    pub kind: String,
-    /// How it is.
-    pub state: CheckState,
-    /// How busy an executor was when last looked at.
-    pub load: Option<Load>,
-    /// Its owner announced that it will end.
-    pub(super) end_expected: bool,
-    /// When an executor last had nothing queued or finished something.
-    pub progress: Awake,
-}
-
-impl Watched {
-    pub(super) const fn new(name: String, kind: String, now: Awake) -> Self {
-        Self {
-            name,
-            kind,
-            state: CheckState::Ok,
-            load: None,
-            end_expected: false,
-            progress: now,
-        }
-    }
-
-    pub(super) fn observe(&mut self, load: Load, now: Awake) {
-        let idle = load.queued == 0 || self.load.is_none_or(|before| before.queued == 0);
-        if idle || self.load.is_some_and(|before| before.finished != load.finished) {
-            self.progress = now;
-        }
-        self.load = Some(load);
     }
 }
 

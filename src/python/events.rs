@@ -1,27 +1,30 @@
-//! What the plugin tells whoever follows a pytest from outside.
+//! What the plugin tells of its tests.
 
 use std::path::PathBuf;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
+use super::harness::NativeLive;
 use super::{Text, raise};
 use crate::error::Error;
 use crate::harness::{EventLog, end_with_parent};
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
 
-/// Appends what a pytest does to a file.
+/// Appends what a pytest does to a file, for whoever follows it and for whoever looks later.
 #[pyclass(frozen, name = "NativeEvents", module = "livegui._livegui")]
 pub struct NativeEvents(EventLog);
 
 #[pymethods]
 impl NativeEvents {
     #[new]
-    fn new(path: PathBuf, worker: Option<String>) -> PyResult<Self> {
-        end_with_parent()
-            .map_err(Error::io("start a thread"))
-            .map_err(raise)?;
-        EventLog::open(&path, worker).map(Self).map_err(raise)
+    fn new(path: Option<PathBuf>, worker: Option<String>) -> PyResult<Self> {
+        if path.is_some() {
+            end_with_parent()
+                .map_err(Error::io("start a thread"))
+                .map_err(raise)?;
+        }
+        EventLog::open(path.as_deref(), worker).map(Self).map_err(raise)
     }
 
     fn session_started(&self, py: Python<'_>, root: PathBuf) -> PyResult<()> {
@@ -43,9 +46,16 @@ impl NativeEvents {
         self.write(py, Event::Collected { tests })
     }
 
-    fn app_opened(&self, py: Python<'_>, run_folder: PathBuf) -> PyResult<()> {
-        let run_folder = run_folder.display().to_string();
-        self.write(py, Event::AppOpened { run_folder })
+    /// From here on what happens goes into the folder of this handle's run, or another's of this process before it.
+    fn app_opened(&self, py: Python<'_>, live: &NativeLive) -> PyResult<()> {
+        let opened = py.detach(|| {
+            let file = self.0.app_opened(&live.0.run_folder())?;
+            if let Some(file) = file {
+                live.0.set_events(&file);
+            }
+            Ok(())
+        });
+        opened.map_err(|error: std::io::Error| PyOSError::new_err(error.to_string()))
     }
 
     fn test_started(&self, py: Python<'_>, test: Text) -> PyResult<()> {
@@ -53,7 +63,7 @@ impl NativeEvents {
     }
 
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (test, *, outcome, duration_s, message, culprit, generation, reruns, line))]
+    #[pyo3(signature = (test, *, outcome, duration_s, message, culprit, generation, reruns, line, screenshots))]
     fn test_finished(
         &self,
         py: Python<'_>,
@@ -65,6 +75,7 @@ impl NativeEvents {
         generation: Option<u32>,
         reruns: u32,
         line: Option<u32>,
+        screenshots: Vec<String>,
     ) -> PyResult<()> {
         let result = TestResult {
             test: test.0,
@@ -75,6 +86,7 @@ impl NativeEvents {
             generation,
             reruns,
             line,
+            screenshots,
         };
         self.write(py, Event::TestFinished(Box::new(result)))
     }

@@ -18,7 +18,7 @@ use crate::harness::{
 
 /// The native half of the `live_gui` fixture.
 #[pyclass(frozen, name = "NativeLive", module = "livegui._livegui")]
-pub struct NativeLive(Live);
+pub struct NativeLive(pub(super) Live);
 
 #[pymethods]
 impl NativeLive {
@@ -236,6 +236,11 @@ impl NativeProcess {
     #[getter]
     fn pid(&self) -> u32 {
         self.0.pid()
+    }
+
+    /// Everything of it that runs: itself, and what came from it.
+    fn pids(&self, py: Python<'_>) -> Vec<u32> {
+        py.detach(|| self.0.pids())
     }
 
     fn poll(&self, py: Python<'_>) -> Option<i64> {

@@ -9,6 +9,8 @@ mod harness;
 mod interpreter;
 mod knock;
 
+use std::path::PathBuf;
+
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -34,7 +36,7 @@ mod _livegui {
     use super::knock::end_thread;
 
     #[pymodule_export]
-    use super::printable_line;
+    use super::{printable_line, write_report};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
@@ -75,6 +77,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Text {
         let text = String::from_utf8_lossy(bytes.cast::<PyBytes>()?.as_bytes()).into_owned();
         Ok(Self(text))
     }
+}
+
+/// Writes `report.html` of the run in a folder, of all workers' if it is one of a session of pytest-xdist. Returns
+/// the file.
+#[pyfunction]
+fn write_report(py: Python<'_>, run_folder: PathBuf) -> PyResult<PathBuf> {
+    py.detach(|| crate::report::write_into(&run_folder))
+        .map_err(raise)
 }
 
 /// Lets the interpreter's signal handlers run, on a thread that is detached from it.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use livegui::audit::{
-    Crash, Difference, Experiment, Judge, Kind, Knowledge, Outcome, Roster, Seen, State, TestId, Trial,
-    Verdict, plan,
+    Crash, Difference, Experiment, ExperimentResult, Judge, Kind, Knowledge, Observed, State, TestFinding,
+    TestId, TestIndex, TestOutcome, plan,
 };
 use livegui::wire::file_of;
 use proptest::prelude::*;
@@ -52,41 +52,46 @@ impl World {
         }
     }
 
-    fn roster(&self) -> Roster {
-        Roster::new(self.tests.iter().map(|(name, _)| name.clone()).collect())
+    fn test_index(&self) -> TestIndex {
+        TestIndex::new(self.tests.iter().map(|(name, _)| name.clone()).collect())
     }
 
-    fn make(&mut self, experiment: &Experiment, roster: &Roster) -> Trial {
-        let mut trial = Trial::new(experiment, roster);
+    fn make(&mut self, experiment: &Experiment, test_index: &TestIndex) -> ExperimentResult {
+        let mut result = ExperimentResult::new(experiment, test_index);
         let chosen: Vec<TestId> = (0..self.tests.len())
             .filter(|test| {
-                let name = roster.test(*test).to_owned();
-                let all = trial.target.is_empty() && trial.files.contains(&file_of(&name).to_owned());
-                all || trial.target.contains(&name) || trial.before.contains(&roster.test(*test).to_owned())
+                let name = test_index.test(*test).to_owned();
+                let all = result.target.is_empty() && result.files.contains(&file_of(&name).to_owned());
+                all || result.target.contains(&name)
+                    || result.before.contains(&test_index.test(*test).to_owned())
             })
             .collect();
-        trial.seconds = chosen.len() as f64 + 2.0;
+        result.seconds = chosen.len() as f64 + 2.0;
         let (mut generation, mut flags, mut last_file) = (1, BTreeSet::new(), None);
         for test in chosen {
             self.runs += 1;
-            let file = roster.file_of(test);
-            if trial.kind == Kind::Fresh && last_file.is_some_and(|last| last != file) {
+            let file = test_index.file_of(test);
+            if result.kind == Kind::Fresh && last_file.is_some_and(|last| last != file) {
                 generation += 1;
                 flags.clear();
             }
             last_file = Some(file);
             let (name, behaviour) = &self.tests[test];
             let passed = passes(behaviour, &flags, self.runs);
-            trial.tests.push(Seen {
+            result.tests.push(Observed {
                 test: name.clone(),
-                outcome: if passed { Outcome::Passed } else { Outcome::Failed },
+                outcome: if passed {
+                    TestOutcome::Passed
+                } else {
+                    TestOutcome::Failed
+                },
                 generation: Some(generation),
                 ms: 1000.0 + (self.runs % 7) as f64 * 50.0, // no two runs take the same
                 said: String::new(),
             });
             apply(behaviour, &mut flags);
             if behaviour.crashes {
-                trial.crashes.push(Crash {
+                result.crashes.push(Crash {
                     test: name.clone(),
                     inferred: false,
                     why: "boom".into(),
@@ -95,13 +100,13 @@ impl World {
                 flags.clear();
             }
         }
-        trial
+        result
     }
 
     /// Whether a test passes after these tests and the earlier ones of its own file.
-    fn fares_after(&self, before: &[TestId], test: TestId, roster: &Roster) -> bool {
-        let own = roster
-            .tests_of(roster.file_of(test))
+    fn fares_after(&self, before: &[TestId], test: TestId, test_index: &TestIndex) -> bool {
+        let own = test_index
+            .tests_of(test_index.file_of(test))
             .iter()
             .copied()
             .filter(|own| *own < test);
@@ -134,16 +139,16 @@ impl World {
     }
 
     /// What is true of a test: how it fares in the suite's order and alone, and who makes the difference.
-    fn truth(&self, test: TestId, roster: &Roster) -> (bool, bool, Vec<TestId>) {
+    fn truth(&self, test: TestId, test_index: &TestIndex) -> (bool, bool, Vec<TestId>) {
         let behaviour = &self.tests[test].1;
-        let own_file = roster.file_of(test);
+        let own_file = test_index.file_of(test);
         let since_crash = (0..test)
             .rev()
             .take_while(|earlier| !self.tests[*earlier].1.crashes);
         let before: Vec<_> = since_crash.collect::<Vec<_>>().into_iter().rev().collect();
         let (others, own): (Vec<_>, Vec<_>) = before
             .iter()
-            .partition(|earlier| roster.file_of(**earlier) != own_file);
+            .partition(|earlier| test_index.file_of(**earlier) != own_file);
         let state = |tests: &[TestId]| {
             let mut flags = BTreeSet::new();
             for test in tests {
@@ -193,20 +198,20 @@ fn apply(behaviour: &Behaviour, flags: &mut BTreeSet<u8>) {
 }
 
 fn audit(world: &mut World) -> Knowledge {
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
     for _ in 0..10_000 {
         let wanted = plan(&knowledge, REPEAT, &[]);
         let Some(experiment) = wanted.first() else {
             return knowledge;
         };
-        let trial = world.make(experiment, &roster);
-        knowledge.add(trial);
+        let result = world.make(experiment, &test_index);
+        knowledge.add(result);
     }
     panic!("the audit never ends: {:?}", plan(&knowledge, REPEAT, &[]));
 }
 
-fn settled(knowledge: &Knowledge, test: TestId) -> Verdict {
+fn settled(knowledge: &Knowledge, test: TestId) -> TestFinding {
     match Judge::new(knowledge, REPEAT).state(test) {
         State::Settled(verdict) => verdict,
         open => panic!("nothing is planned, and this is open: {open:?}"),
@@ -240,39 +245,39 @@ fn worlds() -> impl Strategy<Value = World> {
 proptest! {
     #[test]
     fn every_true_cause_is_found_and_nobody_else_accused(mut world in worlds()) {
-        let roster = world.roster();
+        let test_index = world.test_index();
         let knowledge = audit(&mut world);
-        let differs = |test: &TestId| matches!(settled(&knowledge, *test), Verdict::Differs { .. });
-        let differing: Vec<_> = (0..roster.tests().len()).filter(differs).collect();
-        for test in 0..roster.tests().len() {
+        let differs = |test: &TestId| matches!(settled(&knowledge, *test), TestFinding::Differs { .. });
+        let differing: Vec<_> = (0..test_index.tests().len()).filter(differs).collect();
+        for test in 0..test_index.tests().len() {
             let verdict = settled(&knowledge, test);
-            let (warm, alone, true_causes) = world.truth(test, &roster);
+            let (warm, alone, true_causes) = world.truth(test, &test_index);
             let setters = world.setters(test);
             let knows_others = differing.iter().any(|other| *other != test) || setters.len() > 1 && true_causes.len() > 1;
             match (&verdict, &world.tests[test].1.wants) {
                 // Luck may look like anything; it takes as many agreeing runs as were asked for to do so.
-                (Verdict::Differs { alone, together, .. }, Wants::Luck(_)) => prop_assert!(*alone >= 2 && *together >= 2),
+                (TestFinding::Differs { alone, together, .. }, Wants::Luck(_)) => prop_assert!(*alone >= 2 && *together >= 2),
                 (_, Wants::Luck(_)) => {}
-                (Verdict::Clean, _) => prop_assert!(warm && alone),
-                (Verdict::Fails, _) => prop_assert!(!warm && !alone),
-                (Verdict::Differs { difference, causes, alone: times_alone, together }, _) => {
+                (TestFinding::Clean, _) => prop_assert!(warm && alone),
+                (TestFinding::Fails, _) => prop_assert!(!warm && !alone),
+                (TestFinding::Differs { difference, causes, alone: times_alone, together }, _) => {
                     prop_assert_ne!(warm, alone);
                     prop_assert_eq!(*difference == Difference::Dependent, warm);
                     // Who makes the difference by itself to one test is asked first of the next, so it need
                     // not be the last who set the flag; but it did, and it takes all who are accused.
                     let of_it = causes.iter().all(|cause| setters.contains(cause));
                     prop_assert!(of_it, "{:?} of {:?}", causes, setters);
-                    prop_assert_eq!(world.fares_after(causes, test, &roster), warm);
+                    prop_assert_eq!(world.fares_after(causes, test, &test_index), warm);
                     for left_out in causes {
                         let less: Vec<_> = causes.iter().copied().filter(|cause| cause != left_out).collect();
-                        prop_assert_eq!(world.fares_after(&less, test, &roster), alone, "too many: {:?}", causes);
+                        prop_assert_eq!(world.fares_after(&less, test, &test_index), alone, "too many: {:?}", causes);
                     }
                     if !knows_others {
                         prop_assert_eq!(causes, &true_causes);
                     }
                     prop_assert!(*times_alone >= 2 && *together >= 2);
                 }
-                _ => prop_assert!(false, "{} is {verdict:?}", roster.test(test)),
+                _ => prop_assert!(false, "{} is {verdict:?}", test_index.test(test)),
             }
         }
     }
@@ -285,10 +290,10 @@ proptest! {
         suite[files - 1][0].wants = Wants::All(BTreeSet::from([0]));
         let knowledge = audit(&mut World::new(suite));
         let verdict = settled(&knowledge, files - 1);
-        let found = matches!(&verdict, Verdict::Differs { causes, .. } if *causes == [cause]);
+        let found = matches!(&verdict, TestFinding::Differs { causes, .. } if *causes == [cause]);
         prop_assert!(found, "{verdict:?}");
-        let together = knowledge.trials().iter().filter(|trial| trial.kind == Kind::Together);
-        let seconds: f64 = together.map(|trial| trial.seconds).sum();
+        let together = knowledge.results().iter().filter(|result| result.kind == Kind::Together);
+        let seconds: f64 = together.map(|result| result.seconds).sum();
         let files = files as f64;
         prop_assert!(seconds < 2.5 * (files + 3.0 * files.log2()), "{} s", seconds);
     }
@@ -297,46 +302,46 @@ proptest! {
 #[test]
 fn a_test_that_changes_its_mind_is_flaky_and_blames_nobody() {
     let mut world = World::new(vec![vec![Behaviour::default()]; 3]);
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
     let mut run = 0;
     while let Some(experiment) = plan(&knowledge, REPEAT, &[]).first() {
-        let mut trial = world.make(experiment, &roster);
+        let mut result = world.make(experiment, &test_index);
         run += 1;
         // It fails once, and never again.
         if run == 1 {
-            trial.tests[2].outcome = Outcome::Failed;
+            result.tests[2].outcome = TestOutcome::Failed;
         }
-        knowledge.add(trial);
+        knowledge.add(result);
         assert!(run < 20);
     }
-    assert!(matches!(settled(&knowledge, 2), Verdict::Flaky { .. }));
-    assert_eq!(settled(&knowledge, 0), Verdict::Clean);
+    assert!(matches!(settled(&knowledge, 2), TestFinding::Flaky { .. }));
+    assert_eq!(settled(&knowledge, 0), TestFinding::Clean);
 }
 
 #[test]
 fn what_fails_on_every_process_but_the_first_is_laid_on_no_other_test() {
     let mut world = World::new(vec![vec![Behaviour::default()]; 4]);
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
-    let mut trials = 0;
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
+    let mut results = 0;
     while let Some(experiment) = plan(&knowledge, REPEAT, &[]).first() {
-        let mut trial = world.make(experiment, &roster);
-        for seen in &mut trial.tests {
-            let keeps = roster.find(&seen.test) > Some(1);
+        let mut result = world.make(experiment, &test_index);
+        for seen in &mut result.tests {
+            let keeps = test_index.find(&seen.test) > Some(1);
             if keeps && seen.generation > Some(1) {
-                seen.outcome = Outcome::Failed;
+                seen.outcome = TestOutcome::Failed;
             }
         }
-        knowledge.add(trial);
-        trials += 1;
-        assert!(trials < 20);
+        knowledge.add(result);
+        results += 1;
+        assert!(results < 20);
     }
-    assert_eq!(settled(&knowledge, 1), Verdict::Clean);
+    assert_eq!(settled(&knowledge, 1), TestFinding::Clean);
     for test in [2, 3] {
         assert_eq!(
             settled(&knowledge, test),
-            Verdict::KeepsOldProcess { passes_first: true }
+            TestFinding::KeepsOldProcess { passes_first: true }
         );
     }
 }
@@ -344,43 +349,43 @@ fn what_fails_on_every_process_but_the_first_is_laid_on_no_other_test() {
 #[test]
 fn what_crashed_in_between_and_what_never_ran_is_no_evidence() {
     let mut world = World::new(vec![vec![Behaviour::default()]; 3]);
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
     for experiment in [Experiment::Warm(vec![0, 1, 2]), Experiment::Fresh(vec![0, 1, 2])] {
-        let mut trial = world.make(&experiment, &roster);
-        trial.tests[1].outcome = if trial.kind == Kind::Warm {
-            Outcome::Victim
+        let mut result = world.make(&experiment, &test_index);
+        result.tests[1].outcome = if result.kind == Kind::Warm {
+            TestOutcome::Victim
         } else {
-            Outcome::Failed
+            TestOutcome::Failed
         };
-        trial.tests[2].outcome = if trial.kind == Kind::Warm {
-            Outcome::Passed
+        result.tests[2].outcome = if result.kind == Kind::Warm {
+            TestOutcome::Passed
         } else {
-            Outcome::Skipped
+            TestOutcome::Skipped
         };
-        knowledge.add(trial);
+        knowledge.add(result);
     }
-    assert_eq!(settled(&knowledge, 1), Verdict::NotJudged);
-    assert_eq!(settled(&knowledge, 2), Verdict::NotJudged);
+    assert_eq!(settled(&knowledge, 1), TestFinding::NotJudged);
+    assert_eq!(settled(&knowledge, 2), TestFinding::NotJudged);
     assert_eq!(plan(&knowledge, REPEAT, &[]), []);
 }
 
 #[test]
 fn a_test_that_lost_its_own_file_s_earlier_tests_is_not_judged() {
     let mut world = World::new(vec![vec![Behaviour::default()], vec![Behaviour::default(); 2]]);
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
     for experiment in [Experiment::Warm(vec![0, 1]), Experiment::Fresh(vec![0, 1])] {
-        let mut trial = world.make(&experiment, &roster);
-        if trial.kind == Kind::Warm {
+        let mut result = world.make(&experiment, &test_index);
+        if result.kind == Kind::Warm {
             // The first of the second file crashed the app, so the next got another one.
-            trial.tests[1].outcome = Outcome::Failed;
-            trial.tests[2].outcome = Outcome::Failed;
-            trial.tests[2].generation = Some(2);
+            result.tests[1].outcome = TestOutcome::Failed;
+            result.tests[2].outcome = TestOutcome::Failed;
+            result.tests[2].generation = Some(2);
         }
-        knowledge.add(trial);
+        knowledge.add(result);
     }
-    assert_eq!(settled(&knowledge, 2), Verdict::NotJudged);
+    assert_eq!(settled(&knowledge, 2), TestFinding::NotJudged);
     assert!(matches!(
         Judge::new(&knowledge, REPEAT).state(1),
         State::Open { .. }
@@ -390,7 +395,7 @@ fn a_test_that_lost_its_own_file_s_earlier_tests_is_not_judged() {
 #[test]
 fn what_runs_is_not_started_again() {
     let world = World::new(vec![vec![Behaviour::default()]; 3]);
-    let knowledge = Knowledge::new(world.roster());
+    let knowledge = Knowledge::new(world.test_index());
     let wanted = plan(&knowledge, REPEAT, &[]);
     assert_eq!(
         wanted,
@@ -403,10 +408,10 @@ fn what_runs_is_not_started_again() {
     files[0][0].sets = Some(0);
     files[2][0].wants = Wants::All(BTreeSet::from([0]));
     let mut world = World::new(files);
-    let roster = world.roster();
-    let mut knowledge = Knowledge::new(roster.clone());
+    let test_index = world.test_index();
+    let mut knowledge = Knowledge::new(test_index.clone());
     for experiment in &wanted {
-        knowledge.add(world.make(experiment, &roster));
+        knowledge.add(world.make(experiment, &test_index));
     }
     let wanted = plan(&knowledge, REPEAT, &[]);
     assert_eq!(wanted.len(), 2, "alone, and after a part of what ran before");

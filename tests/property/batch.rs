@@ -1,6 +1,6 @@
-//! The tally of a batch under any order of tests, deaths and workers.
+//! The results of a batch under any order of tests, deaths and workers.
 
-use livegui::batch::{End, Tally, Verdict};
+use livegui::batch::{BatchVerdict, End, Results};
 use livegui::wire::{Event, EventLine, TestResult};
 use proptest::prelude::*;
 
@@ -101,39 +101,39 @@ proptest! {
         collected in any::<bool>(),
         narrowed in any::<bool>(),
     ) {
-        let mut tally = Tally::default();
+        let mut results = Results::default();
         let mut rest = Vec::new();
         for process in &processes {
-            tally.begin();
+            results.begin();
             for line in events(process, collected) {
-                tally.take(&line);
+                results.take(&line);
             }
-            let before = tally.unfinished();
-            rest = tally.end(&process.end);
+            let before = results.unfinished();
+            rest = results.end(&process.end);
             prop_assert!(rest.iter().all(|test| before.contains(test)), "only what is open can go on");
             if process.end == End::Interrupted {
                 prop_assert!(rest.is_empty());
             }
         }
-        tally.give_up(&rest);
+        results.give_up(&rest);
 
-        let results = tally.tests().filter(|(_, result)| result.is_some()).count();
-        let known = tally.tests().count();
-        let unfinished = tally.unfinished();
-        for lost in tally.lost() {
+        let reported = results.tests().filter(|(_, result)| result.is_some()).count();
+        let known = results.tests().count();
+        let unfinished = results.unfinished();
+        for lost in results.lost() {
             prop_assert!(!unfinished.contains(&lost.test));
         }
-        let counts = tally.counts();
+        let counts = results.counts();
         let counted = counts.passed + counts.failed + counts.errors + counts.victims + counts.skipped;
-        prop_assert_eq!(counted, results);
-        prop_assert_eq!(counts.lost, tally.lost().len());
-        prop_assert!(known <= results + counts.lost + unfinished.len());
+        prop_assert_eq!(counted, reported);
+        prop_assert_eq!(counts.lost, results.lost().len());
+        prop_assert!(known <= reported + counts.lost + unfinished.len());
 
-        let (verdict, why) = tally.verdict(narrowed);
+        let (verdict, why) = results.verdict(narrowed);
         if counts.lost > 0 || why.is_some() {
-            prop_assert!(matches!(verdict, Verdict::Lost | Verdict::Interrupted));
+            prop_assert!(matches!(verdict, BatchVerdict::Lost | BatchVerdict::Interrupted));
         }
-        if verdict == Verdict::Passed {
+        if verdict == BatchVerdict::Passed {
             prop_assert_eq!(counts.failed + counts.errors + counts.victims, 0);
             prop_assert!(unfinished.is_empty(), "{unfinished:?}");
         }

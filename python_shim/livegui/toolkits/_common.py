@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,58 @@ class ExceptHook:
         finally:
             if not done:
                 self.earlier(kind, error, where)
+
+
+class Pictures:
+    """Takes a picture of the app when the test side asks for one, by a file in the generation's folder.
+
+    Args:
+        agent: the agent, whose canary looks for the file.
+        grab: writes a PNG to the path it is given; called on the GUI's thread, between two frames.
+    """
+
+    #: Says that there is somebody who takes pictures.
+    OFFER = "picture.offer"
+    #: Asks for one.
+    REQUEST = "picture.request"
+    #: The picture, written whole.
+    ANSWER = "picture.png"
+
+    def __init__(self, agent: Agent, grab: Callable[[str], object]) -> None:
+        self._grab = grab
+        #: Somebody has asked. Set by the canary, read once a frame.
+        self._asked = False
+        self._folder = os.environ.get("LIVEGUI_RUN_DIR", "")
+        if not self._folder or agent.url is None:
+            return
+        with contextlib.suppress(OSError), open(self._path(self.OFFER), "x"):  # noqa: PTH123 -- no pathlib in the GUI
+            pass
+        agent._lookouts["pictures"] = self
+        agent._on_stop.append(self._withdraw)
+
+    def look(self) -> None:
+        """On the canary's thread: look whether there is a request."""
+        self._asked = self._asked or os.path.exists(self._path(self.REQUEST))  # noqa: PTH110
+
+    def take_if_asked(self) -> None:
+        """On the GUI's thread, once a frame: cheap unless somebody has asked."""
+        if not self._asked:
+            return
+        self._asked = False
+        draft = self._path("draft." + self.ANSWER)
+        # Whatever the toolkit says of it: the test side then takes one from outside.
+        with contextlib.suppress(Exception):
+            self._grab(draft)
+            os.replace(draft, self._path(self.ANSWER))  # noqa: PTH105
+        with contextlib.suppress(OSError):
+            os.remove(self._path(self.REQUEST))  # noqa: PTH107
+
+    def _withdraw(self) -> None:
+        with contextlib.suppress(OSError):
+            os.remove(self._path(self.OFFER))  # noqa: PTH107
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)  # noqa: PTH118
 
 
 def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pygame
 
-from livegui.toolkits._common import wrap
+from livegui.toolkits._common import Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,16 +40,25 @@ def install(agent: Agent) -> None:
     asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:
     call :meth:`livegui.Agent.beat` once a frame then. Exceptions leave the app's own loop.
     """
+    pictures = Pictures(agent, _grab)
     for name in _LOOKS:
-        wrap(agent, pygame.event, name, lambda look: _beating(agent, look))
+        wrap(agent, pygame.event, name, lambda look: _beating(agent, pictures, look))
     wake = pygame.event.Event(pygame.event.custom_type(), {"livegui": "wake"})
     agent.wake_with(lambda: pygame.event.post(wake))
 
 
-def _beating(agent: Agent, look: Callable[..., Any]) -> Callable[..., Any]:
+def _grab(path: str) -> None:
+    surface = pygame.display.get_surface()
+    if surface is None:
+        raise OSError("there is no window")
+    pygame.image.save(surface, path)
+
+
+def _beating(agent: Agent, pictures: Pictures, look: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(look)
     def beating(*arguments: Any, **options: Any) -> Any:
         agent.beat()
+        pictures.take_if_asked()
         return look(*arguments, **options)
 
     return beating

@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from livegui._crash import caller_place, describe, format_traceback
-from livegui.toolkits._common import ExceptHook, Frames, wrap
+from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +58,11 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     timer = core.QTimer(app)
     frames = Frames(agent, _left_open(binding, core))
+    pictures = Pictures(agent, _grab(binding))
 
     def on_timeout() -> None:  # no bound method: Qt keeps those by weak references
         frames.beat()
+        pictures.take_if_asked()
 
     timer.timeout.connect(on_timeout)
     timer.start(interval_ms)
@@ -99,6 +101,19 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
         return things
 
     return look
+
+
+def _grab(binding: str) -> Callable[[str], object]:
+    """Writes what the top window, or the dialog over it, shows: also where no screen can be read."""
+
+    def grab(path: str) -> None:
+        app: Any = sys.modules[f"{binding}.QtWidgets"].QApplication
+        shown = [widget for widget in app.topLevelWidgets() if widget.isVisible()]
+        window = app.activeModalWidget() or app.activeWindow() or shown[0]
+        if not window.grab().save(path, "PNG"):
+            raise OSError(path)
+
+    return grab
 
 
 def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, error: BaseException) -> bool:

@@ -9,9 +9,9 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use tiny_http::HTTPVersion;
 
-use super::head::{self, Head, MAX_HEAD};
 use super::route::{Reply, Seen, refused};
 use crate::agent::clock::Raw;
+use crate::http_head::{self as head, Head, MAX_HEAD};
 
 /// A head must be whole within this.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(2);

@@ -1,10 +1,10 @@
 //! The way in for `cargo fuzz`: any bytes, as a request to an endpoint that is fixed.
 
-use super::head::{self, MAX_HEAD};
 use super::route::{self, Answer, Site, View};
 use crate::agent::board::Board;
 use crate::agent::report::{self, Identity};
 use crate::health::{Config, Status};
+use crate::http_head::{self as head, MAX_HEAD};
 use crate::wire::Health;
 
 const TOKEN: &str = "let-me-in-please";

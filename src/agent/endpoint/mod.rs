@@ -12,7 +12,7 @@ mod connection;
 mod descriptors;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod head;
+
 mod metrics;
 mod route;
 
@@ -309,7 +309,7 @@ impl<V: View> Server<'_, V> {
             Answer::Wait { .. } if polls >= MAX_POLLS => {
                 let why = "too many long polls at once (32); ask without after=, or later";
                 connection.answer(
-                    route::refused(head::Refusal { status: 429, why }),
+                    route::refused(crate::http_head::Refusal { status: 429, why }),
                     head.bodiless,
                     now,
                 )

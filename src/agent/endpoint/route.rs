@@ -6,9 +6,9 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tiny_http::{Header, Response, StatusCode};
 
-use super::head::{Head, Refusal};
 use super::metrics;
 use crate::health::Status;
+use crate::http_head::{Head, Refusal};
 use crate::wire::Health;
 
 /// How long a long poll waits if it does not say.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::roster::{FileId, Roster, TestId};
+use super::test_index::{FileId, TestId, TestIndex};
 use crate::wire::file_of;
 
 /// One run of pytest that is to tell something.
@@ -36,7 +36,7 @@ pub enum Kind {
 /// How a test ended, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum TestOutcome {
     /// Also an expected failure.
     Passed,
     /// Also an error of its fixtures.
@@ -49,7 +49,7 @@ pub enum Outcome {
     Lost,
 }
 
-impl Outcome {
+impl TestOutcome {
     /// From the word that a pytest's events have for it.
     #[must_use]
     pub fn of(word: &str) -> Self {
@@ -74,11 +74,11 @@ impl Outcome {
 
 /// One test in one experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct Observed {
     /// Its node id.
     pub test: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: TestOutcome,
     /// The process that it ran on; null if it never asked for one.
     pub generation: Option<u32>,
     /// Set-up and tear-down included.
@@ -101,7 +101,7 @@ pub struct Crash {
 
 /// An experiment that was made, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
+pub struct ExperimentResult {
     /// What kind of experiment.
     pub kind: Kind,
     /// The files that it was about.
@@ -117,26 +117,36 @@ pub struct Trial {
     /// From its start to its end.
     pub seconds: f64,
     /// In the order in which they ran.
-    pub tests: Vec<Seen>,
+    pub tests: Vec<Observed>,
     /// Processes that failed.
     pub crashes: Vec<Crash>,
     /// How long each start of an app took that a test had to wait for.
     pub starts_ms: Vec<u64>,
 }
 
-impl Trial {
-    /// A trial of which nothing has come yet.
+impl ExperimentResult {
+    /// A result of which nothing has come yet.
     #[must_use]
-    pub fn new(experiment: &Experiment, roster: &Roster) -> Self {
-        let files = |files: &[FileId]| files.iter().map(|file| roster.file(*file).to_owned()).collect();
-        let tests = |tests: &[TestId]| tests.iter().map(|test| roster.test(*test).to_owned()).collect();
+    pub fn new(experiment: &Experiment, test_index: &TestIndex) -> Self {
+        let files = |files: &[FileId]| {
+            files
+                .iter()
+                .map(|file| test_index.file(*file).to_owned())
+                .collect()
+        };
+        let tests = |tests: &[TestId]| {
+            tests
+                .iter()
+                .map(|test| test_index.test(*test).to_owned())
+                .collect()
+        };
         let (kind, files, before, target) = match experiment {
             Experiment::Warm(of) => (Kind::Warm, files(of), Vec::new(), Vec::new()),
             Experiment::Fresh(of) => (Kind::Fresh, files(of), Vec::new(), Vec::new()),
             Experiment::Together { before, target } => {
                 let file: Vec<_> = target
                     .first()
-                    .map(|test| roster.file_of(*test))
+                    .map(|test| test_index.file_of(*test))
                     .into_iter()
                     .collect();
                 (Kind::Together, files(&file), tests(before), tests(target))
@@ -163,7 +173,7 @@ impl Trial {
     }
 
     /// Leaves out the file that it was in the middle of.
-    pub fn keep_whole_files(&mut self, roster: &Roster) {
+    pub fn keep_whole_files(&mut self, test_index: &TestIndex) {
         let Some(last) = self.tests.last().map(|seen| file_of(&seen.test).to_owned()) else {
             return;
         };
@@ -172,9 +182,9 @@ impl Trial {
             .iter()
             .filter(|seen| file_of(&seen.test) == last)
             .count();
-        let whole = roster
+        let whole = test_index
             .find_file(&last)
-            .map_or(0, |file| roster.tests_of(file).len());
+            .map_or(0, |file| test_index.tests_of(file).len());
         if there < whole {
             self.tests.retain(|seen| file_of(&seen.test) != last);
         }

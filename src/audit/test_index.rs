@@ -11,31 +11,31 @@ pub type FileId = usize;
 
 /// The live tests of a suite, in its order.
 #[derive(Debug, Clone, Default)]
-pub struct Roster {
+pub struct TestIndex {
     tests: Vec<String>,
     files: Vec<(String, Vec<TestId>)>,
     file_of: Vec<FileId>,
     by_name: HashMap<String, TestId>,
 }
 
-impl Roster {
+impl TestIndex {
     /// From node ids.
     #[must_use]
     pub fn new(tests: Vec<String>) -> Self {
-        let mut roster = Self::default();
+        let mut test_index = Self::default();
         let mut by_file = HashMap::new();
         for (id, test) in tests.iter().enumerate() {
             let name = file_of(test);
             let file = *by_file.entry(name.to_owned()).or_insert_with(|| {
-                roster.files.push((name.to_owned(), Vec::new()));
-                roster.files.len() - 1
+                test_index.files.push((name.to_owned(), Vec::new()));
+                test_index.files.len() - 1
             });
-            roster.files[file].1.push(id);
-            roster.file_of.push(file);
-            roster.by_name.insert(test.clone(), id);
+            test_index.files[file].1.push(id);
+            test_index.file_of.push(file);
+            test_index.by_name.insert(test.clone(), id);
         }
-        roster.tests = tests;
-        roster
+        test_index.tests = tests;
+        test_index
     }
 
     /// Node ids, in the suite's order.

@@ -1,8 +1,8 @@
 //! What the evidence says of a test, and what is missing to say it.
 
 use super::evidence::{Knowledge, Observation};
-use super::roster::TestId;
 use super::search::{Answer, Search, search};
+use super::test_index::TestId;
 
 /// So many known causes are tried before others are searched for.
 const MAX_HINTS: usize = 3;
@@ -18,7 +18,7 @@ pub enum Difference {
 
 /// What is found of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TestFinding {
     /// It passes either way.
     Clean,
     /// It fails either way: that is not for want or because of anybody's state.
@@ -59,7 +59,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// This.
-    Settled(Verdict),
+    Settled(TestFinding),
     /// It has not had its turn in the suite's order, or on a process of its own.
     Pending,
     /// It differs; to say why takes more experiments.
@@ -101,7 +101,7 @@ impl<'a> Judge<'a> {
             repeat,
             hints: Vec::new(),
         };
-        for test in 0..knowledge.roster().tests().len() {
+        for test in 0..knowledge.test_index().tests().len() {
             let Some((difference, question)) = judge.question(test) else {
                 continue;
             };
@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
     /// Judges a test.
     #[must_use]
     pub fn state(&self, test: TestId) -> State {
-        let file = self.knowledge.roster().file_of(test);
+        let file = self.knowledge.test_index().file_of(test);
         if let Some(flaky) = flaky(self.knowledge.observations(test)) {
             return State::Settled(flaky);
         }
@@ -127,15 +127,15 @@ impl<'a> Judge<'a> {
             return State::Pending;
         }
         let (Some(warm), Some(fresh)) = (self.knowledge.warm(test), self.knowledge.fresh(test)) else {
-            return State::Settled(Verdict::NotJudged);
+            return State::Settled(TestFinding::NotJudged);
         };
         if warm.own != fresh.own || !fresh.context.is_empty() {
-            return State::Settled(Verdict::NotJudged);
+            return State::Settled(TestFinding::NotJudged);
         }
         match self.question(test) {
             Some((difference, question)) => self.explain(difference, &question, &warm.context),
-            None if warm.passed => State::Settled(Verdict::Clean),
-            None => State::Settled(Verdict::Fails),
+            None if warm.passed => State::Settled(TestFinding::Clean),
+            None => State::Settled(TestFinding::Fails),
         }
     }
 
@@ -171,7 +171,7 @@ impl<'a> Judge<'a> {
                 wanted.push(Wanted::Respawned);
             } else {
                 let passes_first = question.effect;
-                return State::Settled(Verdict::KeepsOldProcess { passes_first });
+                return State::Settled(TestFinding::KeepsOldProcess { passes_first });
             }
             return self.open(question, difference, wanted);
         }
@@ -190,10 +190,10 @@ impl<'a> Judge<'a> {
         match question.causes(context, &hints, self.repeat) {
             Search::Ask(before) => wanted.push(Wanted::After(before)),
             Search::GivenUp if wanted.is_empty() => {
-                return State::Settled(Verdict::Unexplained(difference));
+                return State::Settled(TestFinding::Unexplained(difference));
             }
             Search::Found(causes) if wanted.is_empty() => {
-                return State::Settled(Verdict::Differs {
+                return State::Settled(TestFinding::Differs {
                     difference,
                     alone,
                     together: question.seen_after(&causes).count(),
@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
     }
 
     fn open(&self, question: &Question<'_>, difference: Difference, wanted: Vec<Wanted>) -> State {
-        let file = self.knowledge.roster().file_of(question.test);
+        let file = self.knowledge.test_index().file_of(question.test);
         let enough = self.repeat.saturating_mul(2);
         let tried_in_vain = wanted.iter().any(|wanted| match wanted {
             Wanted::Alone => self.knowledge.times_tried(&[], question.test) >= enough,
@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
             Wanted::After(_) => false,
         });
         if tried_in_vain {
-            return State::Settled(Verdict::NotJudged);
+            return State::Settled(TestFinding::NotJudged);
         }
         State::Open { difference, wanted }
     }
@@ -261,8 +261,8 @@ impl Question<'_> {
     }
 
     fn narrow(&self, context: &[TestId]) -> Search {
-        let roster = self.knowledge.roster();
-        let files = context.chunk_by(|a, b| roster.file_of(*a) == roster.file_of(*b));
+        let test_index = self.knowledge.test_index();
+        let files = context.chunk_by(|a, b| test_index.file_of(*a) == test_index.file_of(*b));
         let found = match self.search(&files.map(<[_]>::to_vec).collect::<Vec<_>>()) {
             Search::Found(tests) => tests,
             other => return other,
@@ -317,14 +317,14 @@ impl Question<'_> {
 }
 
 /// The first circumstances under which it did both.
-fn flaky(observations: &[Observation]) -> Option<Verdict> {
+fn flaky(observations: &[Observation]) -> Option<TestFinding> {
     let circumstances = |seen: &Observation| (seen.context.clone(), seen.own.clone(), seen.past);
     observations.iter().find_map(|one| {
         let same = observations
             .iter()
             .filter(|other| circumstances(other) == circumstances(one));
         let (passed, failed): (Vec<_>, Vec<_>) = same.partition(|seen| seen.passed);
-        (!passed.is_empty() && !failed.is_empty()).then(|| Verdict::Flaky {
+        (!passed.is_empty() && !failed.is_empty()).then(|| TestFinding::Flaky {
             passed: passed.len(),
             failed: failed.len(),
             context: one.context.clone(),

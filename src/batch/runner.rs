@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::command::Pytest;
-use super::progress::Console;
 use super::record::{BatchesRecord, ProcessRecord};
-use super::tally::{End, Tally, Verdict};
+use super::reporter::{Reporters, RunEvent};
+use super::results::Results;
+use super::verdict::{BatchVerdict, End};
 use crate::error::{Error, Result};
 use crate::harness::{
     EVENTS_FILE, Exit, Left, LeftState, Suite, SuiteLaunch, end_left_over, left_by, write_record,
@@ -27,15 +28,15 @@ const STOPPED: i32 = 2;
 const PAST_BROKEN: &str = "--continue-on-collection-errors";
 const ONLY_FILE: &str = "only.json";
 
-/// What whoever runs the batches wants.
+/// Whether whoever runs the batches wants their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// That they go on.
-    GoOn,
-    /// That they end after the running test.
-    Gently,
-    /// That they end now.
-    AtOnce,
+pub enum StopRequest {
+    /// No.
+    None,
+    /// After the running test.
+    AfterTest,
+    /// Now.
+    Now,
 }
 
 /// A run of batches.
@@ -48,55 +49,60 @@ pub struct Run<'a> {
     pub root: &'a Path,
     /// Go on with the files after the one in which a pytest died.
     pub resume_lost: bool,
-    /// Where progress is shown.
-    pub console: Console<'a>,
+    /// Those who tell of it.
+    pub reporters: Reporters<'a>,
     /// Asked a few times a second.
-    pub wish: &'a mut dyn FnMut() -> Wish,
+    pub stop_request: &'a mut dyn FnMut() -> StopRequest,
     /// What the process before left, to be told before the next one.
     pub left: Vec<String>,
 }
 
 impl Run<'_> {
     /// Runs every batch that is still to run. Returns what became of the tests of each batch.
-    pub fn go(&mut self) -> Vec<Tally> {
+    pub fn go(&mut self) -> Vec<Results> {
         let total = self.record.batches.len();
-        let mut tallies = Vec::with_capacity(total);
+        let mut all = Vec::with_capacity(total);
         for index in 0..total {
-            let mut tally = self.record.batches[index].replay(&self.folder);
-            if self.record.batches[index].is_open() && (self.wish)() == Wish::GoOn {
-                self.batch(index, &mut tally);
+            let mut results = self.record.batches[index].replay(&self.folder);
+            if self.record.batches[index].is_open() && (self.stop_request)() == StopRequest::None {
+                self.batch(index, &mut results);
             }
-            tallies.push(tally);
+            all.push(results);
         }
         for left in std::mem::take(&mut self.left) {
-            self.console.say(&format!("[BATCH-WARN] {left}"));
+            self.reporters.event(&RunEvent::Warned(&left));
         }
-        tallies
+        all
     }
 
-    fn batch(&mut self, index: usize, tally: &mut Tally) {
+    fn batch(&mut self, index: usize, results: &mut Results) {
         let total = self.record.batches.len();
         let open = self.record.batches[index + 1..]
             .iter()
             .filter(|batch| batch.is_open());
         let after = open.map(|batch| batch.batch.name.clone()).collect();
-        self.console
-            .batch_begins(&self.record.batches[index], index + 1, total, after);
+        self.reporters.event(&RunEvent::BatchStarted {
+            record: &self.record.batches[index],
+            number: index + 1,
+            total,
+            after,
+        });
         if let Some(why) = self.unmet_need(index) {
             let record = &mut self.record.batches[index];
-            (record.verdict, record.why) = (Some(Verdict::NotRun), Some(why));
+            (record.verdict, record.why) = (Some(BatchVerdict::NotRun), Some(why));
         } else {
             let began = Instant::now();
-            self.processes(index, tally);
+            self.processes(index, results);
             let narrowed = self.record.narrowed || self.record.batches[index].only.is_some();
             let record = &mut self.record.batches[index];
             record.seconds += began.elapsed().as_secs_f64();
-            record.take(tally);
-            let (verdict, why) = tally.verdict(narrowed);
+            record.take(results);
+            let (verdict, why) = results.verdict(narrowed);
             (record.verdict, record.why) = (Some(verdict), why);
         }
         self.save();
-        self.console.batch_ends(&self.record.batches[index]);
+        let record = &self.record.batches[index];
+        self.reporters.event(&RunEvent::BatchFinished { record });
     }
 
     /// Of the batches that it needs, one that did not pass. Those that are not part of this run count as
@@ -108,60 +114,60 @@ impl Run<'_> {
             .batches
             .iter()
             .filter(|other| needs.contains(&other.batch.name));
-        let mut unmet = needed.filter(|other| !other.verdict.is_some_and(Verdict::is_good));
+        let mut unmet = needed.filter(|other| !other.verdict.is_some_and(BatchVerdict::is_good));
         let other = unmet.next()?;
-        let verdict = other.verdict.map_or("interrupted", Verdict::as_str);
+        let verdict = other.verdict.map_or("interrupted", BatchVerdict::as_str);
         Some(format!("it needs {}: {verdict}", other.batch.name))
     }
 
-    fn processes(&mut self, index: usize, tally: &mut Tally) {
+    fn processes(&mut self, index: usize, results: &mut Results) {
         let record = &self.record.batches[index];
         let mut only = record.only.clone();
         if !record.processes.is_empty() {
             self.clear_away(index);
-            let unfinished = tally.unfinished();
-            let (_, known) = tally.progress();
+            let unfinished = results.unfinished();
+            let (_, known) = results.progress();
             if known > 0 && unfinished.is_empty() {
                 return;
             }
             only = if known > 0 { Some(unfinished) } else { only };
         }
         for resumes in 0.. {
-            let before = tally.lost().len();
-            let rest = self.process(index, tally, only.as_deref());
-            let interrupted = (self.wish)() != Wish::GoOn;
+            let before = results.lost().len();
+            let rest = self.process(index, results, only.as_deref());
+            let interrupted = (self.stop_request)() != StopRequest::None;
             let goes_on = self.resume_lost && resumes < MAX_RESUMES && !interrupted;
-            let to_go = if goes_on { rest.len() } else { 0 };
-            self.console
-                .died(tally.lost().get(before..).unwrap_or_default(), to_go);
+            self.reporters.event(&RunEvent::ProcessDied {
+                lost: results.lost().get(before..).unwrap_or_default(),
+                goes_on_with: if goes_on { rest.len() } else { 0 },
+            });
             if rest.is_empty() {
                 return;
             }
             if interrupted {
-                return tally.interrupt();
+                return results.interrupt();
             }
             if !goes_on {
-                return tally.give_up(&rest);
+                return results.give_up(&rest);
             }
             only = Some(rest);
         }
     }
 
     /// One pytest, from its start until nothing of it is left. Returns the tests to go on with.
-    fn process(&mut self, index: usize, tally: &mut Tally, only: Option<&[String]>) -> Vec<String> {
+    fn process(&mut self, index: usize, results: &mut Results, only: Option<&[String]>) -> Vec<String> {
         for left in std::mem::take(&mut self.left) {
-            self.console.say(&format!(
-                "[BATCH-WARN] {left} This batch starts on a fresh process."
-            ));
+            let text = format!("{left} This batch starts on a fresh process.");
+            self.reporters.event(&RunEvent::Warned(&text));
         }
-        let past_broken = tally.goes_past_broken();
-        tally.begin();
+        let past_broken = results.goes_past_broken();
+        results.begin();
         let end = match self.start(index, only, past_broken) {
             Ok(mut suite) => {
                 let timeout = self.record.batches[index].batch.timeout;
-                let end = self.follow(&mut suite, tally, timeout);
-                self.clear_up(index, &suite, tally, &end);
-                if tally.root().is_none() {
+                let end = self.follow(&mut suite, results, timeout);
+                self.clear_up(index, &suite, results, &end);
+                if results.root().is_none() {
                     self.record.batches[index].said = Some(suite.stderr_tail());
                 }
                 end
@@ -170,12 +176,12 @@ impl Run<'_> {
                 why: error.to_string(),
             },
         };
-        let rest = tally.end(&end);
+        let rest = results.end(&end);
         let record = &mut self.record.batches[index];
         if let Some(process) = record.processes.last_mut() {
             process.end = Some(end);
         }
-        record.take(tally);
+        record.take(results);
         self.save();
         rest
     }
@@ -223,58 +229,61 @@ impl Run<'_> {
         Ok(suite)
     }
 
-    fn follow(&mut self, suite: &mut Suite, tally: &mut Tally, limit: Duration) -> End {
+    fn follow(&mut self, suite: &mut Suite, results: &mut Results, limit: Duration) -> End {
         let deadline = Instant::now() + limit;
         let mut asked = false;
         loop {
             thread::sleep(TICK);
             let status = suite.wait(Duration::ZERO);
-            self.listen(suite, tally);
+            self.listen(suite, results);
             if let Some(status) = status {
                 return ended(status, asked);
             }
-            match (self.wish)() {
-                Wish::AtOnce => return End::Interrupted,
-                Wish::Gently if !asked => {
+            match (self.stop_request)() {
+                StopRequest::Now => return End::Interrupted,
+                StopRequest::AfterTest if !asked => {
                     asked = true;
                     let _ = suite.ask_to_stop();
-                    self.console
-                        .say("   stopping after the running test; Ctrl-C once more ends it at once");
+                    self.reporters.event(&RunEvent::StopRequested);
                 }
                 _ => {}
             }
             if Instant::now() >= deadline {
-                return self.time_out(suite, tally, limit);
+                return self.time_out(suite, results, limit);
             }
         }
     }
 
     /// As with Ctrl-C it says where it was, and ends its app in good order; and should the test swallow
     /// that, no other one is to begin.
-    fn time_out(&mut self, suite: &mut Suite, tally: &mut Tally, limit: Duration) -> End {
+    fn time_out(&mut self, suite: &mut Suite, results: &mut Results, limit: Duration) -> End {
         let _ = suite.ask_to_stop();
         suite.interrupt();
         let deadline = Instant::now() + LAST_WORDS;
-        while suite.wait(TICK).is_none() && Instant::now() < deadline && (self.wish)() != Wish::AtOnce {
-            self.console.tick(tally);
+        while suite.wait(TICK).is_none()
+            && Instant::now() < deadline
+            && (self.stop_request)() != StopRequest::Now
+        {
+            self.reporters.event(&RunEvent::TimePassed { results });
         }
-        self.listen(suite, tally);
+        self.listen(suite, results);
         End::TimedOut {
             limit: humantime::format_duration(limit).to_string(),
         }
     }
 
-    fn listen(&mut self, suite: &mut Suite, tally: &mut Tally) {
+    fn listen(&mut self, suite: &mut Suite, results: &mut Results) {
         for line in suite.events() {
-            tally.take(&line);
-            self.console.saw(&line, tally);
+            results.take(&line);
+            let line = &line;
+            self.reporters.event(&RunEvent::TestEvent { line, results });
         }
-        self.console.tick(tally);
+        self.reporters.event(&RunEvent::TimePassed { results });
     }
 
     /// Sees what it left, ends that, and remembers to tell.
-    fn clear_up(&mut self, index: usize, suite: &Suite, tally: &Tally, end: &End) {
-        let left = left_in(tally);
+    fn clear_up(&mut self, index: usize, suite: &Suite, results: &Results, end: &End) {
+        let left = left_in(results);
         let mut still_there = suite.end();
         still_there.extend(left.iter().flat_map(Left::end));
         let how = match end {
@@ -322,8 +331,8 @@ impl Run<'_> {
     }
 }
 
-fn left_in(tally: &Tally) -> Vec<Left> {
-    tally
+fn left_in(results: &Results) -> Vec<Left> {
+    results
         .run_folders()
         .iter()
         .flat_map(|folder| left_by(Path::new(folder)))

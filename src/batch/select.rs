@@ -11,7 +11,7 @@ use super::config::{self, DEFAULT_TIMEOUT};
 use super::plan::{self, Batch};
 use super::record::{self, BATCHES_SCHEMA, BatchRecord, BatchesRecord};
 use super::request::{Request, Which};
-use super::tally::Verdict;
+use super::verdict::BatchVerdict;
 use crate::error::{Error, Result};
 use crate::harness::{ProcessId, forget_old_runs, liveness, make_run_folder, still_goes_on, write_record};
 use crate::wire::{RUN_FILE, file_of};
@@ -114,7 +114,10 @@ fn rest_of(record: &BatchRecord, batch: Batch) -> Option<BatchRecord> {
     if !tests.is_empty() {
         return Some(BatchRecord::new(batch, Some(tests)));
     }
-    let bad = matches!(verdict, Verdict::Lost | Verdict::NotRun | Verdict::Failed);
+    let bad = matches!(
+        verdict,
+        BatchVerdict::Lost | BatchVerdict::NotRun | BatchVerdict::Failed
+    );
     bad.then(|| BatchRecord::new(batch, record.only.clone()))
 }
 

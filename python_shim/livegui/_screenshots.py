@@ -1,0 +1,124 @@
+"""Pictures of the app under test, taken when a test fails, before the process is ended."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from livegui.toolkits._common import Pictures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from livegui._livegui import NativeLive, NativeProcess
+
+#: What ``live_gui_screenshot`` may be.
+WHEN: Final = ("on_failure", "always", "never")
+#: How long an app whose loop turns may take to take one of itself.
+_ITSELF_WITHIN_S = 1.0
+#: How long one from outside may take.
+_OUTSIDE_WITHIN_S = 5.0
+#: Of one process; a suite that fails throughout is not to fill the disk.
+_MAX_PICTURES = 50
+
+
+class Screenshots:
+    """Takes them, into the folder of the generation."""
+
+    def __init__(self, when: str) -> None:
+        if when not in WHEN:
+            raise pytest.UsageError(f"live_gui_screenshot = {when}: expected one of {', '.join(WHEN)}")
+        self._when = when
+        self._said = False
+
+    def is_due(self, *, failed: bool, ended: bool) -> bool:
+        """Whether a picture is to be taken at the end of a phase of a test.
+
+        Args:
+            failed: the phase failed.
+            ended: it is the one after which the test is over, but for its tear-down.
+        """
+        return self._when != "never" and (failed or (self._when == "always" and ended))
+
+    def take(self, live: NativeLive, nodeid: str, environment: dict[str, str]) -> Path | None:
+        """Take a picture of the app as it is now; None if there is none to be had."""
+        process = live.process
+        if process is None or not live.is_alive():
+            return None  # the next process would be in it, or nothing
+        folder = live.run_folder / f"gen-{live.generation}"
+        taken = len(list(folder.glob("picture-*.png")))
+        if taken >= _MAX_PICTURES:
+            return None
+        name = re.sub(r"[^\w.-]+", "_", nodeid.rpartition("::")[2])[:80]
+        path = folder / f"picture-{taken + 1}-{name}.png"
+        if (live.is_healthy() and _of_itself(folder, path)) or self._from_outside(
+            live, process, path, environment
+        ):
+            return path
+        return None
+
+    def _from_outside(
+        self, live: NativeLive, process: NativeProcess, path: Path, environment: dict[str, str]
+    ) -> bool:
+        if importlib.util.find_spec("mss") is None:
+            if self._when == "always":
+                self._say(live, "mss is not installed: pip install 'livegui[screenshots]'")
+            return False
+        environment = os.environ | environment
+        if sys.platform == "linux" and not environment.get("DISPLAY"):
+            self._say(live, "there is no display (DISPLAY is not set; xvfb-run gives the tests one)")
+            return False
+        # Isolated, but for the packages that this interpreter finds: the suite may have a module of any name.
+        command = [sys.executable, "-m", "livegui._picture", str(path), *map(str, process.pids())]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        try:
+            done = subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                timeout=_OUTSIDE_WITHIN_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self._say(live, str(error))
+            return False
+        if done.returncode != 0:
+            self._say(live, done.stdout.strip() or f"it ended with status {done.returncode}")
+        return done.returncode == 0 and path.exists()
+
+    def _say(self, live: NativeLive, why: str) -> None:
+        if not self._said:
+            self._said = True
+            live.remark(f"no picture was taken of the app: {why}")
+
+
+def _of_itself(folder: Path, path: Path) -> bool:
+    """Have the app take one of itself, if its toolkit's adapter can and its loop turns."""
+    if not (folder / Pictures.OFFER).exists():
+        return False
+    request, answer = folder / Pictures.REQUEST, folder / Pictures.ANSWER
+    try:
+        answer.unlink(missing_ok=True)
+        request.touch()
+        deadline = time.monotonic() + _ITSELF_WITHIN_S
+        while not answer.exists():
+            if time.monotonic() > deadline or not request.exists():
+                break
+            time.sleep(0.01)
+        request.unlink(missing_ok=True)
+        if answer.exists():
+            answer.replace(path)
+    except OSError:
+        return False
+    return path.exists()

@@ -1,0 +1,152 @@
+//! What follows from the end of a pytest process: which tests are lost, and which another process can run.
+
+use super::results::Running;
+use super::verdict::{End, Lost};
+use crate::wire::file_of;
+
+/// pytest's own words for how it ended.
+mod pytest {
+    pub const PASSED: i32 = 0;
+    pub const FAILED: i32 = 1;
+    pub const INTERNAL_ERROR: i32 = 3;
+    pub const NO_TESTS: i32 = 5;
+}
+
+/// A process that has ended, and how far it had come.
+pub(super) struct Ended<'a> {
+    pub end: &'a End,
+    /// It said itself that its session was over.
+    pub in_order: bool,
+    pub running: &'a [Running],
+    pub last_finished: Option<&'a str>,
+    /// Tests that are known and have no result.
+    pub unfinished: &'a [String],
+    /// Its plugin said something.
+    pub was_heard: bool,
+    /// A test is known, of this process or one before.
+    pub has_collected: bool,
+    pub has_failures: bool,
+    /// A file could not be collected.
+    pub has_broken: bool,
+    /// It was told to go on past such files.
+    pub went_past_broken: bool,
+}
+
+/// What follows.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// Tests for another process.
+    pub goes_on_with: Vec<String>,
+    /// Tests that never get a result.
+    pub lost: Vec<Lost>,
+    /// What happened to the batch as a whole.
+    pub trouble: Option<String>,
+    /// It was ended on purpose, before its end.
+    pub interrupted: bool,
+}
+
+/// Decides what follows.
+pub(super) fn after(ended: &Ended<'_>) -> Recovery {
+    match ended.end {
+        End::Interrupted => Recovery {
+            // It may have come to its end all the same.
+            interrupted: !ended.has_collected || !ended.unfinished.is_empty(),
+            ..Recovery::default()
+        },
+        End::NotStarted { why } => Recovery {
+            trouble: Some(format!("pytest was not started: {why}")),
+            ..all_lost(ended, "pytest was not started")
+        },
+        End::Exited { code: Some(code), .. } if ended.in_order && *code != pytest::INTERNAL_ERROR => {
+            after_order(ended, *code)
+        }
+        End::Exited { text, .. } => after_death(ended, &format!("pytest ended with {text}")),
+        End::TimedOut { limit } => after_death(ended, &format!("pytest hung: no end within {limit}")),
+    }
+}
+
+/// pytest came to its end by itself.
+fn after_order(ended: &Ended<'_>, code: i32) -> Recovery {
+    let complete = ended.unfinished.is_empty();
+    let never_ran = || all_lost(ended, "never ran: pytest ended before it");
+    match code {
+        // With -x or --maxfail it stops there, as it was told to.
+        pytest::FAILED if !ended.has_broken => Recovery {
+            trouble: (!ended.has_failures)
+                .then(|| "pytest ended with exit status 1, though no test failed".to_owned()),
+            ..Recovery::default()
+        },
+        pytest::PASSED | pytest::NO_TESTS if complete => Recovery::default(),
+        pytest::PASSED | pytest::NO_TESTS | pytest::FAILED => never_ran(),
+        _ if !ended.has_broken => Recovery {
+            trouble: Some(format!("pytest ended with exit status {code}")),
+            ..never_ran()
+        },
+        // It runs nothing because of one file; asked to, it runs the others.
+        _ if !ended.went_past_broken => Recovery {
+            goes_on_with: ended.unfinished.to_vec(),
+            ..Recovery::default()
+        },
+        _ => never_ran(),
+    }
+}
+
+/// It ended in the middle of something: the running tests are to blame, the rest of their files is lost, and
+/// another process goes on with the other files.
+fn after_death(ended: &Ended<'_>, how: &str) -> Recovery {
+    let running: Vec<_> = ended
+        .running
+        .iter()
+        .map(|running| running.test.as_str())
+        .collect();
+    let (during, dead): (String, Vec<&str>) = match (running.as_slice(), ended.last_finished) {
+        ([], None) => {
+            let when = if !ended.was_heard {
+                "before its livegui plugin said anything"
+            } else if !ended.has_collected {
+                "before it had collected its tests"
+            } else {
+                "before the first test"
+            };
+            return Recovery {
+                trouble: Some(format!("{how}, {when}")),
+                ..all_lost(ended, &format!("never ran: {how}"))
+            };
+        }
+        ([], Some(last)) => (format!("after {last}"), vec![file_of(last)]),
+        (tests, _) => (
+            format!("during {}", tests.join(", ")),
+            tests.iter().map(|test| file_of(test)).collect(),
+        ),
+    };
+    let mut recovery = Recovery {
+        trouble: Some(format!("{how}, {during}")),
+        ..Recovery::default()
+    };
+    recovery.lost.extend(running.iter().map(|test| Lost {
+        test: (*test).to_owned(),
+        why: format!("{how} while it ran"),
+        culprit: true,
+    }));
+    for test in ended
+        .unfinished
+        .iter()
+        .filter(|test| !running.contains(&test.as_str()))
+    {
+        if dead.contains(&file_of(test)) {
+            let why = format!("never ran: {how}, {during}");
+            recovery.lost.push(Lost::victim(test, &why));
+        } else {
+            recovery.goes_on_with.push(test.clone());
+        }
+    }
+    recovery
+}
+
+fn all_lost(ended: &Ended<'_>, why: &str) -> Recovery {
+    let lost = ended.unfinished.iter().map(|test| Lost::victim(test, why));
+    Recovery {
+        lost: lost.collect(),
+        ..Recovery::default()
+    }
+}

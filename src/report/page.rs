@@ -1,0 +1,129 @@
+//! The page: one file with everything in it, which loads nothing and lets nothing in it load anything.
+
+use super::model::Report;
+
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = concat!(
+    include_str!("page/data.js"),
+    include_str!("page/timeline.js"),
+    include_str!("page/details.js"),
+    include_str!("page/page.js"),
+);
+
+/// Where a page is looked at.
+#[derive(Debug)]
+pub enum Setting<'a> {
+    /// As a file.
+    File,
+    /// From our own server, which tells it of what is new: the page asks this path.
+    Live {
+        /// The path and the query, to which `&after=` is added.
+        ask: &'a str,
+    },
+}
+
+/// The page that shows a report.
+#[must_use]
+pub fn page(report: &Report, setting: &Setting<'_>) -> String {
+    let nonce = nonce();
+    let (connect, ask) = match setting {
+        Setting::File => ("'none'", ""),
+        Setting::Live { ask } => ("'self'", *ask),
+    };
+    let title = format!("{} · livegui", report.run);
+    let values = [
+        ("nonce", nonce.as_str()),
+        ("connect", connect),
+        ("title", &escape(&title)),
+        ("ask", &escape(ask)),
+        ("style", STYLE),
+        ("sentence", &escape(&report.sentence)),
+        ("fallback", &fallback(report)),
+        ("data", &json(report)),
+        ("script", SCRIPT),
+    ];
+    fill(PAGE, &values)
+}
+
+/// A report as JSON that can stand in a script element: nothing in it begins a tag or a comment.
+#[must_use]
+pub fn json(report: &Report) -> String {
+    let text = serde_json::to_string(report).unwrap_or_default();
+    let mut safe = String::with_capacity(text.len() + text.len() / 32);
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("\\u003c"),
+            '>' => safe.push_str("\\u003e"),
+            '&' => safe.push_str("\\u0026"),
+            '\u{2028}' => safe.push_str("\\u2028"),
+            '\u{2029}' => safe.push_str("\\u2029"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// What is to be read where no script runs: the tests that did not pass.
+fn fallback(report: &Report) -> String {
+    let bad = report
+        .tests
+        .iter()
+        .filter(|test| !["passed", "skipped", "xfailed", "not_run"].contains(&test.outcome.as_str()));
+    let rows = bad.map(|test| {
+        let file = report.files.get(test.file).map_or("", |file| file.name.as_str());
+        let name = format!("{file}::{}", test.name);
+        let said = escape(&test.message);
+        format!(
+            "<tr><td>{}</td><td>{}</td><td><pre>{said}</pre></td></tr>\n",
+            escape(&name),
+            escape(&test.outcome)
+        )
+    });
+    rows.collect()
+}
+
+/// Puts values into the places of a template, `{{name}}`: none is looked at again.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut text =
+        String::with_capacity(template.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        text.push_str(before);
+        text.push_str(
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or("", |(_, value)| value),
+        );
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// What our own script and style are known by: nobody whose text is in the page can know it.
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // Without it nothing runs, and the table without scripts is left.
+    if getrandom::fill(&mut bytes).is_err() {
+        return String::new();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

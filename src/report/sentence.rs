@@ -1,0 +1,97 @@
+//! What a run comes to, in one sentence.
+
+use std::collections::HashSet;
+
+use super::model::Report;
+
+/// The sentence, and whether somebody has to look.
+pub fn sentence(report: &Report) -> (String, bool) {
+    let with = |wanted: &[&str]| {
+        let tests = report.tests.iter();
+        tests
+            .filter(|test| wanted.contains(&test.outcome.as_str()))
+            .count()
+    };
+    let culprits = report.tests.iter().filter(|test| !test.took_down.is_empty());
+    let culprits = culprits.count();
+    let processes: usize = report.groups.iter().flat_map(|group| &group.processes).count();
+    let brought_down = report.groups.iter().flat_map(|group| &group.processes);
+    let brought_down = brought_down
+        .filter(|process| process.culprit_name.is_some())
+        .count();
+    let (victims, lost, not_run) = (with(&["victim"]), with(&["lost"]), with(&["not_run"]));
+    let failed = report
+        .tests
+        .iter()
+        .filter(|test| matches!(test.outcome.as_str(), "failed" | "error") && test.took_down.is_empty());
+    let failed = failed.count();
+    let mut parts = Vec::new();
+    match (culprits, brought_down) {
+        (0, 0) => {}
+        (0, down) => parts.push(format!("{} went down", count(down, "process", "processes"))),
+        (culprits, down) => parts.push(format!(
+            "{} took down {}",
+            count(culprits, "culprit", "culprits"),
+            count(down, "process", "processes")
+        )),
+    }
+    if failed > 0 {
+        let other = if culprits > 0 { "other " } else { "" };
+        parts.push(format!(
+            "{} failed",
+            count(failed, &format!("{other}test"), &format!("{other}tests"))
+        ));
+    }
+    if victims > 0 {
+        parts.push(format!(
+            "{} did not run because of that",
+            count(victims, "test", "tests")
+        ));
+    }
+    match report.state {
+        "killed" if lost > 0 => parts.push(format!(
+            "pytest was killed during {}",
+            count(lost, "test", "tests")
+        )),
+        "killed" => parts.push("pytest was killed".to_owned()),
+        _ if lost > 0 => parts.push(format!("pytest ended during {}", count(lost, "test", "tests"))),
+        _ => {}
+    }
+    if not_run > 0 && report.state != "running" {
+        parts.push(format!("{} never began", count(not_run, "test", "tests")));
+    }
+    let bad = !parts.is_empty();
+    if parts.is_empty() {
+        let done = report.tests.len() - not_run;
+        parts.push(match report.state {
+            "running" => format!("{} so far, and nothing is wrong", count(done, "test", "tests")),
+            _ if done == 0 => "No test ran".to_owned(),
+            _ => format!("All {done} tests ran, and no process went down"),
+        });
+    }
+    if processes > 0
+        && let Some(trusted) = trusted(report)
+    {
+        parts.push(trusted);
+    }
+    (format!("{}.", parts.join("; ")), bad)
+}
+
+/// `48 of 49 files ran on a process they could trust`: none of their tests was kept from running, or was cut off.
+fn trusted(report: &Report) -> Option<String> {
+    let began = report.tests.iter().filter(|test| test.at.is_some());
+    let files: HashSet<_> = began.map(|test| test.file).collect();
+    let spoilt = report.tests.iter();
+    let spoilt = spoilt.filter(|test| matches!(test.outcome.as_str(), "victim" | "lost"));
+    let spoilt: HashSet<_> = spoilt.map(|test| test.file).collect();
+    let total = files.union(&spoilt).count();
+    (total > 0).then(|| {
+        let good = total - spoilt.len();
+        let files = if total == 1 { "file" } else { "files" };
+        format!("{good} of {total} {files} ran on a process they could trust")
+    })
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

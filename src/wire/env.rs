@@ -1,0 +1,35 @@
+//! Environment that the test side hands the app, or a pytest.
+
+/// `0` makes the agent inert.
+pub const SWITCH: &str = "LIVEGUI";
+/// Where the discovery file goes.
+pub const RUN_DIR: &str = "LIVEGUI_RUN_DIR";
+/// A fresh, empty folder for the app's own state.
+pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
+/// The port that the app's hook server is to listen on.
+pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
+/// The process that drives the run, a [`ProcessId`](super::ProcessId) as JSON: when it is gone, the app is
+/// to end, or the pytest.
+pub const PARENT: &str = "LIVEGUI_PARENT";
+/// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
+/// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
+pub const EVENTS: &str = "LIVEGUI_EVENTS";
+/// Set, and not empty, for what a followed pytest starts: a pytest that one of its tests runs is not
+/// followed.
+pub const FOLLOWED: &str = "LIVEGUI_FOLLOWED";
+/// A file with the node ids, a JSON list, that a followed pytest is to run of those it collects.
+pub const ONLY: &str = "LIVEGUI_ONLY";
+/// The endpoint's port.
+pub const PORT: &str = "LIVEGUI_PORT";
+/// The endpoint's token.
+pub const TOKEN: &str = "LIVEGUI_TOKEN";
+/// How long the loop may go without a beat.
+pub const STALL_AFTER_MS: &str = "LIVEGUI_STALL_AFTER_MS";
+/// How long it may take to the first beat.
+pub const STARTUP_MS: &str = "LIVEGUI_STARTUP_MS";
+/// How long queued work may go without any being finished.
+pub const EXECUTOR_STALL_MS: &str = "LIVEGUI_EXECUTOR_STALL_MS";
+/// `degrade` makes the app degraded by a callback that raises; `note` and `fail` are for the test side.
+pub const CALLBACK_ERRORS: &str = "LIVEGUI_CALLBACK_ERRORS";
+/// Whether and where a journal is kept.
+pub const JOURNAL: &str = "LIVEGUI_JOURNAL";

@@ -1,0 +1,88 @@
+//! The heartbeat log that an agent keeps: the schema `livegui/journal/1`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::health::{CaughtException, ExecutorCheck, FrameMs, Reason, ThreadCheck};
+
+/// A line of the journal. Times are milliseconds on the monotonic clock since the agent started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum JournalLine {
+    /// The first line of a file.
+    Header(JournalHeader),
+    /// Something changed.
+    Transition(JournalTransition),
+    /// The last line, if the agent was stopped in good order.
+    End(JournalEnd),
+    /// One a second.
+    Beats(JournalBeats),
+}
+
+/// Whose journal it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalHeader {
+    /// [`JOURNAL_SCHEMA`].
+    pub schema: String,
+    /// The app's process.
+    pub pid: u32,
+    /// The app's name.
+    pub app: String,
+    /// As in [`Health::instance`].
+    pub instance: String,
+    /// Wall time of the agent's start, RFC 3339 in UTC: the zero of every `t_ms`.
+    pub started_at: String,
+    /// As in [`Observer::parent`](super::Observer::parent).
+    #[serde(default)]
+    pub parent: String,
+    /// As in [`Observer::runtime_dir`](super::Observer::runtime_dir).
+    #[serde(default)]
+    pub runtime_dir: String,
+}
+
+/// The beats of the last second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalBeats {
+    /// When.
+    pub t_ms: u64,
+    /// The word for the whole app.
+    pub status: String,
+    /// Beats since the line before.
+    pub beats: u64,
+    /// The time between them; null if there were none.
+    pub frame_ms: Option<FrameMs>,
+    /// Journal lines that could not be written so far.
+    pub dropped: u64,
+    /// Watched executors; absent if all are as in the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<Vec<ExecutorCheck>>,
+    /// Watched threads; absent if all are as in the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<Vec<ThreadCheck>>,
+}
+
+/// A reason that began or ceased to hold, or a new word for the whole app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalTransition {
+    /// When.
+    pub t_ms: u64,
+    /// `opened`, `closed`, `status` or `exception`.
+    pub event: String,
+    /// The word for the whole app from now on.
+    pub status: String,
+    /// The reason, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The exception, if one was caught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<CaughtException>,
+}
+
+/// The last line of an agent that knew of its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalEnd {
+    /// When.
+    pub t_ms: u64,
+    /// `clean`, or why the app ends itself.
+    pub end: String,
+}

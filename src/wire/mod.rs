@@ -1,0 +1,51 @@
+//! What goes over the wire and onto the disk: one schema for both sides.
+//!
+//! Readers ignore fields they do not know, so that an older test side reads a newer agent.
+
+mod discovery;
+pub mod env;
+mod events;
+mod health;
+mod journal;
+mod process_id;
+mod run;
+pub mod schema;
+
+pub use discovery::*;
+pub use events::*;
+pub use health::*;
+pub use journal::*;
+pub use process_id::ProcessId;
+pub use run::*;
+
+/// `schema` of [`Health`].
+pub const HEALTH_SCHEMA: &str = "livegui/health/1";
+/// `schema` of [`Discovery`].
+pub const DISCOVERY_SCHEMA: &str = "livegui/agent/1";
+/// `schema` of [`RunRecord`].
+pub const RUN_SCHEMA: &str = "livegui/run/1";
+/// Name of the discovery file in a run folder.
+pub const DISCOVERY_FILE: &str = "agent.json";
+/// Name of the journal in a run folder.
+pub const JOURNAL_FILE: &str = "heartbeat.jsonl";
+/// `schema` of [`RunPointer`].
+pub const RUN_POINTER_SCHEMA: &str = "livegui/run-pointer/1";
+/// `schema` of [`JournalHeader`].
+pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
+/// `schema` of [`Event::SessionStarted`].
+pub const EVENTS_SCHEMA: &str = "livegui/events/1";
+/// Name of the run record in a run's folder.
+pub const RUN_FILE: &str = "run.json";
+/// Name of the file in a generation's folder with what its agent said last while it was not well: a [`Health`].
+pub const HEALTH_FILE: &str = "health.json";
+/// Name of the file with what a pytest did, [`EventLine`]s, in a run's folder.
+pub const EVENTS_FILE: &str = "events.jsonl";
+
+/// What the name of the file has more that asks a pytest to end after the running test.
+pub const STOP_SUFFIX: &str = ".stop";
+
+/// The file that a node id, or a path that pytest takes, begins with.
+#[must_use]
+pub fn file_of(node: &str) -> &str {
+    node.split_once("::").map_or(node, |(file, _)| file)
+}
