@@ -147,7 +147,7 @@ impl Kept {
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
         self.proven_at = Instant::now();
         let remark = self.policy.loop_turned(generation, open);
-        for remark in remark {
+        if let Some(remark) = remark {
             self.run.remark(remark);
         }
         self.record_unfit(generation);
