@@ -114,17 +114,9 @@ class Abort:
         """Whether a running test can be ended."""
         return self._installed
 
-    @contextlib.contextmanager
-    def within(self, span: Span) -> Iterator[None]:
+    def within(self, span: Span) -> Within:
         """What runs in here is ended as a whole."""
-        outer, before = self.span, CURRENT.get()
-        self.span = span
-        CURRENT.set(span)
-        try:
-            yield
-        finally:
-            self.span = outer
-            CURRENT.set(before)
+        return Within(self, span)
 
     @contextlib.contextmanager
     def entered(self, request: Callable[[], object]) -> Iterator[None]:
@@ -287,6 +279,25 @@ class Abort:
         elif sys.platform == "win32" and self._earlier == signal.SIG_DFL:
             # It would have ended pytest on the spot: so it does, in good order.
             signal.default_int_handler(number, frame)
+
+
+class Within:
+    """A span, for as long as it runs. A class: it is entered several times a test."""
+
+    __slots__ = ("_abort", "_before", "_outer", "_span")
+
+    def __init__(self, abort: Abort, span: Span) -> None:
+        self._abort = abort
+        self._span = span
+
+    def __enter__(self) -> None:
+        self._outer, self._before = self._abort.span, CURRENT.get()
+        self._abort.span = self._span
+        CURRENT.set(self._span)
+
+    def __exit__(self, *_: object) -> None:
+        self._abort.span = self._outer
+        CURRENT.set(self._before)
 
 
 def _is_ending() -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui._span import Span
+from livegui._span import Span, running_threads
 from livegui._tasks import entering
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Fixtures:
         outer = abort.span
         file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
         self.files.add(file)
-        span = Span(function, frozenset({file}), outer.name, last=outer.last, once=outer.once)
+        span = Span(function, {file}, outer.name, last=outer.last, once=outer.once)
+        span.threads = running_threads()
         with abort.within(span):
             coroutine = entering(function, abort)
             span.entered = coroutine is not None

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from livegui import _frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from types import CodeType
 
 #: Tasks inherit the context of whoever starts them, so this tells the test's from those of other fixtures.
 CURRENT: ContextVar[Span | None] = ContextVar("livegui_span", default=None)
 
 
-def _running_threads() -> frozenset[int | None]:
-    return frozenset(thread.ident for thread in threading.enumerate())
+def running_threads() -> frozenset[int | None]:
+    """Those that run now."""
+    return frozenset([thread.ident for thread in threading.enumerate()])
 
 
 @dataclass(eq=False)
@@ -39,13 +40,13 @@ class Span:
     """
 
     function: Callable[..., Any] | None = None
-    files: frozenset[str] = frozenset()
+    files: Set[str] = frozenset()
     name: str = ""
     last: bool = False
     once: bool = False
     runners: frozenset[str] = frozenset()
     entered: bool = False
-    threads: frozenset[int | None] = field(default_factory=_running_threads)
+    threads: frozenset[int | None] = frozenset()
     cancelled: list[Any] = field(default_factory=list)
 
     def codes(self) -> set[CodeType]:

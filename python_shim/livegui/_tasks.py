@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from livegui._abort import Abort
 
 
+_IS_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+
+
 def is_of(span: Span, task: Any) -> bool:
     """Whether a task, asyncio's or trio's, belongs to a span."""
     context = getattr(task, "context", None)  # trio's
@@ -153,6 +156,9 @@ def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] |
     if inspect.ismethod(function):
         inner = entering(function.__func__, abort)
         return None if inner is None else MethodType(inner, function.__self__)
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_flags & _IS_ASYNC:
+        return None  # as a rule; the questions below take their time
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

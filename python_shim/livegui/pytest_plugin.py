@@ -19,7 +19,7 @@ from livegui._frames import give_lines, without_runners
 from livegui._handle import LiveGui
 from livegui._livegui import NativeLive, write_report
 from livegui._screenshots import Screenshots
-from livegui._span import Span
+from livegui._span import Span, running_threads
 from livegui._tasks import entering
 from livegui._text import plain, system_string
 from livegui.errors import LiveGuiError
@@ -275,10 +275,12 @@ class Phase:
         self.session = session
         self.ask = ask
         once = tears_down or _is_unittest(item)
-        files = session.fixtures.files if tears_down else set[str]()
-        self.span = Span(
-            files=frozenset({str(item.path), *files}), name=plain(item.nodeid), last=last, once=once
-        )
+        files = {str(item.path)}
+        if tears_down:
+            files |= session.fixtures.files
+        self.span = Span(files=files, name=item.nodeid, last=last, once=once)
+        if session.live is not None:
+            self.span.threads = running_threads()
         self._within = session.abort.within(self.span)
         #: What the app's last word was, if it was closed in this phase.
         self._last: LiveGuiError | None = None
