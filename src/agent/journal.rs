@@ -107,8 +107,11 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
             // At once: an app that is killed meanwhile has told all but its last second.
-            let beats = last_beats(board, now, &mut before, &mut parts);
-            board.journal.wrote(1, &log.write(&beats));
+            let histogram = board.heart.histogram();
+            let mut beats = beats(board, now, &histogram.since(&before));
+            parts.add_to(&mut beats, board);
+            before = histogram;
+            board.journal.wrote(1, &log.write(&line(&beats)));
         }
         let first = match entries.recv_timeout(due.since(board.clock().raw())) {
             Ok(entry) => Some(entry),
@@ -117,11 +120,6 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         };
         for entry in first.into_iter().chain(entries.try_iter().take(QUEUE)) {
             lines += 1;
-            // The last second is told as well.
-            if !matches!(entry, Entry::Transition(_)) {
-                batch.extend(last_beats(board, board.clock().raw(), &mut before, &mut parts));
-                lines += 1;
-            }
             match entry {
                 Entry::Transition(transition) => batch.extend(line(&*transition)),
                 Entry::End => {
@@ -144,15 +142,6 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
             return;
         }
     }
-}
-
-/// The line on the beats since the one before.
-fn last_beats(board: &Board, now: Raw, before: &mut Histogram, parts: &mut Parts) -> Vec<u8> {
-    let histogram = board.heart.histogram();
-    let mut beats = beats(board, now, &histogram.since(before));
-    parts.add_to(&mut beats, board);
-    *before = histogram;
-    line(&beats)
 }
 
 fn last(board: &Board, end: &str) -> JournalEnd {

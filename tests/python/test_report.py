@@ -434,6 +434,17 @@ def test_one(app):
     assert generation["started_at_ms"] <= generation["states"][1]["at_ms"] <= generation["ended_at_ms"]
 
 
+def test_text_that_is_no_unicode_ends_no_run(suite: Suite, pytester: pytest.Pytester) -> None:
+    body = """
+        def test_a(app):
+            raise AssertionError("half a pair: \\udce9")
+    """
+    suite({"test_a.py": body.replace("\n        ", "\n")}).assert_outcomes(failed=1)
+    tests = data(written(pytester.path))["tests"]
+    assert isinstance(tests, list)
+    assert "half a pair: " in tests[0]["message"]
+
+
 def test_a_journal_names_what_is_watched(suite: Suite, pytester: pytest.Pytester) -> None:
     suite({"test_a.py": "import time\ndef test_a(app): app.do('queue 3'); time.sleep(1.3)\n"})
     parts = data(written(pytester.path))["groups"][0]["processes"][0]["parts"]  # type: ignore[index]
