@@ -167,7 +167,17 @@ def set_up_browser() -> None:
     say("installing Chromium and Xvfb")
     waiting = ("-o", "DPkg::Lock::Timeout=600", "-qq")
     run(apt, *waiting, "update")
-    run(apt, *waiting, "install", "-y", "--no-install-recommends", "chromium", "chromium-driver", "xvfb", "tmux")
+    run(
+        apt,
+        *waiting,
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "chromium",
+        "chromium-driver",
+        "xvfb",
+        "tmux",
+    )
 
 
 def install(*arguments: str) -> None:
@@ -258,7 +268,10 @@ def bench(rest: list[str]) -> None:
             raise Failed(
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
-    peers = {"PYTHONPATH": str(beside("peers", packages("bench")))}
+    peers = {
+        "PYTHONPATH": str(beside("peers", packages("bench"))),
+        "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
+    }
     missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]
     if missed:
         raise Failed(f"a bar was missed: {', '.join(missed)}")

@@ -39,8 +39,12 @@ def rounds(how: str, count: int, folder: Path) -> list[float]:
         scope="session",
         respawn="file",
         max_respawns=3,
+        callback_errors="fail",
         spares=0,
         kill_stale=False,
+        handover="respawn",
+        handover_timeout="500ms",
+        left_open="respawn",
         output_limit="16M",
         signal=signal.SIGURG,
     )

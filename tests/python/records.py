@@ -19,7 +19,9 @@ def wall(at_ms: float) -> str:
 class RunFolder:
     """The folder of one run, written line by line as the plugin would."""
 
-    def __init__(self, parent: Path, name: str, *, worker: str | None = None, session: str | None = None) -> None:
+    def __init__(
+        self, parent: Path, name: str, *, worker: str | None = None, session: str | None = None
+    ) -> None:
         self.path = parent / name
         self.path.mkdir(parents=True)
         self.worker = worker
@@ -41,7 +43,9 @@ class RunFolder:
     def event(self, at_ms: float, event: str, **values: object) -> None:
         self.lines.append({"at_ms": int(ZERO_MS + at_ms), "worker": self.worker, "event": event, **values})
 
-    def test(self, at_ms: float, took_ms: float, test: str, outcome: str = "passed", **values: object) -> None:
+    def test(
+        self, at_ms: float, took_ms: float, test: str, outcome: str = "passed", **values: object
+    ) -> None:
         self.event(at_ms, "test_started", test=test)
         result = {"message": "", "culprit": None, "generation": 1, "duration_ms": took_ms} | values
         self.event(at_ms + took_ms, "test_finished", test=test, outcome=outcome, **result)
@@ -86,7 +90,13 @@ class RunFolder:
             self.event(ended_ms, "session_finished", exit_status=0)
         else:
             # A process that is known to be gone.
-            self.record["process"] = {"pid": 2**22 + 1, "start": 1, "boot": "another", "namespace": "", "host": ""}
+            self.record["process"] = {
+                "pid": 2**22 + 1,
+                "start": 1,
+                "boot": "another",
+                "namespace": "",
+                "host": "",
+            }
         (self.path / "run.json").write_text(json.dumps(self.record))
         (self.path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in self.lines))
         return self.path
@@ -95,8 +105,7 @@ class RunFolder:
 def many_tests(parent: Path, tests: int, workers: int = 4) -> Path:
     """A session of pytest-xdist; every 200th test takes its worker's app down, and the next one with it."""
     folders = [
-        RunFolder(parent, f"run-gw{number}", worker=f"gw{number}", session="s")
-        for number in range(workers)
+        RunFolder(parent, f"run-gw{number}", worker=f"gw{number}", session="s") for number in range(workers)
     ]
     each = tests // workers
     for number, folder in enumerate(folders):

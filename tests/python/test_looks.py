@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from page import Page, page  # noqa: F401 -- a fixture
+from page import Page
 from records import RunFolder
 
 import livegui
@@ -90,9 +90,13 @@ def test_an_app_whose_loop_turns_takes_its_own_picture(qt_suite: Suite, pytester
     taken = picture.read_bytes()
     assert taken.startswith(PNG)
     assert [int.from_bytes(taken[at : at + 4], "big") for at in (16, 20)] == [320, 200]
-    page = (picture.parents[1] / "report.html").read_text()
-    assert "data:image/png;base64," in page
-    case = next(case for case in ET.parse(pytester.path / "junit.xml").iter("testcase") if case.get("name") == "test_bad")
+    report = (picture.parents[1] / "report.html").read_text()
+    assert "data:image/png;base64," in report
+    case = next(
+        case
+        for case in ET.parse(pytester.path / "junit.xml").iter("testcase")
+        if case.get("name") == "test_bad"
+    )
     properties = {entry.get("name"): entry.get("value") for entry in case.iter("property")}
     assert properties["live_gui_screenshot"] == str(picture)
     assert properties["live_gui_folder"] == str(picture.parent)
@@ -103,7 +107,10 @@ def test_pictures_are_taken_when_they_are_asked_for(qt_suite: Suite, pytester: p
     qt_suite(files, "--live-gui-screenshot=never")
     assert pictures(pytester.path) == []
     qt_suite(files, "--live-gui-screenshot=always")
-    assert [path.name for path in pictures(pytester.path)] == ["picture-1-test_good.png", "picture-2-test_bad.png"]
+    assert [path.name for path in pictures(pytester.path)] == [
+        "picture-1-test_good.png",
+        "picture-2-test_bad.png",
+    ]
     done = qt_suite(files, "--live-gui-screenshot=sometimes")
     done.stderr.fnmatch_lines(["*live_gui_screenshot = sometimes: expected one of on_failure, always, never"])
 
@@ -122,7 +129,7 @@ from livegui.toolkits import tk as live_tk
 root = tkinter.Tk()
 root.geometry("300x150+10+10")
 agent = livegui.start("tk")
-live_tk.install(root, agent)
+live_tk.install(agent, root)
 with agent.main_loop():
     root.mainloop()
     agent.stopping()
@@ -134,7 +141,9 @@ def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     needs("Xvfb")
     reader, writer = os.pipe()
     with subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24"], pass_fds=[writer], stderr=subprocess.DEVNULL
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
     ) as server:
         os.close(writer)
         with os.fdopen(reader) as said:
@@ -157,9 +166,9 @@ def test_a_picture_off_the_display_has_the_app_only(
     taken = picture.read_bytes()
     wide, high = (int.from_bytes(taken[at : at + 4], "big") for at in (16, 20))
     assert (wide, high) in {(300, 150), (800, 600)}, "the window, or the screen of an app that tells no pid"
-    page = (pytester.path / "page.html").read_text()
-    assert "app stderr" in page
-    assert "/gen-1/stderr.log" in page
+    peer = (pytester.path / "page.html").read_text()
+    assert "app stderr" in peer
+    assert "/gen-1/stderr.log" in peer
 
 
 @pytest.fixture
@@ -177,7 +186,7 @@ def served(tmp_path: Path) -> Iterator[tuple[RunFolder, str]]:
         assert server.wait(10) == 130
 
 
-def test_a_served_page_shows_what_is_new(page: Page, served: tuple[RunFolder, str]) -> None:  # noqa: F811
+def test_a_served_page_shows_what_is_new(page: Page, served: tuple[RunFolder, str]) -> None:
     run, url = served
     page.driver.get(url)
     assert "1 passed" in page.text("#counts")
@@ -235,7 +244,9 @@ def test_top_in_a_terminal_filters_and_quits(tmp_path: Path, monkeypatch: pytest
     tmux = ["tmux", "-L", "livegui-test", "-f", "/dev/null"]
 
     def seen() -> str:
-        return subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            [*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False
+        ).stdout
 
     def press(key: str) -> None:
         subprocess.run([*tmux, "send-keys", key], check=True)

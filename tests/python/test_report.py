@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page import Page, open_browser, page  # noqa: F401 -- a fixture
+from page import Page, open_browser
 from records import RunFolder, many_tests
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +55,11 @@ def sloppy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
-    sentence = "1 culprit took down 1 process; 1 test did not run because of that; 1 of 2 files ran on a process"
+    sentence = (
+        "1 culprit took down 1 process; 1 test did not run because of that; 1 of 2 files ran on a process"
+    )
     assert page.text("#sentence").startswith(sentence)
     page.find("#culprit-list a").click()
     shown = page.text("#details")
@@ -74,13 +76,13 @@ def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: 
     assert page.complaints() == []
 
 
-def test_a_link_leads_straight_to_a_test(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_a_link_leads_straight_to_a_test(page: Page, sloppy: Path) -> None:
     page.open(sloppy, "#test=tests%2Ftest_live_workflow.py%3A%3Atest_full_live_workflow")
     assert page.text("#details-title") == "test_full_live_workflow"
     assert page.complaints() == []
 
 
-def test_files_start_on_a_fresh_process_and_the_table_says_why(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_files_start_on_a_fresh_process_and_the_table_says_why(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     page.find("#filter-fresh").click()
     rows = [row.text for row in page.all("#rows tr.file")]
@@ -93,7 +95,7 @@ CRASHES = {6, 17, 23, 31, 44}
 
 
 def test_of_49_files_with_5_crashes_every_culprit_is_named(
-    page: Page,  # noqa: F811
+    page: Page,
     suite: Suite,
     pytester: pytest.Pytester,
 ) -> None:
@@ -105,9 +107,7 @@ def test_of_49_files_with_5_crashes_every_culprit_is_named(
         )
     suite(files, "-q", ini="live_gui_command = {python} plain_app.py --port {hook_port}\nlive_gui_spares = 1")
     page.open(written(pytester.path))
-    sentence = (
-        "5 culprits took down 5 processes; 5 tests did not run because of that; 44 of 49 files ran on a process"
-    )
+    sentence = "5 culprits took down 5 processes; 5 tests did not run because of that; 44 of 49 files ran on a process"
     assert sentence in page.text("#sentence")
     cards = [card.text for card in page.all("#culprit-list a")]
     for number in CRASHES:
@@ -118,7 +118,7 @@ def test_of_49_files_with_5_crashes_every_culprit_is_named(
 
 
 def test_a_run_that_was_killed_in_mid_file_has_a_report(
-    page: Page,  # noqa: F811
+    page: Page,
     suite: Suite,
     pytester: pytest.Pytester,
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_run_that_was_killed_in_mid_file_has_a_report(
     assert page.complaints() == []
 
 
-def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> None:  # noqa: F811
+def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> None:
     folder = many_tests(tmp_path, 2000)
     assert livegui("report", folder).returncode == 0
     assert (folder / "report.html").stat().st_size < 400_000
@@ -171,7 +171,7 @@ def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> 
     assert page.complaints() == []
 
 
-def test_everything_can_be_reached_by_keys(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_everything_can_be_reached_by_keys(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     page.press("/")
     assert page.run("return document.activeElement.id") == "search"
@@ -208,7 +208,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:  # noqa: F811
+def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:
     run = RunFolder(tmp_path, "hostile <script>window.hostile = 5<")
     text = "\n".join(HOSTILE)
     name = f"tests/test_<b>.py::test_x[{HOSTILE[0]}{HOSTILE[4]}]"
@@ -231,13 +231,16 @@ def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:  # n
         assert line in shown
     assert "red \\x00 \\x07 \\u2028 \\u202e {{script}} $& ]]>" in shown
     assert page.run("return window.hostile") is None
-    assert page.run("return document.querySelectorAll('main script, aside script, main img, aside img').length") == 0
+    assert (
+        page.run("return document.querySelectorAll('main script, aside script, main img, aside img').length")
+        == 0
+    )
     links = page.run("return [...document.links].map((link) => link.protocol)")
     assert set(links) <= {"file:"}
     assert page.complaints() == []
 
 
-def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     blocked = page.run_async(
         """
@@ -258,7 +261,7 @@ def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:  # noqa: F
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_narrow_window_shows_all_of_it(
-    page: Page,  # noqa: F811
+    page: Page,
     sloppy: Path,
     tmp_path: Path,
     dark: bool,
@@ -277,7 +280,9 @@ def test_a_narrow_window_shows_all_of_it(
 
 def luminance(colour: str) -> float:
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -290,7 +295,18 @@ def test_colours_can_be_told_from_what_they_stand_on() -> None:
     style = (ROOT / "src" / "report" / "page" / "page.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\n\s*\}", style, re.DOTALL)
     text = {"text", "muted", "link"}
-    outcomes = {"passed", "failed", "error", "victim", "skipped", "xfailed", "xpassed", "running", "lost", "not_run"}
+    outcomes = {
+        "passed",
+        "failed",
+        "error",
+        "victim",
+        "skipped",
+        "xfailed",
+        "xpassed",
+        "running",
+        "lost",
+        "not_run",
+    }
     for block in (light, dark):
         colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
         states = {name for name in colours if name.startswith("state-")}
@@ -317,11 +333,16 @@ def test_a_session_of_xdist_is_one_report(suite: Suite, pytester: pytest.Pyteste
     )
 
 
-def test_batches_are_one_report_each_batch_with_its_own_lanes(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_batches_are_one_report_each_batch_with_its_own_lanes(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
     (pytester.path / "pyproject.toml").write_text(
         '[tool.livegui.batches.unit]\npaths = ["unit"]\n[tool.livegui.batches.live]\npaths = ["live"]\n'
     )
-    suite({"unit/test_u.py": "def test_u(): pass\n", "live/test_l.py": "def test_l(app): pass\n"}, "--collect-only")
+    suite(
+        {"unit/test_u.py": "def test_u(): pass\n", "live/test_l.py": "def test_l(app): pass\n"},
+        "--collect-only",
+    )
     shutil.rmtree(pytester.path / ".livegui", ignore_errors=True)
     done = livegui("run", cwd=pytester.path)
     assert done.returncode == 0, done.stdout
@@ -397,7 +418,9 @@ def test_a_trace_follows_the_rules_of_the_format(sloppy: Path, tmp_path: Path) -
             assert event["ts"] >= 0
         if event["ph"] == "X":
             assert event["dur"] >= 0
-            rows.setdefault((event["pid"], event["tid"]), []).append((event["ts"], event["ts"] + event["dur"]))
+            rows.setdefault((event["pid"], event["tid"]), []).append(
+                (event["ts"], event["ts"] + event["dur"])
+            )
     for spans in rows.values():  # on one row a span lies within another or beside it
         spans.sort(key=lambda span: (span[0], -span[1]))
         open_spans: list[float] = []
@@ -407,7 +430,10 @@ def test_a_trace_follows_the_rules_of_the_format(sloppy: Path, tmp_path: Path) -
             assert not open_spans or end <= open_spans[-1]
             open_spans.append(end)
     for begins, ends in (("s", "f"), ("b", "e")):
-        keys = [[(event.get("cat"), event["id"]) for event in events if event["ph"] == ph] for ph in (begins, ends)]
+        keys = [
+            [(event.get("cat"), event["id"]) for event in events if event["ph"] == ph]
+            for ph in (begins, ends)
+        ]
         assert sorted(keys[0]) == sorted(keys[1])
         at = {event["id"]: event["ts"] for event in events if event["ph"] == begins}
         assert all(event["ts"] >= at[event["id"]] for event in events if event["ph"] == ends)

@@ -256,8 +256,8 @@ async function listen(ask) {
         const item = addressed(report, location.hash);
         if (item && !find("details").hidden) timeline.select(item);
       } else if (answer.status !== 204) throw new Error(String(answer.status));
-      if (report.state !== "running") return;
     } catch {
+      if (report.state !== "running") return;
       find("state").textContent = "livegui report --serve has ended: this page is no longer kept up to date";
       find("state").className = "badge lost";
       await new Promise((done) => setTimeout(done, 2000));
