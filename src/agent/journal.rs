@@ -178,9 +178,9 @@ impl Parts {
         executors.truncate(MAX_PARTS);
         threads.truncate(MAX_PARTS);
         // How long work has waited changes with every line, and says nothing that the lines do not.
-        executors
-            .iter_mut()
-            .for_each(|executor| executor.queued_for_ms = None);
+        for executor in &mut executors {
+            executor.queued_for_ms = None;
+        }
         let is_due = self.lines.is_multiple_of(NAME_PARTS_EVERY);
         self.lines = self.lines.wrapping_add(1);
         if self.executors != executors || (is_due && !executors.is_empty()) {

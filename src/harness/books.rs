@@ -133,7 +133,9 @@ impl Kept {
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
         self.proven_at = Instant::now();
         let remark = self.policy.loop_turned(generation, open);
-        remark.into_iter().for_each(|remark| self.run.remark(remark));
+        if let Some(remark) = remark {
+            self.run.remark(remark);
+        }
         self.record_unfit(generation);
     }
 
@@ -273,7 +275,9 @@ impl Books {
         }
         let mut kept = self.kept();
         if !kept.retired.contains(&generation) {
-            caught.iter().for_each(|caught| kept.hear(generation, caught));
+            for caught in caught {
+                kept.hear(generation, caught);
+            }
             self.ring_if_due(&kept);
         }
     }

@@ -21,7 +21,7 @@ const HELD_AFTER: u32 = 4;
 const AT_MOST: u32 = 20;
 
 /// Time-outs that can be meant.
-const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_mins(1);
 
 /// The time-out that a user wrote: seconds, or a number with its unit, as `500ms`.
 ///

@@ -241,6 +241,7 @@ impl Machine {
     }
 
     /// Returns whether the event changed something that a snapshot shows.
+    #[allow(clippy::too_many_lines, reason = "an arm an event")]
     fn apply(&mut self, event: Event, now: Awake, transitions: &mut Vec<Transition>) -> bool {
         match event {
             Event::TimePassed => false,
