@@ -8,7 +8,7 @@ pub const REPORT_SCHEMA: &str = "livegui/report/1";
 /// The whole of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// [`REPORT_SCHEMA`].
+    /// `livegui/report/1`.
     pub schema: &'static str,
     /// The run's name.
     pub run: String,
