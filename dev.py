@@ -94,7 +94,7 @@ def set_up() -> None:
         "native": digest(
             path
             for path in [
-                *(ROOT / "src").rglob("*.rs"),
+                *(path for path in (ROOT / "src").rglob("*") if path.is_file()),
                 ROOT / "Cargo.toml",
                 ROOT / "Cargo.lock",
                 ROOT / "pyproject.toml",
@@ -159,6 +159,31 @@ def beside(name: str, wanted: list[str]) -> Path:
     return folder
 
 
+def set_up_browser() -> None:
+    """Install a Chromium and a display for the tests that need them, where that is ours to do: as root in CI.
+
+    Anywhere else these tests are skipped and say what to install.
+    """
+    is_there = all(map(shutil.which, ("chromium", "chromedriver", "Xvfb")))
+    apt = shutil.which("apt-get")
+    if is_there or apt is None or os.environ.get("CI") != "true" or os.geteuid() != 0:
+        return
+    say("installing Chromium and Xvfb")
+    waiting = ("-o", "DPkg::Lock::Timeout=600", "-qq")
+    run(apt, *waiting, "update")
+    run(
+        apt,
+        *waiting,
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "chromium",
+        "chromium-driver",
+        "xvfb",
+        "tmux",
+    )
+
+
 def install(*arguments: str) -> None:
     """Have `.venv`'s pip install something."""
     run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments)
@@ -182,7 +207,12 @@ def test(rest: list[str]) -> None:
         say("Rust tests")
         run(cargo(), "test", "--quiet")
     toolkits = beside("toolkits", packages("toolkits"))
-    environment = {"LIVEGUI_TEST_TOOLKITS": str(toolkits)}
+    environment = {
+        "LIVEGUI_TEST_TOOLKITS": str(toolkits),
+        "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
+        "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
+    }
+    set_up_browser()
     if rest and rest[0] in MATRICES:
         environment["LIVEGUI_WHOLE_MATRIX"] = "1"
         rest = [MATRICES[rest[0]], *rest[1:]]
@@ -325,7 +355,10 @@ def bench(rest: list[str]) -> None:
             raise Failed(
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
-    peers = {"PYTHONPATH": str(beside("peers", packages("bench")))}
+    peers = {
+        "PYTHONPATH": str(beside("peers", packages("bench"))),
+        "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
+    }
     missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]
     if missed:
         raise Failed(f"a bar was missed: {', '.join(missed)}")

@@ -58,6 +58,16 @@ pub fn line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 fn show_line(line: &str, shown: &mut String) {
     let command = command_at(line);
     let mut before = '\0';

@@ -76,6 +76,32 @@ fn the_command_line_looks_from_outside() {
 }
 
 #[test]
+fn a_report_is_made_of_records_and_only_its_source_reads() {
+    assert_none_mentions(
+        "report",
+        &["crate::agent", "crate::health", "crate::batch", "crate::cli"],
+    );
+    assert_none_mentions(
+        "top",
+        &["crate::agent", "crate::health", "crate::batch", "crate::cli"],
+    );
+    for name in [
+        "build.rs",
+        "journal.rs",
+        "model.rs",
+        "page.rs",
+        "sentence.rs",
+        "trace.rs",
+    ] {
+        assert_none_mentions(
+            &format!("report/{name}"),
+            &["std::fs", "File::", "Instant", "SystemTime"],
+        );
+    }
+    assert_none_mentions("top/state.rs", &["std::fs", "Instant", "ratatui"]);
+}
+
+#[test]
 fn the_wire_knows_nobody() {
     assert_none_mentions("wire.rs", &["crate::"]);
 }

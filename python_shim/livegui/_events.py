@@ -84,7 +84,7 @@ class Events:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.native.collection_failed(report.nodeid, report.longreprtext)
+            self.native.collection_failed(_text(report.nodeid), _text(report.longreprtext))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -96,11 +96,11 @@ class Events:
         items[:] = [item for item in items if plain(item.nodeid) in wanted]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.native.collected([item.nodeid for item in session.items])
+        self.native.collected([_text(item.nodeid) for item in session.items])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.attempt = Attempt()
-        self.native.test_started(nodeid)
+        self.native.test_started(_text(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.attempt.add(report)
@@ -108,10 +108,10 @@ class Events:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         attempt = self.attempt
         self.native.test_finished(
-            nodeid,
+            _text(nodeid),
             outcome=attempt.outcome,
             duration_s=attempt.duration_s,
-            message=attempt.message,
+            message=_text(attempt.message),
             culprit=attempt.culprit,
             generation=self.ours.generation,
             reruns=attempt.reruns,
@@ -185,6 +185,11 @@ def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
         ControllerEvents(native, path) if controls and path else Events(native, ours), "livegui-events"
     )
     return native
+
+
+def _text(text: str) -> str:
+    """The same, but for halves of surrogate pairs, as bytes of a file's name may be: no JSON has those."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -51,8 +51,8 @@ def _to_pytest_html(
         added.append(extras.png(base64.b64encode(picture.read_bytes()).decode(), name="app"))
     page = Path(str(item.config.getoption("htmlpath"))).absolute().parent
     added += [extras.url(_link(file, page), name=_FILES[file.name]) for file in files]
-    shown = getattr(report, "extras", [])
-    report.extras = [*shown, *added]
+    shown: list[Any] = getattr(report, "extras", [])
+    setattr(report, "extras", [*shown, *added])  # noqa: B010 -- pytest-html's own, which no type has
 
 
 def _link(file: Path, page: Path) -> str:

@@ -1,7 +1,7 @@
 """Takes a picture of an app's windows: ``python -m livegui._picture FILE PID...``. Needs ``mss``.
 
-A program of its own: what goes wrong between it and the display ends nothing but itself. Prints why if there is
-no picture, and then ends with status 1.
+A program of its own: what goes wrong between it and the display ends nothing but itself. If there is no
+picture it prints why, and ends with status 1.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def list_windows() -> list[Window] | None:
 class _Attributes(ctypes.Structure):
     """The head of ``XWindowAttributes``, and room for the rest."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("x", ctypes.c_int),
         ("y", ctypes.c_int),
         ("width", ctypes.c_int),

@@ -211,7 +211,7 @@ class Session:
             self.phase.arm()
 
     def show(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Take a picture of the app at the end of a phase of a test that uses it, and link to what is known."""
+        """At the end of a phase of a test that uses the app: take a picture, and link to what is known."""
         failed = report.failed and not _report.is_victim(report)
         due = self.pictures.is_due(failed=failed, ended=report.when == "call")
         live = self.live

@@ -109,8 +109,11 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
             // At once: an app that is killed meanwhile has told all but its last second.
-            let beats = last_beats(board, now, &mut before, &mut parts);
-            board.journal.wrote(1, &log.write(&beats));
+            let histogram = board.heart.histogram();
+            let mut beats = beats(board, now, &histogram.since(&before));
+            parts.add_to(&mut beats, board);
+            before = histogram;
+            board.journal.wrote(1, &log.write(&line(&beats)));
         }
         let first = match entries.recv_timeout(due.since(board.clock().raw())) {
             Ok(entry) => Some(entry),
@@ -119,11 +122,6 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
         };
         for entry in first.into_iter().chain(entries.try_iter().take(QUEUE)) {
             lines += 1;
-            // The last second is told as well.
-            if !matches!(entry, Entry::Transition(_)) {
-                batch.extend(last_beats(board, board.clock().raw(), &mut before, &mut parts));
-                lines += 1;
-            }
             match entry {
                 Entry::Transition(transition) => batch.extend(line(&*transition)),
                 Entry::End => {
@@ -146,15 +144,6 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
             return;
         }
     }
-}
-
-/// The line on the beats since the one before.
-fn last_beats(board: &Board, now: Raw, before: &mut Histogram, parts: &mut Parts) -> Vec<u8> {
-    let histogram = board.heart.histogram();
-    let mut beats = beats(board, now, &histogram.since(before));
-    parts.add_to(&mut beats, board);
-    *before = histogram;
-    line(&beats)
 }
 
 fn last(board: &Board, end: &str) -> JournalEnd {
@@ -191,9 +180,9 @@ impl Parts {
         executors.truncate(MAX_PARTS);
         threads.truncate(MAX_PARTS);
         // How long work has waited changes with every line, and says nothing that the lines do not.
-        executors
-            .iter_mut()
-            .for_each(|executor| executor.queued_for_ms = None);
+        for executor in &mut executors {
+            executor.queued_for_ms = None;
+        }
         let is_due = self.lines.is_multiple_of(NAME_PARTS_EVERY);
         self.lines = self.lines.wrapping_add(1);
         if self.executors != executors || (is_due && !executors.is_empty()) {

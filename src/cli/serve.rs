@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use crate::http_head::{self, Head, MAX_HEAD};
 use crate::report::{self, Report, Setting};
-use crate::text::Print;
+use crate::text::{Print, hex};
 
 /// How often the records are read anew.
 const READ_EVERY: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ pub fn serve(
     let mut token = [0; 16];
     getrandom::fill(&mut token).map_err(io::Error::other)?;
     let site = Arc::new(Site {
-        token: token.iter().map(|byte| format!("{byte:02x}")).collect(),
+        token: hex(&token),
         host: address.to_string(),
         shown: Mutex::default(),
         changed: Condvar::new(),

@@ -244,6 +244,7 @@ fn note_state(record: &mut GenerationRecord) {
 }
 
 /// Milliseconds since the epoch.
+#[must_use]
 pub fn now_ms() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }

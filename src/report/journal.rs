@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Episode, Part};
+use super::model::{Episode, Frames, Part};
 use crate::text::visible;
 use crate::wire::{JournalBeats, JournalLine, JournalTransition};
 
@@ -13,7 +13,7 @@ const MAX_EXCEPTIONS: usize = 200;
 #[derive(Debug, Default)]
 pub struct Story {
     /// As [`Process::frames`](super::model::Process::frames).
-    pub frames: Vec<(f64, Option<f64>, Option<f64>, Option<f64>, u64)>,
+    pub frames: Vec<Frames>,
     /// What was wrong.
     pub episodes: Vec<Episode>,
     /// What was watched.
@@ -151,10 +151,7 @@ impl Story {
 
 /// Frames of longer spans in place of those of seconds, so that there are about as many as `at_most`: the slowest
 /// second of a span speaks for it, and a span without a frame in it shows.
-pub fn thin_out(
-    frames: Vec<(f64, Option<f64>, Option<f64>, Option<f64>, u64)>,
-    at_most: usize,
-) -> Vec<(f64, Option<f64>, Option<f64>, Option<f64>, u64)> {
+pub fn thin_out(frames: Vec<Frames>, at_most: usize) -> Vec<Frames> {
     if frames.len() <= at_most {
         return frames;
     }

@@ -8,7 +8,7 @@ pub const REPORT_SCHEMA: &str = "livegui/report/1";
 /// The whole of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// [`REPORT_SCHEMA`].
+    /// `livegui/report/1`.
     pub schema: &'static str,
     /// The run's name.
     pub run: String,
@@ -45,6 +45,10 @@ pub struct Group {
     pub processes: Vec<Process>,
 }
 
+/// What the main loop did until a moment: when that was; the median, the 99th percentile and the longest of its frame
+/// times in milliseconds, `None` if there was no frame; its beats.
+pub type Frames = (f64, Option<f64>, Option<f64>, Option<f64>, u64);
+
 /// One app process.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Process {
@@ -74,8 +78,8 @@ pub struct Process {
     pub inferred: bool,
     /// Its states.
     pub states: Vec<State>,
-    /// Seconds of its main loop: `[t, p50, p99, max, beats]`, frame times in milliseconds, null if there were none.
-    pub frames: Vec<(f64, Option<f64>, Option<f64>, Option<f64>, u64)>,
+    /// Its main loop, second by second.
+    pub frames: Vec<Frames>,
     /// Spans in which something was wrong.
     pub episodes: Vec<Episode>,
     /// Executors and threads that are watched.
@@ -94,6 +98,7 @@ pub struct Process {
 
 /// A state from some moment on.
 #[derive(Debug, Clone, Default, Serialize)]
+#[allow(clippy::struct_field_names, reason = "it is what the records call it")]
 pub struct State {
     /// When it began.
     pub at: f64,

@@ -1,6 +1,7 @@
 //! The page: one file with everything in it, which loads nothing and lets nothing in it load anything.
 
 use super::model::Report;
+use crate::text::hex;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -125,5 +126,5 @@ fn nonce() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         return String::new();
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes)
 }

@@ -350,9 +350,9 @@ fn of_batch(folder: &Path, batch: &BatchRecord) -> Unit {
         {
             let (_, said) = by_worker.swap_remove(index);
             by_worker.sort_by(|(a, _), (b, _)| a.cmp(b));
-            by_worker
-                .iter_mut()
-                .for_each(|(_, events)| events.extend(of_worker(&said, events)));
+            for (_, events) in &mut by_worker {
+                events.extend(of_worker(&said, events));
+            }
         }
         for (worker, events) in by_worker {
             let mut pytest = Pytest {

@@ -1,4 +1,4 @@
-//! The same as a trace of Chrome's format, for ui.perfetto.dev and chrome://tracing.
+//! The same as a trace of Chrome's format, for <https://ui.perfetto.dev> and <chrome://tracing>.
 
 use serde_json::{Value, json};
 

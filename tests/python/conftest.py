@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from page import page
 
 import livegui
+
+__all__ = ["page"]
 
 HERE = Path(__file__).parent
 

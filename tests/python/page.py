@@ -104,7 +104,8 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the browser's console has."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        driver: Any = self.driver
+        return [str(entry["message"]) for entry in driver.get_log("browser")]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page import Page, open_browser, page  # noqa: F401 -- a fixture
+from page import Page, open_browser
 from records import RunFolder, many_tests
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def sloppy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     sentence = (
         "1 culprit took down 1 process; 1 test did not run because of that; 1 of 2 files ran on a process"
@@ -76,13 +76,13 @@ def test_the_sloppy_suite_shows_its_culprit_after_one_click(page: Page, sloppy: 
     assert page.complaints() == []
 
 
-def test_a_link_leads_straight_to_a_test(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_a_link_leads_straight_to_a_test(page: Page, sloppy: Path) -> None:
     page.open(sloppy, "#test=tests%2Ftest_live_workflow.py%3A%3Atest_full_live_workflow")
     assert page.text("#details-title") == "test_full_live_workflow"
     assert page.complaints() == []
 
 
-def test_files_start_on_a_fresh_process_and_the_table_says_why(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_files_start_on_a_fresh_process_and_the_table_says_why(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     page.find("#filter-fresh").click()
     rows = [row.text for row in page.all("#rows tr.file")]
@@ -95,7 +95,7 @@ CRASHES = {6, 17, 23, 31, 44}
 
 
 def test_of_49_files_with_5_crashes_every_culprit_is_named(
-    page: Page,  # noqa: F811
+    page: Page,
     suite: Suite,
     pytester: pytest.Pytester,
 ) -> None:
@@ -118,7 +118,7 @@ def test_of_49_files_with_5_crashes_every_culprit_is_named(
 
 
 def test_a_run_that_was_killed_in_mid_file_has_a_report(
-    page: Page,  # noqa: F811
+    page: Page,
     suite: Suite,
     pytester: pytest.Pytester,
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_run_that_was_killed_in_mid_file_has_a_report(
     assert page.complaints() == []
 
 
-def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> None:  # noqa: F811
+def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> None:
     folder = many_tests(tmp_path, 2000)
     assert livegui("report", folder).returncode == 0
     assert (folder / "report.html").stat().st_size < 400_000
@@ -171,7 +171,7 @@ def test_2000_tests_on_4_workers_zoom_and_search(page: Page, tmp_path: Path) -> 
     assert page.complaints() == []
 
 
-def test_everything_can_be_reached_by_keys(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_everything_can_be_reached_by_keys(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     page.press("/")
     assert page.run("return document.activeElement.id") == "search"
@@ -208,7 +208,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:  # noqa: F811
+def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:
     run = RunFolder(tmp_path, "hostile <script>window.hostile = 5<")
     text = "\n".join(HOSTILE)
     name = f"tests/test_<b>.py::test_x[{HOSTILE[0]}{HOSTILE[4]}]"
@@ -240,7 +240,7 @@ def test_hostile_text_is_shown_as_text(page: Page, tmp_path: Path) -> None:  # n
     assert page.complaints() == []
 
 
-def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:  # noqa: F811
+def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:
     page.open(sloppy)
     blocked = page.run_async(
         """
@@ -261,7 +261,7 @@ def test_the_page_can_load_nothing(page: Page, sloppy: Path) -> None:  # noqa: F
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_narrow_window_shows_all_of_it(
-    page: Page,  # noqa: F811
+    page: Page,
     sloppy: Path,
     tmp_path: Path,
     dark: bool,
@@ -458,6 +458,21 @@ def test_one(app):
     words = [change["state"] for change in generation["states"]]
     assert words == ["starting", "ready", "ok", "ended"]
     assert generation["started_at_ms"] <= generation["states"][1]["at_ms"] <= generation["ended_at_ms"]
+
+
+def test_text_that_is_no_unicode_ends_no_run(suite: Suite, pytester: pytest.Pytester) -> None:
+    body = """
+        def test_a(app):
+            raise AssertionError("half a pair: \\udce9")
+    """
+    suite({"test_a.py": body.replace("\n        ", "\n")}, "--collect-only")
+    # pytester takes what is printed for UTF-8, which this is not.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=pytester.path, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    tests = data(written(pytester.path))["tests"]
+    assert isinstance(tests, list)
+    assert "half a pair: " in tests[0]["message"]
 
 
 def test_a_journal_names_what_is_watched(suite: Suite, pytester: pytest.Pytester) -> None:

@@ -12,6 +12,12 @@ const WORDS = {
   lost: ["✂", "cut off"],
   not_run: ["·", "never began"],
 };
+
+// "2 victims", "3 passed"
+const outcomes = (number, outcome) => {
+  const word = WORDS[outcome]?.[1] ?? outcome;
+  return `${number} ${word}${number !== 1 && ["victim", "error"].includes(outcome) ? "s" : ""}`;
+};
 const STATES = ["starting", "ready", "ok", "degraded", "stopping", "exited", "unreachable", "ended"];
 const BAD = new Set(["failed", "error", "victim", "xpassed", "lost"]);
 

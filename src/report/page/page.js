@@ -97,7 +97,7 @@ function head() {
   for (const test of report.tests) numbers.set(test.outcome, (numbers.get(test.outcome) ?? 0) + 1);
   const items = Object.keys(WORDS)
     .filter((outcome) => numbers.has(outcome))
-    .map((outcome) => make("li", {}, badge(outcome, `${WORDS[outcome][0]} ${numbers.get(outcome)} ${WORDS[outcome][1]}`)));
+    .map((outcome) => make("li", {}, badge(outcome, `${WORDS[outcome][0]} ${outcomes(numbers.get(outcome), outcome)}`)));
   const processes = report.groups.flatMap((group) => group.processes);
   items.push(make("li", {}, badge("plain", count(processes.length, "process", "processes"))));
   if (report.groups.length > 1) items.push(make("li", {}, badge("plain", count(report.groups.length, "pytest", "pytests"))));
@@ -213,7 +213,7 @@ function fileRows(file, tests, narrowed) {
   }
   const badges = [...numbers].map(([kind, number]) => {
     const plain = kind.split(" ")[0];
-    const word = kind.endsWith("culprit") ? count(number, "culprit") : `${number} ${WORDS[plain]?.[1] ?? plain}`;
+    const word = kind.endsWith("culprit") ? count(number, "culprit") : outcomes(number, plain);
     return badge(plain, `${WORDS[plain]?.[0] ?? ""} ${word}`);
   });
   const took = tests.reduce((sum, test) => sum + (test.took ?? 0), 0);
@@ -256,8 +256,8 @@ async function listen(ask) {
         const item = addressed(report, location.hash);
         if (item && !find("details").hidden) timeline.select(item);
       } else if (answer.status !== 204) throw new Error(String(answer.status));
-      if (report.state !== "running") return;
     } catch {
+      if (report.state !== "running") return;
       find("state").textContent = "livegui report --serve has ended: this page is no longer kept up to date";
       find("state").className = "badge lost";
       await new Promise((done) => setTimeout(done, 2000));
