@@ -92,6 +92,18 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     return what not in ("return", "stop")
 
 
+def take(command: Path) -> str:
+    """Take it before it is read: the next one may come meanwhile."""
+    taken = command.with_name("taken")
+    while True:
+        try:
+            if command.exists():
+                command.replace(taken)
+            return taken.read_text(encoding="utf-8")
+        except PermissionError:  # on Windows whoever looks whether it is still there holds it
+            time.sleep(0.001)
+
+
 def main() -> None:
     agent = livegui.start("plain")
     agent.watch_executor(pool, "pool")
@@ -104,8 +116,7 @@ def main() -> None:
         while going:
             agent.beat()
             if command.exists():
-                # Taken before it is read: the next one may come meanwhile.
-                text = command.replace(command.with_name("taken")).read_text()
+                text = take(command)
                 going = do(agent, *text.split(" ", 1)) if " " in text else do(agent, text, "")
             if later and time.monotonic() > later[0][0]:
                 time.sleep(later.pop()[1])

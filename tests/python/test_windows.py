@@ -208,8 +208,6 @@ def test_a_console_of_an_old_code_page_shows_what_it_can(
     )
     conftest = pytester.path / "conftest.py"
     conftest.write_text(conftest.read_text().replace("write_text(what)", "write_text(what, 'utf-8')"))
-    app = pytester.path / "plain_app.py"
-    app.write_text(app.read_text().replace(".read_text()", ".read_text('utf-8')"))
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GuiDegraded*", "*main_loop_crashed*"])
