@@ -21,15 +21,24 @@ pub(super) struct Ended<'a> {
     pub last_finished: Option<&'a str>,
     /// Tests that are known and have no result.
     pub unfinished: &'a [String],
-    /// Its plugin said something.
-    pub was_heard: bool,
-    /// A test is known, of this process or one before.
-    pub has_collected: bool,
+    /// How far the batch has come, in this process or one before.
+    pub reached: Reached,
     pub has_failures: bool,
     /// A file could not be collected.
     pub has_broken: bool,
     /// It was told to go on past such files.
     pub went_past_broken: bool,
+}
+
+/// How far a batch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Its plugin has said nothing.
+    Nothing,
+    /// A session began.
+    Session,
+    /// Tests are known.
+    Tests,
 }
 
 /// What follows.
@@ -50,7 +59,7 @@ pub(super) fn after(ended: &Ended<'_>) -> Recovery {
     match ended.end {
         End::Interrupted => Recovery {
             // It may have come to its end all the same.
-            interrupted: !ended.has_collected || !ended.unfinished.is_empty(),
+            interrupted: ended.reached != Reached::Tests || !ended.unfinished.is_empty(),
             ..Recovery::default()
         },
         End::NotStarted { why } => Recovery {
@@ -101,12 +110,10 @@ fn after_death(ended: &Ended<'_>, how: &str) -> Recovery {
         .collect();
     let (during, dead): (String, Vec<&str>) = match (running.as_slice(), ended.last_finished) {
         ([], None) => {
-            let when = if !ended.was_heard {
-                "before its livegui plugin said anything"
-            } else if !ended.has_collected {
-                "before it had collected its tests"
-            } else {
-                "before the first test"
+            let when = match ended.reached {
+                Reached::Nothing => "before its livegui plugin said anything",
+                Reached::Session => "before it had collected its tests",
+                Reached::Tests => "before the first test",
             };
             return Recovery {
                 trouble: Some(format!("{how}, {when}")),

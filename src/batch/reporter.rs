@@ -1,4 +1,4 @@
-//! What happens in a run of batches, and those who tell of it: the terminal, JUnit, GitHub.
+//! What happens in a run of batches, and those who tell of it: the terminal, `JUnit`, GitHub, a page.
 
 use std::io;
 use std::path::Path;

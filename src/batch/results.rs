@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::format::gist;
-use super::recovery::{self, Ended};
+use super::recovery::{self, Ended, Reached};
 use super::verdict::{BatchVerdict, Counts, End, Lost, is_bad};
 use crate::wire::{Event, EventLine, TestResult, file_of};
 
@@ -34,7 +34,7 @@ pub struct Results {
     /// In the order in which they were collected.
     expected: Vec<String>,
     known: HashSet<String>,
-    results: HashMap<String, TestResult>,
+    by_test: HashMap<String, TestResult>,
     lost: Vec<Lost>,
     broken: Vec<Broken>,
     /// What happened to the batch as a whole, beside the tests.
@@ -120,7 +120,7 @@ impl Results {
             self.apps.insert((self.processes, worker.cloned(), generation));
         }
         let open = self.open.entry(file_of(&result.test).to_owned()).or_default();
-        if self.results.insert(result.test.clone(), result.clone()).is_none() {
+        if self.by_test.insert(result.test.clone(), result.clone()).is_none() {
             *open = open.saturating_sub(1);
         }
     }
@@ -143,8 +143,11 @@ impl Results {
             running: &self.process.running,
             last_finished: self.process.last_finished.as_deref(),
             unfinished: &unfinished,
-            was_heard: self.root.is_some(),
-            has_collected: !self.expected.is_empty(),
+            reached: match (&self.root, self.expected.is_empty()) {
+                (_, false) => Reached::Tests,
+                (Some(_), true) => Reached::Session,
+                (None, true) => Reached::Nothing,
+            },
             has_failures: self.failing().next().is_some(),
             has_broken: !self.broken.is_empty(),
             went_past_broken: self.process.past_broken,
@@ -175,7 +178,7 @@ impl Results {
     #[must_use]
     pub fn unfinished(&self) -> Vec<String> {
         let lost: HashSet<_> = self.lost.iter().map(|lost| lost.test.as_str()).collect();
-        let open = |test: &&String| !self.results.contains_key(*test) && !lost.contains(test.as_str());
+        let open = |test: &&String| !self.by_test.contains_key(*test) && !lost.contains(test.as_str());
         self.expected.iter().filter(open).cloned().collect()
     }
 
@@ -197,7 +200,7 @@ impl Results {
             BatchVerdict::Lost
         } else if self.failing().next().is_some() {
             BatchVerdict::Failed
-        } else if !self.results.is_empty() {
+        } else if !self.by_test.is_empty() {
             BatchVerdict::Passed
         } else if narrowed {
             BatchVerdict::NoTests
@@ -224,7 +227,7 @@ impl Results {
             respawns: self.apps.len() - lines.len(),
             ..Counts::default()
         };
-        for result in self.results.values() {
+        for result in self.by_test.values() {
             counts.add(result);
         }
         counts
@@ -242,7 +245,7 @@ impl Results {
             ..Counts::default()
         };
         for result in self
-            .results
+            .by_test
             .values()
             .filter(|result| file_of(&result.test) == wanted)
         {
@@ -260,14 +263,14 @@ impl Results {
     /// Known tests, and those of them that have a result or never will have.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
-        (self.results.len() + self.lost.len(), self.expected.len())
+        (self.by_test.len() + self.lost.len(), self.expected.len())
     }
 
     /// Every known test, in the order in which it was collected, with its result.
     pub fn tests(&self) -> impl Iterator<Item = (&str, Option<&TestResult>)> {
         self.expected
             .iter()
-            .map(|test| (test.as_str(), self.results.get(test)))
+            .map(|test| (test.as_str(), self.by_test.get(test)))
     }
 
     /// Results that are not good.

@@ -81,7 +81,7 @@ class Page:
         return self.driver.find_element("css selector", selector)
 
     def all(self, selector: str) -> list[Any]:
-        return self.driver.find_elements("css selector", selector)
+        return list(self.driver.find_elements("css selector", selector))
 
     def text(self, selector: str) -> str:
         return str(self.find(selector).text)
