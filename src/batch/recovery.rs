@@ -24,10 +24,18 @@ pub(super) struct Ended<'a> {
     /// How far the batch has come, in this process or one before.
     pub reached: Reached,
     pub has_failures: bool,
-    /// A file could not be collected.
-    pub has_broken: bool,
-    /// It was told to go on past such files.
-    pub went_past_broken: bool,
+    pub collection: Collection,
+}
+
+/// Whether all files could be collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collection {
+    /// They could.
+    Whole,
+    /// One could not: pytest runs nothing then, unless it is told to.
+    Broken,
+    /// One could not, and pytest was told to go on without it.
+    WithoutBroken,
 }
 
 /// How far a batch has come.
@@ -80,19 +88,19 @@ fn after_order(ended: &Ended<'_>, code: i32) -> Recovery {
     let never_ran = || all_lost(ended, "never ran: pytest ended before it");
     match code {
         // With -x or --maxfail it stops there, as it was told to.
-        pytest::FAILED if !ended.has_broken => Recovery {
+        pytest::FAILED if ended.collection == Collection::Whole => Recovery {
             trouble: (!ended.has_failures)
                 .then(|| "pytest ended with exit status 1, though no test failed".to_owned()),
             ..Recovery::default()
         },
         pytest::PASSED | pytest::NO_TESTS if complete => Recovery::default(),
         pytest::PASSED | pytest::NO_TESTS | pytest::FAILED => never_ran(),
-        _ if !ended.has_broken => Recovery {
+        _ if ended.collection == Collection::Whole => Recovery {
             trouble: Some(format!("pytest ended with exit status {code}")),
             ..never_ran()
         },
         // It runs nothing because of one file; asked to, it runs the others.
-        _ if !ended.went_past_broken => Recovery {
+        _ if ended.collection == Collection::Broken => Recovery {
             goes_on_with: ended.unfinished.to_vec(),
             ..Recovery::default()
         },

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::format::gist;
-use super::recovery::{self, Ended, Reached};
+use super::recovery::{self, Collection, Ended, Reached};
 use super::verdict::{BatchVerdict, Counts, End, Lost, is_bad};
 use crate::wire::{Event, EventLine, TestResult, file_of};
 
@@ -149,8 +149,11 @@ impl Results {
                 (None, true) => Reached::Nothing,
             },
             has_failures: self.failing().next().is_some(),
-            has_broken: !self.broken.is_empty(),
-            went_past_broken: self.process.past_broken,
+            collection: match (self.broken.is_empty(), self.process.past_broken) {
+                (true, _) => Collection::Whole,
+                (false, false) => Collection::Broken,
+                (false, true) => Collection::WithoutBroken,
+            },
         });
         self.process.running.clear();
         self.interrupted |= recovery.interrupted;
