@@ -8,7 +8,7 @@ use super::process_id::ProcessId;
 /// The discovery file: where the endpoint is and how to be let in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discovery {
-    /// [`DISCOVERY_SCHEMA`].
+    /// `livegui/agent/1`.
     pub schema: String,
     /// The app's process.
     pub pid: u32,
@@ -18,7 +18,7 @@ pub struct Discovery {
     /// Another one after the process re-executed itself; null where that cannot be told.
     #[serde(default)]
     pub program: Option<u64>,
-    /// As in [`Health::instance`].
+    /// As in `instance` in `/health`.
     pub instance: String,
     /// `http://127.0.0.1:PORT`.
     pub url: String,

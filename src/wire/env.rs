@@ -8,11 +8,11 @@ pub const RUN_DIR: &str = "LIVEGUI_RUN_DIR";
 pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
 /// The port that the app's hook server is to listen on.
 pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
-/// The process that drives the run, a [`ProcessId`](super::ProcessId) as JSON: when it is gone, the app is
+/// The process that drives the run, a `ProcessId` as JSON: when it is gone, the app is
 /// to end, or the pytest.
 pub const PARENT: &str = "LIVEGUI_PARENT";
-/// A file to which a pytest appends what it does, an [`Event`](super::Event) a line; if there is one
-/// of that name with [`STOP_SUFFIX`](super::STOP_SUFFIX), it is to end after the running test.
+/// A file to which a pytest appends what it does, an `Event` a line; if there is one
+/// of that name with `STOP_SUFFIX`, it is to end after the running test.
 pub const EVENTS: &str = "LIVEGUI_EVENTS";
 /// Set, and not empty, for what a followed pytest starts: a pytest that one of its tests runs is not
 /// followed.

@@ -23,7 +23,7 @@ pub struct EventLine {
 pub enum Event {
     /// It begins. Of each worker, and of the process that runs alone; not of xdist's controller.
     SessionStarted {
-        /// [`EVENTS_SCHEMA`].
+        /// `livegui/events/1`.
         schema: String,
         /// The process.
         pid: u32,

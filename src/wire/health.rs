@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The answer of `/health`, and of `agent.health()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
-    /// [`HEALTH_SCHEMA`].
+    /// `livegui/health/1`.
     pub schema: String,
     /// `starting`, `ok`, `degraded` or `stopping`.
     pub status: String,

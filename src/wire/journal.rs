@@ -22,20 +22,20 @@ pub enum JournalLine {
 /// Whose journal it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalHeader {
-    /// [`JOURNAL_SCHEMA`].
+    /// `livegui/journal/1`.
     pub schema: String,
     /// The app's process.
     pub pid: u32,
     /// The app's name.
     pub app: String,
-    /// As in [`Health::instance`].
+    /// As in `instance` in `/health`.
     pub instance: String,
     /// Wall time of the agent's start, RFC 3339 in UTC: the zero of every `t_ms`.
     pub started_at: String,
-    /// As in [`Observer::parent`](super::Observer::parent).
+    /// As in `Observer::parent`.
     #[serde(default)]
     pub parent: String,
-    /// As in [`Observer::runtime_dir`](super::Observer::runtime_dir).
+    /// As in `Observer::runtime_dir`.
     #[serde(default)]
     pub runtime_dir: String,
 }

@@ -8,7 +8,7 @@ use super::process_id::ProcessId;
 /// `run.json`: what became of every process of a run, and which file got which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
-    /// [`RUN_SCHEMA`].
+    /// `livegui/run/1`.
     pub schema: String,
     /// The run's name, which is its folder's.
     pub run: String,
@@ -23,7 +23,7 @@ pub struct RunRecord {
     /// The pytest-xdist worker that drives it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// The file with what its pytest did ([`EventLine`]s), relative to the run's folder.
+    /// The file with what its pytest did (`EventLine`s), relative to the run's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<String>,
     /// Wall time of its start, RFC 3339 in UTC.
@@ -42,7 +42,7 @@ pub struct RunRecord {
 /// Where a run that goes on has its folder: a file `run-*.json` in the user's runtime folder, as long as it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPointer {
-    /// [`RUN_POINTER_SCHEMA`].
+    /// `livegui/run-pointer/1`.
     pub schema: String,
     /// The process that drives the run.
     pub process: ProcessId,
