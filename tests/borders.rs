@@ -103,7 +103,7 @@ fn a_report_is_made_of_records_and_only_its_source_reads() {
 
 #[test]
 fn the_wire_knows_nobody() {
-    assert_none_mentions("wire.rs", &["crate::"]);
+    assert_none_mentions("wire", &["crate::"]);
 }
 
 #[test]
