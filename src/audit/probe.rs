@@ -122,7 +122,7 @@ pub fn outlines(python: &Path, root: &Path, files: &[&str]) -> Result<BTreeMap<S
     let output = asked.map_err(Error::io(format!("start {}", python.display())))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Error::BadValue(format!("the outlines of the test files cannot be had: {said}"))
+        Error::BadValue(format!("could not parse the test files: {said}"))
     })
 }
 

@@ -295,7 +295,7 @@ impl Reader<'_> {
 pub fn parse_timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(timeout) if timeout.is_zero() => {
-            Err("a time-out of nothing ends everything; leave it out".to_owned())
+            Err("timeout must be greater than zero; omit it for the default".to_owned())
         }
         Ok(timeout) => Ok(timeout),
         Err(error) => Err(format!(

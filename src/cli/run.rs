@@ -40,7 +40,7 @@ pub struct RunArgs {
     /// Go on with the newest run, which was interrupted
     #[arg(long, conflicts_with_all = ["wanted", "timeout", "keyword", "marks", "last_failed", "list", "python", "pytest"])]
     resume: bool,
-    /// Only what did not end well in the newest run
+    /// Rerun only tests that failed or were lost in the last run
     #[arg(long, conflicts_with = "list")]
     last_failed: bool,
     /// When a pytest dies in mid-file, do not go on with the files after it

@@ -138,7 +138,7 @@ impl RunFolder {
         let remarks = &mut self.record.remarks;
         let remark = match remarks.len() {
             MAX_REMARKS => return,
-            LAST => "there was more to remark".to_owned(),
+            LAST => "further remarks omitted".to_owned(),
             _ => remark,
         };
         if !remarks.contains(&remark) {
