@@ -24,7 +24,7 @@ pub struct Board {
     /// The Python canary's ticks.
     pub canary: Canary,
     /// How the journal is.
-    pub journal: Gauge,
+    pub journal: JournalStats,
     shown: Posted<Shown>,
     progress: AtomicU64,
     dead: AtomicBool,
@@ -62,7 +62,7 @@ impl Board {
             clock: Clock::start(),
             heart: Heartbeat::default(),
             canary: Canary::default(),
-            journal: Gauge::default(),
+            journal: JournalStats::default(),
             shown: Posted::new(shown, seq),
             progress: AtomicU64::new(0),
             dead: AtomicBool::new(false),
@@ -147,12 +147,12 @@ impl Board {
 
 /// How the journal is, for everybody to see.
 #[derive(Debug, Default)]
-pub struct Gauge {
+pub struct JournalStats {
     state: AtomicU8,
     dropped: AtomicU64,
 }
 
-impl Gauge {
+impl JournalStats {
     const STATES: [&'static str; 3] = ["off", "ok", "failing"];
 
     /// `off`, `ok` or `failing`.

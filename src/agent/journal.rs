@@ -11,7 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde::Serialize;
 
-use super::board::{Board, Gauge};
+use super::board::{Board, JournalStats};
 use super::clock::Raw;
 use super::heartbeat::Histogram;
 use super::report;
@@ -59,7 +59,7 @@ impl Journal {
     }
 
     /// Hands in a transition; drops and counts it if too many are waiting.
-    pub fn add(&self, transition: JournalTransition, gauge: &Gauge) {
+    pub fn add(&self, transition: JournalTransition, gauge: &JournalStats) {
         if self
             .entries
             .try_send(Entry::Transition(Box::new(transition)))

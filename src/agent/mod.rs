@@ -37,7 +37,7 @@ use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use board::Board;
 use discovery::{DiscoveryFile, Place};
-use endpoint::{Bell, Endpoint, OpenDescriptors};
+use endpoint::{Endpoint, EndpointWaker, OpenDescriptors};
 use journal::Journal;
 use monitor::Message;
 use report::Identity;
@@ -98,12 +98,12 @@ struct Running {
     monitor: Option<Worker>,
     endpoint: Option<Worker>,
     journal: Option<(Journal, Worker)>,
-    bell: Bell,
+    bell: EndpointWaker,
     discovery: Option<DiscoveryFile>,
 }
 
 impl Running {
-    const fn new(bell: Bell) -> Self {
+    const fn new(bell: EndpointWaker) -> Self {
         Self {
             monitor: None,
             endpoint: None,
@@ -154,7 +154,7 @@ impl Agent {
         });
         agent.executor_stall = settings.thresholds.executor_stall.is_some();
         agent.descriptors = Some(endpoint.descriptors());
-        agent.running = Mutex::new(Some(Running::new(endpoint.bell())));
+        agent.running = Mutex::new(Some(Running::new(endpoint.waker())));
         // Whatever fails from here on, dropping `agent` stops what has been started by then.
         agent.start_threads(settings, endpoint, messages)?;
         agent.announce(settings, &place)?;
@@ -558,7 +558,7 @@ impl Shared {
     }
 }
 
-impl endpoint::View for Shared {
+impl endpoint::HealthSource for Shared {
     fn is_alive(&self) -> bool {
         self.board.is_alive()
     }

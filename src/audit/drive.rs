@@ -12,7 +12,7 @@ use super::setup::Setup;
 use super::store::{Progress, Store, digest};
 use super::test_index::TestIndex;
 use crate::error::{Error, Result};
-use crate::harness::SuiteLaunch;
+use crate::harness::PytestLaunch;
 use crate::wire::file_of;
 
 /// How often running experiments are looked at.
@@ -165,7 +165,7 @@ impl Audit {
         command.extend(options(&result, self.spares));
         command.extend(self.setup.arguments.iter().cloned());
         command.extend(targets(&result, test_index));
-        let launch = SuiteLaunch {
+        let launch = PytestLaunch {
             command,
             environment: Vec::new(),
             cwd: self.setup.root.clone(),

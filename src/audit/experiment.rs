@@ -7,7 +7,7 @@ use super::experiment_result::{Crash, Experiment, ExperimentResult, Kind, Observ
 use super::probe::tail;
 use super::test_index::TestIndex;
 use crate::error::Result;
-use crate::harness::{Suite, SuiteLaunch, read_run};
+use crate::harness::{PytestLaunch, PytestProcess, read_run};
 use crate::wire::Event;
 use crate::wire::file_of;
 
@@ -29,7 +29,7 @@ pub struct Running {
 pub struct Current {
     /// What it is to tell.
     pub experiment: Experiment,
-    suite: Suite,
+    suite: PytestProcess,
     /// What it has told.
     pub result: ExperimentResult,
     began: Instant,
@@ -48,9 +48,9 @@ impl Current {
         experiment: Experiment,
         result: ExperimentResult,
         total: usize,
-        launch: &SuiteLaunch,
+        launch: &PytestLaunch,
     ) -> Result<Self> {
-        let suite = Suite::start(launch)?;
+        let suite = PytestProcess::start(launch)?;
         let now = Instant::now();
         Ok(Self {
             experiment,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::marks::Outline;
 use super::setup::Setup;
 use crate::error::{Error, Result};
-use crate::harness::{CommandLine, Exit, Suite, SuiteLaunch};
+use crate::harness::{CommandLine, Exit, PytestLaunch, PytestProcess};
 
 /// How often an answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -57,7 +57,7 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
     let mut command = setup.pytest();
     command.push("--collect-only".to_owned());
     command.extend(setup.arguments.iter().chain(&setup.paths).cloned());
-    let suite = Suite::start(&SuiteLaunch {
+    let suite = PytestProcess::start(&PytestLaunch {
         command,
         environment: vec![(PROBE.to_owned(), answer.display().to_string())],
         cwd: setup.root.clone(),

@@ -29,7 +29,7 @@ pub enum Finding {
 impl Finding {
     /// For a person.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::DependsOnPriorState => "depends on prior state",
             Self::Polluted => "polluted",

@@ -10,7 +10,7 @@ use super::plan::Batch;
 use super::results::Results;
 use super::runner::StopRequest;
 use crate::error::{Error, Result};
-use crate::harness::{Suite, SuiteLaunch};
+use crate::harness::{PytestLaunch, PytestProcess};
 use crate::runtime_dir::private_temporary_folder;
 use crate::text::{Print, line};
 use crate::wire::file_of;
@@ -44,7 +44,7 @@ fn collect(
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<(Results, Option<String>)> {
     fs::create_dir_all(folder).map_err(Error::io(format!("make the folder {}", folder.display())))?;
-    let mut suite = Suite::start(&SuiteLaunch {
+    let mut suite = PytestProcess::start(&PytestLaunch {
         command: pytest.collect_command(batch),
         environment: batch.env.clone().into_iter().collect(),
         cwd: pytest.root.to_owned(),

@@ -12,7 +12,8 @@ use super::results::Results;
 use super::verdict::{BatchVerdict, End};
 use crate::error::{Error, Result};
 use crate::harness::{
-    EVENTS_FILE, Exit, Left, LeftState, Suite, SuiteLaunch, end_left_over, left_by, write_record,
+    EVENTS_FILE, Exit, Leftover, LeftoverState, PytestLaunch, PytestProcess, end_left_over, leftovers_of,
+    write_record,
 };
 use crate::wire::{RUN_FILE, env};
 
@@ -186,7 +187,7 @@ impl Run<'_> {
         rest
     }
 
-    fn start(&mut self, index: usize, only: Option<&[String]>, past_broken: bool) -> Result<Suite> {
+    fn start(&mut self, index: usize, only: Option<&[String]>, past_broken: bool) -> Result<PytestProcess> {
         let record = &self.record.batches[index];
         let mut folder = PathBuf::from(&record.batch.name);
         if !record.processes.is_empty() {
@@ -216,7 +217,7 @@ impl Run<'_> {
             write.map_err(Error::io(format!("write {}", file.display())))?;
             environment.push((env::ONLY.to_owned(), file.display().to_string()));
         }
-        let suite = Suite::start(&SuiteLaunch {
+        let suite = PytestProcess::start(&PytestLaunch {
             command,
             environment,
             cwd: self.root.to_owned(),
@@ -229,7 +230,7 @@ impl Run<'_> {
         Ok(suite)
     }
 
-    fn follow(&mut self, suite: &mut Suite, results: &mut Results, limit: Duration) -> End {
+    fn follow(&mut self, suite: &mut PytestProcess, results: &mut Results, limit: Duration) -> End {
         let deadline = Instant::now() + limit;
         let mut asked = false;
         loop {
@@ -256,7 +257,7 @@ impl Run<'_> {
 
     /// As with Ctrl-C it says where it was, and ends its app in good order; and should the test swallow
     /// that, no other one is to begin.
-    fn time_out(&mut self, suite: &mut Suite, results: &mut Results, limit: Duration) -> End {
+    fn time_out(&mut self, suite: &mut PytestProcess, results: &mut Results, limit: Duration) -> End {
         let _ = suite.ask_to_stop();
         suite.interrupt();
         let deadline = Instant::now() + LAST_WORDS;
@@ -272,7 +273,7 @@ impl Run<'_> {
         }
     }
 
-    fn listen(&mut self, suite: &mut Suite, results: &mut Results) {
+    fn listen(&mut self, suite: &mut PytestProcess, results: &mut Results) {
         for line in suite.events() {
             results.take(&line);
             let line = &line;
@@ -282,10 +283,10 @@ impl Run<'_> {
     }
 
     /// Sees what it left, ends that, and remembers to tell.
-    fn clear_up(&mut self, index: usize, suite: &Suite, results: &Results, end: &End) {
+    fn clear_up(&mut self, index: usize, suite: &PytestProcess, results: &Results, end: &End) {
         let left = left_in(results);
         let mut still_there = suite.end();
-        still_there.extend(left.iter().flat_map(Left::end));
+        still_there.extend(left.iter().flat_map(Leftover::end));
         let how = match end {
             End::Exited { text, .. } => format!("its pytest ended with {text}"),
             End::TimedOut { .. } => "its pytest hung".to_owned(),
@@ -303,11 +304,11 @@ impl Run<'_> {
         let events = self.folder.join(&process.folder).join(EVENTS_FILE);
         let left = left_in(&record.replay(&self.folder));
         let mut still_there = end_left_over(process.process.as_ref(), (env::EVENTS, events.as_os_str()));
-        still_there.extend(left.iter().flat_map(Left::end));
+        still_there.extend(left.iter().flat_map(Leftover::end));
         self.remember(index, &left, &still_there, "its run was killed");
     }
 
-    fn remember(&mut self, index: usize, left: &[Left], still_there: &[u32], how: &str) {
+    fn remember(&mut self, index: usize, left: &[Leftover], still_there: &[u32], how: &str) {
         let record = &mut self.record.batches[index];
         let mut told: Vec<_> = left.iter().map(|left| tell(left, how)).collect();
         if !still_there.is_empty() {
@@ -331,19 +332,19 @@ impl Run<'_> {
     }
 }
 
-fn left_in(results: &Results) -> Vec<Left> {
+fn left_in(results: &Results) -> Vec<Leftover> {
     results
         .run_folders()
         .iter()
-        .flat_map(|folder| left_by(Path::new(folder)))
+        .flat_map(|folder| leftovers_of(Path::new(folder)))
         .collect()
 }
 
-fn tell(left: &Left, how: &str) -> String {
+fn tell(left: &Leftover, how: &str) -> String {
     let state = match left.state {
-        LeftState::Dead => "dead",
-        LeftState::Degraded => "degraded (it was ended)",
-        LeftState::Running => "running (it was ended)",
+        LeftoverState::Dead => "dead",
+        LeftoverState::Degraded => "degraded (it was ended)",
+        LeftoverState::Running => "running (it was ended)",
     };
     let why = left.why.as_deref().unwrap_or(how).trim_end_matches('.');
     format!("the live_gui subprocess (pid={}) {state}: {why}.", left.pid)

@@ -232,7 +232,7 @@ fn table(found: &[Found]) -> Table {
         } else {
             broken(&one.causes)
         };
-        table.add_row([tests.as_str(), one.finding.word(), &because, &one.seen]);
+        table.add_row([tests.as_str(), one.finding.as_str(), &because, &one.seen]);
     }
     table
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::hook_port::HookPort;
 use super::process::ProcessTree;
 use super::stacks;
-use super::watch::{Verdict, Watch};
+use super::watch::{AppState, Watch};
 use crate::error::{Error, Failure};
 use crate::health::Code;
 use crate::wire::{CaughtException, Culprit, Reason};
@@ -27,8 +27,8 @@ impl App {
     /// Everything that is known of it.
     pub fn describe(&self, culprit: Option<Culprit>) -> Failure {
         let (reasons, exit_status) = match self.watch.verdict() {
-            Verdict::Degraded(reasons) => (reasons, None),
-            Verdict::Exited { how, reasons } => (reasons, Some(how)),
+            AppState::Degraded(reasons) => (reasons, None),
+            AppState::Exited { how, reasons } => (reasons, Some(how)),
             _ => (Vec::new(), None),
         };
         Failure {
@@ -84,9 +84,9 @@ impl App {
     /// The error that fits how it is.
     pub fn failure(&self, summary: &str, culprit: Option<Culprit>) -> Error {
         let kind = match self.watch.verdict() {
-            Verdict::Exited { .. } => Error::Exited,
-            Verdict::Unreachable(_) | Verdict::Starting | Verdict::Ok => Error::Unreachable,
-            Verdict::Degraded(_) | Verdict::Stopping => Error::Degraded,
+            AppState::Exited { .. } => Error::Exited,
+            AppState::Unreachable(_) | AppState::Starting | AppState::Ok => Error::Unreachable,
+            AppState::Degraded(_) | AppState::Stopping => Error::Degraded,
         };
         self.failure_of(kind, summary, culprit)
     }
@@ -104,7 +104,7 @@ impl App {
             self.generation,
             self.process.pid()
         );
-        if let Verdict::Unreachable(why) = self.watch.verdict() {
+        if let AppState::Unreachable(why) = self.watch.verdict() {
             let _ = write!(failure.summary, "\n  {why}");
         }
         kind(failure)

@@ -6,8 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::books::lock;
-use super::runs::now_ms;
+use super::ledger::lock;
+use super::run_record::now_ms;
 use crate::error::{Error, Result};
 use crate::process::Parent;
 use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
@@ -38,7 +38,7 @@ struct Followed {
 #[derive(Debug)]
 enum RunEvents {
     /// The run has no folder yet: what is to go there.
-    Kept(Vec<u8>),
+    LedgerState(Vec<u8>),
     /// It has one.
     Open(PathBuf, File),
 }
@@ -57,7 +57,7 @@ impl EventLog {
         };
         Ok(Self {
             followed: path.map(follow).transpose()?,
-            run: Mutex::new(RunEvents::Kept(Vec::new())),
+            run: Mutex::new(RunEvents::LedgerState(Vec::new())),
             worker,
         })
     }
@@ -81,8 +81,8 @@ impl EventLog {
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         match &mut *lock(&self.run) {
-            RunEvents::Kept(kept) if kept.len() + text.len() > MAX_KEPT => kept.clear(),
-            RunEvents::Kept(kept) => kept.extend_from_slice(&text),
+            RunEvents::LedgerState(state) if state.len() + text.len() > MAX_KEPT => state.clear(),
+            RunEvents::LedgerState(state) => state.extend_from_slice(&text),
             RunEvents::Open(_, file) => drop(file.write_all(&text)),
         }
         match &self.followed {
@@ -101,15 +101,15 @@ impl EventLog {
     /// As [`EventLog::write`].
     pub fn app_opened(&self, run_folder: &Path) -> io::Result<Option<PathBuf>> {
         let mut run = lock(&self.run);
-        if let RunEvents::Kept(kept) = &mut *run {
+        if let RunEvents::LedgerState(state) = &mut *run {
             let path = run_folder.join(EVENTS_FILE);
             if let Ok(mut file) = append(&path) {
-                let _ = file.write_all(kept);
+                let _ = file.write_all(state);
                 *run = RunEvents::Open(path, file);
             }
         }
         let path = match &*run {
-            RunEvents::Kept(_) => None,
+            RunEvents::LedgerState(_) => None,
             RunEvents::Open(path, _) => Some(path.clone()),
         };
         drop(run);

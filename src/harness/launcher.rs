@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::app::App;
-use super::books::Books;
 use super::command::CommandLine;
 use super::guard::Guard;
 use super::hook_port::HookPort;
+use super::ledger::Ledger;
 use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
@@ -58,17 +58,17 @@ pub enum When {
 /// Whoever brings up apps.
 pub struct Launcher {
     settings: LaunchSettings,
-    books: Books,
+    ledger: Ledger,
     /// Of this process, from its first app on.
     guard: OnceCell<Option<Guard>>,
 }
 
 impl Launcher {
     /// Brings up apps of this kind, and has their watches write into these books.
-    pub const fn new(settings: LaunchSettings, books: Books) -> Self {
+    pub const fn new(settings: LaunchSettings, ledger: Ledger) -> Self {
         Self {
             settings,
-            books,
+            ledger,
             guard: OnceCell::new(),
         }
     }
@@ -108,23 +108,23 @@ impl Launcher {
         let is_lowered = lowered.is_some();
         drop(lowered); // the watch is no less urgent than any other
         let process = Arc::new(process);
-        self.books.kept().run.add(start.record(&process));
+        self.ledger.state().run.add(start.record(&process));
 
         let (tell, told) = crossbeam_channel::unbounded();
-        let books = self.books.clone();
+        let ledger = self.ledger.clone();
         let (python, watched) = (self.settings.python.clone(), Arc::clone(&process));
         let watch = Watch::start(Arc::clone(&process), self.settings.ready_timeout, move |news| {
             match news {
-                News::Verdict(verdict, ago) => {
+                News::AppState(verdict, ago) => {
                     if verdict.is_silence() {
                         stacks::take(&python, &watched);
                     }
-                    books.record(generation, verdict, ago);
+                    ledger.record(generation, verdict, ago);
                     // Nobody listens any more once the app is ready.
                     let _ = tell.send(verdict.clone());
                 }
-                News::Survived(caught) => books.record_exceptions(generation, caught),
-                News::BeganAnew => books.began_anew(generation, &watched.id()),
+                News::Survived(caught) => ledger.record_exceptions(generation, caught),
+                News::BeganAnew => ledger.began_anew(generation, &watched.id()),
             }
             changed();
         });
@@ -140,35 +140,35 @@ impl Launcher {
         };
         if let Err(error) = start.wait_until_ready(&app, &told, self.settings.ready_timeout, step) {
             self.retire(&app);
-            let mut kept = self.books.kept();
+            let mut state = self.ledger.state();
             let why = |record: &mut GenerationRecord| record.why = record.why.take().or(Some(error.cause()));
-            kept.run.update(generation, why);
+            state.run.update(generation, why);
             return Err(error);
         }
         if is_lowered {
             app.process.pids().into_iter().for_each(priority::restore);
         }
         let ready_ms = u64::try_from(start.began.elapsed().as_millis()).ok();
-        let mut kept = self.books.kept();
-        kept.run.update(generation, |record| {
+        let mut state = self.ledger.state();
+        state.run.update(generation, |record| {
             record.ready_ms = ready_ms;
             // What was started may have been a script, or a launcher.
             let process = app.process.id();
             record.pid = process.pid;
             record.process = Some(process);
         });
-        drop(kept);
+        drop(state);
         Ok(app)
     }
 
     /// Ends an app that is no longer needed, and everything that came from it.
     pub fn retire(&self, app: &App) {
-        let fit = self.books.retire(app);
+        let fit = self.ledger.retire(app);
         // One that is not fit would not answer a request to end either.
         let left = app.process.end_tree(fit.then_some(GRACE));
-        let mut kept = self.books.kept();
-        kept.run.ended(app.generation);
-        kept.left.extend(left);
+        let mut state = self.ledger.state();
+        state.run.ended(app.generation);
+        state.left.extend(left);
     }
 
     fn free_the_port(&self, start: &Start<'_>) -> Result<()> {
@@ -186,12 +186,12 @@ impl Launcher {
             return Err(start.refuse(&held));
         }
         let remark = format!("ended what run {} had left: {}", stale.run, holder.description);
-        self.books.kept().run.remark(remark);
+        self.ledger.state().run.remark(remark);
         start.held_port().map_or(Ok(()), |held| Err(start.refuse(&held)))
     }
 
     fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {
-        let (folder, state) = self.books.kept().run.generation_folder(generation)?;
+        let (folder, state) = self.ledger.state().run.generation_folder(generation)?;
         let hook_port = port::free_port().map_err(Error::io("find a free port"))?;
         let settings = &self.settings;
         let values = BTreeMap::from([

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
-use super::books::{Books, Kept, lock};
 use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
+use super::ledger::{Ledger, LedgerState, lock};
 use super::policy::{Decision, Found, Handover, Rules, Test, Trouble};
 use super::process::ProcessTree;
-use super::runs::RunFolder;
+use super::run_record::RunFolder;
 use super::spares::Spares;
 use super::stacks;
 use super::start::{STEP, Step};
-use super::watch::Verdict;
+use super::watch::AppState;
 use crate::error::{Error, Failure, Result};
 use crate::process::Exit;
 use crate::wire::{Culprit, Health, Note, Reason};
@@ -63,11 +63,11 @@ pub struct Live {
     /// What would have py-spy beside it.
     python: PathBuf,
     alarm: Alarm,
-    books: Books,
+    ledger: Ledger,
     launcher: Arc<Launcher>,
     spares: Option<Spares>,
     /// The process that is being tested.
-    stage: Mutex<Option<App>>,
+    current: Mutex<Option<App>>,
 }
 
 impl Live {
@@ -85,17 +85,17 @@ impl Live {
         }
         let run = RunFolder::create(&settings.run_dir)?;
         let alarm = Alarm::start(knock).map_err(Error::io("start the alarm thread"))?;
-        let books = Books::open(run, settings.rules, alarm.clone());
+        let ledger = Ledger::open(run, settings.rules, alarm.clone());
         let python = settings.launch.python.clone();
-        let launcher = Arc::new(Launcher::new(settings.launch, books.clone()));
+        let launcher = Arc::new(Launcher::new(settings.launch, ledger.clone()));
         let spares = match settings.spares {
             0 => None,
             count if launcher.gives_each_a_port() => {
-                let spares = Spares::start(count, Arc::clone(&launcher), books.clone());
+                let spares = Spares::start(count, Arc::clone(&launcher), ledger.clone());
                 Some(spares.map_err(Error::io("start the thread that keeps spares"))?)
             }
             count => {
-                books.kept().run.remark(format!(
+                ledger.state().run.remark(format!(
                     "live_gui_spares = {count} has no effect: two apps at the same time may want the same port; \
                      put {{hook_port}} into live_gui_command (an app that opens none may ignore it)"
                 ));
@@ -107,10 +107,10 @@ impl Live {
             handover_timeout: settings.handover_timeout,
             python,
             alarm,
-            books,
+            ledger,
             launcher,
             spares,
-            stage: Mutex::default(),
+            current: Mutex::default(),
         })
     }
 
@@ -119,10 +119,10 @@ impl Live {
     /// # Errors
     /// [`Error::Start`] says why the app could not be started.
     pub fn start(&self, step: Step<'_>) -> Result<()> {
-        if self.stage().is_some() {
+        if self.current().is_some() {
             return Ok(());
         }
-        self.put_on(None, step)
+        self.install(None, step)
     }
 
     /// Puts a fresh process under the handle, whatever the state of the one before.
@@ -130,13 +130,13 @@ impl Live {
     /// # Errors
     /// As [`Live::start`].
     pub fn respawn(&self, because: &str, step: Step<'_>) -> Result<()> {
-        self.take_off();
-        self.put_on(Some(because.to_owned()), step)
+        self.remove();
+        self.install(Some(because.to_owned()), step)
     }
 
     /// The same because a fresh process is due, and not because a test wants one.
     fn replace(&self, because: &str, step: Step<'_>) -> Result<()> {
-        self.books.kept().keep_crash();
+        self.ledger.state().keep_crash();
         self.respawn(because, step)
     }
 
@@ -148,14 +148,14 @@ impl Live {
     /// was to get a fresh process and that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
         let decide = || {
-            let mut kept = self.books.kept();
-            let decision = kept.test_starting(test.clone());
-            if kept.policy.note_of_running().is_some() {
-                kept.write_notes(); // of a process that was started between tests
+            let mut state = self.ledger.state();
+            let decision = state.test_starting(test.clone());
+            if state.policy.note_of_running().is_some() {
+                state.write_notes(); // of a process that was started between tests
             }
             decision
         };
-        self.books.kept().policy.proof_lapsed();
+        self.ledger.state().policy.proof_lapsed();
         let mut decision = decide();
         if decision == Decision::Ask {
             self.ask(step)?;
@@ -175,7 +175,7 @@ impl Live {
     /// # Errors
     /// As [`Live::start`].
     pub fn between_tests(&self, step: Step<'_>) -> Result<()> {
-        let due = self.books.kept().policy.used_between_tests();
+        let due = self.ledger.state().policy.used_between_tests();
         due.map_or(Ok(()), |because| self.replace(&because, step))
     }
 
@@ -190,11 +190,11 @@ impl Live {
         prior: Option<&str>,
         step: Step<'_>,
     ) -> Result<Option<String>> {
-        self.books.kept().policy.proof_lapsed();
-        if self.books.kept().policy.asks_before(test) {
+        self.ledger.state().policy.proof_lapsed();
+        if self.ledger.state().policy.asks_before(test) {
             self.ask(step)?; // it may come to a fresh process
         }
-        Ok(self.books.kept().policy.lacks_prior_state(test, prior))
+        Ok(self.ledger.state().policy.lacks_prior_state(test, prior))
     }
 
     /// To be called after each test, its tear-down included; `used` says whether it used the handle. After the
@@ -205,29 +205,29 @@ impl Live {
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
     pub fn after_test(&self, used: bool, last_of_file: bool, step: Step<'_>) -> Result<AfterTest> {
         let mut after = AfterTest::default();
-        let mut kept = self.books.kept();
+        let mut state = self.ledger.state();
         if used {
-            kept.policy.test_finished();
-            kept.forget_callback_error();
+            state.policy.test_finished();
+            state.forget_callback_error();
             // What comes from here on is told to the next one.
             self.alarm.quiet();
-            after.recovered = kept.take_recoveries();
+            after.recovered = state.take_recoveries();
         }
-        let asks = kept.policy.asks_after_test(used, last_of_file);
-        drop(kept);
+        let asks = state.policy.asks_after_test(used, last_of_file);
+        drop(state);
         if !asks {
             return Ok(after);
         }
         self.ask(step)?;
-        let kept = self.books.kept();
-        after.unfit = kept.unfit(kept.policy.generation()).cloned();
-        let is_culprit = used && kept.policy.is_last_to_blame();
-        drop(kept);
+        let state = self.ledger.state();
+        after.unfit = state.unfit(state.policy.generation()).cloned();
+        let is_culprit = used && state.policy.is_last_to_blame();
+        drop(state);
         let fails = |trouble: &&Trouble| {
             is_culprit && self.rules.handover == Handover::Fail && trouble.found == Found::Standing
         };
         if let Some(trouble) = after.unfit.as_ref().filter(fails)
-            && let Some(app) = self.stage().as_ref()
+            && let Some(app) = self.current().as_ref()
         {
             let who = trouble.culprit.as_ref().map_or("it", |culprit| &culprit.test);
             let summary = format!("{who} {}", trouble.cause);
@@ -239,7 +239,7 @@ impl Live {
     /// Asks the app whether its main loop turns, and what else it cannot do without, and has the policy know:
     /// afterwards the loop is proven to turn, or there is trouble.
     fn ask(&self, step: Step<'_>) -> Result<()> {
-        let subject = self.stage().as_ref().map(|app| {
+        let subject = self.current().as_ref().map(|app| {
             let process = Arc::clone(&app.process);
             (
                 app.generation,
@@ -261,9 +261,9 @@ impl Live {
                     let cause = format!("left its hook port {} closed", hook_port.number());
                     (cause, Found::LeftBehind, Duration::ZERO)
                 } else {
-                    let mut kept = self.books.kept();
-                    kept.remark_queued_work(generation, &health, self.handover_timeout);
-                    kept.loop_turned(generation, health.checks.main_loop.left_open);
+                    let mut state = self.ledger.state();
+                    state.remark_queued_work(generation, &health, self.handover_timeout);
+                    state.loop_turned(generation, health.checks.main_loop.left_open);
                     return Ok(());
                 }
             }
@@ -287,7 +287,7 @@ impl Live {
             }
         };
         // Trouble that its watch has told meanwhile counts.
-        self.books.kept().app_unfit(generation, &cause, found, since);
+        self.ledger.state().app_unfit(generation, &cause, found, since);
         Ok(())
     }
 
@@ -310,23 +310,23 @@ impl Live {
     /// What the running test is to be failed with, if it is to be failed: the app degraded during it.
     #[must_use]
     pub fn verdict_on_running(&self) -> Option<Error> {
-        let books = self.books.kept();
-        let Some(trouble) = books.policy.trouble() else {
-            return self.callback_error(books);
+        let ledger = self.ledger.state();
+        let Some(trouble) = ledger.policy.trouble() else {
+            return self.callback_error(ledger);
         };
         let culprit = trouble.culprit.clone();
-        if !books.policy.concerns_running() {
+        if !ledger.policy.concerns_running() {
             return None;
         }
-        let own = books.policy.is_running_to_blame();
-        drop(books);
+        let own = ledger.policy.is_running_to_blame();
+        drop(ledger);
         self.await_announced_end();
-        let stage = self.stage();
-        let app = stage.as_ref()?;
+        let current = self.current();
+        let app = current.as_ref()?;
         let what = match app.watch.verdict() {
-            Verdict::Exited { .. } => "the app's process ended",
-            Verdict::Unreachable(_) => "the app ceased to answer",
-            Verdict::Stopping => "the app began to stop",
+            AppState::Exited { .. } => "the app's process ended",
+            AppState::Unreachable(_) => "the app ceased to answer",
+            AppState::Stopping => "the app began to stop",
             _ => "the app degraded",
         };
         let when = match &culprit {
@@ -342,11 +342,11 @@ impl Live {
     }
 
     /// What the running test is to be failed with though the app goes on: a callback raised.
-    fn callback_error(&self, books: MutexGuard<'_, Kept>) -> Option<Error> {
-        let caught = books.callback_error()?.clone();
-        drop(books);
-        let stage = self.stage();
-        let app = stage.as_ref()?;
+    fn callback_error(&self, ledger: MutexGuard<'_, LedgerState>) -> Option<Error> {
+        let caught = ledger.callback_error()?.clone();
+        drop(ledger);
+        let current = self.current();
+        let app = current.as_ref()?;
         Some(Error::Callback(Box::new(app.callback_failure(caught))))
     }
 
@@ -362,11 +362,11 @@ impl Live {
     /// as long as somebody needs it.
     #[must_use]
     pub fn has_ended_in_order(&self) -> bool {
-        self.stage()
+        self.current()
             .as_ref()
             .is_some_and(|app| match app.watch.verdict() {
-                Verdict::Stopping => true,
-                Verdict::Exited { reasons, .. } => {
+                AppState::Stopping => true,
+                AppState::Exited { reasons, .. } => {
                     reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
                 }
                 _ => false,
@@ -377,7 +377,7 @@ impl Live {
     /// not among them.
     #[must_use]
     pub fn crashes(&self) -> Vec<Trouble> {
-        self.books.kept().crashes().to_vec()
+        self.ledger.state().crashes().to_vec()
     }
 
     /// What the app's agent says now.
@@ -385,10 +385,10 @@ impl Live {
     /// # Errors
     /// [`Error::Exited`] or [`Error::Unreachable`] if it gives no answer.
     pub fn health(&self) -> Result<Health> {
-        let client = self.stage().as_ref().and_then(|app| app.watch.client());
+        let client = self.current().as_ref().and_then(|app| app.watch.client());
         let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
         answer.ok_or_else(|| {
-            self.stage().as_ref().map_or_else(never_started, |app| {
+            self.current().as_ref().map_or_else(never_started, |app| {
                 // A process that has just ended takes a moment to show it.
                 let _ = app.process.wait(STEP);
                 app.failure("the app does not answer", None)
@@ -399,7 +399,7 @@ impl Live {
     /// Whether the process runs.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.stage()
+        self.current()
             .as_ref()
             .is_some_and(|app| app.process.exit().is_none())
     }
@@ -407,7 +407,7 @@ impl Live {
     /// Whether it is fit to be tested, as far as its watch knows.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.stage().as_ref().is_some_and(|app| app.watch.is_fit())
+        self.current().as_ref().is_some_and(|app| app.watch.is_fit())
     }
 
     /// Waits until the app is `ok`.
@@ -417,8 +417,8 @@ impl Live {
     pub fn wait_until_ok(&self, within: Duration, step: Step<'_>) -> Result<()> {
         let deadline = Instant::now() + within;
         loop {
-            let stage = self.stage();
-            let Some(app) = &*stage else {
+            let current = self.current();
+            let Some(app) = &*current else {
                 return Err(never_started());
             };
             if app.watch.is_fit() {
@@ -428,7 +428,7 @@ impl Live {
                 let summary = format!("the app was not ok within {:.1} s", within.as_secs_f64());
                 return Err(app.failure(&summary, None));
             }
-            drop(stage);
+            drop(current);
             if !step() {
                 return Err(Error::Interrupted);
             }
@@ -439,81 +439,81 @@ impl Live {
     /// The number of the process that is being tested; 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.stage().as_ref().map_or(0, |app| app.generation)
+        self.current().as_ref().map_or(0, |app| app.generation)
     }
 
     /// The process that is being tested.
     #[must_use]
     pub fn process(&self) -> Option<Arc<ProcessTree>> {
-        self.stage().as_ref().map(|app| Arc::clone(&app.process))
+        self.current().as_ref().map(|app| Arc::clone(&app.process))
     }
 
     /// The port that its hook server was told to listen on.
     #[must_use]
     pub fn hook_port(&self) -> Option<u16> {
-        self.stage().as_ref().map(|app| app.hook_port.number())
+        self.current().as_ref().map(|app| app.hook_port.number())
     }
 
     /// The folder of this run.
     #[must_use]
     pub fn run_folder(&self) -> PathBuf {
-        self.books.kept().run.path().to_owned()
+        self.ledger.state().run.path().to_owned()
     }
 
     /// Has the record say which file has what pytest does.
     pub fn set_events(&self, file: &Path) {
-        self.books.kept().run.set_events(file);
+        self.ledger.state().run.set_events(file);
     }
 
     /// Which files started on a process they did not inherit, and why.
     #[must_use]
     pub fn notes(&self) -> Vec<Note> {
-        self.books.kept().policy.notes().to_vec()
+        self.ledger.state().policy.notes().to_vec()
     }
 
     /// What else a person should know of this run.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        self.books.kept().run.remarks().to_vec()
+        self.ledger.state().run.remarks().to_vec()
     }
 
     /// Has the record, and whoever tells of this run, say something that a person should know.
     pub fn remark(&self, remark: String) {
-        self.books.kept().run.remark(remark);
+        self.ledger.state().run.remark(remark);
     }
 
     /// Ends every process and everything they started. Returns the pids of this run that are still there,
     /// which should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
-        if self.stage().is_some() && !self.has_ended_in_order() {
-            self.books.kept().keep_crash();
+        if self.current().is_some() && !self.has_ended_in_order() {
+            self.ledger.state().keep_crash();
         }
-        self.take_off();
+        self.remove();
         if let Some(spares) = &self.spares {
             spares.close();
         }
-        let mut kept = self.books.kept();
-        kept.remark_unfit();
-        kept.run.finish();
-        kept.left.clone()
+        let mut state = self.ledger.state();
+        state.remark_unfit();
+        state.run.finish();
+        state.left.clone()
     }
 
-    fn take_off(&self) {
-        let Some(app) = self.stage().take() else { return };
+    fn remove(&self) {
+        let Some(app) = self.current().take() else { return };
         match &self.spares {
             Some(spares) => {
-                self.books.retire(&app); // from this moment on, whenever its turn comes
+                self.ledger.retire(&app); // from this moment on, whenever its turn comes
                 spares.retire(app);
             }
             None => self.launcher.retire(&app),
         }
     }
 
-    fn put_on(&self, because: Option<String>, step: Step<'_>) -> Result<()> {
+    fn install(&self, because: Option<String>, step: Step<'_>) -> Result<()> {
         let (app, open) = self.bring_up(step)?;
-        self.books.adopt(&app, because, open);
-        *self.stage() = Some(app);
+        self.ledger.adopt(&app, because, open);
+        *self.current() = Some(app);
         if let Some(spares) = &self.spares {
             spares.begin();
         }
@@ -533,11 +533,11 @@ impl Live {
                 }
             }
         }
-        let generation = self.books.kept().next_generation();
+        let generation = self.ledger.state().next_generation();
         let launched = self.launcher.launch(generation, When::Now, || {}, step);
         if let Err(error) = &launched {
-            self.books
-                .kept()
+            self.ledger
+                .state()
                 .policy
                 .app_failed_to_start(generation, &error.cause());
         }
@@ -581,8 +581,8 @@ impl Live {
     fn ask_anew(&self) {
         // Nothing is locked meanwhile: others ask the handle too.
         let asked = {
-            let stage = self.stage();
-            let Some(app) = stage.as_ref().filter(|app| app.watch.is_fit()) else {
+            let current = self.current();
+            let Some(app) = current.as_ref().filter(|app| app.watch.is_fit()) else {
                 return;
             };
             app.watch.client().map(|client| (app.generation, client))
@@ -590,7 +590,7 @@ impl Live {
         if let Some((generation, client)) = asked
             && let Ok(health) = client.health(ANSWER_WITHIN)
         {
-            self.books.record_exceptions(generation, &health.exceptions);
+            self.ledger.record_exceptions(generation, &health.exceptions);
             if health.status == "ok" {
                 return;
             }
@@ -602,7 +602,7 @@ impl Live {
     fn await_announced_end(&self) {
         let deadline = Instant::now() + END_WITHIN;
         let is_ending = || {
-            self.stage()
+            self.current()
                 .as_ref()
                 .is_some_and(|app| app.watch.verdict().is_ending())
         };
@@ -641,8 +641,8 @@ impl Live {
                  (live_gui_max_respawns = {times})"
             );
         }
-        let stage = self.stage();
-        if let Some(app) = &*stage {
+        let current = self.current();
+        if let Some(app) = &*current {
             // The culprit's report has the traceback; here it would hide who that was.
             return app.failure(&summary, trouble.culprit.clone()).in_brief();
         }
@@ -653,8 +653,8 @@ impl Live {
         }))
     }
 
-    fn stage(&self) -> MutexGuard<'_, Option<App>> {
-        lock(&self.stage)
+    fn current(&self) -> MutexGuard<'_, Option<App>> {
+        lock(&self.current)
     }
 }
 

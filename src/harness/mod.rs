@@ -10,28 +10,28 @@
 
 mod alarm;
 mod app;
-mod books;
 mod client;
 mod command;
 mod events;
 mod fault;
-mod folders;
 mod guard;
 mod handover;
 mod hook_port;
 mod launcher;
-mod left;
+mod ledger;
+mod leftovers;
 mod live;
 mod output;
-mod past;
 mod policy;
+mod previous_runs;
 mod priority;
 mod process;
-mod runs;
+mod pytest_process;
+mod run_dir;
+mod run_record;
 mod spares;
 mod stacks;
 mod start;
-mod suite;
 mod watch;
 
 pub use crate::process::{Exit, Liveness, ProcessId, end_with_parent, liveness};
@@ -39,18 +39,18 @@ pub use crate::wire::EVENTS_FILE;
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
 pub use events::{EventLog, EventReader, ask_to_stop};
-pub use folders::{forget_old_runs, make_run_folder, run_folders, still_goes_on, write_record};
 pub use guard::{COMMAND as GUARD, run as guard};
 pub use handover::parse_timeout as parse_handover_timeout;
 pub use launcher::LaunchSettings;
-pub use left::{Left, LeftState, left_by};
+pub use leftovers::{Leftover, LeftoverState, leftovers_of};
 pub use live::{AfterTest, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use policy::{
-    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, NoSuchWord, Policy, Respawn, Rules, Scope,
-    Test, Trouble,
+    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, ParseOptionError, Policy, Respawn, Rules,
+    Scope, Test, Trouble,
 };
 pub use process::{Launch, ProcessTree, end_left_over};
-pub use runs::{now_ms, read as read_run};
+pub use pytest_process::{PytestLaunch, PytestProcess};
+pub use run_dir::{forget_old_runs, make_run_folder, run_folders, still_goes_on, write_record};
+pub use run_record::{now_ms, read as read_run};
 pub use start::Step;
-pub use suite::{Suite, SuiteLaunch};

@@ -173,7 +173,7 @@ pub struct Policy {
     /// A file of which a test ended well on this generation.
     clean_file: Option<String>,
     /// The failure that ended the generation before this, and how often it did so in a row.
-    row: Option<(String, u32)>,
+    streak: Option<(String, u32)>,
     given_up: Option<Trouble>,
     /// Why the running generation was started, until the test that it was started for is known.
     because: Option<String>,
@@ -194,7 +194,7 @@ impl Policy {
             proven: false,
             open_before: Vec::new(),
             clean_file: None,
-            row: None,
+            streak: None,
             given_up: None,
             because: None,
             notes: Vec::new(),
@@ -209,7 +209,7 @@ impl Policy {
         }
         self.running = Some(test);
         if decision == Decision::Proceed {
-            self.touch();
+            self.record_use();
         }
         decision
     }
@@ -320,7 +320,7 @@ impl Policy {
         self.clean_file = None;
         self.because = because;
         self.last = None;
-        self.touch();
+        self.record_use();
     }
 
     /// The app of `generation` re-executed itself: what tests had built up in its memory is gone.
@@ -509,12 +509,12 @@ impl Policy {
         let served = self.clean_file.is_some()
             && (self.clean_file != trouble.file || trouble.found != Found::Reported);
         let cause = without_numbers(&trouble.cause);
-        let row = match self.row.take().filter(|_| !served) {
+        let streak = match self.streak.take().filter(|_| !served) {
             Some((before, count)) if before == cause => (cause, count + 1),
             _ => (cause, 1),
         };
-        let spent = row.1 > self.rules.max_respawns;
-        self.row = Some(row);
+        let spent = streak.1 > self.rules.max_respawns;
+        self.streak = Some(streak);
         if spent {
             self.given_up = Some(trouble.clone());
             return Decision::GiveUp(trouble);
@@ -540,12 +540,12 @@ impl Policy {
             let asks = is_border && self.rules.handover != Handover::Off && !self.proven;
             return if asks { Decision::Ask } else { Decision::Proceed };
         };
-        self.row = None; // this generation ended well
+        self.streak = None; // this generation ended well
         Decision::Respawn(because.to_owned())
     }
 
     /// The running test uses the running generation.
-    fn touch(&mut self) {
+    fn record_use(&mut self) {
         let Some(test) = &self.running else { return };
         self.proven = false;
         self.served.push(test.clone());
@@ -595,26 +595,26 @@ fn without_numbers(cause: &str) -> String {
 
 /// A word that is none of those an option takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoSuchWord {
+pub struct ParseOptionError {
     /// The words that it takes.
     pub wanted: &'static str,
 }
 
-impl fmt::Display for NoSuchWord {
+impl fmt::Display for ParseOptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}", self.wanted)
     }
 }
 
 impl FromStr for Scope {
-    type Err = NoSuchWord;
+    type Err = ParseOptionError;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+    fn from_str(word: &str) -> Result<Self, ParseOptionError> {
         match word {
             "session" => Ok(Self::Session),
             "module" => Ok(Self::Module),
             "function" => Ok(Self::Function),
-            _ => Err(NoSuchWord {
+            _ => Err(ParseOptionError {
                 wanted: "session, module or function",
             }),
         }
@@ -622,14 +622,14 @@ impl FromStr for Scope {
 }
 
 impl FromStr for CallbackErrors {
-    type Err = NoSuchWord;
+    type Err = ParseOptionError;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+    fn from_str(word: &str) -> Result<Self, ParseOptionError> {
         match word {
             "note" => Ok(Self::Note),
             "fail" => Ok(Self::Fail),
             "degrade" => Ok(Self::Degrade),
-            _ => Err(NoSuchWord {
+            _ => Err(ParseOptionError {
                 wanted: "note, fail or degrade",
             }),
         }
@@ -637,14 +637,14 @@ impl FromStr for CallbackErrors {
 }
 
 impl FromStr for Handover {
-    type Err = NoSuchWord;
+    type Err = ParseOptionError;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+    fn from_str(word: &str) -> Result<Self, ParseOptionError> {
         match word {
             "respawn" => Ok(Self::Respawn),
             "fail" => Ok(Self::Fail),
             "off" => Ok(Self::Off),
-            _ => Err(NoSuchWord {
+            _ => Err(ParseOptionError {
                 wanted: "respawn, fail or off",
             }),
         }
@@ -652,13 +652,13 @@ impl FromStr for Handover {
 }
 
 impl FromStr for LeftOpen {
-    type Err = NoSuchWord;
+    type Err = ParseOptionError;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+    fn from_str(word: &str) -> Result<Self, ParseOptionError> {
         match word {
             "respawn" => Ok(Self::Respawn),
             "note" => Ok(Self::Note),
-            _ => Err(NoSuchWord {
+            _ => Err(ParseOptionError {
                 wanted: "note or respawn",
             }),
         }
@@ -666,14 +666,14 @@ impl FromStr for LeftOpen {
 }
 
 impl FromStr for Respawn {
-    type Err = NoSuchWord;
+    type Err = ParseOptionError;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchWord> {
+    fn from_str(word: &str) -> Result<Self, ParseOptionError> {
         match word {
             "file" => Ok(Self::File),
             "test" => Ok(Self::Test),
             "never" => Ok(Self::Never),
-            _ => Err(NoSuchWord {
+            _ => Err(ParseOptionError {
                 wanted: "file, test or never",
             }),
         }

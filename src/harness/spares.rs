@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::app::App;
-use super::books::{Books, lock};
 use super::launcher::{Launcher, When};
+use super::ledger::{Ledger, lock};
 use super::start::{STEP, Step};
 use crate::error::{Error, Result};
 
@@ -17,8 +17,8 @@ const TRIES: u32 = 3;
 pub struct Spares {
     count: usize,
     launcher: Arc<Launcher>,
-    shelf: Arc<Shelf>,
-    books: Books,
+    shelf: Arc<SparePool>,
+    ledger: Ledger,
     keeper: Mutex<Option<JoinHandle<()>>>,
     /// Apps that are being ended in the background.
     leaving: Mutex<Vec<JoinHandle<()>>>,
@@ -26,7 +26,7 @@ pub struct Spares {
 
 /// Where they wait.
 #[derive(Default)]
-struct Shelf {
+struct SparePool {
     content: Mutex<Content>,
     changed: Condvar,
 }
@@ -57,11 +57,11 @@ impl Spares {
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
-    pub fn start(count: u32, launcher: Arc<Launcher>, books: Books) -> std::io::Result<Self> {
-        let shelf = Arc::new(Shelf::default());
-        let keeper = Keeper {
+    pub fn start(count: u32, launcher: Arc<Launcher>, ledger: Ledger) -> std::io::Result<Self> {
+        let shelf = Arc::new(SparePool::default());
+        let keeper = SpareWorker {
             launcher: Arc::clone(&launcher),
-            books: books.clone(),
+            ledger: ledger.clone(),
             shelf: Arc::clone(&shelf),
         };
         let keeper = thread::Builder::new()
@@ -71,7 +71,7 @@ impl Spares {
             count: usize::try_from(count).unwrap_or(usize::MAX),
             launcher,
             shelf,
-            books,
+            ledger,
             keeper: Mutex::new(Some(keeper)),
             leaving: Mutex::default(),
         })
@@ -114,7 +114,7 @@ impl Spares {
     /// One that was taken is of no use.
     pub fn reject(&self, app: App, why: &str) {
         self.retire(app);
-        self.shelf.failed(&self.books, &why);
+        self.shelf.failed(&self.ledger, &why);
     }
 
     /// Ends an app in the background: the next one is ready, and need not wait for that.
@@ -147,14 +147,14 @@ impl Spares {
     }
 }
 
-impl Shelf {
+impl SparePool {
     /// Waits for a change, or a moment.
     fn wait<'a>(&self, content: std::sync::MutexGuard<'a, Content>) -> std::sync::MutexGuard<'a, Content> {
         let waited = self.changed.wait_timeout(content, STEP);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn failed(&self, books: &Books, why: &dyn std::fmt::Display) {
+    fn failed(&self, ledger: &Ledger, why: &dyn std::fmt::Display) {
         let mut content = lock(&self.content);
         content.failures += 1;
         let given_up = content.failures == TRIES;
@@ -162,19 +162,19 @@ impl Shelf {
         self.changed.notify_all();
         if given_up {
             let remark = format!("no more spares: {TRIES} in a row failed, the last one: {why}");
-            books.kept().run.remark(remark);
+            ledger.state().run.remark(remark);
         }
     }
 }
 
 /// The thread that brings spares up and clears them away.
-struct Keeper {
+struct SpareWorker {
     launcher: Arc<Launcher>,
-    books: Books,
-    shelf: Arc<Shelf>,
+    ledger: Ledger,
+    shelf: Arc<SparePool>,
 }
 
-impl Keeper {
+impl SpareWorker {
     fn run(&self) {
         loop {
             let mut content = lock(&self.shelf.content);
@@ -184,7 +184,7 @@ impl Keeper {
             if let Some(unfit) = content.find(false).and_then(|unfit| content.ready.remove(unfit)) {
                 drop(content);
                 self.launcher.retire(&unfit);
-                self.shelf.failed(&self.books, &"it was no longer fit");
+                self.shelf.failed(&self.ledger, &"it was no longer fit");
             } else if content.is_one_to_come() {
                 drop(content);
                 self.bring_up();
@@ -200,7 +200,7 @@ impl Keeper {
     }
 
     fn bring_up(&self) {
-        let generation = self.books.kept().next_generation();
+        let generation = self.ledger.state().next_generation();
         let shelf = Arc::clone(&self.shelf);
         let changed = move || {
             // Not between the keeper's look at the spares and its wait.
@@ -214,7 +214,7 @@ impl Keeper {
                 self.shelf.changed.notify_all();
             }
             Err(Error::Interrupted) => {}
-            Err(error) => self.shelf.failed(&self.books, &error),
+            Err(error) => self.shelf.failed(&self.ledger, &error),
         }
     }
 }

@@ -7,11 +7,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
 use super::client::Client;
-use super::past::OfARun;
+use super::previous_runs::PreviousRun;
 use super::process::{Launch, ProcessTree};
-use super::runs::now_ms;
+use super::run_record::now_ms;
 use super::stacks;
-use super::watch::{RUNS_ANOTHER, Verdict};
+use super::watch::{AppState, RUNS_ANOTHER};
 use crate::error::{Error, Failure, Result};
 use crate::process::environment;
 use crate::process::port::{self, Holder};
@@ -29,7 +29,7 @@ pub struct HeldPort {
     /// `None` if it cannot be seen who that is.
     pub holder: Option<Holder>,
     /// The run that it came from; `None` if it is foreign.
-    pub run: Option<OfARun>,
+    pub run: Option<PreviousRun>,
 }
 
 /// One attempt to start the app.
@@ -76,7 +76,7 @@ impl Start<'_> {
         // The folder of this generation is in that of this run, and that in the folder of all runs.
         let run_dir = self.launch.folder.ancestors().nth(2);
         let run = holder.as_ref().zip(run_dir);
-        let run = run.and_then(|(holder, run_dir)| OfARun::of(holder, run_dir));
+        let run = run.and_then(|(holder, run_dir)| PreviousRun::of(holder, run_dir));
         Some(HeldPort { port, holder, run })
     }
 
@@ -125,24 +125,24 @@ impl Start<'_> {
     pub fn wait_until_ready(
         &self,
         app: &App,
-        told: &Receiver<Verdict>,
+        told: &Receiver<AppState>,
         within: Duration,
         step: Step<'_>,
     ) -> Result<()> {
         let deadline = self.began + within;
         loop {
             match told.recv_timeout(STEP) {
-                Ok(Verdict::Ok) => return Ok(()),
-                Ok(Verdict::Starting) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(AppState::Ok) => return Ok(()),
+                Ok(AppState::Starting) | Err(RecvTimeoutError::Timeout) => {}
                 // What may clear itself yet, as a first beat that is late, has until the deadline.
-                Ok(verdict @ Verdict::Degraded(_)) if !verdict.is_final() => {}
-                Ok(Verdict::Exited { how, .. }) => {
+                Ok(verdict @ AppState::Degraded(_)) if !verdict.is_final() => {}
+                Ok(AppState::Exited { how, .. }) => {
                     let after = self.began.elapsed().as_secs_f64();
                     let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
                     return Err(self.error(summary, Some(app)));
                 }
                 Ok(verdict) => {
-                    let summary = format!("the app was {} before it was ready", verdict.word());
+                    let summary = format!("the app was {} before it was ready", verdict.as_str());
                     return Err(self.error(summary, Some(app)));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -223,7 +223,7 @@ impl Start<'_> {
             command: self.words(),
             folder: self.launch.folder.display().to_string(),
             ready_ms: None,
-            state: Verdict::Starting.word().to_owned(),
+            state: AppState::Starting.as_str().to_owned(),
             why: None,
             culprit: None,
             started_at_ms: Some(now_ms()),

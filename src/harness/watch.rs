@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
-use super::folders::write_record;
 use super::process::ProcessTree;
+use super::run_dir::write_record;
 use crate::health::{Code, Status};
 use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{CaughtException, HEALTH_FILE, Health, Reason};
@@ -40,7 +40,7 @@ const SAYS_WITHIN: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub enum News<'a> {
     /// A new verdict, and how long ago it began to hold.
-    Verdict(&'a Verdict, Duration),
+    AppState(&'a AppState, Duration),
     /// The app that was ready began anew: the same process runs another program, or another process took its
     /// place. What was in its memory is gone.
     BeganAnew,
@@ -50,7 +50,7 @@ pub enum News<'a> {
 
 /// The latest that is known of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AppState {
     /// Not ready yet.
     Starting,
     /// Fit to be tested.
@@ -70,7 +70,7 @@ pub enum Verdict {
     Unreachable(String),
 }
 
-impl Verdict {
+impl AppState {
     /// What is wrong, as one line; `None` while nothing is. Of several reasons the first counts: as a
     /// rule it is what led to the others.
     #[must_use]
@@ -127,7 +127,7 @@ impl Verdict {
 
     /// The word for it.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Ok => "ok",
@@ -157,7 +157,7 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Latest {
-    verdict: Verdict,
+    verdict: AppState,
     client: Option<Client>,
 }
 
@@ -174,7 +174,7 @@ impl Watch {
         told: impl Fn(News<'_>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let latest = Mutex::new(Latest {
-            verdict: Verdict::Starting,
+            verdict: AppState::Starting,
             client: None,
         });
         let state = Arc::new(State {
@@ -209,7 +209,7 @@ impl Watch {
 
     /// The latest verdict.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> AppState {
         self.state.latest().verdict.clone()
     }
 
@@ -292,8 +292,8 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     }
                     let ago = began_ago(&health);
                     let verdict = judge(health);
-                    *was_ready |= verdict == Verdict::Ok;
-                    let has_not_beaten = verdict == Verdict::Starting && !*was_ready;
+                    *was_ready |= verdict == AppState::Ok;
+                    let has_not_beaten = verdict == AppState::Starting && !*was_ready;
                     self.tell(verdict, ago);
                     if has_not_beaten
                         && began.elapsed() >= BEATS_WITHIN
@@ -318,7 +318,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     }
                     // Asked once more: it may be this process that was stopped for a while.
                     if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
-                        self.tell(Verdict::Unreachable(why), heard.elapsed());
+                        self.tell(AppState::Unreachable(why), heard.elapsed());
                     }
                 }
             }
@@ -333,12 +333,12 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     }
 
     /// An app that runs another program is given the time that it had at its start.
-    fn begins_anew(&self, silent: Duration) -> Verdict {
+    fn begins_anew(&self, silent: Duration) -> AppState {
         if silent < self.ready_timeout {
-            return Verdict::Starting;
+            return AppState::Starting;
         }
         let seconds = self.ready_timeout.as_secs_f64();
-        Verdict::Unreachable(format!(
+        AppState::Unreachable(format!(
             "{RUNS_ANOTHER} for {seconds:.1} s (live_gui_ready_timeout)"
         ))
     }
@@ -397,7 +397,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     }
 
     fn has_exited(&self) -> bool {
-        matches!(self.state.latest().verdict, Verdict::Exited { .. })
+        matches!(self.state.latest().verdict, AppState::Exited { .. })
     }
 
     fn find_agent(&self) -> Option<Client> {
@@ -429,33 +429,33 @@ impl<F: Fn(News<'_>)> Watcher<F> {
 
     fn tell_exit(&self, exit: Exit) {
         let reasons = match self.state.latest().verdict.clone() {
-            Verdict::Degraded(reasons) => reasons,
+            AppState::Degraded(reasons) => reasons,
             _ => Vec::new(),
         };
         let how = exit.describe();
-        self.tell(Verdict::Exited { how, reasons }, Duration::ZERO);
+        self.tell(AppState::Exited { how, reasons }, Duration::ZERO);
     }
 
-    fn tell(&self, verdict: Verdict, ago: Duration) {
+    fn tell(&self, verdict: AppState, ago: Duration) {
         let mut latest = self.state.latest();
         // Why an app went bad is worth more than that it then fell silent.
-        let only_silent = matches!(verdict, Verdict::Unreachable(_)) && latest.verdict.is_final();
-        let is_over = matches!(latest.verdict, Verdict::Exited { .. });
+        let only_silent = matches!(verdict, AppState::Unreachable(_)) && latest.verdict.is_final();
+        let is_over = matches!(latest.verdict, AppState::Exited { .. });
         if is_over || only_silent || same_kind(&latest.verdict, &verdict) {
             return;
         }
         latest.verdict = verdict.clone();
         drop(latest);
         // Whoever sees that the app is no longer fit finds out why in what was written down.
-        (self.told)(News::Verdict(&verdict, ago));
-        self.state.fit.store(verdict == Verdict::Ok, Ordering::Release);
+        (self.told)(News::AppState(&verdict, ago));
+        self.state.fit.store(verdict == AppState::Ok, Ordering::Release);
     }
 }
 
 /// Whether two verdicts say the same, the ages of their reasons aside.
-fn same_kind(before: &Verdict, now: &Verdict) -> bool {
+fn same_kind(before: &AppState, now: &AppState) -> bool {
     match (before, now) {
-        (Verdict::Degraded(before), Verdict::Degraded(now)) => before
+        (AppState::Degraded(before), AppState::Degraded(now)) => before
             .iter()
             .map(|reason| reason.episode)
             .eq(now.iter().map(|reason| reason.episode)),
@@ -478,14 +478,14 @@ fn began_ago(health: &Health) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn judge(health: Health) -> Verdict {
+fn judge(health: Health) -> AppState {
     if health.status == Status::Ok.as_str() {
-        Verdict::Ok
+        AppState::Ok
     } else if health.status == Status::Starting.as_str() {
-        Verdict::Starting
+        AppState::Starting
     } else if health.status == Status::Stopping.as_str() {
-        Verdict::Stopping
+        AppState::Stopping
     } else {
-        Verdict::Degraded(health.reasons)
+        AppState::Degraded(health.reasons)
     }
 }

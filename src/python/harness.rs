@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CallbackErrors, CommandLine, Exit, LaunchSettings, Live, NoSuchWord, ProcessTree, Rules, Settings, Step,
-    Test, Trouble, parse_handover_timeout, parse_limit,
+    CallbackErrors, CommandLine, Exit, LaunchSettings, Live, ParseOptionError, ProcessTree, Rules, Settings,
+    Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -52,12 +52,12 @@ impl NativeLive {
             Command::Words(words) => CommandLine::from_words(words),
         };
         let rules = Rules {
-            scope: word("live_gui_scope", scope)?,
-            respawn: word("live_gui_respawn", respawn)?,
+            scope: parse_option("live_gui_scope", scope)?,
+            respawn: parse_option("live_gui_respawn", respawn)?,
             max_respawns,
-            callback_errors: word("live_gui_callback_errors", callback_errors)?,
-            handover: word("live_gui_handover", handover)?,
-            left_open: word("live_gui_left_open", left_open)?,
+            callback_errors: parse_option("live_gui_callback_errors", callback_errors)?,
+            handover: parse_option("live_gui_handover", handover)?,
+            left_open: parse_option("live_gui_left_open", left_open)?,
         };
         let launch = LaunchSettings {
             command: command.map_err(raise)?,
@@ -76,7 +76,7 @@ impl NativeLive {
             spares,
             handover_timeout: parse_handover_timeout(handover_timeout).map_err(raise)?,
         };
-        let knock = super::knock::at_this_thread(py, signal);
+        let knock = super::interrupt::at_this_thread(py, signal);
         py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
     }
 
@@ -319,7 +319,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
         .map_err(|_| PyValueError::new_err(format!("{name} = {value}: expected seconds, 0 or more")))
 }
 
-fn word<T: FromStr<Err = NoSuchWord>>(name: &str, value: &str) -> PyResult<T> {
+fn parse_option<T: FromStr<Err = ParseOptionError>>(name: &str, value: &str) -> PyResult<T> {
     value
         .parse()
         .map_err(|error| PyValueError::new_err(format!("{name} = {value}: {error}")))

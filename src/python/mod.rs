@@ -7,7 +7,7 @@ mod cli;
 mod events;
 mod harness;
 mod interpreter;
-mod knock;
+mod interrupt;
 
 use std::path::PathBuf;
 
@@ -30,10 +30,10 @@ mod _livegui {
     #[pymodule_export]
     use super::cli::run_cli;
     #[pymodule_export]
-    use super::knock::take_knock;
+    use super::interrupt::take_knock;
 
     #[pymodule_export]
-    use super::knock::end_thread;
+    use super::interrupt::end_thread;
 
     #[pymodule_export]
     use super::{printable_line, write_report};

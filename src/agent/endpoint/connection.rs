@@ -38,7 +38,7 @@ enum Phase {
 }
 
 /// What a connection wants from the server.
-pub enum Wish {
+pub enum NextStep {
     /// To be told when the socket is ready, or its time is up.
     Wait,
     /// The answer to this; tell it by [`Connection::answer`] or [`Connection::park`].
@@ -86,7 +86,7 @@ impl Connection {
     }
 
     /// Goes on as far as the socket allows.
-    pub fn advance(&mut self, now: Raw) -> Wish {
+    pub fn advance(&mut self, now: Raw) -> NextStep {
         match &mut self.phase {
             Phase::Reading { .. } => self.read_head(now),
             Phase::Waiting { .. } => self.watch_for_hangup(),
@@ -96,7 +96,7 @@ impl Connection {
     }
 
     /// Its time is up.
-    pub fn expire(&mut self, now: Raw) -> Wish {
+    pub fn expire(&mut self, now: Raw) -> NextStep {
         match self.phase {
             Phase::Reading { ref bytes } if !bytes.is_empty() => {
                 let late = head::Refusal {
@@ -106,7 +106,7 @@ impl Connection {
                 self.answer(refused(late), false, now)
             }
             // A long poll's time is up when the server says so; it sends what is known by then.
-            _ => Wish::Close,
+            _ => NextStep::Close,
         }
     }
 
@@ -117,51 +117,51 @@ impl Connection {
     }
 
     /// Sends an answer to a long poll.
-    pub fn answer_poll(&mut self, reply: Reply, now: Raw) -> Wish {
+    pub fn answer_poll(&mut self, reply: Reply, now: Raw) -> NextStep {
         let bodiless = matches!(self.phase, Phase::Waiting { bodiless: true, .. });
         self.answer(reply, bodiless, now)
     }
 
     /// Sends an answer.
-    pub fn answer(&mut self, reply: Reply, bodiless: bool, now: Raw) -> Wish {
+    pub fn answer(&mut self, reply: Reply, bodiless: bool, now: Raw) -> NextStep {
         let mut bytes = Vec::with_capacity(1024);
         if reply
             .raw_print(&mut bytes, HTTPVersion(1, 0), &[], bodiless, None)
             .is_err()
         {
-            return Wish::Close;
+            return NextStep::Close;
         }
         self.phase = Phase::Writing { bytes, sent: 0 };
         self.deadline = after(now, TAKEN_WITHIN);
         self.write(now)
     }
 
-    fn read_head(&mut self, now: Raw) -> Wish {
+    fn read_head(&mut self, now: Raw) -> NextStep {
         let Phase::Reading { bytes } = &mut self.phase else {
-            return Wish::Close;
+            return NextStep::Close;
         };
         let mut chunk = [0; 2048];
         loop {
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Wish::Close,
+                Ok(0) => return NextStep::Close,
                 Ok(count) => {
                     bytes.extend_from_slice(&chunk[..count.min(MAX_HEAD + 1 - bytes.len().min(MAX_HEAD))]);
                     match head::parse(bytes) {
                         Ok(None) => {}
-                        Ok(Some(head)) => return Wish::Route(head),
+                        Ok(Some(head)) => return NextStep::Route(head),
                         Err(refusal) => return self.answer(refused(refusal), false, now),
                     }
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::WouldBlock => return NextStep::Wait,
                     io::ErrorKind::Interrupted => {}
-                    _ => return Wish::Close,
+                    _ => return NextStep::Close,
                 },
             }
         }
     }
 
-    fn watch_for_hangup(&mut self) -> Wish {
+    fn watch_for_hangup(&mut self) -> NextStep {
         let mut chunk = [0; 256];
         match self.stream.read(&mut chunk) {
             Err(error)
@@ -170,50 +170,50 @@ impl Connection {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                 ) =>
             {
-                Wish::Wait
+                NextStep::Wait
             }
             // Gone, broken, or talking where it should listen.
-            _ => Wish::Close,
+            _ => NextStep::Close,
         }
     }
 
-    fn write(&mut self, now: Raw) -> Wish {
+    fn write(&mut self, now: Raw) -> NextStep {
         let Phase::Writing { bytes, sent } = &mut self.phase else {
-            return Wish::Close;
+            return NextStep::Close;
         };
         while *sent < bytes.len() {
             match self.stream.write(&bytes[*sent..]) {
-                Ok(0) => return Wish::Close,
+                Ok(0) => return NextStep::Close,
                 Ok(count) => *sent += count,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::WouldBlock => return NextStep::Wait,
                     io::ErrorKind::Interrupted => {}
-                    _ => return Wish::Close,
+                    _ => return NextStep::Close,
                 },
             }
         }
         if self.stream.shutdown(std::net::Shutdown::Write).is_err() {
-            return Wish::Close;
+            return NextStep::Close;
         }
         self.phase = Phase::Draining { left: DRAIN_AT_MOST };
         self.deadline = after(now, DRAIN_WITHIN);
         self.drain()
     }
 
-    fn drain(&mut self) -> Wish {
+    fn drain(&mut self) -> NextStep {
         let Phase::Draining { left } = &mut self.phase else {
-            return Wish::Close;
+            return NextStep::Close;
         };
         let mut chunk = [0; 4096];
         loop {
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Wish::Close,
-                Ok(count) if count >= *left => return Wish::Close,
+                Ok(0) => return NextStep::Close,
+                Ok(count) if count >= *left => return NextStep::Close,
                 Ok(count) => *left -= count,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Wish::Wait,
+                    io::ErrorKind::WouldBlock => return NextStep::Wait,
                     io::ErrorKind::Interrupted => {}
-                    _ => return Wish::Close,
+                    _ => return NextStep::Close,
                 },
             }
         }

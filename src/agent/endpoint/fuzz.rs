@@ -1,6 +1,6 @@
 //! The way in for `cargo fuzz`: any bytes, as a request to an endpoint that is fixed.
 
-use super::route::{self, Answer, Site, View};
+use super::route::{self, Answer, EndpointConfig, HealthSource};
 use crate::agent::board::Board;
 use crate::agent::report::{self, Identity};
 use crate::health::{Config, Status};
@@ -14,7 +14,7 @@ struct Fixed {
     board: Board,
 }
 
-impl View for Fixed {
+impl HealthSource for Fixed {
     fn is_alive(&self) -> bool {
         true
     }
@@ -59,7 +59,7 @@ pub fn request(bytes: &[u8]) {
                 identity,
                 board: Board::new(Config::default()),
             };
-            let site = Site {
+            let site = EndpointConfig {
                 token: TOKEN.to_owned(),
                 port: 8999,
             };

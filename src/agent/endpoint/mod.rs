@@ -27,11 +27,11 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clock::{Clock, Raw};
-use connection::{Connection, Wish};
+use connection::{Connection, NextStep};
 use descriptors::Descriptors;
-use route::{Answer, Site};
+use route::{Answer, EndpointConfig};
 
-pub use route::View;
+pub use route::HealthSource;
 
 /// Connections at once; beyond that, the one longest without a whole head goes first.
 const MAX_CONNECTIONS: usize = 64;
@@ -53,18 +53,18 @@ pub struct Endpoint {
     descriptors: Arc<OpenDescriptors>,
     listener: TcpListener,
     poll: Poll,
-    bell: Bell,
+    waker: EndpointWaker,
     port: u16,
 }
 
 /// Wakes the endpoint's thread: something changed, or it is to end.
 #[derive(Clone)]
-pub struct Bell {
+pub struct EndpointWaker {
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
 }
 
-impl Bell {
+impl EndpointWaker {
     /// Something changed: answer those who wait for it.
     pub fn ring(&self) {
         // The one way this fails is that the endpoint's descriptors are gone, and it with them.
@@ -89,7 +89,7 @@ impl Endpoint {
         let poll = Poll::new()?;
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
-        let bell = Bell {
+        let waker = EndpointWaker {
             waker: Arc::new(Waker::new(poll.registry(), BELL)?),
             stop: Arc::default(),
         };
@@ -101,7 +101,7 @@ impl Endpoint {
             descriptors,
             listener,
             poll,
-            bell,
+            waker,
             port,
         })
     }
@@ -117,16 +117,16 @@ impl Endpoint {
     }
 
     /// What wakes and ends it.
-    pub fn bell(&self) -> Bell {
-        self.bell.clone()
+    pub fn waker(&self) -> EndpointWaker {
+        self.waker.clone()
     }
 
-    /// Serves until its bell says stop.
+    /// Serves until its waker says stop.
     ///
     /// # Errors
     /// If the operating system's readiness queue itself fails, which leaves nothing to go on with.
-    pub fn serve(self, token: String, clock: Clock, view: &impl View) -> io::Result<()> {
-        let site = Site {
+    pub fn serve(self, token: String, clock: Clock, view: &impl HealthSource) -> io::Result<()> {
+        let site = EndpointConfig {
             token,
             port: self.port,
         };
@@ -135,7 +135,7 @@ impl Endpoint {
             descriptors,
             listener,
             poll,
-            bell,
+            waker,
             ..
         } = self;
         let mut server = Server {
@@ -149,7 +149,7 @@ impl Endpoint {
             reserve: open_reserve(),
             accepting: false,
         };
-        server.run(&bell.stop)
+        server.run(&waker.stop)
     }
 }
 
@@ -157,7 +157,7 @@ struct Server<'a, V> {
     descriptors: Arc<OpenDescriptors>,
     listener: TcpListener,
     poll: Poll,
-    site: Site,
+    site: EndpointConfig,
     clock: Clock,
     view: &'a V,
     connections: [Option<Connection>; MAX_CONNECTIONS],
@@ -167,7 +167,7 @@ struct Server<'a, V> {
     accepting: bool,
 }
 
-impl<V: View> Server<'_, V> {
+impl<V: HealthSource> Server<'_, V> {
     fn run(&mut self, stop: &AtomicBool) -> io::Result<()> {
         let mut events = Events::with_capacity(MAX_CONNECTIONS * 2);
         while !stop.load(Ordering::Acquire) {
@@ -288,11 +288,11 @@ impl<V: View> Server<'_, V> {
         self.grant(index, wish, now);
     }
 
-    fn grant(&mut self, index: usize, wish: Wish, now: Raw) {
+    fn grant(&mut self, index: usize, wish: NextStep, now: Raw) {
         let head = match wish {
-            Wish::Wait => return,
-            Wish::Close => return self.drop_connection(index),
-            Wish::Route(head) => head,
+            NextStep::Wait => return,
+            NextStep::Close => return self.drop_connection(index),
+            NextStep::Route(head) => head,
         };
         let answer = route::route(&head, &self.site, self.view);
         let polls = self
@@ -316,10 +316,10 @@ impl<V: View> Server<'_, V> {
             }
             Answer::Wait { seen, wait } => {
                 connection.park(seen, wait, head.bodiless, now);
-                Wish::Wait
+                NextStep::Wait
             }
         };
-        if matches!(wish, Wish::Close) {
+        if matches!(wish, NextStep::Close) {
             self.drop_connection(index);
         }
     }
@@ -343,7 +343,7 @@ impl<V: View> Server<'_, V> {
                 None if overdue => connection.expire(now),
                 _ => continue,
             };
-            if matches!(wish, Wish::Close) {
+            if matches!(wish, NextStep::Close) {
                 self.drop_connection(index);
             }
         }

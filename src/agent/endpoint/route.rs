@@ -21,7 +21,7 @@ pub type Reply = Response<Cursor<Vec<u8>>>;
 
 /// What the endpoint is bound to.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct EndpointConfig {
     /// The token that opens `/health`.
     pub token: String,
     /// The port, on the loopback address.
@@ -29,7 +29,7 @@ pub struct Site {
 }
 
 /// What is known of the app right now.
-pub trait View {
+pub trait HealthSource {
     /// Whether the monitor makes progress.
     fn is_alive(&self) -> bool;
     /// The word for the whole app.
@@ -55,7 +55,7 @@ pub struct Seen {
 
 impl Seen {
     /// Whether there is something that it has not seen.
-    pub fn is_stale(self, view: &impl View) -> bool {
+    pub fn is_stale(self, view: &impl HealthSource) -> bool {
         self.seq != view.seq() || self.beats.is_some_and(|beats| view.beats() > beats)
     }
 }
@@ -74,7 +74,7 @@ pub enum Answer {
 }
 
 /// The answer to a request.
-pub fn route(head: &Head, site: &Site, view: &impl View) -> Answer {
+pub fn route(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> Answer {
     match admit(head, site).and_then(|()| choose(head, site, view)) {
         Ok(answer) => answer,
         Err(refusal) => Answer::Now(refused(refusal)),
@@ -82,7 +82,7 @@ pub fn route(head: &Head, site: &Site, view: &impl View) -> Answer {
 }
 
 /// The answer of `/health`: the body always, and a status that a probe understands.
-pub fn health(view: &impl View) -> Reply {
+pub fn health(view: &impl HealthSource) -> Reply {
     let health = view.health();
     let status = if health.status == Status::Ok.as_str() {
         200
@@ -115,7 +115,7 @@ pub fn refused(refusal: Refusal) -> Reply {
 
 /// A page that some browser shows must not be able to reach us: not by a name that it made resolve
 /// to the loopback address, and not from a script of its own.
-fn admit(head: &Head, site: &Site) -> Result<(), Refusal> {
+fn admit(head: &Head, site: &EndpointConfig) -> Result<(), Refusal> {
     let ours = |authority: &str| {
         authority.rsplit_once(':').is_some_and(|(name, port)| {
             (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && port == site.port.to_string()
@@ -137,7 +137,7 @@ fn admit(head: &Head, site: &Site) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn choose(head: &Head, site: &Site, view: &impl View) -> Result<Answer, Refusal> {
+fn choose(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> Result<Answer, Refusal> {
     match head.path.as_str() {
         "/livez" => {
             let alive = view.is_alive();
@@ -165,7 +165,7 @@ fn choose(head: &Head, site: &Site, view: &impl View) -> Result<Answer, Refusal>
 }
 
 /// Lets in whoever has the token.
-fn admit_holder(head: &Head, query: &Query<'_>, site: &Site) -> Result<(), Refusal> {
+fn admit_holder(head: &Head, query: &Query<'_>, site: &EndpointConfig) -> Result<(), Refusal> {
     let token = head
         .bearer
         .as_deref()
@@ -178,7 +178,7 @@ fn admit_holder(head: &Head, query: &Query<'_>, site: &Site) -> Result<(), Refus
     Err(Refusal { status: 401, why })
 }
 
-fn long_poll(query: &Query<'_>, view: &impl View) -> Result<Answer, Refusal> {
+fn long_poll(query: &Query<'_>, view: &impl HealthSource) -> Result<Answer, Refusal> {
     let number = |name: &str, why: &'static str| match query.get(name) {
         Some(text) => text
             .parse::<u64>()

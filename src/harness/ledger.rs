@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::app::App;
 use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
-use super::runs::RunFolder;
-use super::watch::Verdict;
+use super::run_record::RunFolder;
+use super::watch::AppState;
 use crate::health::Source;
 use crate::process::ProcessId;
 use crate::wire::{CaughtException, Health};
@@ -23,13 +23,13 @@ const ENDED: &str = "ended";
 const DEGRADED: &str = "degraded";
 /// The books of one run, and the alarm that reaches into its running test.
 #[derive(Clone)]
-pub struct Books {
-    kept: Arc<Mutex<Kept>>,
+pub struct Ledger {
+    state: Arc<Mutex<LedgerState>>,
     alarm: Alarm,
 }
 
 /// What they keep.
-pub struct Kept {
+pub struct LedgerState {
     /// Who is blamed, and what is due.
     pub policy: Policy,
     /// What is on disk for whoever looks from outside.
@@ -54,7 +54,7 @@ pub struct Kept {
     crashes: Vec<Trouble>,
 }
 
-impl Kept {
+impl LedgerState {
     /// The process that is being tested is put away; if it crashed that is kept, and who is blamed.
     pub fn keep_crash(&mut self) {
         let reported = |trouble: &&Trouble| trouble.found == Found::Reported && trouble.culprit.is_some();
@@ -213,10 +213,10 @@ impl Kept {
     }
 }
 
-impl Books {
+impl Ledger {
     /// The books of a run that begins.
     pub fn open(run: RunFolder, rules: Rules, alarm: Alarm) -> Self {
-        let kept = Kept {
+        let state = LedgerState {
             policy: Policy::new(rules),
             run,
             began: Vec::new(),
@@ -230,32 +230,32 @@ impl Books {
             crashes: Vec::new(),
         };
         Self {
-            kept: Arc::new(Mutex::new(kept)),
+            state: Arc::new(Mutex::new(state)),
             alarm,
         }
     }
 
     /// What they keep, for a moment.
-    pub fn kept(&self) -> MutexGuard<'_, Kept> {
-        lock(&self.kept)
+    pub fn state(&self) -> MutexGuard<'_, LedgerState> {
+        lock(&self.state)
     }
 
     /// On a watch's thread: writes down a new verdict, which began to hold so long ago, and reaches into
     /// the running test if it concerns that.
-    pub fn record(&self, generation: u32, verdict: &Verdict, ago: Duration) {
-        let mut kept = self.kept();
-        if kept.retired.contains(&generation) {
+    pub fn record(&self, generation: u32, verdict: &AppState, ago: Duration) {
+        let mut state = self.state();
+        if state.retired.contains(&generation) {
             return;
         }
         let cause = verdict.cause();
-        let in_use = generation == kept.policy.generation();
-        let before_running = kept.is_before_running(ago);
+        let in_use = generation == state.policy.generation();
+        let before_running = state.is_before_running(ago);
         let culprit = cause
             .as_ref()
-            .and_then(|cause| kept.policy.app_troubled(generation, cause, before_running));
-        kept.run.update(generation, |record| {
-            let waits = *verdict == Verdict::Ok && !in_use;
-            if waits { READY } else { verdict.word() }.clone_into(&mut record.state);
+            .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
+        state.run.update(generation, |record| {
+            let waits = *verdict == AppState::Ok && !in_use;
+            if waits { READY } else { verdict.as_str() }.clone_into(&mut record.state);
             record.why.clone_from(&cause);
             record.culprit = culprit.or_else(|| record.culprit.take());
         });
@@ -263,12 +263,12 @@ impl Books {
             return;
         }
         if cause.is_none() {
-            if let Some(trouble) = kept.policy.app_recovered(generation) {
-                kept.note_recovery(trouble);
+            if let Some(trouble) = state.policy.app_recovered(generation) {
+                state.note_recovery(trouble);
             }
             self.alarm.quiet();
         }
-        self.ring_if_due(&kept);
+        self.ring_if_due(&state);
     }
 
     /// Writes down the exceptions that an app has survived so far, each once, and reaches into the running test
@@ -277,71 +277,72 @@ impl Books {
         if caught.is_empty() {
             return;
         }
-        let mut kept = self.kept();
-        if !kept.retired.contains(&generation) {
+        let mut state = self.state();
+        if !state.retired.contains(&generation) {
             for caught in caught {
-                kept.hear(generation, caught);
+                state.hear(generation, caught);
             }
-            self.ring_if_due(&kept);
+            self.ring_if_due(&state);
         }
     }
 
     /// The app began anew, as `process`, with nothing in its memory.
     pub fn began_anew(&self, generation: u32, process: &ProcessId) {
-        let mut kept = self.kept();
-        kept.policy.app_began_anew(generation);
-        kept.run.update(generation, |record| {
+        let mut state = self.state();
+        state.policy.app_began_anew(generation);
+        state.run.update(generation, |record| {
             record.pid = process.pid;
             record.process = Some(process.clone());
         });
-        kept.run
+        state
+            .run
             .remark(format!("the app re-executed itself (generation {generation})"));
     }
 
     /// An app that is ready is the one that is tested from here on.
     pub fn adopt(&self, app: &App, because: Option<String>, open: Vec<String>) {
-        let mut kept = self.kept();
+        let mut state = self.state();
         self.alarm.quiet();
-        kept.policy.app_started(app.generation, because, open);
+        state.policy.app_started(app.generation, because, open);
         // The running test, if there is one, is the first that it gets.
-        let running = kept.began.len().saturating_sub(1);
-        kept.began.drain(..running);
+        let running = state.began.len().saturating_sub(1);
+        state.began.drain(..running);
         let verdict = app.watch.verdict();
         // It may have degraded since, and its watch have found no generation to blame it on.
         let culprit = verdict
             .cause()
-            .and_then(|cause| kept.policy.app_troubled(app.generation, &cause, false));
-        kept.run.update(app.generation, |record| {
-            verdict.word().clone_into(&mut record.state);
+            .and_then(|cause| state.policy.app_troubled(app.generation, &cause, false));
+        state.run.update(app.generation, |record| {
+            verdict.as_str().clone_into(&mut record.state);
             record.culprit = culprit;
         });
-        kept.write_notes();
-        self.ring_if_due(&kept);
+        state.write_notes();
+        self.ring_if_due(&state);
     }
 
     /// What becomes of an app from here on is our own doing. Returns whether it may be asked to end by itself:
     /// it was fit until now, or at least its main loop turned.
     pub fn retire(&self, app: &App) -> bool {
-        let mut kept = self.kept();
+        let mut state = self.state();
         let fit = app.watch.is_fit();
-        if let Some(trouble) = kept.unfit(app.generation) {
+        if let Some(trouble) = state.unfit(app.generation) {
             let stands = trouble.found == Found::Standing;
-            kept.retired.insert(app.generation);
+            state.retired.insert(app.generation);
             return fit && !stands;
         }
-        if kept.retired.insert(app.generation) {
+        if state.retired.insert(app.generation) {
             let verdict = app.watch.verdict();
             let why = verdict.cause();
-            kept.run.update(app.generation, |record| {
-                if fit { ENDED } else { verdict.word() }.clone_into(&mut record.state);
+            state.run.update(app.generation, |record| {
+                if fit { ENDED } else { verdict.as_str() }.clone_into(&mut record.state);
                 record.why = why;
             });
         }
         fit
     }
 
-    fn ring_if_due(&self, kept: &Kept) {
-        if kept.policy.concerns_running() || kept.callback_error.is_some() {
+    fn ring_if_due(&self, state: &LedgerState) {
+        if state.policy.concerns_running() || state.callback_error.is_some() {
             self.alarm.ring();
         }
     }

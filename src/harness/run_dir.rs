@@ -68,12 +68,12 @@ pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
 
 /// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
 pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
-    let mut kept = HashSet::new();
+    let mut state = HashSet::new();
     for (path, record) in records(parent, file, schema) {
         let session = record.session.clone();
         let session = session.unwrap_or_else(|| path.display().to_string());
-        if kept.len() < KEPT || kept.contains(&session) {
-            kept.insert(session);
+        if state.len() < KEPT || state.contains(&session) {
+            state.insert(session);
             continue;
         }
         // One whose driver may still be there is somebody's.

@@ -15,7 +15,7 @@ use crate::wire::{EVENTS_FILE, EventLine, env};
 
 /// How to start a pytest.
 #[derive(Debug, Clone)]
-pub struct SuiteLaunch {
+pub struct PytestLaunch {
     /// The command line: a Python, `-m pytest`, and what it is to run.
     pub command: Vec<String>,
     /// Added to the environment.
@@ -28,7 +28,7 @@ pub struct SuiteLaunch {
 
 /// A pytest that was started.
 #[derive(Debug)]
-pub struct Suite {
+pub struct PytestProcess {
     process: ProcessTree,
     /// Of this process, for a pytest that does not come to look after it.
     _guard: Option<Guard>,
@@ -36,12 +36,12 @@ pub struct Suite {
     events_file: PathBuf,
 }
 
-impl Suite {
+impl PytestProcess {
     /// Starts it. Its output goes to files in its folder: nothing waits for a reader.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be started.
-    pub fn start(launch: &SuiteLaunch) -> Result<Self> {
+    pub fn start(launch: &PytestLaunch) -> Result<Self> {
         let folder = std::path::absolute(&launch.folder).map_err(Error::io("find the folder"))?;
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();

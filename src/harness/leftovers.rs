@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::process::end_left_over;
-use super::runs;
+use super::run_record;
 use crate::process::{Liveness, liveness};
 use crate::wire::{GenerationRecord, ProcessId, env};
 
 /// How a process was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftState {
+pub enum LeftoverState {
     /// It does not run any more, and nobody ended it in good health.
     Dead,
     /// It runs, and is not fit to be tested.
@@ -21,18 +21,18 @@ pub enum LeftState {
 
 /// A process that a run left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
+pub struct Leftover {
     /// Its process id.
     pub pid: u32,
     /// How it was left.
-    pub state: LeftState,
+    pub state: LeftoverState,
     /// Why it is in that state, as far as the record says.
     pub why: Option<String>,
     process: Option<ProcessId>,
     folder: OsString,
 }
 
-impl Left {
+impl Leftover {
     /// Ends it with everything that it started, if it runs. Returns the pids that are still there, which
     /// should be none.
     #[must_use]
@@ -44,8 +44,8 @@ impl Left {
 /// What the run in `folder` left: whatever of it still runs, and the process that was tested last if that
 /// came to no good end. A pid that was given to somebody else since is not taken for one of its.
 #[must_use]
-pub fn left_by(folder: &Path) -> Vec<Left> {
-    let generations = runs::read(folder).unwrap_or_default().generations;
+pub fn leftovers_of(folder: &Path) -> Vec<Leftover> {
+    let generations = run_record::read(folder).unwrap_or_default().generations;
     let tested = |record: &&GenerationRecord| !matches!(record.state.as_str(), "starting" | "ready");
     let last = generations.iter().rfind(tested).map(|record| record.generation);
     generations
@@ -54,21 +54,21 @@ pub fn left_by(folder: &Path) -> Vec<Left> {
         .collect()
 }
 
-fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Left> {
+fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Leftover> {
     let runs = liveness(record.process.as_ref()) == Liveness::Alive;
     let state = match record.state.as_str() {
-        "degraded" | "unreachable" if runs => LeftState::Degraded,
-        _ if runs => LeftState::Running,
+        "degraded" | "unreachable" if runs => LeftoverState::Degraded,
+        _ if runs => LeftoverState::Running,
         "ended" | "starting" | "ready" => return None,
-        _ if is_last => LeftState::Dead,
+        _ if is_last => LeftoverState::Dead,
         _ => return None,
     };
-    Some(Left {
+    Some(Leftover {
         pid: record.pid,
         state,
         why: record.why.clone(),
         process: record.process.clone(),
-        folder: runs::folder_of(run, record),
+        folder: run_record::folder_of(run, record),
     })
 }
 
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    fn left_of(generations: Vec<GenerationRecord>) -> Vec<Left> {
+    fn left_of(generations: Vec<GenerationRecord>) -> Vec<Leftover> {
         let folder = tempfile::tempdir().unwrap();
         let record = RunRecord {
             schema: RUN_SCHEMA.to_owned(),
@@ -110,7 +110,7 @@ mod tests {
             ..RunRecord::default()
         };
         write_record(folder.path(), RUN_FILE, &record).unwrap();
-        left_by(folder.path())
+        leftovers_of(folder.path())
     }
 
     #[test]
@@ -118,11 +118,11 @@ mod tests {
         let mut child = sleeper("of this test");
         let process = ProcessId::of(child.id());
         let left = left_of(vec![generation(child.id(), process.clone(), "degraded")]);
-        assert_eq!(left[0].state, LeftState::Degraded);
+        assert_eq!(left[0].state, LeftoverState::Degraded);
         assert!(left[0].end().is_empty());
         child.wait().unwrap();
         let left = left_of(vec![generation(child.id(), process, "degraded")]);
-        assert_eq!((left.len(), left[0].state), (1, LeftState::Dead));
+        assert_eq!((left.len(), left[0].state), (1, LeftoverState::Dead));
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let mut another = ProcessId::of(child.id()).unwrap();
         another.start = another.start.map(|start| start - 1);
         let left = left_of(vec![generation(child.id(), Some(another), "ok")]);
-        assert_eq!(left[0].state, LeftState::Dead);
+        assert_eq!(left[0].state, LeftoverState::Dead);
         assert!(left[0].end().is_empty());
         assert!(child.try_wait().unwrap().is_none(), "it was ended");
         child.kill().unwrap();
@@ -155,6 +155,6 @@ mod tests {
     #[test]
     fn what_was_ended_in_good_health_is_not_left() {
         assert!(left_of(vec![generation(u32::MAX - 1, None, "ended")]).is_empty());
-        assert!(left_by(Path::new("no such folder")).is_empty());
+        assert!(leftovers_of(Path::new("no such folder")).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::folders::{forget_old_runs, make_run_folder, write_record};
+use super::run_dir::{forget_old_runs, make_run_folder, write_record};
 use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
 use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
@@ -257,7 +257,7 @@ pub fn goes_on(record: &RunRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::folders::KEPT;
+    use crate::harness::run_dir::KEPT;
     use jiff::SignedDuration;
 
     fn names(parent: &Path) -> Vec<String> {

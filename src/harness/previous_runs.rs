@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::process::end_left_over;
-use super::runs;
+use super::run_record;
 use crate::process::port::Holder;
 use crate::process::{ProcessId, environment};
 use crate::wire::env;
 
 /// A process that a run of ours started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfARun {
+pub struct PreviousRun {
     process: ProcessId,
     /// Of its generation.
     folder: OsString,
@@ -21,27 +21,27 @@ pub struct OfARun {
     pub goes_on: bool,
 }
 
-impl OfARun {
+impl PreviousRun {
     /// The run under `run_dir` that a process came from: by its process id for good, or by what it has in
     /// its environment. `None` if it is foreign.
     pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
         let process = &holder.process;
-        let record = runs::records(run_dir).find_map(|(path, record)| {
+        let record = run_record::records(run_dir).find_map(|(path, record)| {
             let mut generations = record.generations.iter();
             let found = generations.find(|found| found.process.as_ref() == Some(process))?;
-            Some((runs::folder_of(&path, found), record))
+            Some((run_record::folder_of(&path, found), record))
         });
         let (folder, record) = record.or_else(|| {
             let folder = environment(process, env::RUN_DIR)?;
             let run = Path::new(&folder)
                 .parent()
                 .filter(|run| run.parent() == Some(run_dir))?;
-            Some((folder.clone(), runs::read(run)?))
+            Some((folder.clone(), run_record::read(run)?))
         })?;
         Some(Self {
             process: process.clone(),
             folder,
-            goes_on: runs::goes_on(&record),
+            goes_on: run_record::goes_on(&record),
             run: record.run,
         })
     }
