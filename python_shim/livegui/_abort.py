@@ -52,6 +52,8 @@ _TASK_AGAIN_AFTER_S = 1.0
 _AGAIN_AFTER_AT_MOST_S = 5.0
 #: How long the tests that follow wait for the threads of one that was ended.
 ENDS_WITHIN_S = 5.0
+#: How long a thread may take from its start to its code.
+_BEGINS_WITHIN_S = 0.1
 #: What asyncio and trio end a task with.
 _CANCELLED = ("CancelledError", "Cancelled")
 #: A verdict that comes later than this after it was told says who held it up.
@@ -166,6 +168,9 @@ class Abort:
                 f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was cancelled"
             )
         workers = self._workers or Workers(span)
+        begun_by = time.monotonic() + _BEGINS_WITHIN_S
+        while workers.may_start() and time.monotonic() < begun_by:
+            time.sleep(0.005)
         deadline = time.monotonic() + ENDS_WITHIN_S
         while running := workers.end():
             if time.monotonic() > deadline:

@@ -45,6 +45,14 @@ class Workers:
                     break
         return found
 
+    def may_start(self) -> bool:
+        """Whether a thread that began meanwhile has not come to its code yet."""
+        return any(
+            all(caller.f_code.co_filename == threading.__file__ for caller in _frames.outwards(frame))
+            for ident, frame in sys._current_frames().items()
+            if ident not in self.span.threads
+        )
+
     def end(self) -> dict[int, FrameType]:
         """Have each of them end as soon as it runs Python code; returns those that still run."""
         now = time.monotonic()

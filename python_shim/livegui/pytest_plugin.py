@@ -304,6 +304,8 @@ class Phase:
         if session.begun and not session.failed and session.live is not None:
             session.abort.disarm(session.live)
             self._last = session.abort.told or self._confirm(session.live)
+            if self._last is not None and session.abort.is_installed:
+                session.abort.settle(session.live, self.span)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
