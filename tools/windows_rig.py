@@ -31,6 +31,7 @@ from tools.debian import ROOT, ToolError
 HERE = ROOT / "tools" / "windows"
 TARGET = "x86_64-pc-windows-gnu"
 WINE = "/usr/lib/wine/wine64"
+WINE_SERVER = "/usr/lib/wine/wineserver64"
 DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev", *debian.RUST)
 VERSION = "3.11"
 #: Rust targets of this project's tests that cannot run there, and why.
@@ -72,6 +73,7 @@ class Rig:
             self._make_python()
             self._make_prefix()
             stamp.write_text(made_from)
+        self._start_wine()
         self._build_module()
         self._install_livegui()
         self._copy_checkout()
@@ -155,7 +157,8 @@ class Rig:
         self.stop_wine()
         prefix = self.folder / "prefix"
         shutil.rmtree(prefix, ignore_errors=True)
-        self._run("/usr/lib/wine/wine64", "wineboot", "--init", env=self.environment(), log="wineboot.log")
+        self._start_wine()
+        self._run(WINE, "wineboot", "--init", env=self.environment(), log="wineboot.log")
         # Beside every program, not only Python: Rust's tests want it too.
         shutil.copy(self.python / "bcryptprimitives.dll", prefix / "drive_c" / "windows" / "system32")
 
@@ -257,12 +260,21 @@ class Rig:
             raise ToolError(f"Windows Python failed with exit status {done.returncode}:\n{done.stdout}")
         return done.stdout.strip()
 
+    def _start_wine(self) -> None:
+        """Start wine's server, if it does not run: else the first program does so, and it prints there."""
+        (self.folder / "prefix").mkdir(parents=True, exist_ok=True)
+        self._ask_server("--persistent")
+
     def stop_wine(self) -> None:
         """End everything that runs in the prefix, and wine's own services with it."""
+        self._ask_server("--kill")
+
+    def _ask_server(self, what: str) -> None:
         with suppress(FileNotFoundError):
             subprocess.run(
-                ["/usr/lib/wine/wineserver64", "-k"],
+                [WINE_SERVER, what],
                 env=os.environ | self.environment(),
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
