@@ -36,7 +36,7 @@ DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"
 VERSION = "3.11"
 #: Rust targets of this project's tests that cannot run there, and why.
 LEFT_OUT = {"loom": "it is a model of threads, the same on every system, and aborts under wine 8"}
-#: What runs if nothing else is asked for: the files that were gone through there, test by test. The others hold
+#: What runs if nothing else is asked for: the files that were gone through there. The others hold
 #: more of the tests' own POSIX habits, and take half an hour; `dev.py windows tests` runs them all.
 PYTHON_TESTS = (
     "tests/python/test_windows.py",

@@ -514,11 +514,12 @@ runpy.run_path("plain_app.py", run_name="__main__")
 def test_the_signal_is_given_back(suite: Suite) -> None:
     test = """
 import signal
+from livegui._abort import SIGNAL
 
 def handler(*_):
     pass
 
-signal.signal(signal.SIGURG, handler)
+signal.signal(SIGNAL, handler)
 
 def test_uses(app):
     assert signal.getsignal(signal.SIGURG) is not handler
