@@ -31,16 +31,24 @@ from tools.debian import ROOT, ToolError
 HERE = ROOT / "tools" / "windows"
 TARGET = "x86_64-pc-windows-gnu"
 WINE = "/usr/lib/wine/wine64"
+WINE_SERVER = "/usr/lib/wine/wineserver64"
 DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev", *debian.RUST)
 VERSION = "3.11"
 #: Rust targets of this project's tests that cannot run there, and why.
 LEFT_OUT = {"loom": "it is a model of threads, the same on every system, and aborts under wine 8"}
-#: Test files that run only if they are asked for, and why.
-SLOW = {
-    "test_audit.py": "dozens of pytests each, minutes under wine; what hangs on the system others test too",
-    "test_freezes.py": "a matrix of toolkits that are not installed there; test_handover.py has its cases",
-    "test_plays_well.py": "other plugins, which are not installed there",
-}
+#: What runs if nothing else is asked for: the files that were gone through there. The others hold
+#: more of the tests' own POSIX habits, and take half an hour; `dev.py windows tests` runs them all.
+PYTHON_TESTS = (
+    "tests/python/test_windows.py",
+    "tests/python/test_waits.py",
+    "tests/python/test_plugin.py",
+    "tests/python/test_agent.py",
+    "tests/python/test_executors.py",
+    "tests/python/test_imgui_toolkit.py",
+    "tests/python/test_imports.py",
+    "tests/python/test_journal.py",
+    "tests/e2e/test_sloppy.py",
+)
 #: Longer than this nothing here takes, unless it hangs.
 LIMIT_S = 45 * 60
 
@@ -72,6 +80,7 @@ class Rig:
             self._make_python()
             self._make_prefix()
             stamp.write_text(made_from)
+        self._start_wine()
         self._build_module()
         self._install_livegui()
         self._copy_checkout()
@@ -155,7 +164,8 @@ class Rig:
         self.stop_wine()
         prefix = self.folder / "prefix"
         shutil.rmtree(prefix, ignore_errors=True)
-        self._run("/usr/lib/wine/wine64", "wineboot", "--init", env=self.environment(), log="wineboot.log")
+        self._start_wine()
+        self._run(WINE, "wineboot", "--init", env=self.environment(), log="wineboot.log")
         # Beside every program, not only Python: Rust's tests want it too.
         shutil.copy(self.python / "bcryptprimitives.dll", prefix / "drive_c" / "windows" / "system32")
 
@@ -202,11 +212,9 @@ class Rig:
         self._cargo("test", "--no-fail-fast", "--lib", *tests)
 
     def python_tests(self) -> int:
-        """Run the Python tests, but for the slow ones; `dev.py windows tests` runs these too."""
-        for name, why in SLOW.items():
-            self.say(f"left out: {name}: {why}")
-        left_out = [f"--ignore=tests/python/{name}" for name in SLOW]
-        return self.pytest(["-n2", "--dist=worksteal", "-q", *left_out])
+        """Run the Python tests that were gone through there."""
+        self.say("of the test files these run: " + " ".join(Path(name).name for name in PYTHON_TESTS))
+        return self.pytest(["-n2", "--dist=worksteal", "-q", *PYTHON_TESTS])
 
     def pytest(self, arguments: list[str]) -> int:
         """Run pytest in the copy of this checkout; its output is shown as it comes."""
@@ -257,12 +265,21 @@ class Rig:
             raise ToolError(f"Windows Python failed with exit status {done.returncode}:\n{done.stdout}")
         return done.stdout.strip()
 
+    def _start_wine(self) -> None:
+        """Start wine's server, if it does not run: else the first program does so, and it prints there."""
+        (self.folder / "prefix").mkdir(parents=True, exist_ok=True)
+        self._ask_server("--persistent")
+
     def stop_wine(self) -> None:
         """End everything that runs in the prefix, and wine's own services with it."""
+        self._ask_server("--kill")
+
+    def _ask_server(self, what: str) -> None:
         with suppress(FileNotFoundError):
             subprocess.run(
-                ["/usr/lib/wine/wineserver64", "-k"],
+                [WINE_SERVER, what],
                 env=os.environ | self.environment(),
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,

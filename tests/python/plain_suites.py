@@ -56,6 +56,11 @@ def test_next(app, live_gui):
 """
 
 
+def under_wine() -> bool:
+    """Wine 8 does not tell whose a port is."""
+    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
 def is_running(pid: int) -> bool:
     if sys.platform == "linux":  # whoever is to reap orphans may take a while; a zombie does not run
         process = Path(f"/proc/{pid}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import socket
@@ -12,7 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from plain_suites import PASSES, Suite, wait_until_gone
+from plain_suites import PASSES, Suite, under_wine, wait_until_gone
 
 pytestmark = pytest.mark.skipif(
     os.name != "nt", reason="of Windows; the POSIX twins are in the files it names"
@@ -41,11 +40,6 @@ def test_ends_the_run(app):
 def test_never(app):
     raise AssertionError("this must not run")
 """
-
-
-def under_wine() -> bool:
-    """Wine 8 does not tell whose a port is."""
-    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
 
 def assert_nothing_is_left(folder: Path) -> None:
