@@ -43,7 +43,13 @@ STAMP = VENV / "livegui-dev.json"
 #: Tests of which the whole is run only if it is asked for.
 MATRICES = {"freezes": "tests/python/test_freezes.py", "in_flight": "tests/python/test_in_flight.py"}
 #: Programs that some tests start, and Debian's packages of them.
-SYSTEM = {"xvfb-run": "xvfb", "xauth": "xauth"}
+SYSTEM = {
+    "Xvfb": "xvfb",
+    "xauth": "xauth",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "tmux": "tmux",
+}
 SLOPPY = ROOT / "examples" / "sloppy"
 
 if sys.version_info < (3, 10):  # noqa: UP036 -- this file is run by whatever python3 there is
@@ -159,31 +165,6 @@ def beside(name: str, wanted: list[str]) -> Path:
     return folder
 
 
-def set_up_browser() -> None:
-    """Install a Chromium and a display for the tests that need them, where that is ours to do: as root in CI.
-
-    Anywhere else these tests are skipped and say what to install.
-    """
-    is_there = all(map(shutil.which, ("chromium", "chromedriver", "Xvfb")))
-    apt = shutil.which("apt-get")
-    if is_there or apt is None or os.environ.get("CI") != "true" or os.geteuid() != 0:
-        return
-    say("installing Chromium and Xvfb")
-    waiting = ("-o", "DPkg::Lock::Timeout=600", "-qq")
-    run(apt, *waiting, "update")
-    run(
-        apt,
-        *waiting,
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "chromium",
-        "chromium-driver",
-        "xvfb",
-        "tmux",
-    )
-
-
 def install(*arguments: str) -> None:
     """Have `.venv`'s pip install something."""
     run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments)
@@ -212,7 +193,6 @@ def test(rest: list[str]) -> None:
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
         "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
     }
-    set_up_browser()
     if rest and rest[0] in MATRICES:
         environment["LIVEGUI_WHOLE_MATRIX"] = "1"
         rest = [MATRICES[rest[0]], *rest[1:]]
@@ -230,10 +210,9 @@ def system(_rest: list[str]) -> None:
         return
     say(f"installing {', '.join(missing)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    installed = succeeds("apt-get", "update", "-qq", env=quiet) and succeeds(
-        "apt-get", "install", "-qq", "--no-install-recommends", *missing, env=quiet
-    )
-    if not installed:
+    apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600")
+    install = ("install", "-y", "--no-install-recommends")
+    if not (succeeds(*apt, "update", env=quiet) and succeeds(*apt, *install, *missing, env=quiet)):
         say("apt-get failed, so some tests are skipped")
 
 
