@@ -1,7 +1,7 @@
 """Takes a picture of an app's windows: ``python -m livegui._picture FILE PID...``. Needs ``mss``.
 
 A program of its own: what goes wrong between it and the display ends nothing but itself. If there is no
-picture it prints why, and ends with status 1.
+picture it says why on its standard output, to whoever started it, and ends with status 1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
     try:
         take(path, {int(pid) for pid in pids})
     except Exception as error:  # noqa: BLE001 -- whoever asked shows it
-        print(str(error) or type(error).__name__)
+        sys.stdout.write(str(error) or type(error).__name__)
         return 1
     return 0
 

@@ -522,13 +522,14 @@ def handler(*_):
 signal.signal(SIGNAL, handler)
 
 def test_uses(app):
-    assert signal.getsignal(signal.SIGURG) is not handler
+    assert signal.getsignal(SIGNAL) is not handler
 """
     check = """
 import signal
+from livegui._abort import SIGNAL
 
 def pytest_unconfigure(config):
-    print("given back:", getattr(signal.getsignal(signal.SIGURG), "__name__", "?"))
+    print("given back:", getattr(signal.getsignal(SIGNAL), "__name__", "?"))
 """
     result = suite({"test_a.py": test, "check.py": check}, "-p", "check", "-s", ini="pythonpath = .")
     result.assert_outcomes(passed=1)
