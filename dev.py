@@ -9,10 +9,11 @@
     python3 dev.py soak     a thousand interpreter exits under load, on every supported Python there is
     python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    cargo check for macOS and Windows, on Debian
+    python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
 are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `soak`.
-`test freezes` runs the whole of a matrix of which `test` runs a part.
+`test freezes` and `test in_flight` run the whole of a matrix of which `test` runs a part.
 """
 
 from __future__ import annotations

@@ -76,6 +76,9 @@ pub enum LeftOpen {
     Note,
 }
 
+/// So many processes in a row in which the same thing is left open are told: no test may be to blame.
+const SUSPICIOUS_STREAK: u32 = 3;
+
 /// What the user chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -174,6 +177,8 @@ pub struct Policy {
     clean_file: Option<String>,
     /// The failure that ended the generation before this, and how often it did so in a row.
     streak: Option<(String, u32)>,
+    /// What was left open in the process before this, and in how many in a row.
+    left_open_streak: Option<(String, u32)>,
     given_up: Option<Trouble>,
     /// Why the running generation was started, until the test that it was started for is known.
     because: Option<String>,
@@ -195,6 +200,7 @@ impl Policy {
             open_before: Vec::new(),
             clean_file: None,
             streak: None,
+            left_open_streak: None,
             given_up: None,
             because: None,
             notes: Vec::new(),
@@ -258,13 +264,24 @@ impl Policy {
         });
         if self.served.is_empty() || left.is_empty() {
             self.open_before = open;
+            if !self.served.is_empty() {
+                self.left_open_streak = None;
+            }
             return None;
         }
         let cause = format!("left open: {}", left.join(", "));
         match self.rules.left_open {
             LeftOpen::Respawn => {
                 self.app_unfit(generation, &cause, Found::LeftBehind, None);
-                None
+                let before = self.left_open_streak.take().filter(|(thing, _)| *thing == cause);
+                let count = before.map_or(1, |(_, count)| count + 1);
+                self.left_open_streak = Some((cause.clone(), count));
+                (count == SUSPICIOUS_STREAK).then(|| {
+                    format!(
+                        "{count} files in a row {cause}; if the app opens that by itself, no test is to \
+                         blame: have it not do so under test, or set live_gui_left_open = note"
+                    )
+                })
             }
             LeftOpen::Note => {
                 self.open_before = open;

@@ -210,6 +210,17 @@ def test_a_dialog_that_a_file_left_open_costs_its_process(suite: Suite, pytester
     )
 
 
+def test_the_same_thing_left_open_by_file_after_file_may_be_the_app_s_own(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    files = {f"test_{name}.py": doing("open tip of the day") for name in "abcd"}
+    result = suite(files)
+    result.assert_outcomes(passed=8)
+    told = [line for line in result.outlines if "live_gui_left_open = note" in line]
+    assert len(told) == 1, "once"
+    assert told[0].startswith("3 files in a row left open: tip of the day; if the app opens that by itself")
+
+
 def test_a_dialog_that_was_left_open_can_be_a_mere_note(suite: Suite, pytester: pytest.Pytester) -> None:
     files = {"test_a.py": doing("open a dialog"), "test_b.py": PASSES, "test_c.py": PASSES}
     result = suite(files, ini="live_gui_left_open = note")

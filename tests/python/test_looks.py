@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -100,6 +101,55 @@ def test_an_app_whose_loop_turns_takes_its_own_picture(qt_suite: Suite, pytester
     properties = {entry.get("name"): entry.get("value") for entry in case.iter("property")}
     assert properties["live_gui_screenshot"] == str(picture)
     assert properties["live_gui_folder"] == str(picture.parent)
+
+
+PYGAME_APP = """
+import pygame
+import livegui
+from livegui.toolkits import pygame as live_pygame
+
+agent = livegui.start("pygame")
+live_pygame.install(agent)
+pygame.init()
+pygame.display.set_mode((200, 100)).fill("red")
+with agent.main_loop():
+    while not pygame.event.get(pygame.QUIT):
+        pygame.time.wait(10)
+        pygame.event.pump()
+    agent.stopping()
+"""
+
+
+def test_a_pygame_app_takes_its_own_picture(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(packages=TOOLKITS)
+    monkeypatch.setenv("PYTHONPATH", TOOLKITS)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    (pytester.path / "pygame_app.py").write_text(PYGAME_APP)
+    files = {"test_a.py": "def test_bad(live_gui): assert not live_gui.pid\n"}
+    suite(files, ini="live_gui_command = {python} pygame_app.py").assert_outcomes(failed=1)
+    (picture,) = pictures(pytester.path)
+    taken = picture.read_bytes()
+    assert taken.startswith(PNG)
+    assert [int.from_bytes(taken[at : at + 4], "big") for at in (16, 20)] == [200, 100]
+
+
+def test_allure_gets_the_picture_and_the_logs(
+    qt_suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(packages=REPORTS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([TOOLKITS, REPORTS]))
+    files = {"test_a.py": "def test_good(live_gui): pass\ndef test_bad(live_gui): assert not live_gui.pid\n"}
+    qt_suite(files, "--alluredir=allure").assert_outcomes(passed=1, failed=1)
+    results = [json.loads(file.read_text()) for file in (pytester.path / "allure").glob("*-result.json")]
+    attached = {result["name"]: {one["name"] for one in result.get("attachments", [])} for result in results}
+    assert {"app", "app stderr", "app heartbeat log"} <= attached["test_bad"]
+    assert attached["test_good"] == set()
+    (name,) = [
+        one["source"] for result in results for one in result.get("attachments", []) if one["name"] == "app"
+    ]
+    assert (pytester.path / "allure" / name).read_bytes().startswith(PNG)
 
 
 def test_pictures_are_taken_when_they_are_asked_for(qt_suite: Suite, pytester: pytest.Pytester) -> None:
