@@ -186,6 +186,11 @@ impl Child {
             {
                 continue;
             }
+            #[cfg(windows)]
+            if let Some(process) = &self.process {
+                process.wait(left);
+                continue;
+            }
             thread::sleep(LOOK_EVERY.min(left));
         }
     }
