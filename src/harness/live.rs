@@ -611,10 +611,18 @@ impl Live {
         }
     }
 
-    /// Waits until the watch has learnt what an answer already said.
+    /// Waits until the watch has learnt what an answer already said, and has had it written down.
     fn await_verdict(&self) {
         let deadline = Instant::now() + VERDICT_WITHIN;
-        while self.is_healthy() && Instant::now() < deadline {
+        let is_known = || {
+            let state = self.current().as_ref().map(|app| app.watch.verdict());
+            match state {
+                None => true,
+                Some(AppState::Ok) => false,
+                Some(state) => state.cause().is_none() || self.ledger.state().policy.trouble().is_some(),
+            }
+        };
+        while !is_known() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -446,9 +446,9 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         }
         latest.verdict = verdict.clone();
         drop(latest);
-        // Whoever sees that the app is no longer fit finds out why in what was written down.
-        (self.told)(News::AppState(&verdict, ago));
+        // Before it is told: whoever is woken by that looks here.
         self.state.fit.store(verdict == AppState::Ok, Ordering::Release);
+        (self.told)(News::AppState(&verdict, ago));
     }
 }
 
