@@ -102,7 +102,7 @@ def write_summary(
             terminal.write_line(printable_line(line), yellow=True)
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
-            terminal.write_line(f"could not be killed: pid {pids}", red=True)
+            terminal.write_line(printable_line(f"could not be killed: pid {pids}"), red=True)
     for crash in untold:
         line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
         terminal.write_line(printable_line(line), red=True)

@@ -21,6 +21,9 @@ const READY: &str = "ready";
 const ENDED: &str = "ended";
 /// The state of a process that was found unfit to be handed on, whatever its agent says.
 const DEGRADED: &str = "degraded";
+/// That the main loop turned when a file ended is proof for the next test if that begins within this, and no other
+/// test ran in between: what that one did, by ways of its own, nobody knows.
+const PROOF_LASTS: Duration = Duration::from_millis(50);
 /// The books of one run, and the alarm that reaches into its running test.
 #[derive(Clone)]
 pub struct Ledger {
@@ -36,6 +39,8 @@ pub struct LedgerState {
     pub run: RunFolder,
     /// The tests that used the running generation, and when each began.
     began: Vec<(Test, Instant)>,
+    /// When the main loop proved that it turns, if no test has run since.
+    proven_at: Option<Instant>,
     /// Pids that could not be ended; should be none.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
@@ -123,6 +128,18 @@ impl LedgerState {
         std::mem::take(&mut self.recovered)
     }
 
+    /// A test that does not use the app has ended.
+    pub fn other_test_finished(&mut self) {
+        self.proven_at = None;
+    }
+
+    /// A test is about to run, or to be judged: what proved that the loop turns may be too old.
+    pub fn check_proof(&mut self) {
+        if self.proven_at.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
+            self.policy.proof_lapsed();
+        }
+    }
+
     /// A test is about to run.
     pub fn test_starting(&mut self, test: Test) -> Decision {
         let decision = self.policy.test_starting(test.clone());
@@ -136,6 +153,7 @@ impl LedgerState {
 
     /// The main loop of `generation` has turned just now, and this is open in the app.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
+        self.proven_at = Some(Instant::now());
         let remark = self.policy.loop_turned(generation, open);
         if let Some(remark) = remark {
             self.run.remark(remark);
@@ -220,6 +238,7 @@ impl Ledger {
             policy: Policy::new(rules),
             run,
             began: Vec::new(),
+            proven_at: None,
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),

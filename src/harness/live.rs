@@ -155,7 +155,7 @@ impl Live {
             }
             decision
         };
-        self.ledger.state().policy.proof_lapsed();
+        self.ledger.state().check_proof();
         let mut decision = decide();
         if decision == Decision::Ask {
             self.ask(step)?;
@@ -190,7 +190,7 @@ impl Live {
         prior: Option<&str>,
         step: Step<'_>,
     ) -> Result<Option<String>> {
-        self.ledger.state().policy.proof_lapsed();
+        self.ledger.state().check_proof();
         if self.ledger.state().policy.asks_before(test) {
             self.ask(step)?; // it may come to a fresh process
         }
@@ -199,7 +199,7 @@ impl Live {
 
     /// To be called after each test, its tear-down included; `used` says whether it used the handle. After the
     /// last test of a file the app is asked whether it can be handed on: then the culprit is known in time.
-    /// No file begins on that answer: [`Live::before_test`] asks anew.
+    /// A file that begins right then rests on that answer; else [`Live::before_test`] asks anew.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
@@ -212,6 +212,8 @@ impl Live {
             // What comes from here on is told to the next one.
             self.alarm.quiet();
             after.recovered = state.take_recoveries();
+        } else {
+            state.other_test_finished();
         }
         let asks = state.policy.asks_after_test(used, last_of_file);
         drop(state);
