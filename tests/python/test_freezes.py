@@ -32,6 +32,8 @@ def test_before(app):
 
 def test_freezes(app):
     app.do({what!r})
+    while not (app.live_gui.generation_folder / "state" / "taken").exists():
+        time.sleep(0.01)
     time.sleep(0.3)
 """
 
@@ -82,7 +84,10 @@ def test_the_next_file_gets_an_app_that_turns_and_the_right_test_is_named(
     (record,) = (pytester.path / ".livegui").glob("*/run.json")
     run = json.loads(record.read_text())
     (because,) = [note["because"] for note in run["notes"] if note["file"] == "test_b.py"]
-    assert because.startswith("test_a.py::test_freezes left the main loop standing for "), because
+    found = ["left the main loop standing for "]
+    if name == "dearpygui":  # its render loop turns, and after a second no beat is held back
+        found.append("left open: a callback that still runs: ")
+    assert because.startswith(tuple(f"test_a.py::test_freezes {what}" for what in found)), because
     culprits = [generation["culprit"] for generation in run["generations"] if generation["culprit"]]
     assert culprits == [{"test": "test_a.py::test_freezes", "inferred": True}]
 

@@ -29,11 +29,12 @@ class Frames:
 
     def beat(self) -> None:
         """The main loop turns."""
-        self._agent.beat()
+        # What is open comes first: whoever asks if the loop turns is answered by the beat, and wants to know.
         things = self._look()
         if things != self._told:
             self._told = things
             self._agent.tell_open(things)
+        self._agent.beat()
 
 
 class ExceptHook:

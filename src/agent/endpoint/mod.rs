@@ -315,7 +315,8 @@ impl<V: HealthSource> Server<'_, V> {
                 )
             }
             Answer::Wait { seen, wait } => {
-                connection.park(seen, wait, head.bodiless, now);
+                // Not `now`: it may be older than the request, and the answer would come too early.
+                connection.park(seen, wait, head.bodiless, self.clock.raw());
                 NextStep::Wait
             }
         };
