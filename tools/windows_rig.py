@@ -251,19 +251,22 @@ class Rig:
     def output(self, *arguments: str) -> str:
         """What Windows Python prints when it is run with these arguments."""
         command = [WINE, str(self.python / "python.exe"), *arguments]
-        done = subprocess.run(
+        # Until it ends, not until its output does: wine's own services, which it may be the first to start, keep
+        # the pipe open for as long as they run.
+        with subprocess.Popen(
             command,
             env=os.environ | self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        if done.returncode != 0:
-            raise ToolError(f"Windows Python failed with exit status {done.returncode}:\n{done.stdout}")
-        return done.stdout.strip()
+        ) as process:
+            assert process.stdout is not None
+            process.wait(LIMIT_S)
+            os.set_blocking(process.stdout.fileno(), False)
+            printed = (process.stdout.read() or b"").decode()
+        if process.returncode != 0:
+            raise ToolError(f"Windows Python failed with exit status {process.returncode}:\n{printed}")
+        return printed.strip()
 
     def _start_wine(self) -> None:
         """Start wine's server, if it does not run: else the first program does so, and it prints there."""
