@@ -251,8 +251,8 @@ class Rig:
     def output(self, *arguments: str) -> str:
         """What Windows Python prints when it is run with these arguments."""
         command = [WINE, str(self.python / "python.exe"), *arguments]
-        # Until it ends, not until its output does: wine's own services, which it may be the first to start, keep
-        # the pipe open for as long as they run.
+        # Until it ends, not until its output does: wine's own services, which it may be the first to start,
+        # keep the pipe open for as long as they run.
         with subprocess.Popen(
             command,
             env=os.environ | self.environment(),
