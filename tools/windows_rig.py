@@ -51,6 +51,8 @@ PYTHON_TESTS = (
 )
 #: Longer than this nothing here takes, unless it hangs.
 LIMIT_S = 45 * 60
+#: The same for one that only answers a question.
+SHORT_LIMIT_S = 5 * 60
 
 
 class Rig:
@@ -261,7 +263,11 @@ class Rig:
             stderr=subprocess.STDOUT,
         ) as process:
             assert process.stdout is not None
-            process.wait(LIMIT_S)
+            try:
+                process.wait(SHORT_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise ToolError(f"Windows Python did not end within {SHORT_LIMIT_S} s") from None
             os.set_blocking(process.stdout.fileno(), False)
             printed = (process.stdout.read() or b"").decode()
         if process.returncode != 0:
