@@ -31,19 +31,17 @@ CULPRIT = "live_gui_culprit"
 class Attempt:
     """The reports of one test, as they come; a re-run begins anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: int | None = None) -> None:
         self.outcome = "passed"
         self.message = ""
         self.culprit: str | None = None
         self.duration_s = 0.0
         self.reruns = 0
-        self.line: int | None = None
+        #: Where the test stands in its file, from 1.
+        self.line = line
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take in the report of a phase."""
-        self.duration_s += report.duration
-        line = report.location[1]
-        self.line = None if line is None else line + 1
+        """Take in the report of a phase that did more than pass."""
         if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # of pytest-rerunfailures
             self.outcome, self.message, self.reruns = "passed", "", self.reruns + 1
         elif report.failed:
@@ -74,6 +72,7 @@ class Events:
 
     def __init__(self, native: NativeEvents, ours: OnAGeneration) -> None:
         self.native = native
+        self.is_followed = native.is_followed
         self.ours = ours
         self.session: pytest.Session | None = None
         self.attempt = Attempt()
@@ -84,7 +83,7 @@ class Events:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.native.collection_failed(_text(report.nodeid), _text(report.longreprtext))
+            self.native.collection_failed(report.nodeid, report.longreprtext)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -96,29 +95,33 @@ class Events:
         items[:] = [item for item in items if plain(item.nodeid) in wanted]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.native.collected([_text(item.nodeid) for item in session.items])
+        self.native.collected([item.nodeid for item in session.items])
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.attempt = Attempt()
-        self.native.test_started(_text(nodeid))
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        line = location[1]
+        self.attempt = Attempt(None if line is None else line + 1)
+        self.native.test_started(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.attempt.add(report)
+        attempt = self.attempt
+        attempt.duration_s += report.duration
+        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+            attempt.add(report)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         attempt = self.attempt
         self.native.test_finished(
-            _text(nodeid),
+            nodeid,
             outcome=attempt.outcome,
             duration_s=attempt.duration_s,
-            message=_text(attempt.message),
+            message=attempt.message,
             culprit=attempt.culprit,
             generation=self.ours.generation,
             reruns=attempt.reruns,
             line=attempt.line,
             screenshots=self.ours.screenshots,
         )
-        if self.session is not None and self.native.is_asked_to_stop():
+        if self.is_followed and self.session is not None and self.native.is_asked_to_stop():
             self.session.shouldstop = "whoever follows this run asked for its end"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -185,11 +188,6 @@ def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
         ControllerEvents(native, path) if controls and path else Events(native, ours), "livegui-events"
     )
     return native
-
-
-def _text(text: str) -> str:
-    """The same, but for halves of surrogate pairs, as bytes of a file's name may be: no JSON has those."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _events, _links, _prior, _report
-from livegui._abort import SIGNAL, Abort, Aborted
+from livegui._abort import SIGNAL, Abort, Aborted, Within
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
 from livegui._handle import LiveGui
@@ -115,6 +115,7 @@ class Session:
         self, command: _SystemString | Iterable[_SystemString], environment: Mapping[str, _SystemString]
     ) -> LiveGui:
         """Make the handle and start the first process."""
+        self._follow_tests()
         words: str | list[str]
         if isinstance(command, str):
             words = script = command
@@ -156,6 +157,15 @@ class Session:
         self.generation = self.live.generation
         return LiveGui(self.live, script, self.use)
 
+    def _follow_tests(self) -> None:
+        """Look at every test from here on, and at the rest of the running one."""
+        manager = self.config.pluginmanager
+        if not manager.has_plugin("livegui-fixtures"):
+            manager.register(self.fixtures, "livegui-fixtures")
+            manager.register(Reports(self), "livegui-reports")
+        if self.phase is not None:
+            self.phase.follow()
+
     def close(self) -> None:
         """End the process and everything it started."""
         if self.phase is not None:
@@ -163,7 +173,7 @@ class Session:
         self.abort.uninstall()
         try:
             if self.live is not None and self.item is not None:
-                self.end(self.item, last_of_file=True)
+                self.end(self.item, None)
         finally:
             if self.live is not None:
                 live, self.live = self.live, None
@@ -190,8 +200,9 @@ class Session:
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
         self.item, self.begun, self.failed, self.generation = item, False, False, None
-        self.fixtures.failed.clear()
-        self.screenshots = []
+        if self.live is not None:
+            self.fixtures.failed.clear()
+            self.screenshots = []
 
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
@@ -237,12 +248,13 @@ class Session:
         except (OSError, ValueError) as error:
             return f"no report was written: {error}"
 
-    def end(self, item: pytest.Item, *, last_of_file: bool) -> None:
+    def end(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
         __tracebackhide__ = True
         used, self.item, self.begun = self.begun, None, False
         if self.live is None:
             return
+        last_of_file = nextitem is None or _file(nextitem) != _file(item)
         recovered, unfit, error = self.live.after_test(used, last_of_file)
         item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
         if unfit is not None:
@@ -263,6 +275,8 @@ class Phase:
             clear up is for the next test.
     """
 
+    __slots__ = ("_last", "_within", "ask", "item", "last", "session", "span", "tears_down")
+
     def __init__(
         self,
         session: Session,
@@ -273,24 +287,39 @@ class Phase:
         last: bool = False,
     ) -> None:
         self.session = session
+        self.item = item
         self.ask = ask
-        once = tears_down or _is_unittest(item)
-        files = {str(item.path)}
-        if tears_down:
-            files |= session.fixtures.files
-        self.span = Span(files=files, name=item.nodeid, last=last, once=once)
-        if session.live is not None:
-            self.span.threads = running_threads()
-        self._within = session.abort.within(self.span)
+        self.tears_down = tears_down
+        self.last = last
+        #: What is ended as a whole; None as long as this run has no app.
+        self.span: Span | None = None
+        self._within: Within | None = None
         #: What the app's last word was, if it was closed in this phase.
         self._last: LiveGuiError | None = None
 
-    def __enter__(self) -> None:
-        self.session.phase, self.session.verdict = self, None
-        self.session.abort.told = None
+    def __enter__(self) -> Phase:
+        session = self.session
+        session.phase, session.verdict, session.abort.told = self, None, None
+        if session.live is not None:
+            self.follow()
+            if session.begun:
+                self.arm()
+        return self
+
+    def follow(self) -> None:
+        """Tell from here on what is the test's code. Most suites have tests that never have an app: they pay
+        nothing for it."""
+        session, item = self.session, self.item
+        files = {str(item.path)}
+        if self.tears_down:
+            files |= session.fixtures.files
+        once = self.tears_down or _is_unittest(item)
+        self.span = Span(files=files, name=item.nodeid, last=self.last, once=once)
+        self.span.threads = running_threads()
+        if self.ask and not self.tears_down and isinstance(item, pytest.Function):
+            self.span.function = item.function
+        self._within = session.abort.within(self.span)
         self._within.__enter__()
-        if self.session.begun:
-            self.arm()
 
     def arm(self) -> None:
         """Let the alarm end it, as the test uses the app."""
@@ -304,8 +333,8 @@ class Phase:
         if session.begun and not session.failed and session.live is not None:
             session.abort.disarm(session.live)
             self._last = session.abort.told or self._confirm(session.live)
-            if self._last is not None and session.abort.is_installed:
-                session.abort.settle(session.live, self.span)
+            if self._last is not None:
+                self._settle()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -313,6 +342,10 @@ class Phase:
         __tracebackhide__ = True
         session, live, abort = self.session, self.session.live, self.session.abort
         session.phase = None
+        if self._within is None:
+            if isinstance(error, LiveGuiError):
+                session.failed = True
+            return  # there was no app
         self._within.__exit__(None, None, None)
         if session.begun and live is not None:
             abort.disarm(live)
@@ -327,8 +360,8 @@ class Phase:
         if verdict is None:
             return
         session.failed, session.verdict = True, verdict
-        if live is not None and abort.is_installed and self.ask:  # each set-up of a fixture saw to itself
-            abort.settle(live, self.span)
+        if self.ask:  # each set-up of a fixture saw to itself
+            self._settle()
         if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
         # What ended the test says nothing that the verdict does not say; but what that came of may.
@@ -350,13 +383,18 @@ class Phase:
             return self._confirm(session.live) or told
         return None  # skipped
 
+    def _settle(self) -> None:
+        live, abort = self.session.live, self.session.abort
+        if live is not None and self.span is not None and abort.is_installed:
+            abort.settle(live, self.span)
+
     def _confirm(self, live: NativeLive) -> LiveGuiError | None:
         verdict = live.confirm()
-        return None if self.span.last and live.has_ended_in_order() else verdict
+        return None if self.last and live.has_ended_in_order() else verdict
 
 
 class Uses:
-    """What has to come after the other plugins had their turn: neither wrappers nor ``tryfirst``."""
+    """What has to come after the other plugins had their turn: neither a wrapper nor ``tryfirst``."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -368,11 +406,30 @@ class Uses:
         if "live_gui" in getattr(item, "fixturenames", ()):
             self.session.use()
 
+
+class Reports:
+    """Follows the reports of tests, once there is an app; after the other plugins had their turn."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember of which tests something was told."""
         if report.outcome != "passed":
             named = (str(value) for name, value in report.user_properties if name == _events.CULPRIT)
             self.session.told.update([plain(report.nodeid), *named])
+
+    @pytest.hookimpl(specname="pytest_runtest_makereport", wrapper=True)
+    def pytest_runtest_makereport_of_all(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Name the culprit, and take a picture of what the app shows."""
+        report = yield
+        if call.excinfo is not None:
+            _report.shorten(report, call.excinfo)
+            _report.name_culprit(item, report, call.excinfo)
+        self.session.show(item, report)
+        return report
 
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
@@ -424,7 +481,6 @@ def pytest_configure(config: pytest.Config) -> None:
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
-    config.pluginmanager.register(session.fixtures, "livegui-fixtures")
     session.events = _events.follow(config, session)
 
 
@@ -470,25 +526,20 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
-    phase = Phase(session, item, ask=True)
-    if isinstance(item, pytest.Function):
-        phase.span.function = item.function
-    if session.live is None:
-        with phase:
+    with Phase(session, item, ask=True) as phase:
+        if phase.span is None:
             return (yield)
-    phase.span.runners = session.runners()
-    function = getattr(item, "obj", None)
-    coroutine = None if function is None or _is_unittest(item) else entering(function, session.abort)
-    if coroutine is None:
-        with phase:
+        phase.span.runners = session.runners()
+        function = getattr(item, "obj", None)
+        coroutine = None if function is None or _is_unittest(item) else entering(function, session.abort)
+        if coroutine is None:
             return (yield)
-    phase.span.entered = True
-    item.obj = coroutine  # type: ignore[attr-defined]
-    try:
-        with phase:
+        phase.span.entered = True
+        item.obj = coroutine  # type: ignore[attr-defined]
+        try:
             return (yield)
-    finally:
-        item.obj = function  # type: ignore[attr-defined]
+        finally:
+            item.obj = function  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -497,16 +548,15 @@ def pytest_runtest_teardown(
 ) -> Generator[None, object, object]:
     __tracebackhide__ = True
     session = item.config.stash[_SESSION]
-    last_of_file = nextitem is None or _file(nextitem) != _file(item)
     try:
         with Phase(session, item, ask=True, tears_down=True, last=nextitem is None):
             errors = session.fixtures.forget_failed() if session.failed else []
             result = yield
     except BaseException:
         session.failed = True  # it has an error of its own already
-        session.end(item, last_of_file=last_of_file)
+        session.end(item, nextitem)
         raise
-    session.end(item, last_of_file=last_of_file)
+    session.end(item, nextitem)
     if errors:
         raise errors[0]
     return result
@@ -523,18 +573,6 @@ def pytest_leave_pdb(config: pytest.Config) -> None:
     session = config.stash[_SESSION]
     if session.phase is not None and session.begun:
         session.phase.arm()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if call.excinfo is not None:
-        _report.shorten(report, call.excinfo)
-        _report.name_culprit(item, report, call.excinfo)
-    item.config.stash[_SESSION].show(item, report)
-    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

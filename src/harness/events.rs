@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use super::ledger::lock;
 use super::run_record::now_ms;
@@ -16,15 +16,17 @@ use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
 const MAX_MESSAGE: usize = 16 * 1024;
 
 /// Bytes that are kept of what happened before the run had a folder; a pytest that never opens an app has none.
-const MAX_KEPT: usize = 8 * 1024 * 1024;
+const MAX_PENDING: usize = 8 * 1024 * 1024;
 
 /// Where a pytest writes what it does.
 #[derive(Debug)]
 pub struct EventLog {
     /// For whoever follows it.
     followed: Option<Followed>,
-    /// For whoever looks at its run later.
-    run: Mutex<RunEvents>,
+    /// For whoever looks at its run later, once that has a folder.
+    run: OnceLock<(PathBuf, File)>,
+    /// What is to go there. Most runs that have no app end so, and nothing is made of it before it is needed.
+    pending: Mutex<Pending>,
     worker: Option<String>,
 }
 
@@ -35,12 +37,11 @@ struct Followed {
     by: Option<Parent>,
 }
 
-#[derive(Debug)]
-enum RunEvents {
-    /// The run has no folder yet: what is to go there.
-    LedgerState(Vec<u8>),
-    /// It has one.
-    Open(PathBuf, File),
+#[derive(Debug, Default)]
+struct Pending {
+    lines: Vec<EventLine>,
+    /// About how much memory they take.
+    bytes: usize,
 }
 
 impl EventLog {
@@ -57,7 +58,8 @@ impl EventLog {
         };
         Ok(Self {
             followed: path.map(follow).transpose()?,
-            run: Mutex::new(RunEvents::LedgerState(Vec::new())),
+            run: OnceLock::new(),
+            pending: Mutex::default(),
             worker,
         })
     }
@@ -78,18 +80,19 @@ impl EventLog {
             worker: self.worker.clone(),
             event,
         };
-        let mut text = serde_json::to_vec(&line)?;
-        text.push(b'\n');
-        match &mut *lock(&self.run) {
-            RunEvents::LedgerState(state) if state.len() + text.len() > MAX_KEPT => state.clear(),
-            RunEvents::LedgerState(state) => state.extend_from_slice(&text),
-            RunEvents::Open(_, file) => drop(file.write_all(&text)),
+        let mut pending = lock(&self.pending);
+        if !self.is_written() {
+            pending.keep(line);
+            return Ok(());
+        }
+        drop(pending);
+        let text = to_line(&line)?;
+        match self.run.get() {
+            Some((_, file)) => drop({ file }.write_all(&text)),
+            None => lock(&self.pending).keep(line),
         }
         match &self.followed {
-            // Without its follower this process is being ended with all that it started: what fails now fails of that.
-            Some(followed) if !followed.by.as_ref().is_some_and(Parent::is_gone) => {
-                (&followed.file).write_all(&text)
-            }
+            Some(followed) if followed.is_there() => (&followed.file).write_all(&text),
             _ => Ok(()),
         }
     }
@@ -100,22 +103,32 @@ impl EventLog {
     /// # Errors
     /// As [`EventLog::write`].
     pub fn app_opened(&self, run_folder: &Path) -> io::Result<Option<PathBuf>> {
-        let mut run = lock(&self.run);
-        if let RunEvents::LedgerState(state) = &mut *run {
+        let mut pending = lock(&self.pending);
+        if self.run.get().is_none() {
             let path = run_folder.join(EVENTS_FILE);
             if let Ok(mut file) = append(&path) {
-                let _ = file.write_all(state);
-                *run = RunEvents::Open(path, file);
+                let lines = pending.lines.drain(..).filter_map(|line| to_line(&line).ok());
+                let _ = file.write_all(&lines.flatten().collect::<Vec<_>>());
+                let _ = self.run.set((path, file));
             }
         }
-        let path = match &*run {
-            RunEvents::LedgerState(_) => None,
-            RunEvents::Open(path, _) => Some(path.clone()),
-        };
-        drop(run);
+        drop(pending);
+        let path = self.run.get().map(|(path, _)| path.clone());
         let run_folder = run_folder.display().to_string();
         self.write(Event::AppOpened { run_folder })?;
         Ok(path)
+    }
+
+    /// Whether what is told goes into a file at once.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.followed.is_some() || self.run.get().is_some()
+    }
+
+    /// Whether somebody follows from outside.
+    #[must_use]
+    pub const fn is_followed(&self) -> bool {
+        self.followed.is_some()
     }
 
     /// Whether whoever follows asked for an end after the running test.
@@ -125,6 +138,40 @@ impl EventLog {
             .as_ref()
             .is_some_and(|followed| followed.stop.exists())
     }
+}
+
+impl Followed {
+    /// Without its follower this process is being ended with all that it started: what fails then fails of that.
+    fn is_there(&self) -> bool {
+        !self.by.as_ref().is_some_and(Parent::is_gone)
+    }
+}
+
+fn to_line(line: &EventLine) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+impl Pending {
+    /// Keeps a line; of too many tests none, rather than some.
+    fn keep(&mut self, line: EventLine) {
+        if self.bytes > MAX_PENDING {
+            self.lines.retain(|line| !is_of_a_test(&line.event));
+            self.bytes = 0;
+        }
+        let message = match &line.event {
+            Event::TestFinished(result) => result.message.len(),
+            Event::CollectionFailed { message, .. } => message.len(),
+            _ => 0,
+        };
+        self.bytes += message + 256;
+        self.lines.push(line);
+    }
+}
+
+const fn is_of_a_test(event: &Event) -> bool {
+    matches!(event, Event::TestStarted { .. } | Event::TestFinished(_))
 }
 
 fn append(path: &Path) -> io::Result<File> {

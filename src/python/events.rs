@@ -95,6 +95,12 @@ impl NativeEvents {
         self.write(py, Event::SessionFinished { exit_status })
     }
 
+    /// Whether somebody follows this pytest from outside.
+    #[getter]
+    fn is_followed(&self) -> bool {
+        self.0.is_followed()
+    }
+
     fn is_asked_to_stop(&self, py: Python<'_>) -> bool {
         py.detach(|| self.0.is_asked_to_stop())
     }
@@ -102,7 +108,11 @@ impl NativeEvents {
 
 impl NativeEvents {
     fn write(&self, py: Python<'_>, event: Event) -> PyResult<()> {
-        py.detach(|| self.0.write(event))
-            .map_err(|error| PyOSError::new_err(error.to_string()))
+        let written = if self.0.is_written() {
+            py.detach(|| self.0.write(event))
+        } else {
+            self.0.write(event)
+        };
+        written.map_err(|error| PyOSError::new_err(error.to_string()))
     }
 }

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,17 @@ class Page:
         return list(self.driver.find_elements("css selector", selector))
 
     def text(self, selector: str) -> str:
-        return str(self.find(selector).text)
+        """What can be read there. In one step, since the page may draw itself anew at any time."""
+        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+    def shows(self, selector: str, text: str) -> bool:
+        """Whether the text can be read there, once a click or a link has been followed."""
+        deadline = time.monotonic() + 10
+        while text not in self.text(selector):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
