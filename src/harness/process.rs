@@ -61,6 +61,17 @@ pub struct ProcessTree {
     outputs: Outputs,
 }
 
+/// How far a process is that has no agent yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartState {
+    /// It runs.
+    Running,
+    /// It has ended, and left others that run: a launcher may end as soon as the app runs.
+    Launched,
+    /// It has ended, and nothing of it runs.
+    Ended(Exit),
+}
+
 #[derive(Debug)]
 struct Followed {
     process: Handle,
@@ -166,19 +177,19 @@ impl ProcessTree {
         self.outputs.trim();
     }
 
-    /// How it ended before it had an agent: a launcher may end as soon as the app runs.
+    /// How far it is, as long as it has no agent.
     #[must_use]
-    pub fn exit_without_agent(&self) -> Option<Exit> {
-        let exit = self.child.exit()?;
+    pub fn start_state(&self) -> StartState {
+        let Some(exit) = self.child.exit() else {
+            return StartState::Running;
+        };
         // One that failed is no launcher, whatever it leaves.
         let failed = matches!(exit, Exit::Status(status) if !status.success());
-        (failed || marked(&self.mark).is_empty()).then_some(exit)
-    }
-
-    /// Whether the process that was started has ended, and others may have been left by it.
-    #[must_use]
-    pub fn has_left_others(&self) -> bool {
-        self.child.exit().is_some()
+        if failed || self.family().is_empty() {
+            StartState::Ended(exit)
+        } else {
+            StartState::Launched
+        }
     }
 
     /// Waits for its end, for at most `limit`.
@@ -224,7 +235,12 @@ impl ProcessTree {
     /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
     /// is first asked to end by itself. Returns the pids that are still there, which should be none.
     pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
-        let family = self.family();
+        // Those that left its group are known as its children as long as it runs.
+        let family = if self.child.exit().is_none() || self.followed().is_some() {
+            self.family()
+        } else {
+            Vec::new()
+        };
         if let Some(grace) = grace {
             self.terminate();
             let _ = self.wait(grace);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
-use super::process::ProcessTree;
+use super::process::{ProcessTree, StartState};
 use super::run_dir::write_record;
 use crate::health::{Code, Status};
 use crate::process::{Exit, Liveness, liveness};
@@ -404,14 +404,16 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         let mut look_at_exit = Instant::now();
         loop {
             // The exit first: an app that starts and ends well between two looks has ended.
-            if Instant::now() >= look_at_exit
-                && let Some(exit) = self.process.exit_without_agent()
-            {
-                self.tell_exit(exit);
-                return None;
-            }
-            if self.process.has_left_others() {
-                look_at_exit = Instant::now() + LOOK_EVERY;
+            if Instant::now() >= look_at_exit {
+                match self.process.start_state() {
+                    StartState::Running => {}
+                    // To look at all processes takes a while.
+                    StartState::Launched => look_at_exit = Instant::now() + LOOK_EVERY,
+                    StartState::Ended(exit) => {
+                        self.tell_exit(exit);
+                        return None;
+                    }
+                }
             }
             if let Some(client) = Client::find(self.process.folder()) {
                 return Some(client);

@@ -108,10 +108,14 @@ fn candidates(root: Option<u32>, mark: &Mark) -> Vec<u32> {
         return Vec::new();
     };
     // A thread is no member of its own: what is sent to it ends its process.
-    let what = ProcessRefreshKind::nothing()
-        .without_tasks()
-        .with_environ(UpdateKind::Always);
+    let what = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    let later = started_after(root, &system);
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&later),
+        false,
+        what.with_environ(UpdateKind::Always),
+    );
     let mut known: HashSet<Pid> = root.map(Pid::from_u32).into_iter().collect();
     let mut found = Vec::new();
     loop {
@@ -126,6 +130,20 @@ fn candidates(root: Option<u32>, mark: &Mark) -> Vec<u32> {
             return found;
         }
     }
+}
+
+/// Those that may have come from a process: none is older than it. To read the environment of all is slow where
+/// there are many.
+fn started_after(root: Option<u32>, system: &System) -> Vec<Pid> {
+    let root = root.and_then(|root| system.process(Pid::from_u32(root)));
+    let since = root.map_or(0, Process::start_time);
+    let is_later = |process: &&Process| process.start_time() >= since;
+    system
+        .processes()
+        .values()
+        .filter(is_later)
+        .map(Process::pid)
+        .collect()
 }
 
 fn belongs(pid: u32, family: &[Handle], mark: &Mark) -> Option<Handle> {
