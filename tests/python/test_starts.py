@@ -97,8 +97,8 @@ import os, signal, time
 def test_runs(live_gui):
     assert live_gui.health()["pid"] == live_gui.pid
     assert live_gui.is_alive() and live_gui.is_healthy()
-    os.kill(live_gui.pid, signal.SIGKILL)
     try:
+        os.kill(live_gui.pid, signal.SIGKILL)
         time.sleep(60)
     finally:
         print("it returned", live_gui.process.wait(10))
