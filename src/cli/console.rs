@@ -39,6 +39,7 @@ mod imp {
 }
 
 #[cfg(windows)]
+#[allow(unsafe_code, reason = "the console has no safe form")]
 mod imp {
     use std::io;
     use std::sync::Arc;

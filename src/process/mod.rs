@@ -12,6 +12,7 @@ mod signal;
 mod start;
 mod table;
 #[cfg(windows)]
+#[allow(unsafe_code, reason = "jobs and handles have no safe form")]
 mod windows;
 
 pub use child::{Child, Exit};

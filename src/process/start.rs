@@ -110,6 +110,7 @@ mod imp {
 }
 
 #[cfg(target_os = "macos")]
+#[allow(unsafe_code, reason = "proc_pidinfo has no safe form")]
 mod imp {
     use super::Looked;
     use crate::process::signal::{Probe, probe};
