@@ -244,6 +244,8 @@ def lint(_rest: list[str]) -> None:
     run(PYTHON, "-m", "mypy")
     say("stubtest")
     run(PYTHON, "-m", "mypy.stubtest", "livegui._livegui", "--ignore-disjoint-bases")
+    say("docs/api.md")
+    run(PYTHON, ROOT / "tools" / "api_reference.py", "--check")
 
 
 def check_rust_version() -> None:
@@ -281,6 +283,7 @@ def fmt(_rest: list[str]) -> None:
     run(cargo(), "fmt")
     run(PYTHON, "-m", "ruff", "check", "--quiet", "--fix", "--exit-zero", ".")
     run(PYTHON, "-m", "ruff", "format", "--quiet", ".")
+    run(PYTHON, ROOT / "tools" / "api_reference.py")
 
 
 def soak(rest: list[str]) -> None:
