@@ -24,15 +24,22 @@ def add_properties(item: pytest.Item, live: NativeLive) -> None:
 
 
 def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]) -> None:
-    """Leave out the traceback if no line of it is the test's: then the message says everything."""
-    if not isinstance(raised.value, LiveGuiError):
+    """Leave out the traceback if no line of it is the test's: then the message says everything.
+
+    What pytest's short summary and JUnit show is the message's first line, without the name of our package.
+    """
+    error = raised.value
+    if not isinstance(error, LiveGuiError):
         return
-    if raised.value.__cause__ is not None:
-        return  # what the test itself said is worth showing
     ours = ("_pytest", "pluggy", "livegui")
     modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in raised.traceback)
-    if all(module.partition(".")[0] in ours for module in modules):
+    # What the test itself said is worth showing.
+    if error.__cause__ is None and all(module.partition(".")[0] in ours for module in modules):
         report.longrepr = raised.getrepr(style="value")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        first = str(error).partition("\n")[0]
+        crash.message = f"{type(error).__name__}: {first}"
 
 
 def name_culprit(

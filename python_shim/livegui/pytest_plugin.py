@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _events, _links, _prior, _report
+from livegui import _ends, _events, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
@@ -196,7 +196,12 @@ class Session:
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
         __tracebackhide__ = True
-        if self.begun or self.live is None:
+        if self.live is None:
+            return
+        if self.begun:
+            if self.live.was_ended_on_purpose():
+                self.live.use_after_end()
+                self.generation = self.live.generation
             return
         if self.item is None:
             self.live.between_tests()
@@ -367,6 +372,8 @@ class Uses:
         _prior.skip_unless_carried(item, self.session.live)
         if "live_gui" in getattr(item, "fixturenames", ()):
             self.session.use()
+        if _ends.MARK in item.keywords and not item.config.pluginmanager.has_plugin("livegui-ends"):
+            item.config.pluginmanager.register(_ends.EndsApp(), "livegui-ends")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember of which tests something was told."""
@@ -421,6 +428,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _prior.describe(config)
+    _ends.describe(config)
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")

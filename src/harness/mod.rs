@@ -12,6 +12,7 @@ mod alarm;
 mod app;
 mod client;
 mod command;
+mod ends;
 mod events;
 mod fault;
 mod guard;
@@ -38,12 +39,13 @@ pub use crate::process::{Exit, Liveness, ProcessId, end_with_parent, liveness};
 pub use crate::wire::EVENTS_FILE;
 pub use client::{Client, NoAnswer};
 pub use command::CommandLine;
+pub use ends::{Expected, Progress, Sign, Symptom};
 pub use events::{EventLog, EventReader, ask_to_stop};
 pub use guard::{COMMAND as GUARD, run as guard};
 pub use handover::parse_timeout as parse_handover_timeout;
 pub use launcher::LaunchSettings;
 pub use leftovers::{Leftover, LeftoverState, leftovers_of};
-pub use live::{AfterTest, Live, Settings};
+pub use live::{AfterTest, End, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use policy::{
     CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, ParseOptionError, Policy, Respawn, Rules,

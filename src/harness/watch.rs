@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
+use super::ends::{Sign, Symptom};
 use super::process::ProcessTree;
 use super::run_dir::write_record;
 use crate::health::{Code, Status};
@@ -84,6 +85,40 @@ impl AppState {
                 None => format!("the process ended with {how}"),
             }),
             Self::Unreachable(why) => Some(format!("the agent does not answer: {why}")),
+        }
+    }
+
+    /// What broke first, for the first line of an error.
+    #[must_use]
+    pub fn gist(&self) -> Option<String> {
+        match self {
+            Self::Starting | Self::Ok => None,
+            Self::Degraded(reasons) => reasons.first().map(Reason::line),
+            Self::Stopping => self.cause(),
+            Self::Exited { how, reasons } => Some(match reasons.first() {
+                Some(reason) => format!("{}; then {how}", reason.line()),
+                None => how.clone(),
+            }),
+            Self::Unreachable(why) => Some(why.clone()),
+        }
+    }
+
+    /// What it means for an end that a test has declared.
+    #[must_use]
+    pub fn sign(&self) -> Sign {
+        let symptoms = |reasons: &[Reason]| {
+            let symptom = |reason: &Reason| Symptom {
+                code: reason.code.clone(),
+                raised: reason.detail.traceback.is_some(),
+            };
+            reasons.iter().map(symptom).collect()
+        };
+        match self {
+            Self::Starting | Self::Ok => Sign::Well,
+            Self::Stopping => Sign::Stopping,
+            Self::Degraded(reasons) => Sign::Degraded(symptoms(reasons)),
+            Self::Exited { reasons, .. } => Sign::Gone(symptoms(reasons)),
+            Self::Unreachable(_) => Sign::Silent,
         }
     }
 

@@ -134,7 +134,7 @@ def test_no_task_of_the_culprit_goes_on_in_the_next_file(async_suite: Suite, sco
     result = async_suite({"test_a.py": test, "test_b.py": test}, "-p", "no:xdist", ini=INI)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["> * await asyncio.sleep(0.1)", "*GuiDegraded: the app degraded during this test*"]
+        ["> * await asyncio.sleep(0.1)", "*the app degraded during this test*"]
     )
 
 
@@ -215,7 +215,7 @@ async def resource(anyio_backend):
     result = suite(files, "-p", "no:xdist", ini=ini)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["*await anyio.sleep(0.1)", "*GuiDegraded: the app degraded during this test*"]
+        ["*await anyio.sleep(0.1)", "*the app degraded during this test*"]
     )
 
 
@@ -298,7 +298,7 @@ class TestIt(unittest.IsolatedAsyncioTestCase):
 """
     result = suite({"test_a.py": test.replace("METHOD", repr(method)), "test_b.py": PASSES}, "--durations=0")
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*GuiDegraded: the app degraded during this test*"])
+    result.stdout.fnmatch_lines(["*the app degraded during this test*"])
     assert (pytester.path / "torn down").exists() == (method != "asyncSetUp")
 
 
@@ -441,7 +441,7 @@ def test_next(live_gui, hub):
     files = {"plug.py": HUB, "test_a.py": test}
     result = async_suite(files, "-p", "plug", "-p", "no:xdist", ini=f"live_gui_respawn = test\n{INI}")
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["> * hub.sleep(0.1)", "*GuiDegraded: the app degraded during this test*"])
+    result.stdout.fnmatch_lines(["> * hub.sleep(0.1)", "*the app degraded during this test*"])
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
@@ -484,7 +484,7 @@ def test_next(page, live_gui):
     result = suite(files, "-p", "plug", "-p", "no:xdist", ini="pythonpath = .")
     result.assert_outcomes(failed=1, errors=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["> * page.wait_for_selector(*", "*GuiDegraded: the app degraded during this test*"]
+        ["> * page.wait_for_selector(*", "*the app degraded during this test*"]
     )
 
 
