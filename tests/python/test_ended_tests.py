@@ -622,7 +622,7 @@ def test_who_collects_errors_gets_no_second_chance(
     )
     result.assert_outcomes(failed=4)
     failures, _, _summary = result.stdout.str().partition("short test summary info")  # in full under CI
-    assert failures.count("livegui.errors.GuiDegraded: the app degraded during this test") == 4
+    assert failures.count("livegui.errors.GuiDegraded: main_loop_crashed: RuntimeError") == 4
     for bad in ("SUBFAIL", "Aborted", "INTERNALERROR"):
         assert bad not in result.stdout.str().upper().replace("ABORTED", "Aborted"), bad
     assert not (pytester.path / "late").exists()
