@@ -65,7 +65,10 @@ mod tests {
         let failure = "def test():\n>   assert 1 == 2\nE   assert 1 == 2\n\nt.py:2: AssertionError";
         assert_eq!(gist(failure), "assert 1 == 2");
         assert_eq!(gist("\ndid not run: x\n  culprit: y\n  more"), "did not run: x");
-        assert_eq!(gist("E   livegui.errors.GuiExited: exit status 3\nE     the app"), "GuiExited: exit status 3");
+        assert_eq!(
+            gist("E   livegui.errors.GuiExited: exit status 3\nE     the app"),
+            "GuiExited: exit status 3"
+        );
         assert_eq!(
             gist("E   GuiDegraded: it did\nE     main_loop_crashed"),
             "GuiDegraded: it did: main_loop_crashed"

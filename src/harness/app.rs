@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hook_port::HookPort;
 use super::process::ProcessTree;
+use super::silence;
 use super::stacks;
 use super::watch::{AppState, Watch};
 use crate::error::{Error, Failure};
@@ -99,12 +100,15 @@ impl App {
         let (first, more) = match &verdict {
             AppState::Unreachable(why) => {
                 let (first, more) = why.split_once('\n').unwrap_or((why, ""));
-                (first.to_owned(), more.to_owned())
+                (first.to_owned(), more.trim_start().to_owned())
             }
             _ => (verdict.gist().unwrap_or_else(is), String::new()),
         };
         let mut error = self.failure_with(self.kind(), &first, what, culprit);
         error.advise(&more);
+        if verdict.is_silence() && matches!(verdict, AppState::Degraded(_)) {
+            error.advise(&silence::of_a_loop(&self.process).unwrap_or_default());
+        }
         error
     }
 

@@ -161,13 +161,19 @@ mod tests {
         assert_eq!(after(&exit, &[closing.clone()]), Some(Progress::Begun));
         let left = Sign::Degraded(reasons(&["executor_shutdown", "main_loop_exited"]));
         assert_eq!(after(&exit, &[closing, left.clone()]), Some(Progress::Begun));
-        assert_eq!(after(&exit, &[left, Sign::Gone(reasons(&["main_loop_exited"]))]), Some(Progress::Done));
+        assert_eq!(
+            after(&exit, &[left, Sign::Gone(reasons(&["main_loop_exited"]))]),
+            Some(Progress::Done)
+        );
         for crash in ["main_loop_crashed", "main_loop_stalled", "app_reported"] {
             assert_eq!(after(&exit, &[Sign::Degraded(reasons(&[crash]))]), None);
             assert_eq!(after(&exit, &[Sign::Gone(reasons(&[crash]))]), None);
         }
         assert_eq!(after(&exit, &[Sign::Silent]), None);
-        let raised = Symptom { code: "thread_died".to_owned(), raised: true };
+        let raised = Symptom {
+            code: "thread_died".to_owned(),
+            raised: true,
+        };
         assert_eq!(after(&exit, &[Sign::Degraded(vec![raised])]), None);
     }
 
@@ -175,9 +181,19 @@ mod tests {
     fn a_declared_degradation_is_that_one_and_whatever_comes_of_it() {
         let crash = Expected::Degraded("main_loop_crashed".to_owned());
         let crashed = Sign::Degraded(reasons(&["executor_shutdown", "main_loop_crashed"]));
-        assert_eq!(after(&crash, &[crashed, Sign::Silent, Sign::Gone(vec![])]), Some(Progress::Done));
-        assert_eq!(after(&crash, &[Sign::Gone(reasons(&["main_loop_crashed"]))]), Some(Progress::Done));
-        for other in [Sign::Degraded(reasons(&["app_reported"])), Sign::Stopping, Sign::Gone(vec![])] {
+        assert_eq!(
+            after(&crash, &[crashed, Sign::Silent, Sign::Gone(vec![])]),
+            Some(Progress::Done)
+        );
+        assert_eq!(
+            after(&crash, &[Sign::Gone(reasons(&["main_loop_crashed"]))]),
+            Some(Progress::Done)
+        );
+        for other in [
+            Sign::Degraded(reasons(&["app_reported"])),
+            Sign::Stopping,
+            Sign::Gone(vec![]),
+        ] {
             assert_eq!(after(&crash, &[other]), None);
         }
     }
@@ -188,6 +204,11 @@ mod tests {
         assert_eq!(Expected::Exit(Some(vec![0, -15])).objection(Some(-15)), None);
         let objection = Expected::Exit(Some(vec![0, -15])).objection(Some(3));
         assert_eq!(objection.as_deref(), Some("expected 0 or -15"));
-        assert!(Expected::Exit(Some(vec![0])).objection(None).unwrap().contains("status=None"));
+        assert!(
+            Expected::Exit(Some(vec![0]))
+                .objection(None)
+                .unwrap()
+                .contains("status=None")
+        );
     }
 }

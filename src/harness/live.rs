@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
+use super::client::NoAnswer;
 use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
 use super::ledger::{Ledger, LedgerState, lock};
 use super::policy::{Decision, Found, Handover, Rules, Test, Trouble};
 use super::process::ProcessTree;
 use super::run_record::RunFolder;
+use super::silence;
 use super::spares::Spares;
 use super::stacks;
 use super::start::{STEP, Step};
@@ -291,7 +293,9 @@ impl Live {
             }
             Inspection::Silent(why) => {
                 self.await_verdict();
-                let cause = format!("left the app without an answer: {why}");
+                let why = silence::describe(&process, &why);
+                let first = why.lines().next().unwrap_or_default();
+                let cause = format!("left the app without an answer: {first}");
                 (cause, Found::Standing, Duration::ZERO)
             }
         };
@@ -396,14 +400,27 @@ impl Live {
     /// [`Error::Exited`] or [`Error::Unreachable`] if it gives no answer.
     pub fn health(&self) -> Result<Health> {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
-        let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
-        answer.ok_or_else(|| {
-            self.current().as_ref().map_or_else(never_started, |app| {
-                // A process that has just ended takes a moment to show it.
-                let _ = app.process.wait(STEP);
-                app.failure("the app does not answer", None)
-            })
-        })
+        let why = match client.map(|client| client.health(ANSWER_WITHIN)) {
+            Some(Ok(health)) => return Ok(health),
+            Some(Err(NoAnswer(why))) => why,
+            None => "its agent was never found".to_owned(),
+        };
+        Err(self.current().as_ref().map_or_else(never_started, |app| {
+            // A process that has just ended takes a moment to show it.
+            let exit = app.process.wait(STEP);
+            let what = "the app does not answer";
+            match (app.watch.verdict().cause(), exit) {
+                (Some(_), _) => app.failure(what, None),
+                (None, Some(exit)) => app.failure_with(Error::Exited, &exit.describe(), what, None),
+                (None, None) => {
+                    let why = silence::describe(&app.process, &why);
+                    let (first, more) = why.split_once('\n').unwrap_or((&why, ""));
+                    let mut error = app.failure_with(Error::Unreachable, first, what, None);
+                    error.advise(more.trim_start());
+                    error
+                }
+            }
+        }))
     }
 
     /// Whether the process runs.
@@ -663,7 +680,9 @@ impl Live {
             }) => format!("did not run: {} left the app degraded: {cause}", short(test)),
             Some(Culprit { test, inferred: true }) => {
                 let test = short(test);
-                format!("did not run: the app degraded after {test} had ended (the blame is inferred): {cause}")
+                format!(
+                    "did not run: the app degraded after {test} had ended (the blame is inferred): {cause}"
+                )
             }
             None => format!("did not run: there is no app to run it on: {cause}"),
         };

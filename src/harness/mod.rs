@@ -30,6 +30,7 @@ mod process;
 mod pytest_process;
 mod run_dir;
 mod run_record;
+mod silence;
 mod spares;
 mod stacks;
 mod start;

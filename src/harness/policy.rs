@@ -263,10 +263,8 @@ impl Policy {
             Handover::Fail => last_of_file || used,
             Handover::Off => false,
         };
-        let in_question = !self.proven
-            && self.trouble.is_none()
-            && self.ended_by.is_none()
-            && !self.served.is_empty();
+        let in_question =
+            !self.proven && self.trouble.is_none() && self.ended_by.is_none() && !self.served.is_empty();
         wanted && in_question && self.running.is_none() && self.given_up.is_none()
     }
 
@@ -459,7 +457,9 @@ impl Policy {
     /// What has been declared, and how far that has come.
     #[must_use]
     pub fn declared(&self) -> Option<(&Expected, Progress)> {
-        self.declared.as_ref().map(|declared| (&declared.expected, declared.progress))
+        self.declared
+            .as_ref()
+            .map(|declared| (&declared.expected, declared.progress))
     }
 
     /// Something became known of the app of `generation`. Whether it is part of what was declared, and so nobody's
@@ -483,7 +483,9 @@ impl Policy {
         if self.trouble.is_some() || !put_away {
             return None;
         }
-        let by = declared.by.map_or_else(|| "no test in particular".to_owned(), |test| test.id);
+        let by = declared
+            .by
+            .map_or_else(|| "no test in particular".to_owned(), |test| test.id);
         self.streak = None;
         self.ended_by = Some(by.clone());
         Some(by)

@@ -13,8 +13,8 @@ use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
 use crate::error::{Error, Failure, Result};
-use crate::process::{Exit, environment};
 use crate::process::port::{self, Holder};
+use crate::process::{Exit, environment};
 use crate::wire::{DISCOVERY_FILE, GenerationRecord, env};
 
 /// How often a wait lets the caller look at its signals.
@@ -241,9 +241,16 @@ impl Start<'_> {
 /// Why an app ended by itself, by what it wrote to its standard error last: as a rule that is an exception, or what
 /// a program says that was called in a wrong way.
 fn last_words(app: &App) -> Option<String> {
-    let failed = app.process.exit().and_then(Exit::code).is_some_and(|code| code != 0);
+    let failed = app
+        .process
+        .exit()
+        .and_then(Exit::code)
+        .is_some_and(|code| code != 0);
     let tail = failed.then(|| app.process.stderr_tail())?;
-    let last = tail.lines().next_back().filter(|line| !line.starts_with(char::is_whitespace))?;
+    let last = tail
+        .lines()
+        .next_back()
+        .filter(|line| !line.starts_with(char::is_whitespace))?;
     last.contains(": ").then(|| last.to_owned())
 }
 

@@ -11,6 +11,7 @@ use super::client::{Client, NoAnswer};
 use super::ends::{Sign, Symptom};
 use super::process::ProcessTree;
 use super::run_dir::write_record;
+use super::silence;
 use crate::health::{Code, Status};
 use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{CaughtException, HEALTH_FILE, Health, Reason};
@@ -84,7 +85,10 @@ impl AppState {
                 Some(reason) => format!("{}; then the process ended with {how}", reason.line()),
                 None => format!("the process ended with {how}"),
             }),
-            Self::Unreachable(why) => Some(format!("the agent does not answer: {why}")),
+            Self::Unreachable(why) => {
+                let first = why.lines().next().unwrap_or_default();
+                Some(format!("the agent does not answer: {first}"))
+            }
         }
     }
 
@@ -353,6 +357,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     }
                     // Asked once more: it may be this process that was stopped for a while.
                     if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
+                        let why = silence::describe(&self.process, &why);
                         self.tell(AppState::Unreachable(why), heard.elapsed());
                     }
                 }

@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CallbackErrors, CommandLine, End, Exit, Expected, LaunchSettings, Live, ParseOptionError, ProcessTree, Rules, Settings,
-    Step, Test, Trouble, parse_handover_timeout, parse_limit,
+    CallbackErrors, CommandLine, End, Exit, Expected, LaunchSettings, Live, ParseOptionError, ProcessTree,
+    Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -157,12 +157,14 @@ impl NativeLive {
 
     /// The running test declares that the process ends with one of these statuses, or any.
     fn expect_exit(&self, py: Python<'_>, statuses: Option<Vec<i64>>) -> PyResult<()> {
-        py.detach(|| self.0.declare_end(Expected::Exit(statuses))).map_err(raise)
+        py.detach(|| self.0.declare_end(Expected::Exit(statuses)))
+            .map_err(raise)
     }
 
     /// The running test declares that the agent calls the app degraded for the reason of this code.
     fn expect_degraded(&self, py: Python<'_>, code: Text) -> PyResult<()> {
-        py.detach(|| self.0.declare_end(Expected::Degraded(code.0))).map_err(raise)
+        py.detach(|| self.0.declare_end(Expected::Degraded(code.0)))
+            .map_err(raise)
     }
 
     /// Waits for what was declared, and puts the app away.

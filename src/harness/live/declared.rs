@@ -47,7 +47,9 @@ impl Live {
         }
         let refused = format!("{expected} inside of");
         if let Some(before) = state.policy.end_declared(expected) {
-            return Err(Error::BadValue(format!("{refused} {before}: leave that one first")));
+            return Err(Error::BadValue(format!(
+                "{refused} {before}: leave that one first"
+            )));
         }
         Ok(())
     }
@@ -124,7 +126,8 @@ impl Live {
         let expected = expected.clone();
         drop(state);
         if progress != Progress::Done {
-            let why = format!("a fresh process was asked for inside of {expected}, and the app has not ended yet");
+            let why =
+                format!("a fresh process was asked for inside of {expected}, and the app has not ended yet");
             return Err(Error::BadValue(why));
         }
         let end = self.conclude(&expected)?;
@@ -163,7 +166,12 @@ impl Live {
         let objection = expected.objection(exit.and_then(Exit::status));
         let error = objection.map(|objection| {
             how = format!("{how}, {objection}");
-            app.failure_with(Error::Exited, &how, &format!("the app did not end as {expected} says"), None)
+            app.failure_with(
+                Error::Exited,
+                &how,
+                &format!("the app did not end as {expected} says"),
+                None,
+            )
         });
         let end = End {
             process: Arc::clone(&app.process),
@@ -180,10 +188,17 @@ impl Live {
             return never_started();
         };
         stacks::take(&self.python, &app.process);
-        let how = format!("did not {} within {:.1} s", expected.to_do(), within.as_secs_f64());
+        let how = format!(
+            "did not {} within {:.1} s",
+            expected.to_do(),
+            within.as_secs_f64()
+        );
         let so_far = app.watch.verdict().cause();
         let so_far = so_far.map_or_else(String::new, |cause| format!("; so far: {cause}"));
-        let what = format!("the app still runs, and {expected} says that it is to {}{so_far}", expected.to_do());
+        let what = format!(
+            "the app still runs, and {expected} says that it is to {}{so_far}",
+            expected.to_do()
+        );
         let error = app.failure_with(Error::DidNotEnd, &how, &what, None);
         self.put_away(app, &how);
         error
@@ -200,9 +215,9 @@ impl Live {
     fn broken(&self, when: &str) -> Error {
         self.verdict_on_running().unwrap_or_else(|| {
             let current = self.current();
-            current
-                .as_ref()
-                .map_or_else(never_started, |app| app.failure(&format!("the app degraded {when}"), None))
+            current.as_ref().map_or_else(never_started, |app| {
+                app.failure(&format!("the app degraded {when}"), None)
+            })
         })
     }
 
@@ -218,7 +233,10 @@ impl Live {
 
     /// A process that is gone is so a moment before its watch says it.
     fn await_exit_to_show(&self) {
-        let is_gone = self.current().as_ref().is_some_and(|app| app.process.exit().is_some());
+        let is_gone = self
+            .current()
+            .as_ref()
+            .is_some_and(|app| app.process.exit().is_some());
         if is_gone {
             self.wait_while(|progress| progress != Progress::Done);
         }
@@ -229,7 +247,10 @@ impl Live {
         let waits = || {
             let state = self.ledger.state();
             state.policy.trouble().is_none()
-                && state.policy.declared().is_some_and(|(_, progress)| not_yet(progress))
+                && state
+                    .policy
+                    .declared()
+                    .is_some_and(|(_, progress)| not_yet(progress))
         };
         while waits() && Instant::now() < deadline {
             thread::sleep(LOOK_EVERY);
