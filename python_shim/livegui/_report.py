@@ -54,6 +54,48 @@ def name_culprit(
     report.user_properties.append(entry)
 
 
+def tell_what_did_not_run(
+    item: pytest.Item, report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]
+) -> None:
+    """Take back an xfail of a test that did not run: what was expected to fail was never tried."""
+    error = raised.value
+    if report.when == "setup" and isinstance(error, LiveGuiError) and error.culprit != plain(item.nodeid):
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+            report.outcome = "failed"
+
+
+class Told:
+    """What the reports of the tests say, and what they keep back."""
+
+    def __init__(self) -> None:
+        #: Tests of which a report says that something was wrong, and those that it names as culprits.
+        self.failed: set[str] = set()
+        #: Tests that a report excuses: ``xfailed`` or ``was skipped``.
+        self.excused: dict[str, str] = {}
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take in the report of a phase."""
+        test = plain(report.nodeid)
+        named = [str(value) for name, value in report.user_properties if name == CULPRIT]
+        self.failed.update(named)
+        if report.skipped:
+            self.excused[test] = "xfailed" if hasattr(report, "wasxfail") else "was skipped"
+        elif report.outcome != "passed":
+            self.failed.add(test)
+
+    def of(self, reports: list[Report]) -> tuple[list[str], list[str]]:
+        """The crashes that an xfail excuses, and those that no report tells of."""
+        excused, untold = [], []
+        for test, cause in [crash for report in reports for crash in report["crashes"]]:
+            how = self.excused.get(test)
+            if how == "xfailed":
+                excused.append(f"{test} xfailed, and took the app down: {cause}")
+            elif test not in self.failed:
+                untold.append(f"{test} was skipped: {cause}" if how else f"{test}: {cause}")
+        return excused, untold
+
+
 def is_victim(report: pytest.TestReport) -> bool:
     """Whether the test failed because of what another one did to the app."""
     return any(name == CULPRIT for name, _ in report.user_properties)
@@ -86,19 +128,24 @@ def report_of(live: NativeLive, left: list[int]) -> Report:
 
 
 def write_summary(
-    terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str], page: str | None
+    terminal: pytest.TerminalReporter,
+    reports: list[Report],
+    excused: list[str],
+    untold: list[str],
+    page: str | None,
 ) -> None:
     """Say which files started on a process they did not inherit, and where everything is.
 
     Args:
         terminal: where to say it.
         reports: of each process that ran tests.
+        excused: crashes that are no failure.
         untold: crashes that no report of a test tells of.
         page: the line that names the report.
     """
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if any(report[what] for what in told) or untold or not quiet]
+    reports = [report for report in reports if any(report[what] for what in told) or excused or untold or not quiet]
     if not reports and (page is None or terminal.verbosity < 0):
         return
     terminal.section("live_gui", sep="-", cyan=True)
@@ -110,6 +157,8 @@ def write_summary(
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(printable_line(f"could not be killed: pid {pids}"), red=True)
+    for line in excused:
+        terminal.write_line(printable_line(line), yellow=True)
     for crash in untold:
         line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
         terminal.write_line(printable_line(line), red=True)

@@ -102,8 +102,7 @@ class Session:
         self.failed = False
         #: What the running phase, or the last one, is to fail of.
         self.verdict: LiveGuiError | None = None
-        #: Tests of which a report says that something was wrong, and those that it names as culprits.
-        self.told: set[str] = set()
+        self.told = _report.Told()
         self._runners: frozenset[str] | None = None
         self.pictures = Screenshots(_option(config, "screenshot"))
         #: Of the running test, or the last one: paths relative to the run folder.
@@ -183,9 +182,7 @@ class Session:
 
     def untold(self) -> list[str]:
         """The crashes that no report of a test tells of."""
-        reports = [*self.reports(), *self.from_workers]
-        crashes = [crash for report in reports for crash in report["crashes"]]
-        return [f"{test}: {cause}" for test, cause in crashes if test not in self.told]
+        return self.told.of([*self.reports(), *self.from_workers])[1]
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
@@ -378,8 +375,7 @@ class Uses:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember of which tests something was told."""
         if report.outcome != "passed":
-            named = (str(value) for name, value in report.user_properties if name == _events.CULPRIT)
-            self.session.told.update([plain(report.nodeid), *named])
+            self.session.told.add(report)
 
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
@@ -541,6 +537,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         _report.shorten(report, call.excinfo)
         _report.name_culprit(item, report, call.excinfo)
+        _report.tell_what_did_not_run(item, report, call.excinfo)
     item.config.stash[_SESSION].show(item, report)
     return report
 
@@ -549,7 +546,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     session = config.stash[_SESSION]
     page = session.write_report()
     reports = [*session.reports(), *session.from_workers]
-    _report.write_summary(terminalreporter, reports, session.untold(), page)
+    excused, untold = session.told.of(reports)
+    _report.write_summary(terminalreporter, reports, excused, untold, page)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

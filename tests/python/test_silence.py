@@ -43,7 +43,7 @@ def test_culprit(app, live_gui):
     ids=["stopped", "debugged"],
 )
 def test_why_an_app_does_not_answer_is_said_in_words(suite: Suite, act: str, says: list[str]) -> None:
-    result = suite({"test_a.py": WAITS.format(act=act)})
+    result = suite({"test_a.py": WAITS.replace("{act}", act)})
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(says)
     for word in ("timeout: global", "os error", "io: "):
