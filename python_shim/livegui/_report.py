@@ -71,28 +71,27 @@ class Told:
     def __init__(self) -> None:
         #: Tests of which a report says that something was wrong, and those that it names as culprits.
         self.failed: set[str] = set()
-        #: Tests that a report excuses: ``xfailed`` or ``was skipped``.
-        self.excused: dict[str, str] = {}
+        #: Tests that failed as they were expected to.
+        self.xfailed: set[str] = set()
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in the report of a phase."""
         test = plain(report.nodeid)
         named = [str(value) for name, value in report.user_properties if name == CULPRIT]
         self.failed.update(named)
-        if report.skipped:
-            self.excused[test] = "xfailed" if hasattr(report, "wasxfail") else "was skipped"
-        elif report.outcome != "passed":
+        if hasattr(report, "wasxfail"):
+            self.xfailed.add(test)
+        elif not report.skipped:
             self.failed.add(test)
 
     def of(self, reports: list[Report]) -> tuple[list[str], list[str]]:
         """The crashes that an xfail excuses, and those that no report tells of."""
         excused, untold = [], []
         for test, cause in [crash for report in reports for crash in report["crashes"]]:
-            how = self.excused.get(test)
-            if how == "xfailed":
+            if test in self.xfailed:
                 excused.append(f"{test} xfailed, and took the app down: {cause}")
             elif test not in self.failed:
-                untold.append(f"{test} was skipped: {cause}" if how else f"{test}: {cause}")
+                untold.append(f"{test}: {cause}")
         return excused, untold
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _ends, _events, _links, _prior, _report
+from livegui import _ends, _events, _examples, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
@@ -429,6 +429,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
     config.pluginmanager.register(session.fixtures, "livegui-fixtures")
+    if config.pluginmanager.has_plugin(_examples.PLUGIN):
+        config.pluginmanager.register(_examples.Examples(session), "livegui-examples")
     session.events = _events.follow(config, session)
 
 
