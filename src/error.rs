@@ -30,6 +30,8 @@ pub enum Error {
     Exited(Box<Failure>),
     /// The app's process lives, and its agent does not answer.
     Unreachable(Box<Failure>),
+    /// The end that a test had declared did not come in time.
+    DidNotEnd(Box<Failure>),
 }
 
 /// The result of anything here that can fail.
@@ -38,7 +40,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Everything that is known of a failed app, for a person to read and a program to use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// What happened, in one or two lines, with what to do next.
+    /// What is wrong on the first line; then what happened, and what to do next.
     pub summary: String,
     /// Which process it was; 0 if it never got that far.
     pub generation: u32,
@@ -88,7 +90,11 @@ impl Failure {
     fn tell(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         f.write_str(&self.summary)?;
         let first_line = self.summary.lines().next();
-        let untold = |reason: &&Reason| first_line != reason.line().lines().next();
+        let untold = |reason: &&Reason| {
+            let line = reason.line();
+            let says = |first: &str| first.contains(line.lines().next().unwrap_or_default());
+            !first_line.is_some_and(says)
+        };
         for reason in self.reasons.iter().filter(untold) {
             write!(
                 f,
@@ -101,7 +107,8 @@ impl Failure {
                 write!(f, "\n{} traceback:\n{}", reason.code, indented(traceback))?;
             }
         }
-        if let Some(status) = &self.exit_status {
+        let told = |status: &&String| first_line.is_some_and(|line| line.contains(status.as_str()));
+        if let Some(status) = self.exit_status.as_ref().filter(|status| !told(status)) {
             write!(f, "\n  ended with {status}")?;
         }
         // The traceback of a crash is as a rule the end of stderr too; once is enough.
@@ -139,6 +146,7 @@ impl Error {
             | Self::Degraded(failure)
             | Self::Callback(failure)
             | Self::Exited(failure)
+            | Self::DidNotEnd(failure)
             | Self::Unreachable(failure) => failure.cause(),
             Self::Interrupted => "its start was interrupted".to_owned(),
             other => other.to_string(),
@@ -147,12 +155,7 @@ impl Error {
 
     /// The same without tracebacks and output.
     pub(crate) fn in_brief(mut self) -> Self {
-        if let Self::Start(failure)
-        | Self::Degraded(failure)
-        | Self::Callback(failure)
-        | Self::Exited(failure)
-        | Self::Unreachable(failure) = &mut self
-        {
+        if let Some(failure) = self.failure() {
             failure.stderr_tail.clear();
             failure.stacks.clear();
             for reason in &mut failure.reasons {
@@ -160,6 +163,25 @@ impl Error {
             }
         }
         self
+    }
+
+    /// Adds lines to what happened; none if they are empty.
+    pub(crate) fn advise(&mut self, advice: &str) {
+        if let (Some(failure), false) = (self.failure(), advice.is_empty()) {
+            failure.summary = format!("{}\n  {advice}", failure.summary);
+        }
+    }
+
+    const fn failure(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Start(failure)
+            | Self::Degraded(failure)
+            | Self::Callback(failure)
+            | Self::Exited(failure)
+            | Self::DidNotEnd(failure)
+            | Self::Unreachable(failure) => Some(failure),
+            Self::BadValue(_) | Self::Io { .. } | Self::Interrupted => None,
+        }
     }
 
     /// Turns an I/O error into one that says what was being done ("cannot …").
@@ -179,6 +201,7 @@ impl fmt::Display for Error {
             | Self::Degraded(failure)
             | Self::Callback(failure)
             | Self::Exited(failure)
+            | Self::DidNotEnd(failure)
             | Self::Unreachable(failure) => failure.fmt(f),
         }
     }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from livegui._ends import WITHIN_S, ExpectedEnd, statuses
+from livegui._process import GuiProcess
 from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-    from livegui._livegui import NativeLive, NativeProcess
+    from livegui._ends import Status
+    from livegui._livegui import NativeLive
 
 
 T = TypeVar("T")
@@ -140,6 +142,59 @@ class LiveGui:
         self._use()
         self._native.wait_until_ok(timeout)
 
+    def expect_exit(
+        self, status: Status | Collection[Status] | None = 0, within: float = WITHIN_S
+    ) -> ExpectedEnd:
+        """Declare that the app ends in this block, by itself or by ``process.terminate()`` or ``kill()``.
+
+        ::
+
+            with live_gui.expect_exit(status=0, within=10) as end:
+                click(live_gui.hook_port, "menu_file_quit")
+            assert end.seconds < 2
+            assert live_gui.is_healthy()  # a fresh process: the next use brings it up
+
+        Args:
+            status: the exit status, as ``subprocess.Popen.returncode`` has it; a ``signal.Signals``; a set of
+                these; None for any.
+            within: how many seconds after the block the app may take.
+
+        Raises:
+            GuiDidNotEnd: at the end of the block: it still runs.
+            GuiExited: it ended with another status.
+            GuiDegraded: it degraded first, say because it crashed.
+            ValueError: at the beginning of the block: it is inside of another one.
+        """
+        wanted = statuses(status)
+        return ExpectedEnd(self._native, self.script, lambda: self._declare_exit(wanted), within)
+
+    def expect_degraded(self, code: str, within: float = WITHIN_S) -> ExpectedEnd:
+        """Declare that the app degrades in this block: for tests of its own crash handling.
+
+        After the block there is no process, even if it would have lived on; the next use brings up another.
+
+        Args:
+            code: a reason code, ``main_loop_crashed`` or a word of the app's own.
+            within: how many seconds after the block the app may take.
+
+        Raises:
+            GuiDidNotEnd: at the end of the block: it did not degrade.
+            GuiDegraded: it degraded for another reason only.
+            GuiExited: it ended, and its agent had not given that reason.
+            ValueError: at the beginning of the block: it is inside of another one.
+        """
+        if not isinstance(code, str) or not code:
+            raise TypeError(f"code = {code!r}: expected a reason code, as 'main_loop_crashed'")
+        return ExpectedEnd(self._native, self.script, lambda: self._declare_degraded(code), within)
+
+    def _declare_exit(self, wanted: list[int] | None) -> None:
+        self._use()
+        self._native.expect_exit(wanted)
+
+    def _declare_degraded(self, code: str) -> None:
+        self._use()
+        self._native.expect_degraded(code)
+
     def wait_for(self, condition: Callable[[], T], timeout: float = 30.0) -> T:
         """Wait until ``condition()`` is true, for at most ``timeout`` seconds, on any thread and any system.
 
@@ -172,44 +227,3 @@ class LiveGui:
             LiveGuiError: it is not.
         """
         self.wait_for(lambda: False, seconds)
-
-
-class GuiProcess:
-    """One process, with what suites use of ``subprocess.Popen``."""
-
-    def __init__(self, native: NativeProcess, args: str) -> None:
-        self._native = native
-        self.args = args
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._native.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """Its exit status, a signal's number negative; None while it runs."""
-        return self._native.poll()
-
-    def poll(self) -> int | None:
-        """As :attr:`returncode`."""
-        return self._native.poll()
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
-
-        Raises:
-            subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.
-        """
-        status = self._native.wait(timeout)
-        if status is None:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
-        return status
-
-    def terminate(self) -> None:
-        """Ask it to end: SIGTERM, on Windows Ctrl-Break; there one without a console of ours is ended."""
-        self._native.terminate()
-
-    def kill(self) -> None:
-        """End it (SIGKILL), and its process group, on Windows its job, with it."""
-        self._native.kill()

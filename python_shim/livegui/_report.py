@@ -24,15 +24,22 @@ def add_properties(item: pytest.Item, live: NativeLive) -> None:
 
 
 def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]) -> None:
-    """Leave out the traceback if no line of it is the test's: then the message says everything."""
-    if not isinstance(raised.value, LiveGuiError):
+    """Leave out the traceback if no line of it is the test's: then the message says everything.
+
+    What pytest's short summary and JUnit show is the message's first line, without the name of our package.
+    """
+    error = raised.value
+    if not isinstance(error, LiveGuiError):
         return
-    if raised.value.__cause__ is not None:
-        return  # what the test itself said is worth showing
     ours = ("_pytest", "pluggy", "livegui")
     modules = (str(entry.frame.f_globals.get("__name__", "")) for entry in raised.traceback)
-    if all(module.partition(".")[0] in ours for module in modules):
+    # What the test itself said is worth showing.
+    if error.__cause__ is None and all(module.partition(".")[0] in ours for module in modules):
         report.longrepr = raised.getrepr(style="value")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        first = str(error).partition("\n")[0]
+        crash.message = f"{type(error).__name__}: {first}"
 
 
 def name_culprit(
@@ -45,6 +52,47 @@ def name_culprit(
     entry = (CULPRIT, error.culprit)
     item.user_properties.append(entry)
     report.user_properties.append(entry)
+
+
+def tell_what_did_not_run(
+    item: pytest.Item, report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]
+) -> None:
+    """Take back an xfail of a test that did not run: what was expected to fail was never tried."""
+    error = raised.value
+    did_not_run = isinstance(error, LiveGuiError) and error.culprit != plain(item.nodeid)
+    if report.when == "setup" and did_not_run and hasattr(report, "wasxfail"):
+        del report.wasxfail
+        report.outcome = "failed"
+
+
+class Told:
+    """What the reports of the tests say, and what they keep back."""
+
+    def __init__(self) -> None:
+        #: Tests of which a report says that something was wrong, and those that it names as culprits.
+        self.failed: set[str] = set()
+        #: Tests that failed as they were expected to.
+        self.xfailed: set[str] = set()
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take in the report of a phase."""
+        test = plain(report.nodeid)
+        named = [str(value) for name, value in report.user_properties if name == CULPRIT]
+        self.failed.update(named)
+        if hasattr(report, "wasxfail"):
+            self.xfailed.add(test)
+        elif not report.skipped:
+            self.failed.add(test)
+
+    def of(self, reports: list[Report]) -> tuple[list[str], list[str]]:
+        """The crashes that an xfail excuses, and those that no report tells of."""
+        excused, untold = [], []
+        for test, cause in [crash for report in reports for crash in report["crashes"]]:
+            if test in self.xfailed:
+                excused.append(f"{test} xfailed, and took the app down: {cause}")
+            elif test not in self.failed:
+                untold.append(f"{test}: {cause}")
+        return excused, untold
 
 
 def is_victim(report: pytest.TestReport) -> bool:
@@ -79,19 +127,26 @@ def report_of(live: NativeLive, left: list[int]) -> Report:
 
 
 def write_summary(
-    terminal: pytest.TerminalReporter, reports: list[Report], untold: list[str], page: str | None
+    terminal: pytest.TerminalReporter,
+    reports: list[Report],
+    excused: list[str],
+    untold: list[str],
+    page: str | None,
 ) -> None:
     """Say which files started on a process they did not inherit, and where everything is.
 
     Args:
         terminal: where to say it.
         reports: of each process that ran tests.
+        excused: crashes that are no failure.
         untold: crashes that no report of a test tells of.
         page: the line that names the report.
     """
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if any(report[what] for what in told) or untold or not quiet]
+    reports = [
+        report for report in reports if any(report[what] for what in told) or excused or untold or not quiet
+    ]
     if not reports and (page is None or terminal.verbosity < 0):
         return
     terminal.section("live_gui", sep="-", cyan=True)
@@ -103,6 +158,8 @@ def write_summary(
         if report["left"]:
             pids = ", ".join(map(str, report["left"]))
             terminal.write_line(printable_line(f"could not be killed: pid {pids}"), red=True)
+    for line in excused:
+        terminal.write_line(printable_line(line), yellow=True)
     for crash in untold:
         line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
         terminal.write_line(printable_line(line), red=True)

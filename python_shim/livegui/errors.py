@@ -7,19 +7,28 @@
     ├── GuiDegraded       its agent says that it is not fit to be tested
     ├── GuiCallbackError  a callback of it raised, and it goes on
     ├── GuiExited         its process is gone
-    └── GuiUnreachable    its process lives, and its agent does not answer
+    ├── GuiUnreachable    its process lives, and its agent does not answer
+    └── GuiDidNotEnd      an end that the test declared did not come in time
 """
 
 from __future__ import annotations
 
-__all__ = ["GuiCallbackError", "GuiDegraded", "GuiExited", "GuiStartError", "GuiUnreachable", "LiveGuiError"]
+__all__ = [
+    "GuiCallbackError",
+    "GuiDegraded",
+    "GuiDidNotEnd",
+    "GuiExited",
+    "GuiStartError",
+    "GuiUnreachable",
+    "LiveGuiError",
+]
 
 
 class LiveGuiError(Exception):
     """Something is wrong with the app under test; the text tells a person everything.
 
     Attributes:
-        summary: what happened, in one or two lines.
+        summary: what is wrong, on the first line; then what happened.
         generation: the number of the process behind the handle; 0 if none was started.
         pid: its process id; None if none was started.
         reasons: ``(code, component, message)`` of each reason for which it is degraded.
@@ -77,3 +86,7 @@ class GuiExited(LiveGuiError):
 
 class GuiUnreachable(LiveGuiError):
     """The app's process lives, but its agent does not answer."""
+
+
+class GuiDidNotEnd(LiveGuiError):
+    """An end that the test declared, by ``expect_exit()`` or ``expect_degraded()``, did not come in time."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _events, _links, _prior, _report
+from livegui import _ends, _events, _examples, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted, Within
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
@@ -102,8 +102,7 @@ class Session:
         self.failed = False
         #: What the running phase, or the last one, is to fail of.
         self.verdict: LiveGuiError | None = None
-        #: Tests of which a report says that something was wrong, and those that it names as culprits.
-        self.told: set[str] = set()
+        self.told = _report.Told()
         self._runners: frozenset[str] | None = None
         self.pictures = Screenshots(_option(config, "screenshot"))
         #: Of the running test, or the last one: paths relative to the run folder.
@@ -163,6 +162,7 @@ class Session:
         if not manager.has_plugin("livegui-fixtures"):
             manager.register(self.fixtures, "livegui-fixtures")
             manager.register(Reports(self), "livegui-reports")
+            _ends.register(manager)
         if self.phase is not None:
             self.phase.follow()
 
@@ -193,9 +193,7 @@ class Session:
 
     def untold(self) -> list[str]:
         """The crashes that no report of a test tells of."""
-        reports = [*self.reports(), *self.from_workers]
-        crashes = [crash for report in reports for crash in report["crashes"]]
-        return [f"{test}: {cause}" for test, cause in crashes if test not in self.told]
+        return self.told.of([*self.reports(), *self.from_workers])[1]
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
@@ -207,7 +205,12 @@ class Session:
     def use(self) -> None:
         """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
         __tracebackhide__ = True
-        if self.begun or self.live is None:
+        if self.live is None:
+            return
+        if self.begun:
+            if self.live.was_ended_on_purpose():
+                self.live.use_after_end()
+                self.generation = self.live.generation
             return
         if self.item is None:
             self.live.between_tests()
@@ -416,8 +419,7 @@ class Reports:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember of which tests something was told."""
         if report.outcome != "passed":
-            named = (str(value) for name, value in report.user_properties if name == _events.CULPRIT)
-            self.session.told.update([plain(report.nodeid), *named])
+            self.session.told.add(report)
 
     @pytest.hookimpl(specname="pytest_runtest_makereport", wrapper=True)
     def pytest_runtest_makereport_of_all(
@@ -428,6 +430,7 @@ class Reports:
         if call.excinfo is not None:
             _report.shorten(report, call.excinfo)
             _report.name_culprit(item, report, call.excinfo)
+            _report.tell_what_did_not_run(item, report, call.excinfo)
         self.session.show(item, report)
         return report
 
@@ -478,10 +481,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _prior.describe(config)
+    _ends.describe(config)
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
+    if config.pluginmanager.has_plugin(_examples.PLUGIN):
+        config.pluginmanager.register(_examples.Examples(session), "livegui-examples")
     session.events = _events.follow(config, session)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Here, and not in each test: it takes as long as everything else that is done for one without an app.
+    if any(_ends.MARK in item.keywords for item in session.items):
+        _ends.register(session.config.pluginmanager)
 
 
 @pytest.fixture(scope="session")
@@ -579,7 +591,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     session = config.stash[_SESSION]
     page = session.write_report()
     reports = [*session.reports(), *session.from_workers]
-    _report.write_summary(terminalreporter, reports, session.untold(), page)
+    excused, untold = session.told.of(reports)
+    _report.write_summary(terminalreporter, reports, excused, untold, page)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -20,11 +20,15 @@ pub fn gist(message: &str) -> String {
         None => (plain.next().unwrap_or_default(), plain.next()),
     };
     let depth = |line: &str| line.len() - line.trim_start().len();
+    // The first line of an error of ours says it.
+    let ours = first.trim().strip_prefix("livegui.errors.");
+    let is_whole = ours.is_some() || first.starts_with("did not run: ");
     let under = second
-        .filter(|second| depth(second) > depth(first))
+        .filter(|second| !is_whole && depth(second) > depth(first))
         .map(str::trim);
     let separator = if under.is_some() { ": " } else { "" };
-    let gist = format!("{}{separator}{}", first.trim(), under.unwrap_or_default());
+    let first = ours.unwrap_or(first).trim();
+    let gist = format!("{first}{separator}{}", under.unwrap_or_default());
     let gist = line(&gist);
     match gist.char_indices().nth(MAX_GIST) {
         Some((end, _)) => format!("{}…", &gist[..end]),
@@ -60,9 +64,10 @@ mod tests {
         assert_eq!(human(Duration::from_secs(3725)), "1h 02m");
         let failure = "def test():\n>   assert 1 == 2\nE   assert 1 == 2\n\nt.py:2: AssertionError";
         assert_eq!(gist(failure), "assert 1 == 2");
+        assert_eq!(gist("\ndid not run: x\n  culprit: y\n  more"), "did not run: x");
         assert_eq!(
-            gist("\ndid not run: x\n  crashed\n  more"),
-            "did not run: x: crashed"
+            gist("E   livegui.errors.GuiExited: exit status 3\nE     the app"),
+            "GuiExited: exit status 3"
         );
         assert_eq!(
             gist("E   GuiDegraded: it did\nE     main_loop_crashed"),

@@ -1,14 +1,15 @@
 //! One running generation, and how its failure is told.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::hook_port::HookPort;
 use super::process::ProcessTree;
+use super::silence;
 use super::stacks;
 use super::watch::{AppState, Watch};
 use crate::error::{Error, Failure};
 use crate::health::Code;
+use crate::process::Exit;
 use crate::wire::{CaughtException, Culprit, Reason};
 
 /// A process that is ready, or was.
@@ -24,6 +25,17 @@ pub struct App {
 }
 
 impl App {
+    /// Whether it announced its end, or ended with a status of 0 and nothing wrong with it.
+    pub fn has_ended_in_order(&self) -> bool {
+        match self.watch.verdict() {
+            AppState::Stopping => true,
+            AppState::Exited { reasons, .. } => {
+                reasons.is_empty() && self.process.exit().and_then(Exit::code) == Some(0)
+            }
+            _ => false,
+        }
+    }
+
     /// Everything that is known of it.
     pub fn describe(&self, culprit: Option<Culprit>) -> Failure {
         let (reasons, exit_status) = match self.watch.verdict() {
@@ -81,13 +93,44 @@ impl App {
         }
     }
 
-    /// The error that fits how it is.
-    pub fn failure(&self, summary: &str, culprit: Option<Culprit>) -> Error {
-        let kind = match self.watch.verdict() {
+    /// The error that fits how it is. The first line says what is wrong with it, and `what` what happened.
+    pub fn failure(&self, what: &str, culprit: Option<Culprit>) -> Error {
+        let verdict = self.watch.verdict();
+        let is = || format!("the app is {}", verdict.as_str());
+        let (first, more) = match &verdict {
+            AppState::Unreachable(why) => {
+                let (first, more) = why.split_once('\n').unwrap_or((why, ""));
+                (first.to_owned(), more.trim_start().to_owned())
+            }
+            _ => (verdict.gist().unwrap_or_else(is), String::new()),
+        };
+        let mut error = self.failure_with(self.kind(), &first, what, culprit);
+        error.advise(&more);
+        if verdict.is_silence() && matches!(verdict, AppState::Degraded(_)) {
+            error.advise(&silence::of_a_loop(&self.process).unwrap_or_default());
+        }
+        error
+    }
+
+    /// The kind of error that fits how it is.
+    pub fn kind(&self) -> fn(Box<Failure>) -> Error {
+        match self.watch.verdict() {
             AppState::Exited { .. } => Error::Exited,
             AppState::Unreachable(_) | AppState::Starting | AppState::Ok => Error::Unreachable,
             AppState::Degraded(_) | AppState::Stopping => Error::Degraded,
-        };
+        }
+    }
+
+    /// The error of this kind, which says first what is wrong and then what happened.
+    pub fn failure_with(
+        &self,
+        kind: impl FnOnce(Box<Failure>) -> Error,
+        first: &str,
+        what: &str,
+        culprit: Option<Culprit>,
+    ) -> Error {
+        let pid = self.process.pid();
+        let summary = format!("{first}\n  {what} (generation {}, pid {pid})", self.generation);
         self.failure_of(kind, summary, culprit)
     }
 
@@ -95,18 +138,11 @@ impl App {
     pub fn failure_of(
         &self,
         kind: impl FnOnce(Box<Failure>) -> Error,
-        summary: &str,
+        summary: String,
         culprit: Option<Culprit>,
     ) -> Error {
         let mut failure = Box::new(self.describe(culprit));
-        failure.summary = format!(
-            "{summary} (generation {}, pid {})",
-            self.generation,
-            self.process.pid()
-        );
-        if let AppState::Unreachable(why) = self.watch.verdict() {
-            let _ = write!(failure.summary, "\n  {why}");
-        }
+        failure.summary = summary;
         kind(failure)
     }
 }

@@ -172,15 +172,98 @@ impl Client {
         let request = self.http.get(format!("{}{target}", self.discovery.url));
         let request = request.header("Authorization", format!("Bearer {}", self.discovery.token));
         let answer = request.config().timeout_global(Some(within)).build().call();
-        let mut answer = answer.map_err(|error| NoAnswer(error.to_string()))?;
+        let failed = |error: ureq::Error| NoAnswer(in_words(&error, within));
+        let mut answer = answer.map_err(failed)?;
         let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
-        let body = body.map_err(|error| NoAnswer(error.to_string()))?;
-        let health: Health = serde_json::from_slice(&body)
-            .map_err(|error| NoAnswer(format!("status {} and no health: {error}", answer.status())))?;
+        let body = body.map_err(failed)?;
+        let status = answer.status().as_u16();
+        let health: Health = serde_json::from_slice(&body).map_err(|_| {
+            NoAnswer(format!(
+                "what answers there is no agent of livegui (its HTTP status is {status})"
+            ))
+        })?;
         let known = &self.discovery.instance;
         if known.is_empty() || *known == health.instance {
             return Ok(health);
         }
         Err(NoAnswer("the agent of another app answers there".to_owned()))
+    }
+}
+
+/// Why there was no answer, for somebody who knows nothing of HTTP clients.
+fn in_words(error: &ureq::Error, within: Duration) -> String {
+    let kind = match error {
+        ureq::Error::Timeout(_) => io::ErrorKind::TimedOut,
+        ureq::Error::Io(error) => error.kind(),
+        ureq::Error::ConnectionFailed => io::ErrorKind::ConnectionRefused,
+        _ => io::ErrorKind::Other,
+    };
+    match kind {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("no answer within {:.1} s", within.as_secs_f64())
+        }
+        io::ErrorKind::ConnectionRefused => "nobody listens on its agent's port".to_owned(),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => "its agent closed the connection before it answered".to_owned(),
+        io::ErrorKind::PermissionDenied => "this process may not connect to its agent's port".to_owned(),
+        _ => "its agent gave no answer that could be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    fn ask(answer: Option<&'static [u8]>) -> String {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let discovery = Discovery {
+            url: format!("http://{}", server.local_addr().unwrap()),
+            ..Discovery::default()
+        };
+        let thread = answer.map(|answer| {
+            let server = server.try_clone().unwrap();
+            thread::spawn(move || {
+                let (mut connection, _) = server.accept().unwrap();
+                let _ = connection.read(&mut [0; 4096]);
+                let _ = connection.write_all(answer);
+            })
+        });
+        if thread.is_some() {
+            drop(server);
+        }
+        let NoAnswer(why) = Client::new(discovery)
+            .health(Duration::from_millis(300))
+            .unwrap_err();
+        thread.into_iter().for_each(|thread| thread.join().unwrap());
+        why
+    }
+
+    #[test]
+    fn no_word_of_the_http_client_is_told() {
+        assert_eq!(ask(None), "no answer within 0.3 s", "it is never accepted");
+        assert_eq!(
+            ask(Some(b"")),
+            "its agent closed the connection before it answered"
+        );
+        assert_eq!(
+            ask(Some(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")),
+            "what answers there is no agent of livegui (its HTTP status is 404)"
+        );
+        assert_eq!(
+            ask(Some(b"SSH-2.0\r\n")),
+            "its agent gave no answer that could be read"
+        );
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let discovery = Discovery {
+            url: format!("http://{closed}"),
+            ..Discovery::default()
+        };
+        let NoAnswer(why) = Client::new(discovery).health(Duration::from_secs(2)).unwrap_err();
+        assert_eq!(why, "nobody listens on its agent's port");
     }
 }

@@ -11,13 +11,13 @@ use super::run_record::RunFolder;
 use super::watch::AppState;
 use crate::health::Source;
 use crate::process::ProcessId;
-use crate::wire::{CaughtException, Health};
+use crate::wire::{CaughtException, EndOnPurpose, Health};
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
 /// The state of a process that is up and that no test has got yet.
 const READY: &str = "ready";
-/// The state of a process that we ended in good health.
+/// The state of a process that we ended in good health, or a test on purpose.
 const ENDED: &str = "ended";
 /// The state of a process that was found unfit to be handed on, whatever its agent says.
 const DEGRADED: &str = "degraded";
@@ -269,8 +269,8 @@ impl Ledger {
         let cause = verdict.cause();
         let in_use = generation == state.policy.generation();
         let before_running = state.is_before_running(ago);
-        let culprit = cause
-            .as_ref()
+        let declared = state.policy.is_as_declared(generation, &verdict.sign());
+        let culprit = (cause.as_ref().filter(|_| !declared))
             .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
         state.run.update(generation, |record| {
             let waits = *verdict == AppState::Ok && !in_use;
@@ -358,6 +358,21 @@ impl Ledger {
             });
         }
         fit
+    }
+
+    /// An app was ended on purpose, as `how` says, by the test `by`.
+    pub fn ended_on_purpose(&self, app: &App, by: &str, how: &str) {
+        let mut state = self.state();
+        self.alarm.quiet();
+        state.retired.insert(app.generation);
+        state.run.update(app.generation, |record| {
+            ENDED.clone_into(&mut record.state);
+            record.why = None;
+            record.ended_by = Some(EndOnPurpose {
+                test: by.to_owned(),
+                how: how.to_owned(),
+            });
+        });
     }
 
     fn ring_if_due(&self, state: &LedgerState) {

@@ -1,5 +1,7 @@
 //! The generations behind one `live_gui` handle: the policy, driven.
 
+mod declared;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -7,19 +9,22 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
+use super::client::NoAnswer;
 use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
 use super::ledger::{Ledger, LedgerState, lock};
 use super::policy::{Decision, Found, Handover, Rules, Test, Trouble};
 use super::process::ProcessTree;
 use super::run_record::RunFolder;
+use super::silence;
 use super::spares::Spares;
 use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::AppState;
 use crate::error::{Error, Failure, Result};
-use crate::process::Exit;
 use crate::wire::{Culprit, Health, Note, Reason};
+
+pub use declared::End;
 
 /// How long the agent may take to answer a question asked in passing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -68,6 +73,8 @@ pub struct Live {
     spares: Option<Spares>,
     /// The process that is being tested.
     current: Mutex<Option<App>>,
+    /// A declared end that came, and was followed by a fresh process, before the test asked for it.
+    concluded: Mutex<Option<End>>,
 }
 
 impl Live {
@@ -111,6 +118,7 @@ impl Live {
             launcher,
             spares,
             current: Mutex::default(),
+            concluded: Mutex::default(),
         })
     }
 
@@ -128,8 +136,9 @@ impl Live {
     /// Puts a fresh process under the handle, whatever the state of the one before.
     ///
     /// # Errors
-    /// As [`Live::start`].
+    /// As [`Live::start`]; [`Error::BadValue`] if an end was declared that has not come yet.
     pub fn respawn(&self, because: &str, step: Step<'_>) -> Result<()> {
+        self.conclude_if_done()?;
         self.remove();
         self.install(Some(because.to_owned()), step)
     }
@@ -231,9 +240,9 @@ impl Live {
         if let Some(trouble) = after.unfit.as_ref().filter(fails)
             && let Some(app) = self.current().as_ref()
         {
-            let who = trouble.culprit.as_ref().map_or("it", |culprit| &culprit.test);
-            let summary = format!("{who} {}", trouble.cause);
-            after.error = Some(app.failure_of(Error::Degraded, &summary, trouble.culprit.clone()));
+            let what = "this is how the test left the app, which is asked when it has ended";
+            let culprit = trouble.culprit.clone();
+            after.error = Some(app.failure_with(Error::Degraded, &trouble.cause, what, culprit));
         }
         Ok(after)
     }
@@ -284,7 +293,9 @@ impl Live {
             }
             Inspection::Silent(why) => {
                 self.await_verdict();
-                let cause = format!("left the app without an answer: {why}");
+                let why = silence::describe(&process, &why);
+                let first = why.lines().next().unwrap_or_default();
+                let cause = format!("left the app without an answer: {first}");
                 (cause, Found::Standing, Duration::ZERO)
             }
         };
@@ -321,6 +332,8 @@ impl Live {
             return None;
         }
         let own = ledger.policy.is_running_to_blame();
+        let instead_of = trouble.instead_of.clone();
+        let is_undeclared = ledger.policy.declared().is_none();
         drop(ledger);
         self.await_announced_end();
         let current = self.current();
@@ -331,7 +344,7 @@ impl Live {
             AppState::Stopping => "the app began to stop",
             _ => "the app degraded",
         };
-        let when = match &culprit {
+        let mut when = match &culprit {
             Some(culprit) if !own => {
                 format!(
                     "before this test did anything; it followed {} (the blame is inferred)",
@@ -340,7 +353,14 @@ impl Live {
             }
             _ => "during this test".to_owned(),
         };
-        Some(app.failure(&format!("{what} {when}"), culprit))
+        if let Some(expected) = instead_of {
+            when = format!("{when}, which had declared {expected}");
+        }
+        let mut error = app.failure(&format!("{what} {when}"), culprit);
+        if own && is_undeclared {
+            error.advise(&declared::advice(app).unwrap_or_default());
+        }
+        Some(error)
     }
 
     /// What the running test is to be failed with though the app goes on: a callback raised.
@@ -364,15 +384,7 @@ impl Live {
     /// as long as somebody needs it.
     #[must_use]
     pub fn has_ended_in_order(&self) -> bool {
-        self.current()
-            .as_ref()
-            .is_some_and(|app| match app.watch.verdict() {
-                AppState::Stopping => true,
-                AppState::Exited { reasons, .. } => {
-                    reasons.is_empty() && app.process.exit().and_then(Exit::code) == Some(0)
-                }
-                _ => false,
-            })
+        self.current().as_ref().is_some_and(App::has_ended_in_order)
     }
 
     /// The crashes for which a process was put away, each with who is blamed. What a test replaced by itself is
@@ -388,14 +400,27 @@ impl Live {
     /// [`Error::Exited`] or [`Error::Unreachable`] if it gives no answer.
     pub fn health(&self) -> Result<Health> {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
-        let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
-        answer.ok_or_else(|| {
-            self.current().as_ref().map_or_else(never_started, |app| {
-                // A process that has just ended takes a moment to show it.
-                let _ = app.process.wait(STEP);
-                app.failure("the app does not answer", None)
-            })
-        })
+        let why = match client.map(|client| client.health(ANSWER_WITHIN)) {
+            Some(Ok(health)) => return Ok(health),
+            Some(Err(NoAnswer(why))) => why,
+            None => "its agent was never found".to_owned(),
+        };
+        Err(self.current().as_ref().map_or_else(never_started, |app| {
+            // A process that has just ended takes a moment to show it.
+            let exit = app.process.wait(STEP);
+            let what = "the app does not answer";
+            match (app.watch.verdict().cause(), exit) {
+                (Some(_), _) => app.failure(what, None),
+                (None, Some(exit)) => app.failure_with(Error::Exited, &exit.describe(), what, None),
+                (None, None) => {
+                    let why = silence::describe(&app.process, &why);
+                    let (first, more) = why.split_once('\n').unwrap_or((&why, ""));
+                    let mut error = app.failure_with(Error::Unreachable, first, what, None);
+                    error.advise(more.trim_start());
+                    error
+                }
+            }
+        }))
     }
 
     /// Whether the process runs.
@@ -502,7 +527,13 @@ impl Live {
     }
 
     fn remove(&self) {
-        let Some(app) = self.current().take() else { return };
+        let app = self.current().take();
+        if let Some(app) = app {
+            self.retire(app);
+        }
+    }
+
+    fn retire(&self, app: App) {
         match &self.spares {
             Some(spares) => {
                 self.ledger.retire(&app); // from this moment on, whenever its turn comes
@@ -631,19 +662,33 @@ impl Live {
 
     /// What a test that cannot run is failed with.
     fn refusal(&self, trouble: &Trouble, given_up: bool) -> Error {
+        // The short summary of pytest has room for a name, and as a rule the file is this one.
+        let file = {
+            let state = self.ledger.state();
+            let running = state.policy.running();
+            running.map_or_else(String::new, |test| format!("{}::", test.file))
+        };
+        let short = |test: &str| test.strip_prefix(&file).unwrap_or(test).to_owned();
+        let cause = &trouble.cause;
         let mut summary = match &trouble.culprit {
             Some(culprit) if trouble.found != Found::Reported => {
-                format!("did not run: {} {}", culprit.test, trouble.cause)
+                format!("did not run: {} {cause}", short(&culprit.test))
             }
             Some(Culprit {
                 test,
                 inferred: false,
-            }) => format!("did not run: {test} left the app degraded"),
+            }) => format!("did not run: {} left the app degraded: {cause}", short(test)),
             Some(Culprit { test, inferred: true }) => {
-                format!("did not run: the app degraded after {test} had ended (the blame is inferred)")
+                let test = short(test);
+                format!(
+                    "did not run: the app degraded after {test} had ended (the blame is inferred): {cause}"
+                )
             }
-            None => format!("did not run: there is no app to run it on: {}", trouble.cause),
+            None => format!("did not run: there is no app to run it on: {cause}"),
         };
+        if let Some(culprit) = &trouble.culprit {
+            summary = format!("{summary}\n  culprit: {}", culprit.test);
+        }
         if given_up {
             let times = self.rules.max_respawns;
             summary = format!(
@@ -654,7 +699,9 @@ impl Live {
         let current = self.current();
         if let Some(app) = &*current {
             // The culprit's report has the traceback; here it would hide who that was.
-            return app.failure(&summary, trouble.culprit.clone()).in_brief();
+            return app
+                .failure_of(app.kind(), summary, trouble.culprit.clone())
+                .in_brief();
         }
         Error::Degraded(Box::new(Failure {
             summary,
@@ -665,6 +712,10 @@ impl Live {
 
     fn current(&self) -> MutexGuard<'_, Option<App>> {
         lock(&self.current)
+    }
+
+    fn concluded(&self) -> MutexGuard<'_, Option<End>> {
+        lock(&self.concluded)
     }
 }
 

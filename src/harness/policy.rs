@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::ends::{Expected, Progress, Sign};
 use crate::wire::{Culprit, Note};
 
 /// How long one process is used.
@@ -139,8 +140,19 @@ pub struct Trouble {
     pub found: Found,
     /// The test that is blamed; `None` if no test had run on it.
     pub culprit: Option<Culprit>,
+    /// What the blamed test had declared, and this is not.
+    pub instead_of: Option<Expected>,
     /// The file of the blamed test.
     file: Option<String>,
+}
+
+/// The end that a test has declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Declared {
+    /// The test; `None` between two tests.
+    by: Option<Test>,
+    expected: Expected,
+    progress: Progress,
 }
 
 /// What is to be done before a test.
@@ -180,6 +192,10 @@ pub struct Policy {
     /// What was left open in the process before this, and in how many in a row.
     left_open_streak: Option<(String, u32)>,
     given_up: Option<Trouble>,
+    /// What a test has declared, until that is over.
+    declared: Option<Declared>,
+    /// There is no process, as the last one was ended on purpose: who did it.
+    ended_by: Option<String>,
     /// Why the running generation was started, until the test that it was started for is known.
     because: Option<String>,
     notes: Vec<Note>,
@@ -202,6 +218,8 @@ impl Policy {
             streak: None,
             left_open_streak: None,
             given_up: None,
+            declared: None,
+            ended_by: None,
             because: None,
             notes: Vec::new(),
         }
@@ -245,7 +263,8 @@ impl Policy {
             Handover::Fail => last_of_file || used,
             Handover::Off => false,
         };
-        let in_question = !self.proven && self.trouble.is_none() && !self.served.is_empty();
+        let in_question =
+            !self.proven && self.trouble.is_none() && self.ended_by.is_none() && !self.served.is_empty();
         wanted && in_question && self.running.is_none() && self.given_up.is_none()
     }
 
@@ -321,6 +340,7 @@ impl Policy {
             cause: cause.to_owned(),
             found,
             culprit: culprit.clone(),
+            instead_of: None,
             file: test.map(|test| test.file.clone()),
         });
         culprit
@@ -333,6 +353,8 @@ impl Policy {
         self.proven = true;
         self.open_before = open;
         self.trouble = None;
+        self.declared = None;
+        self.ended_by = None;
         self.served.clear();
         self.clean_file = None;
         self.because = because;
@@ -357,6 +379,7 @@ impl Policy {
             cause: cause.to_owned(),
             found: Found::Reported,
             culprit: None,
+            instead_of: None,
             file,
         });
     }
@@ -384,6 +407,7 @@ impl Policy {
             cause: cause.to_owned(),
             found: Found::Reported,
             culprit: culprit.clone(),
+            instead_of: self.declared.as_ref().map(|declared| declared.expected.clone()),
             file,
         });
         culprit
@@ -416,9 +440,69 @@ impl Policy {
         }
     }
 
+    /// The running test, or whoever uses the app between two, declares an end. Returns what was declared before, if
+    /// that is not over.
+    pub fn end_declared(&mut self, expected: Expected) -> Option<&Expected> {
+        if self.declared.is_some() {
+            return self.declared.as_ref().map(|declared| &declared.expected);
+        }
+        self.declared = Some(Declared {
+            by: self.running.clone(),
+            expected,
+            progress: Progress::Waits,
+        });
+        None
+    }
+
+    /// What has been declared, and how far that has come.
+    #[must_use]
+    pub fn declared(&self) -> Option<(&Expected, Progress)> {
+        self.declared
+            .as_ref()
+            .map(|declared| (&declared.expected, declared.progress))
+    }
+
+    /// Something became known of the app of `generation`. Whether it is part of what was declared, and so nobody's
+    /// fault: then [`Policy::app_troubled`] is not to be told.
+    pub fn is_as_declared(&mut self, generation: u32, sign: &Sign) -> bool {
+        let Some(declared) = self.declared.as_mut() else {
+            return false;
+        };
+        if generation != self.generation || self.trouble.is_some() {
+            return false;
+        }
+        let progress = declared.progress.after(&declared.expected, sign);
+        declared.progress = progress.unwrap_or(declared.progress);
+        progress.is_some()
+    }
+
+    /// What was declared is over. If the app is `put_away`, whoever uses it next gets a fresh process: this did not
+    /// end badly, and counts as no failure. Returns who ended it.
+    pub fn declaration_over(&mut self, put_away: bool) -> Option<String> {
+        let declared = self.declared.take()?;
+        if self.trouble.is_some() || !put_away {
+            return None;
+        }
+        let by = declared
+            .by
+            .map_or_else(|| "no test in particular".to_owned(), |test| test.id);
+        self.streak = None;
+        self.ended_by = Some(by.clone());
+        Some(by)
+    }
+
+    /// The test that runs uses the app again, after it was ended on purpose. Returns why there is a fresh process.
+    #[must_use]
+    pub fn used_after_end(&self) -> Option<String> {
+        self.ended_by.as_deref().map(on_purpose)
+    }
+
     /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
     pub fn used_between_tests(&mut self) -> Option<String> {
         self.proven = false;
+        if self.ended_by.is_some() {
+            return self.used_after_end();
+        }
         let trouble = self.trouble.clone()?;
         let stays = self.running.is_some() || self.given_up.is_some() || self.rules.respawn == Respawn::Never;
         match (!stays).then(|| self.replace(trouble)) {
@@ -452,6 +536,12 @@ impl Policy {
     #[must_use]
     pub const fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// The test that runs.
+    #[must_use]
+    pub const fn running(&self) -> Option<&Test> {
+        self.running.as_ref()
     }
 
     /// What is wrong with the running generation.
@@ -499,6 +589,9 @@ impl Policy {
         }
         if self.generation == 0 {
             return Decision::Proceed; // the fixture starts the first one
+        }
+        if let Some(because) = self.used_after_end() {
+            return Decision::Respawn(because);
         }
         let Some(trouble) = self.trouble.clone() else {
             return self.decide_healthy(test);
@@ -576,6 +669,10 @@ impl Policy {
             self.notes.push(note);
         }
     }
+}
+
+fn on_purpose(by: &str) -> String {
+    format!("ended on purpose by {by}")
 }
 
 fn because_of(trouble: &Trouble, generation: u32) -> String {

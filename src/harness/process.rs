@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,6 +60,8 @@ pub struct ProcessTree {
     mark: Mark,
     folder: PathBuf,
     outputs: Outputs,
+    /// A test asked it to end.
+    asked_to_end: AtomicBool,
 }
 
 /// How far a process is that has no agent yet.
@@ -106,7 +109,19 @@ impl ProcessTree {
             mark: Mark::new(name, value),
             folder: launch.folder.clone(),
             outputs,
+            asked_to_end: AtomicBool::new(false),
         })
+    }
+
+    /// A test asks it to end.
+    pub fn note_asked_to_end(&self) {
+        self.asked_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a test did.
+    #[must_use]
+    pub fn was_asked_to_end(&self) -> bool {
+        self.asked_to_end.load(Ordering::Relaxed)
     }
 
     /// Who it is: the process that has the agent, once that is known, or the one that was started.

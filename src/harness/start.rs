@@ -13,8 +13,8 @@ use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
 use crate::error::{Error, Failure, Result};
-use crate::process::environment;
 use crate::process::port::{self, Holder};
+use crate::process::{Exit, environment};
 use crate::wire::{DISCOVERY_FILE, GenerationRecord, env};
 
 /// How often a wait lets the caller look at its signals.
@@ -139,6 +139,10 @@ impl Start<'_> {
                 Ok(AppState::Exited { how, .. }) => {
                     let after = self.began.elapsed().as_secs_f64();
                     let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
+                    let summary = match last_words(app) {
+                        Some(words) => format!("{words}\n  {summary}"),
+                        None => summary,
+                    };
                     return Err(self.error(summary, Some(app)));
                 }
                 Ok(verdict) => {
@@ -226,11 +230,28 @@ impl Start<'_> {
             state: AppState::Starting.as_str().to_owned(),
             why: None,
             culprit: None,
+            ended_by: None,
             started_at_ms: Some(now_ms()),
             ended_at_ms: None,
             states: Vec::new(),
         }
     }
+}
+
+/// Why an app ended by itself, by what it wrote to its standard error last: as a rule that is an exception, or what
+/// a program says that was called in a wrong way.
+fn last_words(app: &App) -> Option<String> {
+    let failed = app
+        .process
+        .exit()
+        .and_then(Exit::code)
+        .is_some_and(|code| code != 0);
+    let tail = failed.then(|| app.process.stderr_tail())?;
+    let last = tail
+        .lines()
+        .next_back()
+        .filter(|line| !line.starts_with(char::is_whitespace))?;
+    last.contains(": ").then(|| last.to_owned())
 }
 
 /// Whether a file can be made there and filled: a disk that is full takes an empty one.

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
+use super::ends::{Sign, Symptom};
 use super::process::{ProcessTree, StartState};
 use super::run_dir::write_record;
+use super::silence;
 use crate::health::{Code, Status};
 use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{CaughtException, HEALTH_FILE, Health, Reason};
@@ -83,7 +85,44 @@ impl AppState {
                 Some(reason) => format!("{}; then the process ended with {how}", reason.line()),
                 None => format!("the process ended with {how}"),
             }),
-            Self::Unreachable(why) => Some(format!("the agent does not answer: {why}")),
+            Self::Unreachable(why) => {
+                let first = why.lines().next().unwrap_or_default();
+                Some(format!("the agent does not answer: {first}"))
+            }
+        }
+    }
+
+    /// What broke first, for the first line of an error.
+    #[must_use]
+    pub fn gist(&self) -> Option<String> {
+        match self {
+            Self::Starting | Self::Ok => None,
+            Self::Degraded(reasons) => reasons.first().map(Reason::line),
+            Self::Stopping => self.cause(),
+            Self::Exited { how, reasons } => Some(match reasons.first() {
+                Some(reason) => format!("{}; then {how}", reason.line()),
+                None => how.clone(),
+            }),
+            Self::Unreachable(why) => Some(why.clone()),
+        }
+    }
+
+    /// What it means for an end that a test has declared.
+    #[must_use]
+    pub fn sign(&self) -> Sign {
+        let symptoms = |reasons: &[Reason]| {
+            let symptom = |reason: &Reason| Symptom {
+                code: reason.code.clone(),
+                raised: reason.detail.traceback.is_some(),
+            };
+            reasons.iter().map(symptom).collect()
+        };
+        match self {
+            Self::Starting | Self::Ok => Sign::Well,
+            Self::Stopping => Sign::Stopping,
+            Self::Degraded(reasons) => Sign::Degraded(symptoms(reasons)),
+            Self::Exited { reasons, .. } => Sign::Gone(symptoms(reasons)),
+            Self::Unreachable(_) => Sign::Silent,
         }
     }
 
@@ -318,6 +357,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     }
                     // Asked once more: it may be this process that was stopped for a while.
                     if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
+                        let why = silence::describe(&self.process, &why);
                         self.tell(AppState::Unreachable(why), heard.elapsed());
                     }
                 }

@@ -62,6 +62,20 @@ impl Exit {
         status.code().unwrap_or(-1)
     }
 
+    /// The same, without a sign on Windows, as `subprocess` has it there; `None` if nobody knows.
+    #[must_use]
+    pub fn status(self) -> Option<i64> {
+        let code = match self {
+            Self::Status(_) => self.return_code(),
+            Self::Unknown => return None,
+        };
+        Some(if cfg!(windows) {
+            code.cast_unsigned().into()
+        } else {
+            code.into()
+        })
+    }
+
     /// What it exited with; `None` if a signal ended it, or nobody knows.
     #[must_use]
     pub fn code(self) -> Option<i32> {

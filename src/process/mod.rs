@@ -4,6 +4,7 @@
 //! to be alive, known to be gone, or neither. Only what was verified is signalled.
 
 mod child;
+mod condition;
 mod handle;
 mod id;
 mod parent;
@@ -16,6 +17,7 @@ mod table;
 mod windows;
 
 pub use child::{Child, Exit};
+pub use condition::{Condition, State, condition};
 pub use handle::Handle;
 pub use id::{Liveness, liveness, program};
 pub use parent::{Parent, end_after_family, end_with_parent};

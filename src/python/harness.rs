@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use super::{Text, check_signals, raise};
 use crate::error::{Error, Result};
 use crate::harness::{
-    CallbackErrors, CommandLine, Exit, LaunchSettings, Live, ParseOptionError, ProcessTree, Rules, Settings,
-    Step, Test, Trouble, parse_handover_timeout, parse_limit,
+    CallbackErrors, CommandLine, End, Exit, Expected, LaunchSettings, Live, ParseOptionError, ProcessTree,
+    Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
 
 /// The native half of the `live_gui` fixture.
@@ -155,6 +155,39 @@ impl NativeLive {
         py.detach(|| self.0.has_ended_in_order())
     }
 
+    /// The running test declares that the process ends with one of these statuses, or any.
+    fn expect_exit(&self, py: Python<'_>, statuses: Option<Vec<i64>>) -> PyResult<()> {
+        py.detach(|| self.0.declare_end(Expected::Exit(statuses)))
+            .map_err(raise)
+    }
+
+    /// The running test declares that the agent calls the app degraded for the reason of this code.
+    fn expect_degraded(&self, py: Python<'_>, code: Text) -> PyResult<()> {
+        py.detach(|| self.0.declare_end(Expected::Degraded(code.0)))
+            .map_err(raise)
+    }
+
+    /// Waits for what was declared, and puts the app away.
+    fn await_end(&self, py: Python<'_>, within_s: f64) -> PyResult<NativeEnd> {
+        let within = seconds("within", within_s)?;
+        patiently(py, |step| self.0.await_end(within, step)).map(NativeEnd)
+    }
+
+    /// What was declared is not waited for.
+    fn withdraw_end(&self, py: Python<'_>) {
+        py.detach(|| self.0.withdraw_end());
+    }
+
+    /// Whether there is no process because a test ended it on purpose.
+    fn was_ended_on_purpose(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.was_ended_on_purpose())
+    }
+
+    /// The running test uses the app after that.
+    fn use_after_end(&self, py: Python<'_>) -> PyResult<()> {
+        patiently(py, |step| self.0.use_after_end(step))
+    }
+
     fn health_json(&self, py: Python<'_>) -> PyResult<String> {
         let health = py.detach(|| self.0.health()).map_err(raise)?;
         serde_json::to_string(&health).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -227,6 +260,43 @@ impl NativeLive {
     }
 }
 
+/// An end that came as it was declared.
+#[pyclass(frozen, name = "NativeEnd", module = "livegui._livegui")]
+pub struct NativeEnd(End);
+
+#[pymethods]
+impl NativeEnd {
+    #[getter]
+    fn process(&self) -> NativeProcess {
+        NativeProcess(Arc::clone(&self.0.process))
+    }
+
+    #[getter]
+    const fn generation(&self) -> u32 {
+        self.0.generation
+    }
+
+    #[getter]
+    fn how(&self) -> &str {
+        &self.0.how
+    }
+
+    /// `(code, component, message)` of each reason for which it was degraded.
+    #[getter]
+    fn reasons(&self) -> Vec<(&str, &str, &str)> {
+        let reasons = self.0.reasons.iter();
+        reasons
+            .map(|reason| {
+                (
+                    reason.code.as_str(),
+                    reason.component.as_str(),
+                    reason.message.as_str(),
+                )
+            })
+            .collect()
+    }
+}
+
 /// The process of one generation, as far as `subprocess.Popen` has it.
 #[pyclass(frozen, name = "NativeProcess", module = "livegui._livegui")]
 pub struct NativeProcess(Arc<ProcessTree>);
@@ -265,22 +335,19 @@ impl NativeProcess {
     }
 
     fn terminate(&self, py: Python<'_>) {
+        self.0.note_asked_to_end();
         py.detach(|| self.0.terminate());
     }
 
     fn kill(&self, py: Python<'_>) {
+        self.0.note_asked_to_end();
         py.detach(|| self.0.kill());
     }
 }
 
-/// On Windows it has no sign, as in `subprocess`.
+/// 255, as asyncio has it, if nobody knows.
 fn return_code(exit: Exit) -> i64 {
-    let code = exit.return_code();
-    if cfg!(windows) {
-        code.cast_unsigned().into()
-    } else {
-        code.into()
-    }
+    exit.status().unwrap_or(255)
 }
 
 /// How long a wait goes on without a look at the interpreter's signals.

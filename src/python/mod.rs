@@ -25,7 +25,7 @@ mod _livegui {
     #[pymodule_export]
     use super::events::NativeEvents;
     #[pymodule_export]
-    use super::harness::{NativeLive, NativeProcess};
+    use super::harness::{NativeEnd, NativeLive, NativeProcess};
 
     #[pymodule_export]
     use super::cli::run_cli;
@@ -111,6 +111,7 @@ fn raise(error: Error) -> PyErr {
         Error::Callback(failure) => test_side("GuiCallbackError", &failure),
         Error::Exited(failure) => test_side("GuiExited", &failure),
         Error::Unreachable(failure) => test_side("GuiUnreachable", &failure),
+        Error::DidNotEnd(failure) => test_side("GuiDidNotEnd", &failure),
     }
 }
 

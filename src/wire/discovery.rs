@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::process_id::ProcessId;
 
 /// The discovery file: where the endpoint is and how to be let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discovery {
     /// `livegui/agent/1`.
     pub schema: String,

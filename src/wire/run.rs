@@ -67,12 +67,15 @@ pub struct GenerationRecord {
     /// Start to `ok`; null if it never was.
     pub ready_ms: Option<u64>,
     /// `starting`, `ready` (no test has got it yet), `ok`, `degraded`, `stopping`, `exited`, `unreachable`,
-    /// or `ended` by us in good health.
+    /// or `ended`: by us in good health, or on purpose by a test.
     pub state: String,
     /// Why it is in that state, if it is not a good one.
     pub why: Option<String>,
     /// The test that is blamed for it.
     pub culprit: Option<Culprit>,
+    /// The test that ended it, if that was on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndOnPurpose>,
     /// When it was started, in milliseconds since the epoch; null in the record of an older version, as below.
     #[serde(default)]
     pub started_at_ms: Option<u64>,
@@ -94,6 +97,16 @@ pub struct StateChange {
     /// As [`GenerationRecord::why`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// An end that a test had declared (`live_gui.expect_exit()`, `live_gui.expect_degraded()`,
+/// `@pytest.mark.live_gui_ends_app`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndOnPurpose {
+    /// Its pytest node id.
+    pub test: String,
+    /// How it ended, and what is wrong with that, if something is.
+    pub how: String,
 }
 
 /// The test during which, or after which, a process degraded.

@@ -1,6 +1,8 @@
 //! The policy under any order of tests and troubles.
 
-use livegui::harness::{Decision, Found, Handover, LeftOpen, Policy, Respawn, Rules, Scope, Test};
+use livegui::harness::{
+    Decision, Expected, Found, Handover, LeftOpen, Policy, Respawn, Rules, Scope, Sign, Symptom, Test,
+};
 use livegui::wire::Culprit;
 use proptest::prelude::*;
 
@@ -13,6 +15,8 @@ struct Step {
     /// It is the test before it once more.
     is_rerun: bool,
     trouble: Option<(When, u8)>,
+    /// It declares an end, if it does: what becomes of that, and whether it uses the app again.
+    declares: Option<(Declares, bool)>,
     /// Somebody uses the app after it.
     used_afterwards: bool,
     /// What the app answers before the test, and after it, if it is asked whether its main loop turns.
@@ -24,6 +28,18 @@ enum Answer {
     Turns,
     Stands,
     LeftOpen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Declares {
+    /// The app ends, as declared.
+    Met,
+    /// The app still runs when the time is over, and is put away.
+    TooLate,
+    /// The test fails of itself first, and the app goes on.
+    Withdrawn,
+    /// The app crashes instead.
+    Crashed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,16 +56,33 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let answers = (answer(), answer()).prop_map(|(before, after)| [before, after]);
     let uses = proptest::bool::weighted(0.85);
     let is_rerun = proptest::bool::weighted(0.1);
-    let step = (0_u8..4, uses, is_rerun, trouble, proptest::bool::ANY, answers).prop_map(
-        |(file, uses, is_rerun, trouble, used_afterwards, answers)| Step {
-            file,
-            uses,
-            is_rerun,
-            trouble,
-            used_afterwards,
-            answers,
-        },
-    );
+    let what = prop_oneof![
+        Just(Declares::Met),
+        Just(Declares::TooLate),
+        Just(Declares::Withdrawn),
+        Just(Declares::Crashed)
+    ];
+    let declares = proptest::option::weighted(0.2, (what, proptest::bool::ANY));
+    let step = (
+        0_u8..4,
+        uses,
+        is_rerun,
+        trouble,
+        declares,
+        proptest::bool::ANY,
+        answers,
+    )
+        .prop_map(
+            |(file, uses, is_rerun, trouble, declares, used_afterwards, answers)| Step {
+                file,
+                uses,
+                is_rerun,
+                trouble: trouble.filter(|_| declares.is_none()),
+                declares,
+                used_afterwards,
+                answers,
+            },
+        );
     proptest::collection::vec(step, 1..60).prop_map(|mut steps| {
         steps.sort_by_key(|step| step.file); // pytest runs a file's tests together
         steps
@@ -91,6 +124,8 @@ struct Model {
     never_noted: u32,
     /// The main loop turned since the last test ended.
     proven: bool,
+    /// There is no process: this test ended it on purpose.
+    ended_by: Option<String>,
     /// Dialogs that were left open so far.
     opened: u32,
     /// The last test that used the running generation.
@@ -100,7 +135,10 @@ struct Model {
 /// Has the app give this answer. What it finds amiss is blamed on the last test.
 fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) -> Result<(), TestCaseError> {
     prop_assert_ne!(rules.handover, Handover::Off);
-    prop_assert!(model.trouble.is_none(), "asked in vain");
+    prop_assert!(
+        model.trouble.is_none() && model.ended_by.is_none(),
+        "asked in vain"
+    );
     prop_assert!(!model.proven, "asked twice");
     let blame = model.last.clone().map(|test| {
         (
@@ -143,6 +181,82 @@ fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) 
     Ok(())
 }
 
+/// The running test declares an end, and this becomes of it.
+fn declare(
+    policy: &mut Policy,
+    model: &mut Model,
+    test: &Test,
+    (what, goes_on): (Declares, bool),
+) -> Result<(), TestCaseError> {
+    let generation = model.generation;
+    let crash = Symptom {
+        code: "main_loop_crashed".to_owned(),
+        raised: true,
+    };
+    let exit = Expected::Exit(None);
+    prop_assert_eq!(policy.end_declared(exit.clone()), None);
+    let before = policy.end_declared(Expected::Degraded("x".to_owned())).cloned();
+    prop_assert_eq!(before, Some(exit), "one at a time");
+    prop_assert!(!policy.is_as_declared(generation + 1, &Sign::Stopping), "a spare");
+    let put_away = match what {
+        Declares::Met => {
+            prop_assert!(policy.is_as_declared(generation, &Sign::Stopping));
+            prop_assert!(policy.is_as_declared(generation, &Sign::Gone(Vec::new())));
+            true
+        }
+        Declares::TooLate => true,
+        Declares::Withdrawn => false,
+        Declares::Crashed => {
+            prop_assert!(!policy.is_as_declared(generation, &Sign::Degraded(vec![crash])));
+            policy.app_troubled(generation, "crashed", false);
+            prop_assert!(
+                policy
+                    .trouble()
+                    .is_some_and(|trouble| trouble.instead_of.is_some())
+            );
+            let culprit = Culprit {
+                test: test.id.clone(),
+                inferred: false,
+            };
+            model.trouble = Some(Some((test.file.clone(), culprit)));
+            true
+        }
+    };
+    let by = policy.declaration_over(put_away);
+    let is_gone = matches!(what, Declares::Met | Declares::TooLate);
+    prop_assert_eq!(by.as_ref(), is_gone.then_some(&test.id));
+    if !is_gone {
+        return Ok(());
+    }
+    prop_assert!(policy.trouble().is_none(), "nobody's fault");
+    model.ended_by = by;
+    if goes_on {
+        bring_up_after_end(policy, model, Some(test))?;
+    }
+    Ok(())
+}
+
+/// Whoever uses the app next gets a fresh process, and is told whose doing that is.
+fn bring_up_after_end(
+    policy: &mut Policy,
+    model: &mut Model,
+    test: Option<&Test>,
+) -> Result<(), TestCaseError> {
+    let by = model.ended_by.take().unwrap_or_default();
+    let because = policy.used_after_end();
+    prop_assert_eq!(because.clone(), Some(format!("ended on purpose by {by}")));
+    model.generation += 1;
+    model.respawns += 1;
+    model.inherited.clear();
+    policy.app_started(model.generation, because, Vec::new());
+    prop_assert_eq!(policy.used_after_end(), None);
+    if let Some(test) = test {
+        prop_assert!(policy.note_of_running().is_some_and(|note| note.test == test.id));
+        model.inherited.push(test.file.clone());
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn blame_and_respawn_hold_for_every_run(rules in rules(), steps in steps()) {
@@ -179,6 +293,7 @@ proptest! {
             let runs = match decision {
                 Decision::Ask => unreachable!(),
                 Decision::Proceed => {
+                    prop_assert!(model.ended_by.is_none(), "there is no process to proceed on");
                     let handed_on = (model.last.as_ref())
                         .is_some_and(|last| last.file != test.file || last.id == test.id);
                     if handed_on && rules.handover != Handover::Off {
@@ -198,6 +313,15 @@ proptest! {
                     if rules.scope == Scope::Function {
                         prop_assert!(model.inherited.is_empty());
                     }
+                    true
+                }
+                Decision::Respawn(because) if model.ended_by.is_some() => {
+                    let by = model.ended_by.take().unwrap_or_default();
+                    prop_assert_eq!(&because, &format!("ended on purpose by {by}"));
+                    model.generation += 1;
+                    model.respawns += 1;
+                    model.inherited.clear();
+                    policy.app_started(model.generation, Some(because), Vec::new());
                     true
                 }
                 Decision::Respawn(because) => {
@@ -231,6 +355,7 @@ proptest! {
                 Decision::GiveUp(_) => {
                     prop_assert!(model.trouble.is_some() || given_up);
                     prop_assert!(model.respawns >= rules.max_respawns, "the budget is used before it is given up");
+                    prop_assert!(model.ended_by.is_none(), "an end on purpose uses none of it");
                     given_up = true;
                     false
                 }
@@ -250,6 +375,9 @@ proptest! {
                 // What is heard later of the same generation blames nobody else.
                 model.trouble = Some(Some((test.file.clone(), culprit)));
             }
+            if let Some(declares) = step.declares.filter(|_| runs) {
+                declare(&mut policy, &mut model, &test, declares)?;
+            }
             policy.test_finished();
             if let Some((When::After, kind)) = fails {
                 let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
@@ -261,8 +389,18 @@ proptest! {
                 prop_assert!(last_of_file || rules.handover == Handover::Fail, "one question a file");
                 answer(&mut policy, &mut model, rules, step.answers[1])?;
                 prop_assert!(!policy.asks_after_test(true, last_of_file), "an answer is an answer");
-            } else if runs && model.trouble.is_none() && rules.handover == Handover::Fail {
+            } else if runs && model.trouble.is_none() && model.ended_by.is_none() && rules.handover == Handover::Fail {
                 prop_assert!(given_up || model.proven, "whoever freezes the app is asked about");
+            }
+            if model.ended_by.is_some() {
+                prop_assert!(policy.trouble().is_none());
+                if step.used_afterwards {
+                    prop_assert!(policy.clone().used_between_tests().is_some(), "in whatever setting");
+                    bring_up_after_end(&mut policy, &mut model, None)?;
+                    model.last = None;
+                    model.proven = true;
+                    model.unnoted = true;
+                }
             }
             if let Some(Some((_, culprit))) = &model.trouble {
                 if step.used_afterwards && policy.clone().used_between_tests().is_some() {

@@ -26,11 +26,13 @@ def agent(tmp_path: Path) -> Iterator[livegui.Agent]:
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     """Run a suite on the plain app: ``suite({"test_a.py": "...", ...}, "--option", ini="key = value")``.
 
     Its tests have ``app``: ``app.do("crash boom")`` has the app do something in its next frame.
     """
+    for name in ("CI", "BUILD_NUMBER"):  # with these pytest's summary has lines of any length
+        monkeypatch.delenv(name, raising=False)
     shutil.copy(HERE / "plain_app.py", pytester.path / "plain_app.py")
     pytester.makeconftest(
         """

@@ -17,7 +17,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 def test_every_option_is_documented_with_its_default() -> None:
-    documented = {name: default.strip("` –") for name, default in rows(CONFIGURATION).items()}
+    documented = {name: default.strip("` \N{EN DASH}") for name, default in rows(CONFIGURATION).items()}
     for name, (default, _what) in _OPTIONS.items():
         assert documented[f"live_gui_{name}"] == default, name
 

@@ -34,12 +34,13 @@ def test_culprit_fails_victim_is_spared_and_the_next_file_runs_on_a_fresh_proces
     result.stdout.fnmatch_lines(
         [
             "*ERROR at setup of test_victim*",
-            "*did not run: test_a.py::test_culprit left the app degraded (generation 1, pid *",
-            "*main_loop_crashed [[]main_loop[]]: RuntimeError: boom*",
+            "*did not run: test_culprit left the app degraded: main_loop_crashed: RuntimeError: boom",
+            "*culprit: test_a.py::test_culprit",
             "*_ test_culprit _*",
-            "*GuiDegraded: the app degraded during this test (generation 1, pid *",
-            "*RuntimeError: boom*",
+            "*GuiDegraded: main_loop_crashed: RuntimeError: boom",
+            "*the app degraded during this test (generation 1, pid *",
             "*in do*",
+            "*RuntimeError: boom*",
             "*- live_gui -*",
             "test_b.py  fresh process (generation 2): test_a.py::test_culprit left generation 1 degraded: "
             "main_loop_crashed: RuntimeError: boom",
@@ -96,7 +97,7 @@ def test_culprit(app):
 """
     result = suite({"test_a.py": test})
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*GuiDegraded: the app degraded during this test*"])
+    result.stdout.fnmatch_lines(["*the app degraded during this test*"])
 
 
 def test_a_loop_that_catches_every_exception_cannot_swallow_the_verdict(suite: Suite) -> None:
@@ -176,9 +177,7 @@ def test_culprit(app, live_gui):
 """
     result = suite({"test_a.py": test}, ini="live_gui_abort = false")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["*project switch timed out*", "*GuiDegraded: the app degraded during this test*"]
-    )
+    result.stdout.fnmatch_lines(["*project switch timed out*", "*the app degraded during this test*"])
 
 
 def test_a_crash_between_tests_is_blamed_on_the_one_before_as_an_inference(suite: Suite) -> None:
@@ -201,7 +200,7 @@ def pytest_runtest_logfinish(nodeid):
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "did not run: the app degraded after test_a.py::test_culprit had ended (the blame is inferred)*",
+            "did not run: the app degraded after test_culprit had ended (the blame is inferred)*",
             "test_b.py  fresh process (generation 2): generation 1 was degraded after test_a.py::test_culprit "
             "had ended (inferred blame): main_loop_crashed: RuntimeError: boom",
         ]
@@ -225,8 +224,8 @@ def test_culprit(app):
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "*GuiExited: the app's process ended during this test*",
-            f"*ended with {says}*",
+            f"*GuiExited: {says}",
+            "*the app's process ended during this test*",
             "*last lines of its stderr:*",
             "*this is standard error*",
         ]
@@ -248,7 +247,7 @@ def test_victim(app):
     result.assert_outcomes(failed=1, errors=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "did not run: test_a.py::test_culprit left the app degraded*",
+            "did not run: test_culprit left the app degraded*",
             "*main_loop_crashed*RuntimeError: boom",
             "test_b.py  fresh process (generation 2): test_a.py::test_culprit left generation 1 degraded: "
             "main_loop_crashed: RuntimeError: boom*",

@@ -512,8 +512,7 @@ def test_victim(live_gui): pass
     result = project.run(".")
     assert result.status == 1
     assert " ".join(result.rows()["(paths)"]) == "failed 1 1 1 0 1"
-    assert "(generation 1, pid" in result.text
-    assert "): main_loop_crashed [main_loop]: RuntimeError: boom\n" in result.text
+    assert "GuiDegraded: main_loop_crashed: RuntimeError: boom\n" in result.text
     assert "  victim:    test_a.py::test_victim of test_a.py::test_crashes\n" in result.text
 
 

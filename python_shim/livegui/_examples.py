@@ -1,0 +1,68 @@
+"""hypothesis: the example that takes the app down is the verdict, and no other one is run on what it left."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from livegui._livegui import NativeLive
+    from livegui.pytest_plugin import Session
+
+#: The name of hypothesis' own plugin.
+PLUGIN = "hypothesispytest"
+
+
+class Examples:
+    """Runs each example between two looks at the app. Registered if hypothesis is there."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
+        # What plugins are to replace, by hypothesis' manual.
+        handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+        inner = getattr(handle, "inner_test", None)
+        if handle is None or inner is None or inspect.iscoroutinefunction(inner):
+            return (yield)
+        handle.inner_test = self._guarded(inner)
+        try:
+            return (yield)
+        finally:
+            handle.inner_test = inner
+
+    def _guarded(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(inner)
+        def example(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            live = self._used()
+            if live is not None and not live.is_healthy():
+                self._end(live, None)
+            try:
+                return inner(*args, **kwargs)
+            except (Exception, pytest.fail.Exception) as error:
+                live = self._used()
+                if live is not None:
+                    self._end(live, error)
+                raise
+
+        return example
+
+    def _used(self) -> NativeLive | None:
+        session = self.session
+        return session.live if session.begun and not session.failed else None
+
+    def _end(self, live: NativeLive, error: BaseException | None) -> None:
+        """End the test if the app is no longer fit, by what hypothesis takes for no failure to be shrunk."""
+        __tracebackhide__ = True
+        abort = self.session.abort
+        abort.told = abort.told or live.confirm()
+        if abort.told is not None:
+            raise abort.aborted() from error

@@ -1,0 +1,214 @@
+//! Ends that a test declares: what it says will happen, and what the app's news mean for that. Pure.
+
+use std::fmt;
+
+use crate::health::Code;
+
+/// What a test says that the app will do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Its process ends, with one of these statuses, as `subprocess.Popen.returncode` has them; with any, if `None`.
+    Exit(Option<Vec<i64>>),
+    /// Its agent calls it degraded for the reason of this code.
+    Degraded(String),
+}
+
+impl fmt::Display for Expected {
+    /// As a test writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(None) => f.write_str("expect_exit(status=None)"),
+            Self::Exit(Some(statuses)) => write!(f, "expect_exit(status={})", listed(statuses, ", ")),
+            Self::Degraded(code) => write!(f, "expect_degraded({code:?})"),
+        }
+    }
+}
+
+impl Expected {
+    /// What did not happen, if this did not: "the app did not …".
+    #[must_use]
+    pub fn to_do(&self) -> String {
+        match self {
+            Self::Exit(_) => "end".to_owned(),
+            Self::Degraded(code) => format!("degrade with {code}"),
+        }
+    }
+
+    /// What is wrong with this exit status, if something is; `None` stands for one that nobody knows.
+    #[must_use]
+    pub fn objection(&self, status: Option<i64>) -> Option<String> {
+        let Self::Exit(Some(wanted)) = self else {
+            return None;
+        };
+        match status {
+            Some(status) if wanted.contains(&status) => None,
+            Some(_) => Some(format!("expected {}", listed(wanted, " or "))),
+            None => Some(format!(
+                "so it cannot be compared with {}; status=None takes any",
+                listed(wanted, " or ")
+            )),
+        }
+    }
+}
+
+fn listed(statuses: &[i64], separator: &str) -> String {
+    let statuses: Vec<_> = statuses.iter().map(i64::to_string).collect();
+    statuses.join(separator)
+}
+
+/// A reason that an agent gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symptom {
+    /// Its code.
+    pub code: String,
+    /// It came of an exception.
+    pub raised: bool,
+}
+
+impl Symptom {
+    fn is_one(&self, of: &[Code]) -> bool {
+        of.iter().any(|code| code.as_str() == self.code)
+    }
+
+    /// An app that gives this one is on its way out.
+    fn ends(&self) -> bool {
+        self.is_one(&[Code::MainLoopExited, Code::AppExiting])
+    }
+
+    /// An app on its way out gives this one as well, and not only such an app.
+    fn closes(&self) -> bool {
+        self.is_one(&[Code::ExecutorShutdown, Code::ExecutorGone, Code::ThreadDied]) && !self.raised
+    }
+}
+
+/// What became known of an app, as far as its end goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// Nothing is wrong with it, or not any more.
+    Well,
+    /// It announced its end.
+    Stopping,
+    /// Its agent calls it degraded for these reasons.
+    Degraded(Vec<Symptom>),
+    /// Its process is gone; before that its agent gave these reasons.
+    Gone(Vec<Symptom>),
+    /// Its agent does not answer.
+    Silent,
+}
+
+/// How far a declared end has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// The app is as before.
+    #[default]
+    Waits,
+    /// It is on its way.
+    Begun,
+    /// It has come.
+    Done,
+}
+
+impl Progress {
+    /// What this sign means after that much; `None` if it is not part of what was declared.
+    #[must_use]
+    pub fn after(self, expected: &Expected, sign: &Sign) -> Option<Self> {
+        if self == Self::Done {
+            return Some(Self::Done); // whatever comes of it
+        }
+        match (expected, sign) {
+            (_, Sign::Well) => Some(self),
+            (Expected::Exit(_), Sign::Stopping) => Some(Self::Begun),
+            (Expected::Exit(_), Sign::Degraded(reasons)) => is_on_its_way_out(reasons).then_some(Self::Begun),
+            // A crash that takes the process along is a crash, whenever it is noticed.
+            (Expected::Exit(_), Sign::Gone(reasons)) => is_on_its_way_out(reasons).then_some(Self::Done),
+            (Expected::Exit(_), Sign::Silent) => (self == Self::Begun).then_some(self),
+            (Expected::Degraded(code), Sign::Degraded(reasons) | Sign::Gone(reasons)) => {
+                let has_come = reasons.iter().any(|reason| reason.code == *code);
+                has_come.then_some(Self::Done)
+            }
+            (Expected::Degraded(_), Sign::Stopping | Sign::Silent) => None,
+        }
+    }
+}
+
+fn is_on_its_way_out(reasons: &[Symptom]) -> bool {
+    reasons.iter().any(Symptom::ends) || reasons.iter().all(Symptom::closes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(codes: &[&str]) -> Vec<Symptom> {
+        let symptom = |code: &&str| Symptom {
+            code: (*code).to_owned(),
+            raised: false,
+        };
+        codes.iter().map(symptom).collect()
+    }
+
+    fn after(expected: &Expected, signs: &[Sign]) -> Option<Progress> {
+        let step = |so_far: Progress, sign| so_far.after(expected, sign);
+        signs.iter().try_fold(Progress::Waits, step)
+    }
+
+    #[test]
+    fn what_an_app_does_on_its_way_out_is_part_of_a_declared_exit_and_a_crash_is_not() {
+        let exit = Expected::Exit(Some(vec![0]));
+        let well = [Sign::Well, Sign::Stopping, Sign::Silent, Sign::Gone(vec![])];
+        assert_eq!(after(&exit, &well), Some(Progress::Done));
+        let closing = Sign::Degraded(reasons(&["executor_shutdown", "thread_died"]));
+        assert_eq!(after(&exit, &[closing.clone()]), Some(Progress::Begun));
+        let left = Sign::Degraded(reasons(&["executor_shutdown", "main_loop_exited"]));
+        assert_eq!(after(&exit, &[closing, left.clone()]), Some(Progress::Begun));
+        assert_eq!(
+            after(&exit, &[left, Sign::Gone(reasons(&["main_loop_exited"]))]),
+            Some(Progress::Done)
+        );
+        for crash in ["main_loop_crashed", "main_loop_stalled", "app_reported"] {
+            assert_eq!(after(&exit, &[Sign::Degraded(reasons(&[crash]))]), None);
+            assert_eq!(after(&exit, &[Sign::Gone(reasons(&[crash]))]), None);
+        }
+        assert_eq!(after(&exit, &[Sign::Silent]), None);
+        let raised = Symptom {
+            code: "thread_died".to_owned(),
+            raised: true,
+        };
+        assert_eq!(after(&exit, &[Sign::Degraded(vec![raised])]), None);
+    }
+
+    #[test]
+    fn a_declared_degradation_is_that_one_and_whatever_comes_of_it() {
+        let crash = Expected::Degraded("main_loop_crashed".to_owned());
+        let crashed = Sign::Degraded(reasons(&["executor_shutdown", "main_loop_crashed"]));
+        assert_eq!(
+            after(&crash, &[crashed, Sign::Silent, Sign::Gone(vec![])]),
+            Some(Progress::Done)
+        );
+        assert_eq!(
+            after(&crash, &[Sign::Gone(reasons(&["main_loop_crashed"]))]),
+            Some(Progress::Done)
+        );
+        for other in [
+            Sign::Degraded(reasons(&["app_reported"])),
+            Sign::Stopping,
+            Sign::Gone(vec![]),
+        ] {
+            assert_eq!(after(&crash, &[other]), None);
+        }
+    }
+
+    #[test]
+    fn an_exit_status_that_nobody_knows_is_as_declared_only_if_any_is() {
+        assert_eq!(Expected::Exit(None).objection(None), None);
+        assert_eq!(Expected::Exit(Some(vec![0, -15])).objection(Some(-15)), None);
+        let objection = Expected::Exit(Some(vec![0, -15])).objection(Some(3));
+        assert_eq!(objection.as_deref(), Some("expected 0 or -15"));
+        assert!(
+            Expected::Exit(Some(vec![0]))
+                .objection(None)
+                .unwrap()
+                .contains("status=None")
+        );
+    }
+}

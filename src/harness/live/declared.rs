@@ -1,0 +1,280 @@
+//! An end that a test has declared: declared, waited for, and what follows.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{ANSWER_WITHIN, Live, VERDICT_WITHIN, never_started};
+use crate::error::{Error, Result};
+use crate::harness::app::App;
+use crate::harness::ends::{Expected, Progress};
+use crate::harness::process::ProcessTree;
+use crate::harness::stacks;
+use crate::harness::start::Step;
+use crate::harness::watch::AppState;
+use crate::process::Exit;
+use crate::wire::Reason;
+
+/// How often the wait for an end looks.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// An end that came as it was declared.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// The process that ended, or was ended because of it.
+    pub process: Arc<ProcessTree>,
+    /// Its number.
+    pub generation: u32,
+    /// How, for a person.
+    pub how: String,
+    /// Why it was degraded before that, if it was.
+    pub reasons: Vec<Reason>,
+}
+
+impl Live {
+    /// The test that runs declares that the app is to end. What is part of that is nobody's fault from here on, until
+    /// [`Live::await_end`] or [`Live::withdraw_end`].
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] inside of another declaration; [`Error::Degraded`] and its like if something is wrong with
+    /// the app already.
+    pub fn declare_end(&self, expected: Expected) -> Result<()> {
+        self.concluded().take();
+        let mut state = self.ledger.state();
+        if state.policy.trouble().is_some() {
+            drop(state);
+            return Err(self.broken("before this was declared"));
+        }
+        let refused = format!("{expected} inside of");
+        if let Some(before) = state.policy.end_declared(expected) {
+            return Err(Error::BadValue(format!(
+                "{refused} {before}: leave that one first"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Waits for the declared end, for at most `within`, and puts the app away. Afterwards there is no process until
+    /// [`Live::use_after_end`], or the next test.
+    ///
+    /// # Errors
+    /// What the test is to be failed with: it did not end in time, ended otherwise, or degraded first.
+    /// [`Error::Interrupted`] if `step` ended the wait.
+    pub fn await_end(&self, within: Duration, step: Step<'_>) -> Result<End> {
+        let deadline = Instant::now() + within;
+        loop {
+            let state = self.ledger.state();
+            let Some((expected, progress)) = state.policy.declared() else {
+                drop(state);
+                return self.concluded().take().ok_or_else(never_started);
+            };
+            let (expected, progress) = (expected.clone(), progress);
+            let is_broken = state.policy.trouble().is_some();
+            if let Some(error) = self.callback_error(state) {
+                self.withdraw_end();
+                return Err(error);
+            }
+            if is_broken {
+                let error = self.broken("first");
+                self.ledger.state().policy.declaration_over(false);
+                return Err(error);
+            }
+            if progress == Progress::Done {
+                return self.conclude(&expected);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.too_late(&expected, within));
+            }
+            if !step() {
+                self.withdraw_end();
+                return Err(Error::Interrupted);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// What was declared is not waited for: the test has failed of something else. If the end has begun it counts as
+    /// meant all the same.
+    pub fn withdraw_end(&self) {
+        if self.ledger.state().policy.declared().is_none() {
+            return;
+        }
+        self.await_first_sign();
+        let state = self.ledger.state();
+        let Some((expected, progress)) = state.policy.declared() else {
+            return;
+        };
+        let (expected, has_begun) = (expected.clone(), progress != Progress::Waits);
+        drop(state);
+        if has_begun {
+            let _ = self.conclude(&expected);
+        } else {
+            self.ledger.state().policy.declaration_over(false);
+        }
+    }
+
+    /// What was declared has come already, and the test goes on with a fresh process of its own wish.
+    pub(super) fn conclude_if_done(&self) -> Result<()> {
+        if self.ledger.state().policy.declared().is_none() {
+            return Ok(());
+        }
+        self.await_exit_to_show();
+        let state = self.ledger.state();
+        let Some((expected, progress)) = state.policy.declared() else {
+            return Ok(());
+        };
+        let expected = expected.clone();
+        drop(state);
+        if progress != Progress::Done {
+            let why =
+                format!("a fresh process was asked for inside of {expected}, and the app has not ended yet");
+            return Err(Error::BadValue(why));
+        }
+        let end = self.conclude(&expected)?;
+        *self.concluded() = Some(end);
+        Ok(())
+    }
+
+    /// The running test uses the app: if it was ended on purpose a fresh process is brought up.
+    ///
+    /// # Errors
+    /// As [`Live::start`].
+    pub fn use_after_end(&self, step: Step<'_>) -> Result<()> {
+        let due = self.ledger.state().policy.used_after_end();
+        due.map_or(Ok(()), |because| self.install(Some(because), step))
+    }
+
+    /// Whether there is no process because a test ended it on purpose.
+    #[must_use]
+    pub fn was_ended_on_purpose(&self) -> bool {
+        self.ledger.state().policy.used_after_end().is_some()
+    }
+
+    fn conclude(&self, expected: &Expected) -> Result<End> {
+        let Some(app) = self.current().take() else {
+            return Err(never_started());
+        };
+        let (mut how, reasons) = match app.watch.verdict() {
+            AppState::Exited { how, reasons } => (how, reasons),
+            AppState::Degraded(reasons) => {
+                let why = reasons.iter().map(Reason::line).collect::<Vec<_>>().join("; ");
+                (why, reasons)
+            }
+            state => (state.cause().unwrap_or_default(), Vec::new()),
+        };
+        let exit = app.process.exit();
+        let objection = expected.objection(exit.and_then(Exit::status));
+        let error = objection.map(|objection| {
+            how = format!("{how}, {objection}");
+            app.failure_with(
+                Error::Exited,
+                &how,
+                &format!("the app did not end as {expected} says"),
+                None,
+            )
+        });
+        let end = End {
+            process: Arc::clone(&app.process),
+            generation: app.generation,
+            how: how.clone(),
+            reasons,
+        };
+        self.put_away(app, &how);
+        error.map_or(Ok(end), Err)
+    }
+
+    fn too_late(&self, expected: &Expected, within: Duration) -> Error {
+        let Some(app) = self.current().take() else {
+            return never_started();
+        };
+        stacks::take(&self.python, &app.process);
+        let how = format!(
+            "did not {} within {:.1} s",
+            expected.to_do(),
+            within.as_secs_f64()
+        );
+        let so_far = app.watch.verdict().cause();
+        let so_far = so_far.map_or_else(String::new, |cause| format!("; so far: {cause}"));
+        let what = format!(
+            "the app still runs, and {expected} says that it is to {}{so_far}",
+            expected.to_do()
+        );
+        let error = app.failure_with(Error::DidNotEnd, &how, &what, None);
+        self.put_away(app, &how);
+        error
+    }
+
+    fn put_away(&self, app: App, how: &str) {
+        let by = self.ledger.state().policy.declaration_over(true);
+        if let Some(by) = by {
+            self.ledger.ended_on_purpose(&app, &by, how);
+        }
+        self.retire(app);
+    }
+
+    fn broken(&self, when: &str) -> Error {
+        self.verdict_on_running().unwrap_or_else(|| {
+            let current = self.current();
+            current.as_ref().map_or_else(never_started, |app| {
+                app.failure(&format!("the app degraded {when}"), None)
+            })
+        })
+    }
+
+    /// What ended a test may be the end of the app, of which its watch learns in a moment.
+    fn await_first_sign(&self) {
+        let client = self.current().as_ref().and_then(|app| app.watch.client());
+        let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
+        if answer.is_some_and(|health| health.status == "ok") {
+            return;
+        }
+        self.wait_while(|progress| progress == Progress::Waits);
+    }
+
+    /// A process that is gone is so a moment before its watch says it.
+    fn await_exit_to_show(&self) {
+        let is_gone = self
+            .current()
+            .as_ref()
+            .is_some_and(|app| app.process.exit().is_some());
+        if is_gone {
+            self.wait_while(|progress| progress != Progress::Done);
+        }
+    }
+
+    fn wait_while(&self, not_yet: impl Fn(Progress) -> bool) {
+        let deadline = Instant::now() + VERDICT_WITHIN;
+        let waits = || {
+            let state = self.ledger.state();
+            state.policy.trouble().is_none()
+                && state
+                    .policy
+                    .declared()
+                    .is_some_and(|(_, progress)| not_yet(progress))
+        };
+        while waits() && Instant::now() < deadline {
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+/// How a test says that the app was to end, if it looks as if it was.
+pub(super) fn advice(app: &App) -> Option<String> {
+    let asked = app.process.was_asked_to_end();
+    if !asked && !app.watch.verdict().is_ending() && !app.has_ended_in_order() {
+        return None;
+    }
+    let status = match app.process.exit().and_then(Exit::status) {
+        Some(0) | None => String::new(),
+        Some(status) => format!("status={status}"),
+    };
+    let who = if asked {
+        "the test ended it by itself"
+    } else {
+        "if the app is to end here"
+    };
+    Some(format!(
+        "{who}: declare it, `with live_gui.expect_exit({status}):` around what ends it, or \
+         @pytest.mark.live_gui_ends_app"
+    ))
+}

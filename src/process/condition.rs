@@ -1,0 +1,143 @@
+//! How a process is doing, as the system sees it from outside: for the text about one that does not answer.
+
+use std::time::Duration;
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+
+/// What the scheduler says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It runs, or would if it got the machine.
+    Running,
+    /// It waits for something.
+    Sleeping,
+    /// It waits for the disk or a driver, and cannot be interrupted.
+    Uninterruptible,
+    /// Somebody stopped it, as Ctrl-Z does.
+    Stopped,
+    /// A debugger holds it.
+    Traced,
+    /// It has ended, and nobody has asked how.
+    Ended,
+}
+
+impl State {
+    /// As `ps` shows it, and in words.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Running => "running (state R)",
+            Self::Sleeping => "sleeping (state S)",
+            Self::Uninterruptible => "waiting for the disk or a driver (state D)",
+            Self::Stopped => "stopped (state T)",
+            Self::Traced => "held by a debugger (state t)",
+            Self::Ended => "ended, and nobody has read its exit status (state Z)",
+        }
+    }
+}
+
+/// How a process is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// What the scheduler says.
+    pub state: State,
+    /// The time that it has spent on the CPU since its start.
+    pub cpu: Duration,
+    /// Whoever debugs it: `gdb, pid 7`. Linux only, as what follows.
+    pub debugger: Option<String>,
+    /// Bytes of its memory that are in the machine's, and bytes that are swapped out.
+    pub memory: Option<(u64, u64)>,
+    /// The names of its threads, of which Linux keeps 15 characters.
+    pub threads: Option<Vec<String>>,
+}
+
+/// Looks at a process; `None` if it is not there, or must not be seen.
+#[must_use]
+pub fn condition(pid: u32) -> Option<Condition> {
+    let mut system = System::new().ok()?;
+    let what = ProcessRefreshKind::nothing().without_tasks().with_cpu();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true, what);
+    let process = system.process(Pid::from_u32(pid))?;
+    let state = match process.status() {
+        ProcessStatus::Stop => State::Stopped,
+        ProcessStatus::Tracing => State::Traced,
+        ProcessStatus::UninterruptibleDiskSleep => State::Uninterruptible,
+        ProcessStatus::Zombie | ProcessStatus::Dead => State::Ended,
+        ProcessStatus::Run => State::Running,
+        _ => State::Sleeping,
+    };
+    Some(Condition {
+        state,
+        cpu: Duration::from_millis(process.accumulated_cpu_time()),
+        debugger: imp::debugger(pid),
+        memory: imp::memory(pid),
+        threads: imp::threads(pid),
+    })
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::fs;
+
+    /// A number in `/proc/PID/status`.
+    fn field(pid: u32, name: &str) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_start_matches(':')
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    }
+
+    fn name_at(path: &str) -> Option<String> {
+        Some(fs::read_to_string(path).ok()?.trim_end().to_owned())
+    }
+
+    pub fn debugger(pid: u32) -> Option<String> {
+        let by = field(pid, "TracerPid").filter(|by| *by != 0)?;
+        let name = name_at(&format!("/proc/{by}/comm"));
+        Some(name.map_or_else(|| format!("pid {by}"), |name| format!("{name}, pid {by}")))
+    }
+
+    pub fn memory(pid: u32) -> Option<(u64, u64)> {
+        Some((1024 * field(pid, "VmRSS")?, 1024 * field(pid, "VmSwap")?))
+    }
+
+    pub fn threads(pid: u32) -> Option<Vec<String>> {
+        let entries = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+        let paths = entries.map(|entry| entry.path().join("comm"));
+        Some(paths.filter_map(|path| name_at(path.to_str()?)).collect())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    pub fn debugger(_pid: u32) -> Option<String> {
+        None
+    }
+
+    pub fn memory(_pid: u32) -> Option<(u64, u64)> {
+        None
+    }
+
+    pub fn threads(_pid: u32) -> Option<Vec<String>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_runs_is_seen_and_one_that_is_not_there_is_not() {
+        let this = condition(std::process::id()).unwrap();
+        assert!(matches!(this.state, State::Running | State::Sleeping), "{this:?}");
+        if cfg!(target_os = "linux") {
+            assert!(this.threads.is_some_and(|threads| !threads.is_empty()));
+            assert!(this.memory.is_some_and(|(resident, _)| resident > 0));
+        }
+        assert_eq!(condition(u32::MAX - 1), None);
+    }
+}

@@ -1,0 +1,71 @@
+"""An app that lives and does not answer: why, in words, and what it was last seen doing."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from plain_suites import Suite
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="SIGSTOP, ptrace and /proc are Linux's")
+
+WAITS = """
+import ctypes, os, signal, subprocess, sys, time
+
+ATTACHES = '''
+import ctypes, os, sys, time
+assert all(
+    ctypes.CDLL(None).ptrace(16, int(thread), None, None) == 0 for thread in os.listdir(f"/proc/{sys.argv[1]}/task")
+)
+time.sleep(60)
+'''
+
+def test_culprit(app, live_gui):
+    {act}
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (
+            "os.kill(live_gui.pid, signal.SIGSTOP)",
+            [
+                "*GuiUnreachable: its process is stopped; `kill -CONT *` lets it go on (no answer within *",
+                "*its process is stopped (state T), * s of CPU time so far",
+                "*last heartbeat log line, * s ago: *ok*",
+            ],
+        ),
+        (
+            "subprocess.Popen([sys.executable, '-c', ATTACHES, str(live_gui.pid)])",
+            ["*GuiUnreachable: its process is held by a debugger: python*, pid *"],
+        ),
+    ],
+    ids=["stopped", "debugged"],
+)
+def test_why_an_app_does_not_answer_is_said_in_words(suite: Suite, act: str, says: list[str]) -> None:
+    result = suite({"test_a.py": WAITS.replace("{act}", act)})
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(says)
+    for word in ("timeout: global", "os error", "io: "):
+        result.stdout.no_fnmatch_line(f"*{word}*")
+    assert "GuiUnreachable: its " in result.stdout.lines[-2], "the short summary"
+
+
+def test_a_question_of_the_test_s_own_is_answered_in_words_too(suite: Suite) -> None:
+    test = """
+import os, signal, pytest
+from livegui.errors import GuiUnreachable
+
+def test_asks(live_gui):
+    os.kill(live_gui.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(GuiUnreachable) as raised:
+            live_gui.health()
+    finally:
+        os.kill(live_gui.pid, signal.SIGCONT)
+    assert str(raised.value).startswith("its process is stopped; `kill -CONT ")
+    assert "the app does not answer (generation 1, pid" in str(raised.value)
+"""
+    suite({"test_a.py": test}).assert_outcomes(passed=1)
