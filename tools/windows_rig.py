@@ -313,6 +313,7 @@ class Rig:
             # Without Python's entry the library would export everything, and that is too much for a DLL.
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS": "-Clink-arg=-Wl,--exclude-all-symbols",
             "PYO3_CROSS_PYTHON_VERSION": VERSION,
+            "INSTA_WORKSPACE_ROOT": str(ROOT),  # else it asks cargo, which is not there
             **self.environment(),
         }
         debian.cargo(TARGET, self.target, command, list(arguments), environment)
