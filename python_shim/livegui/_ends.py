@@ -39,9 +39,7 @@ class ExpectedEnd:
         seconds: from the end of the block to the end of the app.
     """
 
-    def __init__(
-        self, native: NativeLive, script: str, declare: Callable[[], None], within: float
-    ) -> None:
+    def __init__(self, native: NativeLive, script: str, declare: Callable[[], None], within: float) -> None:
         if not within >= 0:
             raise ValueError(f"within = {within}: expected seconds, 0 or more")
         self._native = native
@@ -113,12 +111,14 @@ def _codes(status: object) -> tuple[int, ...]:
 
 def describe(config: pytest.Config) -> None:
     """Make the marker known to ``--strict-markers`` and ``--markers``."""
-    what = "the test ends the app: with this status (any, unless it is given), so many seconds after it at most"
+    what = (
+        "the test ends the app: with this status (any, unless it is given), so many seconds after it at most"
+    )
     config.addinivalue_line("markers", f"{MARK}(status=None, within={WITHIN_S:g}): {what} (livegui)")
 
 
 class EndsApp:
-    """Runs a test that carries the marker as in ``with live_gui.expect_exit(…)``. Registered by the first one."""
+    """Runs a test that carries the marker in ``live_gui.expect_exit(…)``. Registered by the first one."""
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -136,7 +136,9 @@ def _expected(item: pytest.Item, mark: pytest.Mark) -> ExpectedEnd:
     if handle is None:
         request = getattr(item, "_request", None)
         if request is None:
-            pytest.fail(f"{MARK}: a test of this kind has no fixtures; use live_gui.expect_exit()", pytrace=False)
+            pytest.fail(
+                f"{MARK}: a test of this kind has no fixtures; use live_gui.expect_exit()", pytrace=False
+            )
         handle = request.getfixturevalue("live_gui")
     try:
         return _from_mark(handle, *mark.args, **mark.kwargs)

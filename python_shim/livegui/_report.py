@@ -59,10 +59,10 @@ def tell_what_did_not_run(
 ) -> None:
     """Take back an xfail of a test that did not run: what was expected to fail was never tried."""
     error = raised.value
-    if report.when == "setup" and isinstance(error, LiveGuiError) and error.culprit != plain(item.nodeid):
-        if hasattr(report, "wasxfail"):
-            del report.wasxfail
-            report.outcome = "failed"
+    did_not_run = isinstance(error, LiveGuiError) and error.culprit != plain(item.nodeid)
+    if report.when == "setup" and did_not_run and hasattr(report, "wasxfail"):
+        del report.wasxfail
+        report.outcome = "failed"
 
 
 class Told:
@@ -114,9 +114,11 @@ class Report(TypedDict):
     crashes: list[tuple[str, str]]
 
 
-def report_of(live: NativeLive, left: list[int]) -> Report:
-    """The report of this process."""
+def report_of(live: NativeLive, left: list[int], name: str) -> Report:
+    """The report of this process; of an app among several its name is told."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
+    if name:
+        notes = [line.replace("  fresh process (", f"  fresh process of {name} (", 1) for line in notes]
     return {
         "notes": notes,
         "remarks": live.remarks(),
@@ -144,7 +146,9 @@ def write_summary(
     """
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")
     quiet = terminal.verbosity <= 0
-    reports = [report for report in reports if any(report[what] for what in told) or excused or untold or not quiet]
+    reports = [
+        report for report in reports if any(report[what] for what in told) or excused or untold or not quiet
+    ]
     if not reports and (page is None or terminal.verbosity < 0):
         return
     terminal.section("live_gui", sep="-", cyan=True)

@@ -192,9 +192,7 @@ def test_solution_d_puts_a_fresh_process_under_the_next_test(run: Run) -> None:
         ("exit_process", "exit status 3"),
         (
             "crash_process",
-            "signal 11 (SIGSEGV)"
-            if os.name == "posix"
-            else "exit status 0xc0000005 (access violation)",
+            "signal 11 (SIGSEGV)" if os.name == "posix" else "exit status 0xc0000005 (access violation)",
         ),
     ],
 )

@@ -182,7 +182,9 @@ def test_culprit(app, live_gui, number):
         app.do("crash boom")
         {HYPOTHESIS[how]}
 """
-    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=f"live_gui_abort = {abort}")
+    result = suite(
+        {"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=f"live_gui_abort = {abort}"
+    )
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["FAILED test_a.py::test_culprit - GuiDegraded: main_loop_crashed: Run*"])
     examples = json.loads((pytester.path / "examples").read_text())
@@ -220,3 +222,26 @@ def _():
     result = suite({"app.feature": feature, "test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["FAILED test_a.py::test_it_crashes - GuiDegraded: main_loop_crashed: *"])
+
+
+def test_pytest_qt_s_wait_until_ends_with_the_app(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = dev.beside("pytest-qt", ["pytest", "pytest-qt", "PyQt6>=6.5"])
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    test = """
+def test_culprit(qtbot, app):
+    app.do("crash boom")
+    qtbot.waitUntil(lambda: False, timeout=20_000)
+    open("went on", "w").close()
+
+def test_victim(qtbot, live_gui):
+    pass
+"""
+    after = "def test_next(qtbot, live_gui):\n    qtbot.waitUntil(live_gui.is_healthy)\n"
+    result = suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini="qt_api = pyqt6")
+    result.assert_outcomes(failed=1, errors=1, passed=1)
+    result.stdout.fnmatch_lines(["FAILED test_a.py::test_culprit - GuiDegraded: main_loop_crashed: Run*"])
+    assert not (pytester.path / "went on").exists()
+    assert result.duration < 15

@@ -37,11 +37,14 @@ def test_a_declared_exit_is_nobody_s_fault_and_the_next_use_brings_a_fresh_proce
 ) -> None:
     result = suite({"test_a.py": QUITS.format(how=how), "test_b.py": PASSES})
     result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["test_a.py  fresh process (generation 2): ended on purpose by test_a.py::test_quit"])
+    result.stdout.fnmatch_lines(
+        ["test_a.py  fresh process (generation 2): ended on purpose by test_a.py::test_quit"]
+    )
     first, second = record_of(pytester)["generations"]
     assert (first["state"], first["why"], first["culprit"]) == ("ended", None, None)
     assert first["ended_by"] == {"test": "test_a.py::test_quit", "how": "exit status 0"}
-    assert second["state"] == "ended" and "ended_by" not in second
+    assert second["state"] == "ended"
+    assert "ended_by" not in second
 
 
 def test_every_way_in_which_a_test_may_end_the_app_can_be_declared(suite: Suite) -> None:
@@ -95,8 +98,10 @@ async def test_by_a_mark_with_more_to_say_is_last(): ...
 def test_after_all(live_gui):
     assert live_gui.is_healthy()
 """
-    test = test.replace("async def test_by_a_mark_with_more_to_say_is_last(): ...",
-                        "def test_by_a_mark_with_more_to_say(app):\n    app.do('stop')")
+    test = test.replace(
+        "async def test_by_a_mark_with_more_to_say_is_last(): ...",
+        "def test_by_a_mark_with_more_to_say(app):\n    app.do('stop')",
+    )
     result = suite({"test_a.py": test}, ini="live_gui_max_respawns = 1")
     result.assert_outcomes(passed=10)
     result.stdout.no_fnmatch_line("*degraded*")
@@ -234,7 +239,9 @@ def test_victim(live_gui):
         ("app.do('stop')", "*if the app is to end here: declare it, `with live_gui.expect_exit():` around*"),
     ],
 )
-def test_an_end_that_was_not_declared_is_a_failure_that_says_how_to(suite: Suite, how: str, says: str) -> None:
+def test_an_end_that_was_not_declared_is_a_failure_that_says_how_to(
+    suite: Suite, how: str, says: str
+) -> None:
     # Somebody needs the app afterwards.
     result = suite({"test_a.py": UNDECLARED.format(how=how), "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1, errors=1)
@@ -242,8 +249,14 @@ def test_an_end_that_was_not_declared_is_a_failure_that_says_how_to(suite: Suite
 
 
 @pytest.mark.parametrize(
-    "ini", ["live_gui_scope = module", "live_gui_scope = function", "live_gui_respawn = test",
-            "live_gui_respawn = never", "live_gui_spares = 1"]
+    "ini",
+    [
+        "live_gui_scope = module",
+        "live_gui_scope = function",
+        "live_gui_respawn = test",
+        "live_gui_respawn = never",
+        "live_gui_spares = 1",
+    ],
 )
 def test_a_declared_end_costs_nobody_anything_in_every_setting(suite: Suite, ini: str) -> None:
     if "spares" in ini:
@@ -256,10 +269,17 @@ def test_quit(app, live_gui):
     with live_gui.expect_exit():
         app.do("stop")
 """
-    files = {"test_a.py": last_of_file, "test_b.py": last_of_file, "test_c.py": PASSES, "test_d.py": last_of_file}
+    files = {
+        "test_a.py": last_of_file,
+        "test_b.py": last_of_file,
+        "test_c.py": PASSES,
+        "test_d.py": last_of_file,
+    }
     result = suite(files, ini=ini)
     result.assert_outcomes(passed=7)
-    result.stdout.fnmatch_lines(["test_c.py  fresh process (generation *): ended on purpose by test_b.py::test_quit"])
+    result.stdout.fnmatch_lines(
+        ["test_c.py  fresh process (generation *): ended on purpose by test_b.py::test_quit"]
+    )
 
 
 def test_under_xdist_each_worker_goes_on_by_itself(suite: Suite) -> None:
@@ -270,5 +290,6 @@ def test_under_xdist_each_worker_goes_on_by_itself(suite: Suite) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sh is POSIX")
 def test_a_launcher_s_status_is_the_app_s(suite: Suite) -> None:
     suite(
-        {"test_a.py": QUITS.format(how="exit 0")}, ini="live_gui_command = sh -c '{python} plain_app.py; exit $?'"
+        {"test_a.py": QUITS.format(how="exit 0")},
+        ini="live_gui_command = sh -c '{python} plain_app.py; exit $?'",
     ).assert_outcomes(passed=2)

@@ -133,9 +133,7 @@ def test_no_task_of_the_culprit_goes_on_in_the_next_file(async_suite: Suite, sco
     test = SESSION_LOOP.format(scope=scope)
     result = async_suite({"test_a.py": test, "test_b.py": test}, "-p", "no:xdist", ini=INI)
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(
-        ["> * await asyncio.sleep(0.1)", "*the app degraded during this test*"]
-    )
+    result.stdout.fnmatch_lines(["> * await asyncio.sleep(0.1)", "*the app degraded during this test*"])
 
 
 def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
@@ -214,9 +212,7 @@ async def resource(anyio_backend):
     ini = "pythonpath = ." if version == "7.4" else INI
     result = suite(files, "-p", "no:xdist", ini=ini)
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(
-        ["*await anyio.sleep(0.1)", "*the app degraded during this test*"]
-    )
+    result.stdout.fnmatch_lines(["*await anyio.sleep(0.1)", "*the app degraded during this test*"])
 
 
 def test_a_task_of_a_session_fixture_is_not_the_test_s(async_suite: Suite, pytester: pytest.Pytester) -> None:
@@ -483,9 +479,7 @@ def test_next(page, live_gui):
     files = {"plug.py": plug, "test_a.py": test, "test_b.py": after}
     result = suite(files, "-p", "plug", "-p", "no:xdist", ini="pythonpath = .")
     result.assert_outcomes(failed=1, errors=1, passed=1)
-    result.stdout.fnmatch_lines(
-        ["> * page.wait_for_selector(*", "*the app degraded during this test*"]
-    )
+    result.stdout.fnmatch_lines(["> * page.wait_for_selector(*", "*the app degraded during this test*"])
 
 
 # --- the last tear-down ---------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_an_xfail_excuses_the_culprit_and_is_told_and_is_none_of_a_victim_that_d
 
 
 def test_a_crash_that_is_expected_to_the_last_does_not_fail_the_run(suite: Suite) -> None:
-    test = XFAILS.partition("@pytest.mark.xfail(reason=\"another")[0]
+    test = XFAILS.partition('@pytest.mark.xfail(reason="another')[0]
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(xfailed=1, passed=1)
     assert result.ret == pytest.ExitCode.OK
@@ -72,4 +72,6 @@ def test_culprit(app, live_gui):
     result.assert_outcomes(skipped=1, errors=1, passed=1)
     result.stdout.fnmatch_lines(["ERROR test_a.py::test_culprit - GuiDegraded: main_loop_crashed: *"])
     for record in (pytester.path / ".livegui").glob("*/run.json"):
-        assert json.loads(record.read_text())["generations"][0]["culprit"]["test"] == "test_a.py::test_culprit"
+        assert (
+            json.loads(record.read_text())["generations"][0]["culprit"]["test"] == "test_a.py::test_culprit"
+        )

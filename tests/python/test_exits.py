@@ -47,9 +47,7 @@ def test_an_exit_is_seen_whoever_reaps(
     files = {"early.py": plugin, "test_a.py": KILL.format(how=how, codes=codes)}
     result = suite(files, "-p", "early", ini="pythonpath = .\nlive_gui_respawn = test")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(
-        [f"*GuiExited: {said}*", "*the app's process ended during this test*"]
-    )
+    result.stdout.fnmatch_lines([f"*GuiExited: {said}*", "*the app's process ended during this test*"])
     result.stdout.no_fnmatch_line("*exit status 0*")
     assert result.duration < 20
 

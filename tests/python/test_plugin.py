@@ -177,9 +177,7 @@ def test_culprit(app, live_gui):
 """
     result = suite({"test_a.py": test}, ini="live_gui_abort = false")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["*project switch timed out*", "*the app degraded during this test*"]
-    )
+    result.stdout.fnmatch_lines(["*project switch timed out*", "*the app degraded during this test*"])
 
 
 def test_a_crash_between_tests_is_blamed_on_the_one_before_as_an_inference(suite: Suite) -> None:

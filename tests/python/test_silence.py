@@ -31,9 +31,11 @@ def test_culprit(app, live_gui):
     [
         (
             "os.kill(live_gui.pid, signal.SIGSTOP)",
-            ["*GuiUnreachable: its process is stopped; `kill -CONT *` lets it go on (no answer within *",
-             "*its process is stopped (state T), * s of CPU time so far",
-             "*last heartbeat log line, * s ago: *ok*"],
+            [
+                "*GuiUnreachable: its process is stopped; `kill -CONT *` lets it go on (no answer within *",
+                "*its process is stopped (state T), * s of CPU time so far",
+                "*last heartbeat log line, * s ago: *ok*",
+            ],
         ),
         (
             "subprocess.Popen([sys.executable, '-c', ATTACHES, str(live_gui.pid)])",
