@@ -1,4 +1,4 @@
-"""The apps of one pytest process: one as a rule, several in suites with a client and a server, or two players."""
+"""The apps of one pytest process: one as a rule, several where there are, say, a client and a server."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Several:
         bad = [native for native in self._used() if native.verdict_on_running() is not None]
         return bool(bad) and all(native.has_ended_in_order() for native in bad)
 
-    def lacks_prior_state(self, id: str, file: str, prior: str | None) -> str | None:  # noqa: A002
+    def lacks_prior_state(self, id: str, file: str, prior: str | None) -> str | None:
         """Why none of them carries what a test requires."""
         lacks = [app.native.lacks_prior_state(id, file, prior) for app in self._apps]
         return None if None in lacks else lacks[0]
@@ -124,7 +124,7 @@ def words_of(command: SystemString | Iterable[SystemString]) -> tuple[str | list
 
 
 def needed_by(item: pytest.Item) -> list[LiveGui]:
-    """The handles among a test's fixtures, as far as these are set up: before that a fixture sees to it itself."""
+    """The handles among a test's fixtures, as far as these are set up; a set-up sees to its own."""
     definitions: Mapping[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     found = []
     for name in getattr(item, "fixturenames", ()):

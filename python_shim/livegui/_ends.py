@@ -1,4 +1,4 @@
-"""Ends that a test declares: ``expect_exit()``, ``expect_degraded()`` and ``@pytest.mark.live_gui_ends_app``."""
+"""Ends that a test declares: ``expect_exit()``, ``expect_degraded()`` and the mark ``live_gui_ends_app``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from livegui._livegui import NativeEnd, NativeLive
 
 #: An exit status as ``subprocess.Popen.returncode`` has it, or the signal that ends the process.
-Status = Union[int, signal.Signals]
+Status = int | signal.Signals
 
 MARK = "live_gui_ends_app"
 #: How long the app may take, unless the test says otherwise.
