@@ -11,13 +11,13 @@ import pytest
 
 from livegui._handle import LiveGui
 from livegui._text import system_string
+from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from livegui._livegui import NativeLive
-    from livegui.errors import LiveGuiError
 
 SystemString = Union[str, "os.PathLike[str]"]
 _COMMAND = "live_gui_command"
@@ -142,6 +142,8 @@ class Factory:
         self._command = command
         self._environment = environment
         self._made: dict[str, LiveGui] = {}
+        #: What came of those that could not be started: told to every test that needs them.
+        self._failed: dict[str, LiveGuiError] = {}
 
     def __call__(
         self,
@@ -149,7 +151,7 @@ class Factory:
         command: SystemString | Iterable[SystemString] | None = None,
         env: Mapping[str, SystemString] | None = None,
     ) -> LiveGui:
-        """The app of this name: started by the first call, and the same handle ever after.
+        """The app of this name: started by the first call, and the same handle from then on.
 
         Args:
             name: what reports call it, as ``server``.
@@ -158,9 +160,15 @@ class Factory:
         """
         if not name:
             raise ValueError("live_gui_factory('', …): expected a name, which reports call the app by")
+        if name in self._failed:
+            raise self._failed[name].with_traceback(None)
         if name not in self._made:
             environment = {**self._environment, **(env or {})}
-            self._made[name] = self._session.open(command or self._command, environment, name)
+            try:
+                self._made[name] = self._session.open(command or self._command, environment, name)
+            except LiveGuiError as error:
+                self._failed[name] = error
+                raise
         return self._made[name]
 
     def close(self) -> None:

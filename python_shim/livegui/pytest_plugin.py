@@ -88,6 +88,7 @@ class Session:
         #: Parts of the suite with an app of their own.
         self.overrides = _apps.Overrides(config.rootpath, _apps.fixture_of_its_own(_open_and_close))
         self.uses_factory = False
+        self._has_command = bool(_option(config, "command"))
         #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
         #: the last test can set the fixture up anew.
         self.closed: list[tuple[_apps.App, list[int]]] = []
@@ -153,8 +154,12 @@ class Session:
                 "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting "
                 "test can be interrupted; a test whose app degrades fails at its end"
             )
-        self.use(app)
-        live.start()
+        try:
+            self.use(app)
+            live.start()
+        except BaseException:
+            self.close(handle)
+            raise
         self.generation = live.generation
         return handle
 
@@ -175,6 +180,10 @@ class Session:
                 self.apps.remove(app)
             self.live = _apps.front(self.apps)
             self.closed += [(app, app.native.close()) for app in closing]
+
+    def has_several(self) -> bool:
+        """Whether tests may use different apps."""
+        return self.uses_factory or self.overrides.count + self._has_command > 1
 
     def reports(self) -> list[_report.Report]:
         """What is to be told of this pytest process."""
@@ -233,7 +242,8 @@ class Session:
         # Of several the one that something is wrong with.
         app = min(used, key=lambda app: app.native.is_healthy())
         live, picture = app.native, None
-        self.generation = live.generation or self.generation
+        if len(used) > 1:
+            self.generation = live.generation or self.generation
         if due and not self.screenshots:
             picture = self.pictures.take(live, item.nodeid, app.environment)
         if picture is not None:
@@ -385,7 +395,7 @@ class Uses:
         __tracebackhide__ = True
         _prior.skip_unless_carried(item, self.session.live)
         session = self.session
-        if session.overrides.count or session.uses_factory:
+        if session.has_several():
             for handle in _apps.needed_by(item):
                 handle._use()
         elif session.apps and "live_gui" in getattr(item, "fixturenames", ()):
@@ -486,13 +496,11 @@ def _open_and_close(
 ) -> Iterator[LiveGui]:
     """Where there are several apps, each is called by the part of the suite that it is for."""
     session = config.stash[_SESSION]
-    before = list(session.apps)
-    is_one = session.overrides.count == 1 and not _option(config, "command")
+    handle = session.open(command, environment, part if session.has_several() else "")
     try:
-        yield session.open(command, environment, "" if is_one else part)
+        yield handle
     finally:
-        for app in [app for app in session.apps if app not in before]:
-            session.close(app.handle)
+        session.close(handle)
 
 
 @pytest.fixture(scope="session")
