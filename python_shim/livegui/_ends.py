@@ -1,4 +1,4 @@
-"""Ends that a test declares: ``expect_exit()``, ``expect_degraded()``, ``@pytest.mark.live_gui_ends_app``."""
+"""Ends that a test declares: ``expect_exit()``, ``expect_degraded()`` and the mark ``live_gui_ends_app``."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def register(manager: pytest.PytestPluginManager) -> None:
 
 
 class EndsApp:
-    """Runs a test that carries the marker as in ``with live_gui.expect_exit(…)``."""
+    """Runs a test that carries the marker in ``live_gui.expect_exit(…)``."""
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -60,7 +60,7 @@ class Examples:
         return session.live if session.begun and not session.failed else None
 
     def _end(self, live: NativeLive, error: BaseException | None) -> None:
-        """End the test if the app is no longer fit, by what hypothesis takes for no failure to be shrunk."""
+        """End the test if the app is no longer fit, by what hypothesis does not shrink."""
         __tracebackhide__ = True
         abort = self.session.abort
         abort.told = abort.told or live.confirm()

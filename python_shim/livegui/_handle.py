@@ -171,7 +171,7 @@ class LiveGui:
     def expect_degraded(self, code: str, within: float = WITHIN_S) -> ExpectedEnd:
         """Declare that the app degrades in this block: for tests of its own crash handling.
 
-        After the block there is no process, even if it would have lived on; the next use brings up another.
+        After the block there is no process, even if it would live on; the next use brings up a fresh one.
 
         Args:
             code: a reason code, ``main_loop_crashed`` or a word of the app's own.

@@ -118,6 +118,7 @@ class NativeLive:
         cls,
         command: str | list[str],
         *,
+        name: str,
         environment: list[tuple[str, str]],
         cwd: str | os.PathLike[str],
         python: str,

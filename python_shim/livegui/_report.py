@@ -114,9 +114,11 @@ class Report(TypedDict):
     crashes: list[tuple[str, str]]
 
 
-def report_of(live: NativeLive, left: list[int]) -> Report:
-    """The report of this process."""
+def report_of(live: NativeLive, left: list[int], name: str) -> Report:
+    """The report of this process; of an app among several its name is told."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
+    if name:
+        notes = [line.replace("  fresh process (", f"  fresh process of {name} (", 1) for line in notes]
     return {
         "notes": notes,
         "remarks": live.remarks(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bdb
 import os
-import shlex
 import sys
 import unittest
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _ends, _events, _examples, _links, _prior, _report
+from livegui import _apps, _ends, _events, _examples, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted, Within
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
@@ -76,17 +75,23 @@ _SESSION = pytest.StashKey["Session"]()
 
 
 class Session:
-    """The one handle of this pytest process, and the test that runs now."""
+    """The handles of this pytest process, one as a rule, and the test that runs now."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.abort = Abort()
         self.fixtures = Fixtures(self)
-        #: The handle, while it is open.
+        #: The handles that are open.
+        self.apps: list[_apps.App] = []
+        #: The only one of them, or all as if they were one; None if there is none.
         self.live: NativeLive | None = None
+        #: Parts of the suite with an app of their own.
+        self.overrides = _apps.Overrides(config.rootpath, _apps.fixture_of_its_own(_open_and_close))
+        self.uses_factory = False
+        self._has_command = bool(_option(config, "command"))
         #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
         #: the last test can set the fixture up anew.
-        self.closed: list[tuple[NativeLive, list[int]]] = []
+        self.closed: list[tuple[_apps.App, list[int]]] = []
         self.reported = False
         #: What xdist workers had to tell.
         self.from_workers: list[_report.Report] = []
@@ -107,26 +112,21 @@ class Session:
         self.pictures = Screenshots(_option(config, "screenshot"))
         #: Of the running test, or the last one: paths relative to the run folder.
         self.screenshots: list[str] = []
-        #: Added to the app's environment.
-        self.environment: dict[str, str] = {}
 
     def open(
-        self, command: _SystemString | Iterable[_SystemString], environment: Mapping[str, _SystemString]
+        self,
+        command: _SystemString | Iterable[_SystemString],
+        environment: Mapping[str, _SystemString],
+        name: str = "",
     ) -> LiveGui:
         """Make the handle and start the first process."""
         self._follow_tests()
-        words: str | list[str]
-        if isinstance(command, str):
-            words = script = command
-        else:
-            given_words = enumerate([command] if isinstance(command, os.PathLike) else command)
-            words = [system_string(word, f"live_gui_command[{number}]") for number, word in given_words]
-            script = shlex.join(words)
+        words, script = _apps.words_of(command)
         given = environment.items()
         variables = [(name, system_string(value, f"live_gui_env[{name!r}]")) for name, value in given]
-        self.environment = dict(variables)
-        self.live = NativeLive(
+        live = NativeLive(
             words,
+            name=name,
             environment=variables,
             cwd=self.config.rootpath,
             python=sys.executable,
@@ -144,17 +144,25 @@ class Session:
             output_limit=_option(self.config, "output_limit"),
             signal=SIGNAL,
         )
+        handle = LiveGui(live, script, lambda: self.use(app))
+        app = _apps.App(name, live, handle, dict(variables))
+        self.apps.append(app)
+        self.live = _apps.front(self.apps)
         if self.events is not None:
-            self.events.app_opened(self.live)
-        if _flag(self.config, "abort") and not self.abort.install():
-            self.live.remark(
+            self.events.app_opened(live)
+        if _flag(self.config, "abort") and not self.abort.is_installed and not self.abort.install():
+            live.remark(
                 "live_gui_abort has no effect: pytest does not run on the main thread, where alone a waiting "
                 "test can be interrupted; a test whose app degrades fails at its end"
             )
-        self.use()
-        self.live.start()
-        self.generation = self.live.generation
-        return LiveGui(self.live, script, self.use)
+        try:
+            self.use(app)
+            live.start()
+        except BaseException:
+            self.close(handle)
+            raise
+        self.generation = live.generation
+        return handle
 
     def _follow_tests(self) -> None:
         """Look at every test from here on, and at the rest of the running one."""
@@ -163,25 +171,34 @@ class Session:
             manager.register(self.fixtures, "livegui-fixtures")
             manager.register(Reports(self), "livegui-reports")
             _ends.register(manager)
-        if self.phase is not None:
+        if self.phase is not None and self.phase.span is None:
             self.phase.follow()
 
-    def close(self) -> None:
-        """End the process and everything it started."""
+    def close(self, handle: LiveGui | None = None) -> None:
+        """End the process of a handle, or of all, and everything it started."""
+        closing = [app for app in self.apps if handle is None or app.handle is handle]
+        if not closing:
+            return
         if self.phase is not None:
             self.phase.ask_last()
-        self.abort.uninstall()
+        if len(closing) == len(self.apps):
+            self.abort.uninstall()
         try:
-            if self.live is not None and self.item is not None:
+            if self.item is not None:
                 self.end(self.item, None)
         finally:
-            if self.live is not None:
-                live, self.live = self.live, None
-                self.closed.append((live, live.close()))
+            for app in closing:
+                self.apps.remove(app)
+            self.live = _apps.front(self.apps)
+            self.closed += [(app, app.native.close()) for app in closing]
+
+    def has_several(self) -> bool:
+        """Whether tests may use different apps."""
+        return self.uses_factory or self.overrides.count + self._has_command > 1
 
     def reports(self) -> list[_report.Report]:
         """What is to be told of this pytest process."""
-        return [_report.report_of(live, left) for live, left in self.closed]
+        return [_report.report_of(app.native, left, app.name) for app, left in self.closed]
 
     def runners(self) -> frozenset[str]:
         """The packages of the plugins that are installed: what waits in them may only run the test."""
@@ -198,28 +215,31 @@ class Session:
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
         self.item, self.begun, self.failed, self.generation = item, False, False, None
-        if self.live is not None:
+        if self.apps:
             self.fixtures.failed.clear()
             self.screenshots = []
+            for app in self.apps:
+                app.begun = False
 
-    def use(self) -> None:
-        """The running test uses the app: put a fresh process under it if one is due, or refuse it."""
+    def use(self, app: _apps.App) -> None:
+        """The running test uses an app: put a fresh process under it if one is due, or refuse it."""
         __tracebackhide__ = True
-        if self.live is None:
+        live = app.native
+        if app.begun:
+            if live.was_ended_on_purpose():
+                live.use_after_end()
+                self.generation = live.generation
             return
-        if self.begun:
-            if self.live.was_ended_on_purpose():
-                self.live.use_after_end()
-                self.generation = self.live.generation
-            return
+        if app not in self.apps:
+            return  # it is closed
         if self.item is None:
-            self.live.between_tests()
+            live.between_tests()
             return
-        self.begun = True
+        app.begun = self.begun = True
         try:
-            self.generation = self.live.before_test(plain(self.item.nodeid), _file(self.item))
+            self.generation = live.before_test(plain(self.item.nodeid), _file(self.item))
         except LiveGuiError:
-            self.generation = self.live.generation
+            self.generation = live.generation
             raise
         if self.phase is not None:
             self.phase.arm()
@@ -228,12 +248,16 @@ class Session:
         """At the end of a phase of a test that uses the app: take a picture, and link to what is known."""
         failed = report.failed and not _report.is_victim(report)
         due = self.pictures.is_due(failed=failed, ended=report.when == "call")
-        live = self.live
-        if live is None or not self.begun or self.generation is None or not (failed or due):
+        used = [app for app in self.apps if app.begun]
+        if not used or self.generation is None or not (failed or due):
             return
-        picture = None
+        # Of several the one that something is wrong with.
+        app = min(used, key=lambda app: app.native.is_healthy())
+        live, picture = app.native, None
+        if len(used) > 1:
+            self.generation = live.generation or self.generation
         if due and not self.screenshots:
-            picture = self.pictures.take(live, item.nodeid, self.environment)
+            picture = self.pictures.take(live, item.nodeid, app.environment)
         if picture is not None:
             self.screenshots.append(picture.relative_to(live.run_folder).as_posix())
         _links.attach(item, report, live.run_folder / f"gen-{self.generation}", picture)
@@ -254,18 +278,23 @@ class Session:
     def end(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
         __tracebackhide__ = True
-        used, self.item, self.begun = self.begun, None, False
-        if self.live is None:
+        self.item, self.begun = None, False
+        if not self.apps:
             return
         last_of_file = nextitem is None or _file(nextitem) != _file(item)
-        recovered, unfit, error = self.live.after_test(used, last_of_file)
-        item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
-        if unfit is not None:
-            culprit, cause = unfit
-            text = cause if culprit == plain(item.nodeid) else f"{culprit} {cause}"
-            item.user_properties.append(("live_gui_handover", text))
-        if error is not None and not self.failed:
-            raise error
+        errors = []
+        for app in self.apps:
+            used, app.begun = app.begun, False
+            recovered, unfit, error = app.native.after_test(used, last_of_file)
+            item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
+            if unfit is not None:
+                culprit, cause = unfit
+                text = cause if culprit == plain(item.nodeid) else f"{culprit} {cause}"
+                item.user_properties.append(("live_gui_handover", text))
+            if error is not None:
+                errors.append(error)
+        if errors and not self.failed:
+            raise errors[0]
 
 
 class Phase:
@@ -406,8 +435,12 @@ class Uses:
         """Look at a test just before its fixtures are set up, and after it is known not to be skipped."""
         __tracebackhide__ = True
         _prior.skip_unless_carried(item, self.session.live)
-        if "live_gui" in getattr(item, "fixturenames", ()):
-            self.session.use()
+        session = self.session
+        if session.has_several():
+            for handle in _apps.needed_by(item):
+                handle._use()
+        elif session.apps and "live_gui" in getattr(item, "fixturenames", ()):
+            session.use(session.apps[0])
 
 
 class Reports:
@@ -485,6 +518,7 @@ def pytest_configure(config: pytest.Config) -> None:
     session = Session(config)
     config.stash[_SESSION] = session
     config.pluginmanager.register(Uses(session), "livegui-uses")
+    config.pluginmanager.register(session.overrides, "livegui-overrides")
     if config.pluginmanager.has_plugin(_examples.PLUGIN):
         config.pluginmanager.register(_examples.Examples(session), "livegui-examples")
     session.events = _events.follow(config, session)
@@ -515,11 +549,38 @@ def live_gui(
     live_gui_env: dict[str, str | os.PathLike[str]],
 ) -> Iterator[LiveGui]:
     """The app under test: one handle for the whole run, whatever process is behind it."""
-    session = pytestconfig.stash[_SESSION]
+    yield from _open_and_close(pytestconfig, live_gui_command, live_gui_env)
+
+
+def _open_and_close(
+    config: pytest.Config,
+    command: str | list[str | os.PathLike[str]],
+    environment: dict[str, str | os.PathLike[str]],
+    part: str = "",
+) -> Iterator[LiveGui]:
+    """Where there are several apps, each is called by the part of the suite that it is for."""
+    session = config.stash[_SESSION]
+    handle = session.open(command, environment, part if session.has_several() else "")
     try:
-        yield session.open(live_gui_command, live_gui_env)
+        yield handle
     finally:
-        session.close()
+        session.close(handle)
+
+
+@pytest.fixture(scope="session")
+def live_gui_factory(
+    pytestconfig: pytest.Config,
+    live_gui_command: str | list[str | os.PathLike[str]],
+    live_gui_env: dict[str, str | os.PathLike[str]],
+) -> Iterator[_apps.Factory]:
+    """Makes handles of more apps: ``live_gui_factory("server", command=…)``."""
+    session = pytestconfig.stash[_SESSION]
+    session.uses_factory = True
+    factory = _apps.Factory(session, live_gui_command, live_gui_env)
+    try:
+        yield factory
+    finally:
+        factory.close()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -14,6 +14,8 @@ use crate::wire::{CaughtException, Culprit, Reason};
 
 /// A process that is ready, or was.
 pub struct App {
+    /// What it is called beside others of the same tests; empty if it is the only one.
+    pub name: String,
     /// Its number.
     pub generation: u32,
     /// The process itself.
@@ -80,10 +82,9 @@ impl App {
         };
         Failure {
             summary: format!(
-                "{}\n  {source} of the app raised{place} during this test; the app goes on (generation {}, pid {})",
+                "{}\n  {source} of the app raised{place} during this test; the app goes on ({})",
                 reason.line(),
-                self.generation,
-                self.process.pid()
+                self.which()
             ),
             generation: self.generation,
             pid: Some(self.process.pid()),
@@ -129,9 +130,19 @@ impl App {
         what: &str,
         culprit: Option<Culprit>,
     ) -> Error {
-        let pid = self.process.pid();
-        let summary = format!("{first}\n  {what} (generation {}, pid {pid})", self.generation);
+        let summary = format!("{first}\n  {what} ({})", self.which());
         self.failure_of(kind, summary, culprit)
+    }
+
+    /// Which process it is, for a person.
+    fn which(&self) -> String {
+        let name = if self.name.is_empty() { "" } else { ", " };
+        format!(
+            "{}{name}generation {}, pid {}",
+            self.name,
+            self.generation,
+            self.process.pid()
+        )
     }
 
     /// The error of this kind.

@@ -158,7 +158,10 @@ mod tests {
         let well = [Sign::Well, Sign::Stopping, Sign::Silent, Sign::Gone(vec![])];
         assert_eq!(after(&exit, &well), Some(Progress::Done));
         let closing = Sign::Degraded(reasons(&["executor_shutdown", "thread_died"]));
-        assert_eq!(after(&exit, &[closing.clone()]), Some(Progress::Begun));
+        assert_eq!(
+            after(&exit, std::slice::from_ref(&closing)),
+            Some(Progress::Begun)
+        );
         let left = Sign::Degraded(reasons(&["executor_shutdown", "main_loop_exited"]));
         assert_eq!(after(&exit, &[closing, left.clone()]), Some(Progress::Begun));
         assert_eq!(

@@ -28,6 +28,8 @@ const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 /// How the app is started.
 #[derive(Debug, Clone)]
 pub struct LaunchSettings {
+    /// What it is called beside others of the same tests; empty if it is the only one.
+    pub name: String,
     /// The app's command line.
     pub command: CommandLine,
     /// Added to the app's environment.
@@ -133,6 +135,7 @@ impl Launcher {
             Error::io("start the watch thread")(error)
         })?;
         let app = App {
+            name: self.settings.name.clone(),
             generation,
             process,
             watch,

@@ -90,7 +90,8 @@ impl Live {
                 settings.spares
             )));
         }
-        let run = RunFolder::create(&settings.run_dir)?;
+        let mut run = RunFolder::create(&settings.run_dir)?;
+        run.set_app(&settings.launch.name);
         let alarm = Alarm::start(knock).map_err(Error::io("start the alarm thread"))?;
         let ledger = Ledger::open(run, settings.rules, alarm.clone());
         let python = settings.launch.python.clone();

@@ -113,6 +113,14 @@ impl RunFolder {
         });
     }
 
+    /// Records what its app is called beside others.
+    pub fn set_app(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.record.app = Some(name.to_owned());
+            self.write_best_effort();
+        }
+    }
+
     /// Records which file has what pytest did.
     pub fn set_events(&mut self, file: &Path) {
         let parent = self.path.parent().unwrap_or(&self.path);

@@ -25,11 +25,12 @@ impl NativeLive {
     /// A handle without a process yet. Must be made on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
-    #[pyo3(signature = (command, *, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
+    #[pyo3(signature = (command, *, name, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
         handover, handover_timeout, left_open, output_limit, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
+        name: Text,
         environment: Vec<(OsString, OsString)>,
         cwd: PathBuf,
         python: PathBuf,
@@ -60,6 +61,7 @@ impl NativeLive {
             left_open: parse_option("live_gui_left_open", left_open)?,
         };
         let launch = LaunchSettings {
+            name: name.0,
             command: command.map_err(raise)?,
             environment,
             cwd,

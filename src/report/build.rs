@@ -244,7 +244,7 @@ impl Builder {
             end,
             ready_ms: record.ready_ms,
             state: record.state.clone(),
-            why: record.why.as_deref().map(|why| visible(why).into_owned()),
+            why: why(record).map(|why| visible(&why).into_owned()),
             because: notes.map(|note| visible(&note.because).into_owned()),
             culprit: culprit.and_then(|culprit| known.get(&culprit.test).copied()),
             culprit_name: culprit.map(|culprit| visible(&culprit.test).into_owned()),
@@ -433,4 +433,11 @@ fn encode(part: &str) -> String {
         }
     }
     text
+}
+/// Why a process is in the state that it is in, if that is worth telling.
+fn why(record: &GenerationRecord) -> Option<String> {
+    let on_purpose = record.ended_by.as_ref();
+    on_purpose
+        .map(|end| format!("ended on purpose by {}: {}", end.test, end.how))
+        .or_else(|| record.why.clone())
 }

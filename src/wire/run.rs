@@ -20,6 +20,9 @@ pub struct RunRecord {
     /// The session of pytest-xdist that it is part of, if it is: its workers have a run each.
     #[serde(default)]
     pub session: Option<String>,
+    /// What its app is called, if the tests have several: each has a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// The pytest-xdist worker that drives it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,

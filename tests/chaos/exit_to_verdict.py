@@ -31,6 +31,7 @@ def rounds(how: str, count: int, folder: Path) -> list[float]:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN if how == "ignored" else signal.SIG_DFL)
     live = NativeLive(
         [sys.executable, "-c", APP],
+        name="",
         environment=[],
         cwd=folder,
         python=sys.executable,

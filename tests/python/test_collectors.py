@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from plain_suites import PASSES, Suite
@@ -222,3 +224,29 @@ def _():
     result = suite({"app.feature": feature, "test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["FAILED test_a.py::test_it_crashes - GuiDegraded: main_loop_crashed: *"])
+
+
+def test_pytest_qt_s_wait_until_ends_with_the_app(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = dev.beside("pytest-qt", ["pytest", "pytest-qt", "PyQt6>=6.5"])
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    loads = [sys.executable, "-c", "import PyQt6.QtTest, PyQt6.QtWidgets"]
+    if subprocess.run(loads, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("PyQt6 cannot be loaded here")
+    test = """
+def test_culprit(qtbot, app):
+    app.do("crash boom")
+    qtbot.waitUntil(lambda: False, timeout=20_000)
+    open("went on", "w").close()
+
+def test_victim(qtbot, live_gui):
+    pass
+"""
+    after = "def test_next(qtbot, live_gui):\n    qtbot.waitUntil(live_gui.is_healthy)\n"
+    result = suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini="qt_api = pyqt6")
+    result.assert_outcomes(failed=1, errors=1, passed=1)
+    result.stdout.fnmatch_lines(["FAILED test_a.py::test_culprit - GuiDegraded: main_loop_crashed: Run*"])
+    assert not (pytester.path / "went on").exists()
+    assert result.duration < 15

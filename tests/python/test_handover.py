@@ -87,7 +87,7 @@ def test_a_test_can_be_failed_for_the_freeze_that_it_left(suite: Suite) -> None:
     result.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_does*",
-            "test_a.py::test_does left the main loop standing for *",
+            "left the main loop standing for *",
             "test_b.py  fresh process (generation 2): test_a.py::test_does left the main loop standing for *",
         ]
     )
