@@ -27,6 +27,7 @@ mod files;
 pub mod harness;
 pub mod health;
 mod http_head;
+pub mod injection;
 #[cfg(windows)]
 mod owner_only;
 mod process;

@@ -24,9 +24,12 @@ from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from livegui import Agent
+    from types import ModuleType
 
-__all__ = ["install"]
+    from livegui import Agent
+    from livegui._inject import Injection
+
+__all__ = ["install", "patch"]
 
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 #: How long the test side has to hear why, before PyQt's way of ending the process.
@@ -72,6 +75,26 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
     wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it calls ``exec()`` of its application, of whichever class."""
+    binding = module.__name__.partition(".")[0]
+    for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
+        cls = getattr(module, class_name, None)  # PySide6 makes its classes when they are first asked for
+        for name in ("exec", "exec_"):
+            if cls is not None and name in vars(cls) and cls.__module__ == module.__name__:
+                injection.wrap(
+                    cls, name, lambda run: _exec(injection, binding, run), native=True, static=True
+                )
+
+
+def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def exec(*arguments: Any) -> Any:
+        with injection.loop(f"{binding}'s exec()", install):
+            return run(*arguments)
+
+    return exec
 
 
 def _stop(core: Any, timer: Any) -> None:

@@ -1,0 +1,407 @@
+"""Apps that nobody wired, watched all the same: the real toolkits, in a suite and under ``livegui exec``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plain_suites import Suite
+from unwired import unwired
+from wiring import APPS
+
+from livegui._bootstrap import SEAMS
+
+#: Toolkits whose loop, or frames, a seam knows.
+WATCHED = [name for name in APPS if name != "plain"]
+#: Those whose loop catches what a callback raises.
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+#: Loops that an exception leaves.
+OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
+
+Injected = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def injected(suite: Suite, pytester: pytest.Pytester) -> Injected:
+    """As ``suite``, on an app of examples/wiring that has no line of livegui's."""
+
+    def run(name: str, files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
+        app = APPS[name]
+        app.skip_unless_it_can_run()
+        app = unwired(name, pytester.path)
+        conftest = pytester.path / "conftest.py"
+        conftest.write_text(
+            conftest.read_text()
+            + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {app.all_environment()!r}
+"""
+        )
+        return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+
+    return run
+
+
+def asks(what: str) -> str:
+    return f"""
+import time
+
+def test_asks(app, live_gui):
+    app.do({what!r})
+    time.sleep(30)
+"""
+
+
+RUNS_ON = """
+def test_next(live_gui):
+    assert live_gui.generation == {generation}
+    assert live_gui.health()["status"] == "ok"
+"""
+BEATS = """
+import time
+
+def test_beats(live_gui):
+    before = live_gui.health()["checks"]["main_loop"]["beats"]
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["beats"] < before + 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert live_gui.health()["reasons"] == []
+"""
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_an_app_that_nobody_wired_beats(injected: Injected, name: str) -> None:
+    injected(name, {"test_a.py": BEATS}).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_crash_fails_its_test_and_the_next_file_gets_a_fresh_process(injected: Injected, name: str) -> None:
+    files = {"test_a.py": asks("crash boom"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = injected(name, files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+
+
+@pytest.mark.parametrize("name", CATCHING)
+def test_what_a_toolkit_swallows_is_heard(injected: Injected, name: str) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=1)}
+    result = injected(name, files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*GuiCallbackError: callback_exception: ValueError: bad value"])
+
+
+def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = injected("pyqt6", files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*ValueError: bad value*"])
+
+
+# --- what can be told of an app without a toolkit ---
+
+PLAIN = """
+import os, pathlib, threading, time
+command = pathlib.Path(os.environ["LIVEGUI_STATE_DIR"], "command")
+keeps_alive = threading.Thread(target=threading.Event().wait)
+keeps_alive.start()
+while True:
+    if command.exists():
+        raise RuntimeError(command.read_text())
+    time.sleep(0.01)
+"""
+
+
+def test_a_loop_that_no_seam_knows_is_not_watched_and_its_crash_is_told(suite: Suite) -> None:
+    test = """
+import time
+
+def test_health(live_gui):
+    health = live_gui.health()
+    assert health["status"] == "ok"
+    assert health["checks"]["main_loop"]["state"] == "not_watched"
+    assert health["checks"]["main_loop"]["beats"] == 0
+
+def test_crash(app):
+    app.do("boom")
+    time.sleep(30)
+"""
+    files = {"plain.py": PLAIN, "test_a.py": test, "test_b.py": RUNS_ON.format(generation=2)}
+    result = suite(files, ini="live_gui_command = {python} plain.py")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+
+
+def test_an_app_that_is_not_watched_says_why_in_its_start_error(suite: Suite) -> None:
+    files = {"plain.py": PLAIN, "test_a.py": "def test_it(live_gui):\n    pass\n"}
+    for command, ini, told in [
+        ("{python} -S plain.py", "", "*started with -S*call livegui.start() in the app*"),
+        ("{python} plain.py", "live_gui_inject = false", "*live_gui_inject = false: *"),
+    ]:
+        ini = f"live_gui_command = {command}\nlive_gui_ready_timeout = 1\n{ini}"
+        result = suite(files, ini=ini)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*it never called livegui.start()*", told])
+
+
+def test_a_wrong_mode_is_refused(suite: Suite) -> None:
+    result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini="live_gui_inject = maybe")
+    result.stdout.fnmatch_lines(["*live_gui_inject = maybe: expected auto, true or false*"])
+
+
+# --- livegui exec ---
+
+
+@contextmanager
+def executed(script: str, folder: Path, *options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a script under ``livegui exec``, its discovery file in ``folder``."""
+    (folder / "app.py").write_text(script)
+    command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
+    process = subprocess.Popen(
+        [*command, sys.executable, str(folder / "app.py")],
+        cwd=folder,
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def health(
+    folder: Path, until: Callable[[dict[str, Any]], bool] = lambda document: document["status"] == "ok"
+) -> dict[str, Any]:
+    """What the agent in that folder says, once it says what is waited for."""
+    deadline = time.monotonic() + 30
+    while True:
+        done = subprocess.run(
+            [sys.executable, "-m", "livegui", "health", str(folder), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        document: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"status": "none"}
+        if document["status"] != "none" and until(document):
+            return document
+        assert time.monotonic() < deadline, (document, done.stderr)
+
+
+ASYNCIO = """
+import asyncio, json, os, sys
+async def main():
+    ours = [name for name in os.environ if name.startswith("LIVEGUI_INJECT")]
+    print(json.dumps([os.getpid(), ours, os.environ.get("PYTHONPATH")]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_exec_runs_the_app_in_its_own_process_with_its_own_environment(tmp_path: Path) -> None:
+    with executed(ASYNCIO, tmp_path, "--name", "mine", PYTHONPATH="/theirs") as process:
+        assert process.stdout is not None
+        pid, ours, path = json.loads(process.stdout.readline())
+        document = health(tmp_path)
+        assert document["app"] == "mine"
+        assert document["pid"] == pid
+        if os.name == "posix":
+            assert pid == process.pid
+        assert ours == []
+        assert path == "/theirs"
+        out, err = process.communicate("\n", timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_explain_says_what_is_patched_and_what_came_of_it(tmp_path: Path) -> None:
+    with executed(ASYNCIO, tmp_path, "--explain") as process:
+        _, err = process.communicate("\n", timeout=30)
+    assert "livegui: patched asyncio.base_events.BaseEventLoop.run_forever" in err
+    assert "livegui: watched, by asyncio's loop" in err
+
+
+def test_exec_passes_on_how_the_app_ends_and_says_what_could_not_be_run(tmp_path: Path) -> None:
+    with executed("import sys; sys.exit(7)", tmp_path) as process:
+        process.communicate(timeout=30)
+        assert process.returncode == 7
+    done = subprocess.run(
+        [sys.executable, "-m", "livegui", "exec", "--", "no/such/app.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no/such/app.py could not be run" in done.stderr
+    assert "livegui exec -- python no/such/app.py" in done.stderr
+
+
+CHILDREN = """
+import asyncio, multiprocessing, os, subprocess, sys
+
+def child():
+    import asyncio
+    asyncio.run(asyncio.sleep(0))
+    with open("children", "a") as file:
+        file.write("livegui._attach" in __import__("sys").modules and "an agent\\n" or "none\\n")
+
+CODE = "import app; app.child()"
+
+async def main():
+    subprocess.run([sys.executable, "-c", CODE], check=True)
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+    print("done", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+if __name__ == "__main__":
+    early = multiprocessing.get_context("spawn").Process(target=child)
+    early.start()
+    early.join()
+    asyncio.run(main())
+"""
+
+
+def test_children_of_the_app_are_no_agents(tmp_path: Path) -> None:
+    with executed(CHILDREN, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        assert health(tmp_path)["status"] == "ok"
+        process.communicate("\n", timeout=30)
+    assert (tmp_path / "children").read_text().split("\n") == ["none", "none", "none", ""]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="exec")
+def test_an_app_that_takes_its_own_place_is_the_app_again(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, sys
+async def main():
+    if len(sys.argv) == 1:
+        os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path):
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+
+
+def test_an_app_that_starts_an_agent_is_left_to_its_own_wiring(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, livegui
+agent = livegui.start("by hand")
+async def main():
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+    print(agent.health()["status"], asyncio.BaseEventLoop.run_forever.__module__, flush=True)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("starting asyncio.base_events\n", ""), "nobody beats for it"
+
+
+def test_livegui_0_leaves_no_trace(tmp_path: Path) -> None:
+    script = "import sys; print([name for name in sys.modules if name.startswith('livegui._')], [f for f in sys.meta_path if 'livegui' in repr(f)])"
+    with executed(script, tmp_path, LIVEGUI="0") as process:
+        out, err = process.communicate(timeout=30)
+    assert out == "['livegui._bootstrap'] []\n"
+    assert err == ""
+
+
+def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "sitecustomize.py").write_text("print('theirs', __file__.rpartition('theirs')[0] != '')\n")
+    script = "import sys; print(sys.modules['sitecustomize'].__file__)"
+    with executed(script, tmp_path, PYTHONPATH=str(theirs)) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == (f"theirs True\n{theirs / 'sitecustomize.py'}\n", "")
+
+
+def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
+    import venv  # noqa: PLC0415
+
+    venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
+    python = next((tmp_path / "other").glob("*/python*"))
+    script = ASYNCIO.replace(
+        "[os.getpid(), ours, ",
+        "[[m for m in ('pytest', 'imgui_bundle') if __import__('importlib.util').util.find_spec(m)], sys.path, ",
+    )
+    (tmp_path / "app.py").write_text(script)
+    command = [
+        sys.executable,
+        "-m",
+        "livegui",
+        "exec",
+        "--run-dir",
+        str(tmp_path),
+        "--",
+        str(python),
+        "app.py",
+    ]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        found, path, _ = json.loads(process.stdout.readline())
+        assert health(tmp_path)["status"] == "ok"
+        process.communicate("\n", timeout=30)
+    plain = subprocess.run(
+        [str(python), "-c", "import sys, json; print(json.dumps(sys.path[1:]))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found == []
+    assert path[1:] == json.loads(plain.stdout)
+
+
+# --- a good guest ---
+
+GUEST = """
+import asyncio, concurrent.futures, inspect, json, socketserver, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
+             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start]
+print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))] for f in functions]))
+print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui"))))
+print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui" not in type(f).__module__])
+try:
+    with ThreadPoolExecutor() as pool:
+        pass
+    pool.submit(print)
+except RuntimeError as error:
+    print(error)
+try:
+    pool.submit()
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_the_app_sees_the_same_functions_modules_paths_and_errors(tmp_path: Path) -> None:
+    with executed(GUEST, tmp_path) as process:
+        injected_out, err = process.communicate(timeout=30)
+    plain = subprocess.run(
+        [sys.executable, str(tmp_path / "app.py")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert injected_out == plain.stdout
+    assert err == plain.stderr == ""
+
+
+def test_each_seam_has_its_file() -> None:
+    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    for known_by in {known_by for known_by in SEAMS.values() if known_by}:
+        assert (package / (known_by.replace(".", "/") + ".py")).exists(), known_by
