@@ -22,8 +22,8 @@ __all__ = ["Agent", "__version__", "start"]
 
 
 def __getattr__(name: str) -> object:
-    # A Python that is watched without being wired loads the package at its start, and needs the rest of it only once
-    # there is a main loop.
+    # A Python that is watched without being wired loads the package at its start, and needs the rest only
+    # once there is a main loop.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from livegui import _attach, _livegui  # noqa: PLC0415

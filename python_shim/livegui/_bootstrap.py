@@ -1,7 +1,7 @@
-"""What runs at the start of a Python that is to be watched without being wired: it waits for toolkits to be imported.
+"""What runs at the start of a Python that is to be watched without being wired: it waits for toolkits.
 
-It imports nothing that Python has not imported by then, patches nothing that was not imported, and leaves everything
-else to :mod:`livegui._inject`, which is loaded with the first toolkit.
+It imports nothing that Python has not imported by then, and patches nothing that was not imported. All else
+is for :mod:`livegui._inject`, which is loaded with the first toolkit.
 """
 
 import os
@@ -31,6 +31,7 @@ SEAMS = {
     "kivy.base": "toolkits.kivy",
     "pygame": "toolkits.pygame",
     "pyglet.app": "toolkits.pyglet",
+    "qasync": "toolkits.qasync",
     "socketserver": "_servers",
     "threading": "",
     "tkinter": "toolkits.tk",
@@ -43,7 +44,7 @@ SEAMS = {
     },
 }
 #: These are for no GUI toolkits: that one is imported does not say that there will be a loop of theirs.
-NO_GUI = ("", "_pools", "_servers", "toolkits.asyncio")
+NO_GUI = ("", "_pools", "_servers", "toolkits.asyncio", "toolkits.qasync")
 #: Command lines of Pythons that ``multiprocessing`` starts: never the app.
 _HELPERS = ("--multiprocessing-fork", "from multiprocessing.")
 INJECT = "LIVEGUI_INJECT"
@@ -78,7 +79,7 @@ def arm() -> None:
 
 def disarm() -> None:
     """Leave the app alone."""
-    global _finder  # noqa: PLW0603
+    global _finder
     finder, _finder = _finder, None
     if finder is not None:
         finder.remove()
@@ -120,7 +121,7 @@ def clean_environment() -> dict[str, str]:
 def explain(text: str) -> None:
     """Say something to whoever asked for that."""
     if _finder is not None and _finder.explains and sys.stderr is not None:
-        try:
+        try:  # noqa: SIM105 -- contextlib may be imported by nobody yet
             sys.stderr.write(f"livegui: {text}\n")
         except (OSError, ValueError):
             pass
@@ -149,7 +150,7 @@ class Finder:
         self.explains = bool(os.environ.get(EXPLAIN))
         self.seen: set[str] = set()
         self._looking: set[str] = set()
-        self._injection: "Injection | None" = None
+        self._injection: Injection | None = None
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -209,7 +210,7 @@ class _Loader:
         return getattr(self._loader, name)
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        create: "Any" = getattr(self._loader, "create_module", None)
+        create: Any = getattr(self._loader, "create_module", None)
         return None if create is None else create(spec)
 
     def exec_module(self, module: "ModuleType") -> None:

@@ -189,7 +189,7 @@ def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
 
 
 def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
-    """Have ``told`` called, with who was calling, when ``submit()`` refuses because of how the executor is."""
+    """Have ``told`` called, with who was calling, when ``submit()`` refuses as the executor has ended."""
     original = executor.submit
 
     @functools.wraps(original)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     #: Wires a loop that is about to turn.
     Wire = Callable[[Agent], object]
 
-#: A main thread that has run the app's own code for so long, with no import going on, is in a loop of its own; longer
-#: if there is a GUI toolkit, whose loop is yet to come.
+#: A main thread that has run the app's own code for so long, with no import going on, is in a loop of its
+#: own; longer if there is a GUI toolkit, whose loop is yet to come.
 PLAIN_AFTER_S = 1.0
 PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
 _LOOK_EVERY_S = 0.05
@@ -94,9 +94,8 @@ class Injection:
         placed = staticmethod(ours) if static or isinstance(before, staticmethod) else ours
         setattr(owner, name, placed)
         self._patches.append((owner, name, placed, before))
-        explain(
-            f"patched {getattr(owner, '__module__', '')}{'.' * isinstance(owner, type)}{owner.__name__}.{name}"
-        )
+        of = f"{owner.__module__}." if isinstance(owner, type) else ""
+        explain(f"patched {of}{owner.__name__}.{name}")
 
     def remove(self) -> None:
         """Take the patches off; those that somebody has wrapped since stay and do nothing."""
@@ -210,7 +209,7 @@ class Injection:
         return FrameLoop(self, what, wire, own_loop=own_loop)
 
     def take_frames(self, frames: "FrameLoop") -> bool:
-        """Whether these are the frames of the app: an app that calls several toolkits once a frame beats once."""
+        """Whether these are the frames of the app: of several toolkits in one loop the first beats."""
         self._frames = self._frames or frames
         return self._frames is frames
 

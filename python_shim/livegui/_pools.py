@@ -1,4 +1,4 @@
-"""The pools of an app that nobody wired: those that the app's own code gives work are known, and refused work is told.
+"""The pools of an app that nobody wired: those that its own code gives work to, and work that is refused.
 
 That a pool is shut down is no trouble: a ``with`` block does it. Work that is refused is.
 """

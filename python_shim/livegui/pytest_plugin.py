@@ -64,7 +64,7 @@ _OPTIONS = {
     ),
     "inject": (
         "auto",
-        "watch an app that starts no agent itself: auto, true (any app) or false",
+        "watch an app that nobody wired: auto (one that starts no agent itself), true (any), or false",
     ),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
     "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),

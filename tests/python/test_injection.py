@@ -147,8 +147,8 @@ def test_an_app_that_is_not_watched_says_why_in_its_start_error(suite: Suite) ->
         ("{python} -S plain.py", "", "*started with -S*call livegui.start() in the app*"),
         ("{python} plain.py", "live_gui_inject = false", "*live_gui_inject = false: *"),
     ]:
-        ini = f"live_gui_command = {command}\nlive_gui_ready_timeout = 1\n{ini}"
-        result = suite(files, ini=ini)
+        options = f"live_gui_command = {command}\nlive_gui_ready_timeout = 1\n{ini}"
+        result = suite(files, ini=options)
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines(["*it never called livegui.start()*", told])
 
@@ -323,18 +323,21 @@ def test_livegui_0_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    (theirs / "sitecustomize.py").write_text("print('theirs', __file__.rpartition('theirs')[0] != '')\n")
+    # `livegui exec` itself is a Python, too, before it becomes the app.
+    (theirs / "sitecustomize.py").write_text(
+        "import os; os.environ.get('LIVEGUI_INJECT') and print('theirs')\n"
+    )
     script = "import sys; print(sys.modules['sitecustomize'].__file__)"
     with executed(script, tmp_path, PYTHONPATH=str(theirs)) as process:
         out, err = process.communicate(timeout=30)
-    assert (out, err) == (f"theirs True\n{theirs / 'sitecustomize.py'}\n", "")
+    assert (out, err) == (f"theirs\n{theirs / 'sitecustomize.py'}\n", "")
 
 
 def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
     import venv  # noqa: PLC0415
 
     venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
-    python = next((tmp_path / "other").glob("*/python*"))
+    python = next((tmp_path / "other").glob("[bS]*/python*"))
     script = ASYNCIO.replace(
         "[os.getpid(), ours, ",
         "[[m for m in ('pytest', 'imgui_bundle') if __import__('importlib.util').util.find_spec(m)], sys.path, ",
@@ -376,7 +379,7 @@ from concurrent.futures import ThreadPoolExecutor
 functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
              ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start]
 print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))] for f in functions]))
-print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui"))))
+print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))
 print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui" not in type(f).__module__])
 try:
     with ThreadPoolExecutor() as pool:
@@ -399,6 +402,114 @@ def test_the_app_sees_the_same_functions_modules_paths_and_errors(tmp_path: Path
     )
     assert injected_out == plain.stdout
     assert err == plain.stderr == ""
+
+
+# --- pools and hook servers ---
+
+REFUSED = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor(thread_name_prefix="io")
+
+def close():
+    pool.shutdown()
+
+def click():
+    pool.submit(print)
+
+async def main():
+    with ThreadPoolExecutor() as other:
+        other.submit(int).result()
+    click()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    close()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    try:
+        click()
+    except RuntimeError as error:
+        print(error, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+asyncio.run(main())
+"""
+
+
+def test_refused_work_is_a_reason_that_names_who_gave_it_and_who_ended_the_pool(tmp_path: Path) -> None:
+    def pools(document: dict[str, Any]) -> dict[str, str]:
+        return {pool["name"]: pool["state"] for pool in document["checks"]["executors"]}
+
+    with executed(REFUSED, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        health(tmp_path, lambda document: pools(document).get("io") == "ok")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        closed = health(tmp_path, lambda document: pools(document)["io"] == "shutdown")
+        assert closed["status"] == "ok", "a pool that ends is no trouble"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "cannot schedule new futures after shutdown\n"
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("executor_refused", "io")
+        assert (
+            'ThreadPoolExecutor "io" refused the work of click() at app.py:11: it was shut down by close() at app.py:8 '
+            in reason["message"]
+        )
+        assert reason["message"].endswith(" s before")
+
+
+def test_work_that_a_library_is_refused_is_none_of_the_apps(tmp_path: Path) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "theirs.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\npool.submit(int)\npool.shutdown()\n\ndef use():\n    pool.submit(int)\n"
+    )
+    script = """
+import asyncio, sys, theirs
+async def main():
+    try:
+        theirs.use()
+    except RuntimeError:
+        print("refused", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path, PYTHONPATH=str(library)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "refused\n"
+        document = health(tmp_path)
+        assert document["reasons"] == []
+        assert [pool["name"] for pool in document["checks"]["executors"]] == ["asyncio"], (
+            "only the app's own work"
+        )
+
+
+def test_a_hook_server_that_ends_of_an_exception_is_named(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Server(HTTPServer):
+    def service_actions(self):
+        raise OSError("the hook server broke")
+
+server = Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
+threading.excepthook = lambda args: None
+threading.Thread(target=server.serve_forever, args=(0.01,), name="hooks").start()
+
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path):
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("thread_died", "hooks")
+        assert reason["message"] == 'thread "hooks": OSError: the hook server broke'
+        assert "service_actions" in reason["detail"]["traceback"]
 
 
 def test_each_seam_has_its_file() -> None:

@@ -10,7 +10,7 @@ def start() -> None:
     """Watch for a main loop, if this process is to be watched without being wired."""
     if os.environ.get("LIVEGUI_INJECT"):
         try:
-            from livegui._bootstrap import arm  # noqa: PLC0415 -- every Python comes by here
+            from livegui._bootstrap import arm
 
             arm()
         except Exception:  # noqa: BLE001 -- the app is to start, whatever became of us

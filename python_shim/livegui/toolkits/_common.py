@@ -77,9 +77,9 @@ class ExceptHook:
 
 
 class CrashHook:
-    """Tells of the exception that ends the program on the main thread, where no loop of a toolkit's is around it.
+    """Tells of the exception that ends the program on the main thread, where no loop of a toolkit is around.
 
-    Whoever had ``sys.excepthook`` is called as before. With PyQt there is none: its end of the process depends on it.
+    Whoever had ``sys.excepthook`` is called as before. With PyQt it is left alone: PyQt looks at it.
     """
 
     def __init__(self, agent: Agent) -> None:

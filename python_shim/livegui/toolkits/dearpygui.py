@@ -143,7 +143,7 @@ class _Frames(Frames):
     def beat(self) -> None:
         """The main loop turns, and so do the callbacks."""
         now = time.monotonic()
-        # Whoever asks if the loop turns is to be told of what is open now; otherwise a look costs too much for a frame.
+        # Whoever asks if the loop turns is told of what is open now. Else a look costs too much for a frame.
         if now < self._next_look and not self._is_busy and self._native.question is None:
             self._agent.beat()
             return

@@ -24,7 +24,6 @@ from livegui.toolkits._common import Frames, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from types import ModuleType
 
     from livegui import Agent

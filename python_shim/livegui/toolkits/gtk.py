@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["install", "patch"]
 
 #: What runs a loop, by the module that has it: class, or none, and function.
-_RUNS = {
+_RUNS: dict[str, list[tuple[str | None, str]]] = {
     "gi.overrides.GLib": [("MainLoop", "run")],
     "gi.overrides.Gio": [("Application", "run")],
     "gi.overrides.Gtk": [(None, "main")],
@@ -62,6 +62,8 @@ def patch(injection: Injection, module: ModuleType) -> None:
         return run
 
     for class_name, name in _RUNS[module.__name__]:
-        owner: Any = module if class_name is None else getattr(module, class_name, None)
+        # A function of GTK's is placed in what the app gets to see, while the overrides are loaded.
+        seen = sys.modules.get(module.__name__.replace(".overrides.", ".repository."))
+        owner: Any = seen if class_name is None else getattr(module, class_name, None)
         if owner is not None and hasattr(owner, name):
             injection.wrap(owner, name, run)

@@ -56,14 +56,15 @@ def run(
 
 def patch(injection: Injection, module: ModuleType) -> None:
     """Wire an app that nobody wired when it runs, by whichever of the functions that do so."""
-    runners = [(hello_imgui, "run"), (immapp, "run"), (immapp, "run_with_markdown")]
+    runners: list[tuple[Any, str]] = [(hello_imgui, "run"), (immapp, "run"), (immapp, "run_with_markdown")]
     for owner, name in runners:
         injection.wrap(owner, name, lambda original, name=name: _running(injection, name, original))  # type: ignore[misc]
-    for owner, name in [
+    framed: list[tuple[Any, str]] = [
         (hello_imgui.manual_render, "render"),
         (immapp.manual_render, "render"),
         (imgui, "new_frame"),
-    ]:
+    ]
+    for owner, name in framed:
         frames = injection.frames(f"{owner.__name__}.{name}()", lambda agent: Frames(agent, _popups).beat)
         injection.wrap(owner, name, lambda original, frames=frames: _framed(frames, original))  # type: ignore[misc]
 
@@ -102,7 +103,7 @@ def _beating_arguments(
 
 
 def _beating(agent: Agent, params: Any, *, as_is: bool = False) -> Any:
-    """The same, with a beat a frame. A function stays one if it is to be left ``as_is``: its other arguments follow."""
+    """The same, with a beat a frame. A function stays one if it is to be left ``as_is``."""
     if not as_is or not callable(params):
         full = _full(params)
         _beat_every_frame(full, agent)

@@ -25,7 +25,7 @@ __all__ = ["install", "patch"]
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Have Kivy's clock beat. What a callback raises leaves ``run()``, unless an ``ExceptionHandler`` has it pass.
+    """Have Kivy's clock beat. What a callback raises leaves ``run()``, unless a handler has it pass.
 
     Args:
         agent: the agent to tell.

@@ -25,7 +25,6 @@ from livegui.toolkits._common import Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from types import ModuleType
 
     from livegui import Agent
@@ -42,8 +41,8 @@ _SHOWN_S = 0.1
 
 
 def install(agent: Agent) -> None:
-    """Let each look at the event queue beat: ``pygame.event.get()``, ``wait()``, ``pump()`` and their like, and each
-    ``pygame.display.flip()`` or ``update()``.
+    """Let each frame beat: ``pygame.display.flip()`` or ``update()``, or else a look at the event queue by
+    ``pygame.event.get()``, ``wait()``, ``pump()`` and their like.
 
     A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a type of its own, when somebody
     asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:

@@ -23,7 +23,6 @@ from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from types import ModuleType
 
     from livegui import Agent

@@ -129,9 +129,9 @@ def _installed(agent: Agent, root: tkinter.Tk | None) -> Callable[[], object]:
     return agent.beat
 
 
-def _root(widget: tkinter.Misc) -> tkinter.Tk | None:
-    root: Any = widget._root()
-    return root  # type: ignore[no-any-return]
+def _root(widget: Any) -> tkinter.Tk | None:
+    root: tkinter.Tk | None = widget._root()
+    return root
 
 
 def _grabs(root: tkinter.Tk) -> list[str]:
