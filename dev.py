@@ -336,7 +336,9 @@ def bench(rest: list[str]) -> None:
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
     peers = {
-        "PYTHONPATH": str(beside("peers", packages("bench"))),
+        "PYTHONPATH": os.pathsep.join(
+            str(beside(name, packages(extra))) for name, extra in [("peers", "bench"), ("toolkits", "toolkits")]
+        ),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
     }
     missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]

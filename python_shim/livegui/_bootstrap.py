@@ -4,6 +4,7 @@ It imports nothing that Python has not imported by then, and patches nothing tha
 is for :mod:`livegui._inject`, which is loaded with the first toolkit.
 """
 
+import _thread
 import os
 import sys
 
@@ -47,6 +48,8 @@ SEAMS = {
 NO_GUI = ("", "_pools", "_servers", "toolkits.asyncio", "toolkits.qasync")
 #: Command lines of Pythons that ``multiprocessing`` starts: never the app.
 _HELPERS = ("--multiprocessing-fork", "from multiprocessing.")
+#: An app may start a Python a second before it has a loop.
+_LOG_BYTES = 64 * 1024
 INJECT = "LIVEGUI_INJECT"
 PATH = "LIVEGUI_INJECT_PATH"
 NAME = "LIVEGUI_INJECT_NAME"
@@ -137,7 +140,8 @@ def note(text: str) -> None:
     if folder:
         try:
             with open(os.path.join(folder, "injection.log"), "a", encoding="utf-8") as log:  # noqa: PTH118, PTH123
-                log.write(line)
+                if log.tell() < _LOG_BYTES:
+                    log.write(line)
         except OSError:
             pass
 
@@ -148,6 +152,7 @@ class Finder:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.explains = bool(os.environ.get(EXPLAIN))
+        self.main_thread = _thread.get_ident()
         self.seen: set[str] = set()
         self._looking: set[str] = set()
         self._injection: Injection | None = None

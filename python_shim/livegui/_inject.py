@@ -37,7 +37,7 @@ class Injection:
     def __init__(self, finder: "Finder") -> None:
         self.agent: Agent | None = None
         self._finder = finder
-        self._main_thread = _thread.get_ident()
+        self._main_thread = finder.main_thread
         self._pid = os.getpid()
         self._lock = _thread.allocate_lock()
         self._patches: list[tuple[Any, str, object, object]] = []
@@ -282,7 +282,7 @@ class Injection:
         if self._finder.mode != "auto":
             return False
         package = sys.modules["livegui"]
-        return any(
+        return "livegui._attach" in sys.modules or any(
             vars(module).get("livegui") is package
             for name, module in tuple(sys.modules.items())
             if hasattr(module, "__dict__") and not name.startswith("livegui")

@@ -77,8 +77,12 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it calls ``exec()`` of its application, of whichever class."""
+    """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog before that."""
     binding = module.__name__.partition(".")[0]
+    dialog = getattr(module, "QDialog", None)
+    for name in ("exec", "exec_"):
+        if dialog is not None and name in vars(dialog):
+            injection.wrap(dialog, name, lambda run: _exec_dialog(injection, binding, run), native=True)
     for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
         cls = getattr(module, class_name, None)  # PySide6 makes its classes when they are first asked for
         for name in ("exec", "exec_"):
@@ -91,6 +95,14 @@ def patch(injection: Injection, module: ModuleType) -> None:
 def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
     def exec(*arguments: Any) -> Any:
         with injection.loop(f"{binding}'s exec()", install):
+            return run(*arguments)
+
+    return exec
+
+
+def _exec_dialog(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def exec(*arguments: Any) -> Any:
+        with injection.loop(f"{binding}'s QDialog.exec()", install, may_come_back=True):
             return run(*arguments)
 
     return exec
