@@ -191,6 +191,7 @@ def test(rest: list[str]) -> None:
     toolkits = beside("toolkits", packages("toolkits"))
     environment = {
         "LIVEGUI_TEST_TOOLKITS": str(toolkits),
+        "LIVEGUI_TEST_MORE_TOOLKITS": str(beside("more", packages("more_toolkits"))),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
         "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
     }
@@ -337,7 +338,8 @@ def bench(rest: list[str]) -> None:
             )
     peers = {
         "PYTHONPATH": os.pathsep.join(
-            str(beside(name, packages(extra))) for name, extra in [("peers", "bench"), ("toolkits", "toolkits")]
+            str(beside(name, packages(extra)))
+            for name, extra in [("peers", "bench"), ("toolkits", "toolkits")]
         ),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
     }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What the executors of ``concurrent.futures`` call it when they take no more work.
 _ENDED = ("_broken", "_shutdown", "_shutdown_thread")
+#: Says, on an executor, that it tells of its refusals itself.
+WIRED = "_livegui_wired"
 #: Frames of these are never who shut an executor down: they pass on what somebody asked for.
 _GO_BETWEENS = frozenset({"concurrent", "asyncio", "contextlib", "threading", "livegui"})
 
@@ -49,10 +51,11 @@ class ExecutorWatch:
 
     Its ``shutdown`` is wrapped on the instance so that the agent hears of it at once and learns who
     called. The flags are looked at besides: ``ThreadPoolExecutor.shutdown(executor)`` goes past the
-    wrap, and a broken executor calls nobody.
+    wrap, and a broken executor calls nobody. In an app that nobody wired nothing is wrapped: a wrap keeps its
+    executor alive until the next garbage collection.
     """
 
-    def __init__(self, native: NativeAgent, executor: Executor, name: str) -> None:
+    def __init__(self, native: NativeAgent, executor: Executor, name: str, *, wraps: bool = True) -> None:
         self._native = native
         self._name = name
         self.ended = False
@@ -63,7 +66,9 @@ class ExecutorWatch:
         self._ended_by: str | None = None
         self._ended_at: float | None = None
         self.target = weakref.ref(executor)
-        executor.__dict__["_livegui_wired"] = True
+        if not wraps:
+            return
+        executor.__dict__[WIRED] = True
         _wrap(executor, "shutdown", self._shut_down_by)
         _tell_refusals(executor, self._refused)
         if native.counts_finished_work:

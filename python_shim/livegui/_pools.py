@@ -5,12 +5,14 @@ That a pool is shut down is no trouble: a ``with`` block does it. Work that is r
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from livegui._crash import is_library
-from livegui._executors import broken_because, caller_of, frame_of_caller, has_ended
+from livegui._executors import WIRED, ExecutorWatch, broken_because, caller_of, frame_of_caller, has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,11 +79,12 @@ class _Pools:
         prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
         name = prefix if not prefix.startswith("ThreadPoolExecutor") else f"{self._kind}-{self._count}"
         pool.__dict__[_NAME] = name[:200]
-        self._injection.when_watched(lambda agent: _list(agent, pool, name[:200]))
+        known = weakref.ref(pool)
+        self._injection.when_watched(lambda agent: _list(agent, known, name[:200]))
 
     def _refused(self, pool: Any, frame: FrameType) -> None:
         broken = broken_because(pool)
-        if not has_ended(pool) or not _is_own(frame) or getattr(pool, "_livegui_wired", False):
+        if not has_ended(pool) or not _is_own(frame) or WIRED in pool.__dict__:
             return
         name = pool.__dict__.get(_NAME) or self._kind
         by, since = pool.__dict__.get(_ENDED, (None, None))
@@ -94,9 +97,15 @@ class _Pools:
         )
 
 
-def _list(agent: Agent, pool: Any, name: str) -> None:
-    agent.watch_executor(pool, name)
-    agent.expect_shutdown(pool)
+def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
+    executor = pool()
+    if executor is None:
+        return
+    agent._drop_ended()
+    with contextlib.suppress(ValueError):  # there are very many
+        agent._native.executor_watched(name, type(executor).__name__)
+        agent._executors[name] = ExecutorWatch(agent._native, executor, name, wraps=False)
+        agent._native.executor_end_expected(name)
 
 
 def _is_own(frame: FrameType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from plain_suites import Suite
 from unwired import unwired
-from wiring import APPS
+from wiring import APPS, display
 
 from livegui._bootstrap import SEAMS
 
@@ -162,12 +163,14 @@ def test_a_wrong_mode_is_refused(suite: Suite) -> None:
 
 
 @contextmanager
-def executed(script: str, folder: Path, *options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def executed(
+    script: str, folder: Path, *options: str, python: str = sys.executable, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run a script under ``livegui exec``, its discovery file in ``folder``."""
     (folder / "app.py").write_text(script)
     command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
     process = subprocess.Popen(
-        [*command, sys.executable, str(folder / "app.py")],
+        [*command, python, str(folder / "app.py")],
         cwd=folder,
         env=os.environ | environment,
         stdin=subprocess.PIPE,
@@ -516,3 +519,147 @@ def test_each_seam_has_its_file() -> None:
     package = Path(__file__).parents[2] / "python_shim" / "livegui"
     for known_by in {known_by for known_by in SEAMS.values() if known_by}:
         assert (package / (known_by.replace(".", "/") + ".py")).exists(), known_by
+
+
+# --- toolkits that examples/wiring has no app for ---
+
+#: Where `dev.py test` has put these.
+MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
+#: Debian's Python, which has the packages that no index has for Linux.
+SYSTEM_PYTHON = "/usr/bin/python3"
+PYGLET = """
+import pyglet, sys, threading
+window = pyglet.window.Window(50, 50)
+def end(dt):
+    raise ValueError("bad value")
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+pyglet.clock.schedule_interval(lambda dt: reader.is_alive() or end(dt), 0.02)
+pyglet.app.run()
+"""
+QASYNC = """
+import asyncio, os, sys
+from PySide6.QtCore import QCoreApplication
+import qasync
+app = QCoreApplication(sys.argv)
+loop = qasync.QEventLoop(app)
+asyncio.set_event_loop(loop)
+def fail():
+    raise ValueError("bad value")
+async def main():
+    await loop.run_in_executor(None, sys.stdin.readline)
+    loop.call_soon(fail)
+    await loop.run_in_executor(None, sys.stdin.readline)
+with loop:
+    loop.run_until_complete(main())
+"""
+WX = """
+import os, sys, threading, wx
+app = wx.App()
+frame = wx.Frame(None, title="hello")
+frame.Show()
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    wx.CallAfter(fail)
+    sys.stdin.readline()
+    wx.CallAfter(frame.Close)
+threading.Thread(target=read, daemon=True).start()
+app.MainLoop()
+"""
+GTK = """
+import sys, threading, gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import GLib, Gtk
+window = Gtk.Window(title="hello")
+window.show_all()
+window.connect("destroy", Gtk.main_quit)
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    GLib.idle_add(fail)
+    sys.stdin.readline()
+    GLib.idle_add(window.destroy)
+threading.Thread(target=read, daemon=True).start()
+Gtk.main()
+"""
+GLIB = (
+    GTK.replace("Gtk.main()", "loop.run()")
+    .replace("Gtk.main_quit", "lambda _: loop.quit()")
+    .replace("window = ", "loop = GLib.MainLoop()\nwindow = ")
+)
+SWALLOWING = {
+    "qasync": (QASYNC, "qasync", "asyncio"),
+    "wx": (WX, "wx", "gui"),
+    "gtk": (GTK, "gi", "gui"),
+    "glib": (GLIB, "gi", "gui"),
+}
+
+
+@contextmanager
+def shown(name: str, script: str, needs: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a script on a toolkit, with whichever Python has it."""
+    path = os.pathsep.join([MORE, os.environ.get("LIVEGUI_TEST_TOOLKITS", "")])
+    environment = {
+        "DISPLAY": display(),
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "QT_API": "pyside6",
+        "PYTHONPATH": path,
+    }
+    python = sys.executable
+    if needs in ("wx", "gi"):
+        python, environment["PYTHONPATH"] = SYSTEM_PYTHON, ""
+    can = [python, "-c", f"import {needs}"]
+    if (
+        not display()
+        or not shutil.which(python)
+        or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"{name} needs {needs} and a display")
+    with executed(script, folder, python=python, **environment) as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", SWALLOWING)
+def test_a_toolkit_that_swallows_is_heard_and_its_quit_is_an_announced_end(name: str, tmp_path: Path) -> None:
+    script, needs, source = SWALLOWING[name]
+    with shown(name, script, needs, tmp_path) as process:
+        assert process.stdin is not None
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: bool(document["exceptions"]))
+        (caught,) = document["exceptions"]
+        assert (caught["source"], caught["message"]) == (source, "ValueError: bad value")
+        _, err = process.communicate("\n", timeout=30)
+    assert "ValueError: bad value" in err, "it is printed as before"
+    assert process.returncode == 0
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    assert '"status":"stopping"' in journal
+    assert "main_loop_exited" not in journal
+
+
+def test_what_leaves_pyglets_loop_is_a_crash(tmp_path: Path) -> None:
+    with shown("pyglet", PYGLET, "pyglet", tmp_path) as process:
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.communicate("\n", timeout=30)
+    assert "main_loop_crashed" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
+def test_a_pool_that_is_dropped_goes_at_once(tmp_path: Path) -> None:
+    script = """
+import asyncio, weakref
+from concurrent.futures import ThreadPoolExecutor
+async def main():
+    pool = ThreadPoolExecutor()
+    pool.submit(int).result()
+    known = weakref.ref(pool)
+    del pool
+    print(known() is None, flush=True)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("True\n", "")

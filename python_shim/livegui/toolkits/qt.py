@@ -77,7 +77,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog before that."""
+    """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog."""
     binding = module.__name__.partition(".")[0]
     dialog = getattr(module, "QDialog", None)
     for name in ("exec", "exec_"):
