@@ -222,3 +222,18 @@ asyncio.run(main())
 """
     done = run("asyncio", code, tmp_path)
     assert done.stdout.splitlines() == ["True"], done.stderr
+
+
+def test_a_qt_application_without_windows_is_wired_like_any_other(tmp_path: Path) -> None:
+    code = """
+from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6 import QtGui, QtWidgets
+from livegui.toolkits import qt as live_qt
+app = QCoreApplication([])
+live_qt.install(agent)
+QTimer.singleShot(200, app.quit)
+app.exec()
+print(agent.health()["checks"]["main_loop"]["beats"] > 1)
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr

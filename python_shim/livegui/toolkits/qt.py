@@ -119,13 +119,15 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
-        if widgets is not None and isinstance(core.QCoreApplication.instance(), widgets.QApplication):
+        app = core.QCoreApplication.instance()
+        # Of an application without windows Qt must not be asked: it would crash.
+        if widgets is not None and isinstance(app, widgets.QApplication):
             for what in ("Modal", "Popup"):
                 widget = getattr(widgets.QApplication, f"active{what}Widget")()
                 if widget is not None:
                     title = widget.windowTitle() or widget.objectName()
                     things.append(f"{what.lower()} {type(widget).__name__} {title!r}")
-        elif gui is not None:  # Qt Quick: windows, and no widgets
+        elif gui is not None and isinstance(app, gui.QGuiApplication):  # Qt Quick: windows, and no widgets
             window = gui.QGuiApplication.modalWindow()
             if window is not None:
                 things.append(f"modal {type(window).__name__} {window.title() or window.objectName()!r}")
@@ -142,6 +144,8 @@ def _grab(binding: str) -> Callable[[str], object]:
 
     def grab(path: str) -> None:
         app: Any = sys.modules[f"{binding}.QtWidgets"].QApplication
+        if not isinstance(app.instance(), app):
+            raise OSError("there are no widgets")
         shown = [widget for widget in app.topLevelWidgets() if widget.isVisible()]
         window = app.activeModalWidget() or app.activeWindow() or shown[0]
         if not window.grab().save(path, "PNG"):
