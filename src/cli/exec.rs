@@ -27,7 +27,7 @@ pub struct ExecArgs {
     /// Say on standard error what is patched, and what becomes of it
     #[arg(long)]
     explain: bool,
-    /// Watch also an app that calls livegui.start() itself
+    /// Watch also an app that starts an agent itself
     #[arg(long)]
     always: bool,
     /// Folder for the discovery file and the heartbeat log [default: the user's runtime folder, no log]

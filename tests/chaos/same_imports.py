@@ -55,7 +55,7 @@ LIBRARIES = {
     "lxml": "__import__('lxml.etree').etree.fromstring('<a/>')",
     "PIL": "__import__('PIL.Image').Image.new('L', (1, 1))",
     "psutil": "psutil.Process()",
-    "anyio": "anyio.run(anyio.sleep, 0)",
+    "anyio": "anyio.Path()",
     "tornado": "__import__('tornado.ioloop').ioloop.IOLoop(make_current=False).close()",
     "importlib_metadata": "importlib_metadata.version('pip')",
 }
