@@ -173,7 +173,7 @@ APPS = [
     App("Tk: IDLE", "idlelib", "{python} -m idlelib -n", "tk", HEARD, dies=False),
     App("Tk: turtle's demo", "turtledemo", "{python} -m turtledemo", "tk", HEARD, dies=False),
     App("Tk: Thonny", "thonny", "{python} -m thonny", "tk", HEARD, dies=False),
-    App("pygame: aliens", "pygame", "{python} -m pygame.examples.aliens"),
+    App("pygame: chimp", "pygame", "{python} -m pygame.examples.chimp"),
     App("pygame: stars", "pygame", "{python} -m pygame.examples.stars"),
     App("pygame: eventlist", "pygame", "{python} -m pygame.examples.eventlist"),
     App("Dear PyGui: its demo", "dearpygui", "{python} dpg_demo.py", "dearpygui", HEARD, dies=False),

@@ -116,7 +116,7 @@ def _stop(core: Any, timer: Any) -> None:
 
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
     # Only what never answers with None is asked: in PySide6 6.12 each None that a function returns costs a
-    # reference to None, and Python before 3.12 ends the process once none is left. At two a beat, in a minute.
+    # reference to None, and Python before 3.12 ends the process once none is left: within a minute.
     popup = getattr(core.Qt, "WindowType", core.Qt).Popup
 
     def look() -> list[str]:
