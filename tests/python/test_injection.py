@@ -663,3 +663,80 @@ asyncio.run(main())
     with executed(script, tmp_path) as process:
         out, err = process.communicate(timeout=30)
     assert (out, err) == ("True\n", "")
+
+
+# --- the modes, and what cannot be watched ---
+
+
+@pytest.mark.parametrize("name", ["plain", "pyside6", "imgui_bundle", "pygame"])
+def test_an_app_that_is_wired_and_watched_as_well_has_one_agent(
+    suite: Suite, name: str, pytester: pytest.Pytester
+) -> None:
+    app = APPS[name]
+    app.skip_unless_it_can_run()
+    conftest = pytester.path / "conftest.py"
+    fixture = (
+        f"\n@pytest.fixture(scope='session')\ndef live_gui_env():\n    return {app.all_environment()!r}\n"
+    )
+    conftest.write_text(conftest.read_text() + fixture)
+    test = (
+        BEATS
+        + "    assert live_gui.health()['app'] == 'myapp'\n    assert live_gui.health()['checks']['main_loop']['frame_ms']['p50'] > 4\n"
+    )
+    files = {
+        "test_a.py": test,
+        "test_b.py": asks("crash boom") if name != "pyside6" else "",
+        "test_c.py": RUNS_ON.format(generation=1 + (name != "pyside6")),
+    }
+    result = suite(files, ini=f"live_gui_command = {app.command()}\nlive_gui_inject = true")
+    result.assert_outcomes(passed=2, failed=int(name != "pyside6"))
+
+
+def test_a_native_module_that_cannot_be_loaded_is_said_in_the_start_error(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    import venv  # noqa: PLC0415
+
+    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    copy = pytester.path / "elsewhere" / "livegui"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("_livegui.*", "__pycache__"))
+    (copy / "_livegui.py").write_text("raise ImportError('wrong ELF class')")
+    venv.create(pytester.path / "other", with_pip=False, symlinks=os.name == "posix")
+    python = next((pytester.path / "other").glob("[bS]*/python*"))
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {{"PYTHONPATH": {str(copy.parent)!r}}}
+"""
+    )
+    loop = "import asyncio; asyncio.run(asyncio.sleep(30))"
+    ini = f"live_gui_command = {python} -c '{loop}'\nlive_gui_ready_timeout = 1"
+    if os.name == "nt":
+        ini = ini.replace("'", '"')
+    result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*not watched: ImportError: wrong ELF class"])
+
+
+def test_uvicorn_on_a_thread_that_cannot_serve_is_named(tmp_path: Path) -> None:
+    script = """
+import asyncio, socket, sys, threading, uvicorn
+taken = socket.create_server(("127.0.0.1", 0))
+async def app(scope, receive, send):
+    pass
+server = uvicorn.Server(uvicorn.Config(app, port=taken.getsockname()[1], log_level="critical"))
+threading.Thread(target=server.run, name="hooks").start()
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    if not MORE or not (Path(MORE) / "uvicorn").exists():
+        pytest.skip("uvicorn is not installed; `python3 dev.py test` does that")
+    with executed(script, tmp_path, PYTHONPATH=MORE):
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("thread_died", "hooks")
+        assert "SystemExit" in reason["message"]
