@@ -740,3 +740,70 @@ asyncio.run(main())
         (reason,) = document["reasons"]
         assert (reason["code"], reason["component"]) == ("thread_died", "hooks")
         assert "SystemExit" in reason["message"]
+
+
+# --- Dear ImGui, by other ways than run() ---
+
+READS = """
+import sys, threading, time
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+"""
+NEW_FRAME = (
+    READS
+    + """
+from imgui_bundle import imgui
+imgui.create_context()
+io = imgui.get_io()
+io.display_size = (100, 100)
+io.set_ini_filename("")
+io.backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+while reader.is_alive():
+    imgui.new_frame()
+    imgui.end_frame()
+    time.sleep(0.01)
+imgui.new_frame()
+imgui.end_child()
+"""
+)
+MANUAL_RENDER = (
+    READS
+    + """
+from imgui_bundle import hello_imgui, imgui, immapp
+def gui():
+    if not reader.is_alive():
+        imgui.end_child()
+params = hello_imgui.RunnerParams()
+params.ini_disable = True
+params.platform_backend_type = hello_imgui.PlatformBackendType.null
+params.renderer_backend_type = hello_imgui.RendererBackendType.null
+params.fps_idling.enable_idling = False
+def allow_textures():
+    imgui.get_io().backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+params.callbacks.post_init = allow_textures
+params.callbacks.show_gui = gui
+WAY
+"""
+)
+WAYS = {
+    "new_frame": NEW_FRAME,
+    "hello_imgui.manual_render": MANUAL_RENDER.replace(
+        "WAY",
+        "hello_imgui.manual_render.setup_from_runner_params(params)\nwhile True:\n    hello_imgui.manual_render.render()\n    time.sleep(0.01)",
+    ),
+    "immapp.manual_render": MANUAL_RENDER.replace(
+        "WAY",
+        "immapp.manual_render.setup_from_runner_params(params)\nwhile True:\n    immapp.manual_render.render()\n    time.sleep(0.01)",
+    ),
+    "immapp.run": MANUAL_RENDER.replace("WAY", "immapp.run(params, immapp.AddOnsParams())"),
+    "by name": MANUAL_RENDER.replace("WAY", "hello_imgui.run(runner_params=params)"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_assert_of_dear_imgui_is_a_crash_however_its_frames_are_made(way: str, tmp_path: Path) -> None:
+    with executed(WAYS[way], tmp_path) as process:
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.communicate("\n", timeout=30)
+    assert process.returncode != 0
+    assert "main_loop_crashed" in (tmp_path / "heartbeat.jsonl").read_text()
