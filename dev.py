@@ -7,12 +7,14 @@
     python3 dev.py fmt      format the code
     python3 dev.py bench    figures, beside peers where there are any
     python3 dev.py soak     a thousand interpreter exits under load, on every supported Python there is
+    python3 dev.py apps     apps of other people, unchanged, and popular libraries, watched (half an hour)
     python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    cargo check for macOS and Windows, on Debian
     python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
-are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `soak`.
+are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `soak`,
+names of apps by `apps`.
 `test freezes` and `test in_flight` run the whole of a matrix of which `test` runs a part.
 """
 
@@ -191,6 +193,7 @@ def test(rest: list[str]) -> None:
     toolkits = beside("toolkits", packages("toolkits"))
     environment = {
         "LIVEGUI_TEST_TOOLKITS": str(toolkits),
+        "LIVEGUI_TEST_MORE_TOOLKITS": str(beside("more", packages("more_toolkits"))),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
         "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
     }
@@ -295,6 +298,17 @@ def soak(rest: list[str]) -> None:
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
 
 
+def apps(rest: list[str]) -> None:
+    """Apps of other people, not a line of them changed, and popular libraries in an app that nobody wired."""
+    set_up()
+    extras = {"toolkits": "toolkits", "more": "more_toolkits", "apps": "apps", "popular": "popular"}
+    path = os.pathsep.join(str(beside(name, packages(extra))) for name, extra in extras.items())
+    say("popular libraries")
+    run(PYTHON, ROOT / "tests" / "chaos" / "same_imports.py", env={"PYTHONPATH": path})
+    say("apps of other people (--idle SECONDS for less than a minute each)")
+    run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env={"PYTHONPATH": path})
+
+
 def windows(rest: list[str]) -> None:
     """The tests on Windows, as far as wine is Windows; see docs/platforms.md."""
     # Not at the top: whoever has no use for it needs neither Debian nor a Python 3.11.
@@ -339,7 +353,10 @@ def bench(rest: list[str]) -> None:
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
     peers = {
-        "PYTHONPATH": str(beside("peers", packages("bench"))),
+        "PYTHONPATH": os.pathsep.join(
+            str(beside(name, packages(extra)))
+            for name, extra in [("peers", "bench"), ("toolkits", "toolkits")]
+        ),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
     }
     missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]
@@ -491,6 +508,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "fmt": fmt,
     "bench": bench,
     "soak": soak,
+    "apps": apps,
     "windows": windows,
     "cross": cross,
 }

@@ -9,11 +9,12 @@
 //! | 64 | the command line is wrong | the same | the same | the same |
 //! | 130 | interrupted | the same: what is known so far is shown and kept | the same | the same |
 //!
-//! Where several are true of a run: 130, then 3, then 1.
+//! Where several are true of a run: 130, then 3, then 1. `exec` ends as the app does; 2 if it cannot be run.
 
 mod audit;
 mod console;
 mod describe;
+mod exec;
 mod health;
 mod log;
 mod plot;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Ask an app's agent how the app is
     Health(HealthArgs),
+    /// Run an app that nobody wired with an agent inside
+    Exec(exec::ExecArgs),
     /// Show the heartbeat log of an app, alive or dead
     Log(LogArgs),
     /// Run batches of tests, each in a pytest of its own
@@ -94,6 +97,8 @@ struct LogArgs {
 pub struct Host<'a> {
     /// The Python interpreter that does, which runs pytest too.
     pub python: String,
+    /// The folder that makes a Python watch for a main loop which does not have livegui installed.
+    pub carrier: Option<PathBuf>,
     /// Asked a few times a second whether a command that waits is to go on; `false` once for each Ctrl-C.
     pub go_on: &'a mut dyn FnMut() -> bool,
 }
@@ -113,12 +118,15 @@ pub enum Exit {
     Usage,
     /// Somebody ended it.
     Interrupted,
+    /// As the app that was run.
+    #[cfg(not(unix))]
+    Of(i32),
 }
 
 impl Exit {
     /// The process's exit status.
     #[must_use]
-    pub const fn code(self) -> u8 {
+    pub const fn code(self) -> i32 {
         match self {
             Self::Ok => 0,
             Self::Unwell => 1,
@@ -126,6 +134,8 @@ impl Exit {
             Self::Lost => 3,
             Self::Usage => 64,
             Self::Interrupted => 130,
+            #[cfg(not(unix))]
+            Self::Of(code) => code,
         }
     }
 }
@@ -143,6 +153,7 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
     };
     let done = match &cli.command {
         Command::Health(arguments) => health::run(arguments, out),
+        Command::Exec(arguments) => exec::run(arguments, err, host),
         Command::Log(arguments) => log::run(arguments, out, host.go_on),
         Command::Run(arguments) => run::run(arguments, out, host),
         Command::Report(arguments) => report::run(arguments, out, host),

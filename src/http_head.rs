@@ -145,7 +145,8 @@ mod tests {
         assert_eq!(status(many.as_bytes()), 431);
     }
 
-    const WHOLE: &[u8] = b"GET /readyz?after=3&wait_ms=5 HTTP/1.1\r\nHost: 127.0.0.1:8\r\nOrigin: http://a\r\n\
+    const WHOLE: &[u8] =
+        b"GET /readyz?after=3&wait_ms=5 HTTP/1.1\r\nHost: 127.0.0.1:8\r\nOrigin: http://a\r\n\
         Authorization: Bearer abc\r\nContent-Length: 0\r\nUser-Agent: a\r\n\r\n";
 
     /// Requests with some bytes put in the place of others, so that most get as far as those.

@@ -27,6 +27,7 @@ mod files;
 pub mod harness;
 pub mod health;
 mod http_head;
+pub mod injection;
 #[cfg(windows)]
 #[allow(unsafe_code, reason = "access lists have no safe form")]
 mod owner_only;

@@ -24,6 +24,7 @@ fn run_while(words: &[&str], go_on: &mut dyn FnMut() -> bool) -> (Exit, String, 
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut host = Host {
         python: String::new(),
+        carrier: None,
         go_on,
     };
     let exit = cli::run(&words, &mut out, &mut err, &mut host);

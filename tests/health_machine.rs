@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use livegui::health::{Awake, Code, Config, Event, ExecutorEnd, Machine, Snapshot, Status, Transition};
+use livegui::health::{
+    Awake, CheckState, Code, Config, Event, ExecutorEnd, Machine, Snapshot, Status, Transition,
+};
 
 const FRAME: Duration = Duration::from_millis(16);
 
@@ -493,4 +495,80 @@ fn pauses_are_bounded_and_those_that_are_overdue_make_room() {
     sim.silent_for(s(2));
     assert_eq!(sim.reasons(), [Code::MainLoopStalled]);
     assert!(sim.snapshot().open[0].reason.message.len() < 1000);
+}
+
+#[test]
+fn a_loop_that_cannot_be_seen_is_not_watched_and_never_called_stalled() {
+    let mut sim = Sim::new();
+    sim.tell(Event::MainLoopUnseen);
+    assert_eq!(sim.machine.snapshot().main_loop, CheckState::NotWatched);
+    assert_eq!(sim.machine.status(), Status::Ok);
+    sim.silent_for(Duration::from_mins(10));
+    assert_eq!(sim.opened, []);
+    sim.tell(Event::MainLoopCrashed {
+        message: "RuntimeError: boom".to_owned(),
+        traceback: None,
+    });
+    assert_eq!(sim.opened, [Code::MainLoopCrashed]);
+}
+
+#[test]
+fn an_interpreter_that_is_held_is_told_of_a_loop_that_cannot_be_seen_too() {
+    let mut sim = Sim::new();
+    sim.tell(Event::CanaryTicked(sim.now));
+    sim.tell(Event::MainLoopUnseen);
+    sim.canary = false;
+    sim.silent_for(Duration::from_secs(6));
+    assert_eq!(sim.opened, [Code::InterpreterHeld]);
+    let episode = &sim.machine.snapshot().open[0];
+    assert!(
+        episode.reason.message.contains("for about 5.0 s"),
+        "{}",
+        episode.reason.message
+    );
+    assert!(sim.machine.wants_tick());
+    sim.tell(Event::CanaryTicked(sim.now));
+    assert_eq!(sim.closed, [Code::InterpreterHeld]);
+    assert_eq!(sim.machine.status(), Status::Ok);
+}
+
+#[test]
+fn a_loop_that_beats_after_all_is_watched_from_then_on() {
+    let mut sim = Sim::new();
+    sim.tell(Event::MainLoopUnseen);
+    sim.beat();
+    assert_eq!(sim.machine.snapshot().main_loop, CheckState::Ok);
+    sim.tell(Event::MainLoopUnseen);
+    assert_eq!(
+        sim.machine.snapshot().main_loop,
+        CheckState::Ok,
+        "what beats is seen"
+    );
+    sim.silent_for(Duration::from_secs(6));
+    assert_eq!(sim.opened, [Code::MainLoopStalled]);
+}
+
+#[test]
+fn refused_work_is_a_reason_whether_or_not_the_pool_was_watched() {
+    let refused = |end, ago| Event::ExecutorRefused {
+        name: "io".to_owned(),
+        kind: "ThreadPoolExecutor".to_owned(),
+        by: "click() at app.py:3".to_owned(),
+        end,
+        ago,
+    };
+    let ended = ExecutorEnd::ShutDown {
+        by: Some("close() at app.py:9".to_owned()),
+    };
+    let mut sim = Sim::running();
+    sim.tell(refused(ended.clone(), Some(Duration::from_millis(1500))));
+    sim.tell(refused(ended.clone(), None));
+    assert_eq!(sim.opened, [Code::ExecutorRefused], "once");
+    let message = sim.machine.snapshot().open[0].reason.message.clone();
+    let expected = "ThreadPoolExecutor \"io\" refused the work of click() at app.py:3: it was shut down by close() at app.py:9 1.5 s before";
+    assert_eq!(message, expected);
+    let mut stopping = Sim::running();
+    stopping.tell(Event::StopAnnounced);
+    stopping.tell(refused(ended, None));
+    assert_eq!(stopping.opened, [], "an app that ends refuses work");
 }

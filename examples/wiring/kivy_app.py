@@ -24,9 +24,10 @@ class MyApp(App):  # type: ignore[misc]  # Kivy has no types
 
 # [wiring]
 import livegui
+from livegui.toolkits import kivy as live_kivy
 
 agent = livegui.start("myapp")
-Clock.schedule_interval(lambda dt: agent.beat(), 0.02)
+live_kivy.install(agent)
 with agent.main_loop():
     MyApp().run()  # what a callback raises leaves it
     agent.stopping()

@@ -19,7 +19,7 @@ import livegui
 from livegui.toolkits import pygame as live_pygame
 
 agent = livegui.start("myapp")
-live_pygame.install(agent)  # every pygame.event.get() is a beat
+live_pygame.install(agent)  # every pygame.display.flip() is a beat
 
 
 def main() -> None:

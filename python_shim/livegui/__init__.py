@@ -13,7 +13,24 @@ Inside the app::
 Outside it, ``pip install livegui[test]`` brings a pytest plugin with the fixture ``live_gui``.
 """
 
-from livegui._attach import Agent, start
-from livegui._livegui import __version__
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from livegui._attach import Agent, start
+    from livegui._livegui import __version__
 
 __all__ = ["Agent", "__version__", "start"]
+
+
+def __getattr__(name: str) -> object:
+    # A Python that is watched without being wired loads the package at its start, and needs the rest only
+    # once there is a main loop.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from livegui import _attach, _livegui  # noqa: PLC0415
+
+    globals().update(Agent=_attach.Agent, start=_attach.start, __version__=_livegui.__version__)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

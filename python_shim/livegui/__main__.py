@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from livegui._livegui import run_cli
@@ -9,7 +10,9 @@ from livegui._livegui import run_cli
 
 def main() -> int:
     """Hand over the arguments."""
-    return run_cli(["livegui", *sys.argv[1:]])
+    # What `livegui exec` puts on the app's PYTHONPATH.
+    carrier = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_carrier")  # noqa: PTH100, PTH118, PTH120
+    return run_cli(["livegui", *sys.argv[1:]], carrier)
 
 
 if __name__ == "__main__":

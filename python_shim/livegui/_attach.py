@@ -63,6 +63,23 @@ def start(
         OSError: the port is held, or ``run_dir`` cannot be written. Where the user's runtime folder is not
             to be used, the app has a private one instead, and ``observer`` in ``/health`` says so.
     """
+    bootstrap = sys.modules.get("livegui._bootstrap")
+    if bootstrap is not None:
+        bootstrap.started_by_hand()
+    return start_agent(
+        app,
+        port=port,
+        token=token,
+        stall_after_ms=stall_after_ms,
+        startup_ms=startup_ms,
+        executor_stall_ms=executor_stall_ms,
+        run_dir=run_dir,
+        journal=_journal(journal),
+    )
+
+
+def start_agent(app: str | None = None, **given: Any) -> Agent:
+    """As :func:`start`, whoever asks for it."""
     global _current  # noqa: PLW0603 -- one agent a process is the contract
     with _lock:
         if _current is None or _current.stopped:
@@ -70,13 +87,7 @@ def start(
             native = NativeAgent.start(
                 app,
                 script=script,
-                port=port,
-                token=token,
-                stall_after_ms=stall_after_ms,
-                startup_ms=startup_ms,
-                executor_stall_ms=executor_stall_ms,
-                run_dir=run_dir,
-                journal=_journal(journal),
+                **given,
             )
             _current = Agent(native)
         return _current

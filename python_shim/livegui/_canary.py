@@ -32,6 +32,7 @@ class Canary:
         #: Makes a loop turn that sleeps until something happens; called once a question.
         self.wake: Callable[[], object] | None = None
         self._question: int | None = None
+        self._silence: tuple[int, int] | None = None
         self._watches = tuple(watches)
         self._debugging: int | None = None
         #: What could not be looked at; said once.
@@ -63,9 +64,13 @@ class Canary:
             raise
 
     def _wake_if_asked(self) -> None:
+        if self.wake is None:
+            return
         question, before = self._native.question, self._question
-        self._question = question
-        if question not in (None, before) and self.wake is not None:
+        # A loop that sleeps because nothing happens is asked before it is called hung.
+        silence, earlier = self._native.silence, self._silence
+        self._question, self._silence = question, silence
+        if question not in (None, before) or silence not in (None, earlier):
             self._look(self.wake)
 
     def _look(self, look: Callable[[], object]) -> None:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from livegui._livegui import NativeAgent
 
 
+#: An app that has left its loop is not waited for for longer than a day.
+_AWAY_S = 24 * 60 * 60.0
+
+
 class MainLoop:
     """Tells the agent how the main loop was left. Exceptions pass through."""
 
@@ -19,12 +23,15 @@ class MainLoop:
         self._native = native
         #: The threads that are in it, one as a rule.
         self._inside: list[int] = []
+        #: The span after a loop that may be entered again, while it goes on.
+        self._away: int | None = None
         #: Where ``sys.exit()`` was last called, if a toolkit's adapter keeps that.
         self._last_exit: str | None = None
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
         self._native.main_loop_entered()
+        self.come_back()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -37,6 +44,22 @@ class MainLoop:
             self._native.main_loop_exited(exit_of(error))
         else:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
+
+    def is_inside(self) -> bool:
+        """Whether this thread is in the main loop."""
+        return threading.get_ident() in self._inside
+
+    def leave_for_now(self) -> None:
+        """The loop returned, and may be entered again: until then no beat is expected."""
+        self._inside.remove(threading.get_ident())
+        self.come_back()
+        self._away = self._native.pause("outside of the main loop", _AWAY_S, False)
+
+    def come_back(self) -> None:
+        """A loop is entered after one that was left for now."""
+        away, self._away = self._away, None
+        if away is not None:
+            self._native.resume(away)
 
     def note_exit(self, status: object, where: str) -> None:
         """``sys.exit(status)`` is called. Only if it ends the process right here it is said that it did."""
@@ -76,7 +99,7 @@ def place_of(error: BaseException) -> str:
     while entry is not None:
         code = entry.tb_frame.f_code
         innermost = _place(code.co_filename, entry.tb_lineno, code.co_name)
-        if not _is_library(code.co_filename):
+        if not is_library(code.co_filename):
             own = innermost
         entry = entry.tb_next
     return own or innermost
@@ -108,7 +131,7 @@ def caller_place() -> str:
 
     frame = sys._getframe(1)
     while frame is not None:
-        if not _is_library(frame.f_code.co_filename):
+        if not is_library(frame.f_code.co_filename):
             return _file_and_line(_place(frame.f_code.co_filename, frame.f_lineno, ""))
         frame = frame.f_back  # type: ignore[assignment]
     return ""
@@ -118,7 +141,8 @@ _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 -- no 
 _OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether that is none of the app's own code."""
     if file.startswith((_STANDARD_LIBRARY, _OURS, "<frozen ")):
         return True
     folders = file.replace("\\", "/").split("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What the executors of ``concurrent.futures`` call it when they take no more work.
 _ENDED = ("_broken", "_shutdown", "_shutdown_thread")
+#: Says, on an executor, that it tells of its refusals itself.
+WIRED = "_livegui_wired"
 #: Frames of these are never who shut an executor down: they pass on what somebody asked for.
 _GO_BETWEENS = frozenset({"concurrent", "asyncio", "contextlib", "threading", "livegui"})
 
@@ -48,23 +51,32 @@ class ExecutorWatch:
 
     Its ``shutdown`` is wrapped on the instance so that the agent hears of it at once and learns who
     called. The flags are looked at besides: ``ThreadPoolExecutor.shutdown(executor)`` goes past the
-    wrap, and a broken executor calls nobody.
+    wrap, and a broken executor calls nobody. In an app that nobody wired nothing is wrapped: a wrap keeps its
+    executor alive until the next garbage collection.
     """
 
-    def __init__(self, native: NativeAgent, executor: Executor, name: str) -> None:
+    def __init__(self, native: NativeAgent, executor: Executor, name: str, *, wraps: bool = True) -> None:
         self._native = native
         self._name = name
         self.ended = False
+        #: Another has its name.
+        self._is_forgotten = False
         self._load: tuple[int, int, int] | None = None
         self._finished = _Counter()
+        self._ended_by: str | None = None
+        self._ended_at: float | None = None
         self.target = weakref.ref(executor)
+        if not wraps:
+            return
+        executor.__dict__[WIRED] = True
         _wrap(executor, "shutdown", self._shut_down_by)
+        _tell_refusals(executor, self._refused)
         if native.counts_finished_work:
             _count_finished(executor, self._finished)
 
     def forget(self) -> None:
         """Another has taken its name: what becomes of this one is no news any more."""
-        self.ended = True
+        self.ended = self._is_forgotten = True
 
     def look(self) -> None:
         """Look at the flags; the canary calls this a few times a second."""
@@ -75,11 +87,7 @@ class ExecutorWatch:
             self.ended = True
             self._native.executor_collected(self._name)
             return
-        if (
-            getattr(executor, "_broken", False)
-            or getattr(executor, "_shutdown", False)
-            or getattr(executor, "_shutdown_thread", False)
-        ):
+        if has_ended(executor):
             self._shut_down_by(None)
         else:
             load = _load(executor)
@@ -88,14 +96,30 @@ class ExecutorWatch:
                 self._load = now
                 self._native.executor_observed(self._name, *now)
 
+    def _refused(self, caller: str) -> None:
+        executor = self.target()
+        if executor is None or self._is_forgotten:
+            return
+        ago = None if self._ended_at is None else time.monotonic() - self._ended_at
+        self._native.executor_refused(
+            self._name,
+            type(executor).__name__,
+            by=caller,
+            ended_by=self._ended_by,
+            ended_ago_s=ago,
+            broken=broken_because(executor),
+        )
+
     def _shut_down_by(self, caller: str | None) -> None:
+        if self._ended_at is None:
+            self._ended_by, self._ended_at = caller, time.monotonic()
         if self.ended:
             return
         self.ended = True
         # One that broke is shut down afterwards as a rule, by somebody who is not to blame.
-        broken = getattr(self.target(), "_broken", False)
-        if broken:
-            self._native.executor_broken(self._name, broken if isinstance(broken, str) else "a worker died")
+        broken = broken_because(self.target())
+        if broken is not None:
+            self._native.executor_broken(self._name, broken)
         else:
             self._native.executor_shut_down(self._name, caller)
 
@@ -163,10 +187,37 @@ def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
 
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        told(_caller(sys._getframe(1)))
+        told(caller_of(sys._getframe(1)))
         return original(*args, **kwargs)
 
     setattr(target, method, wrapper)
+
+
+def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
+    """Have ``told`` called, with who was calling, when ``submit()`` refuses as the executor has ended."""
+    original = executor.submit
+
+    @functools.wraps(original)
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except RuntimeError:
+            if has_ended(executor):
+                told(caller_of(sys._getframe(1)))
+            raise
+
+    executor.submit = submit
+
+
+def has_ended(executor: object) -> bool:
+    """Whether it takes no more work."""
+    return any(getattr(executor, flag, False) for flag in _ENDED)
+
+
+def broken_because(executor: object) -> str | None:
+    """Why it is broken; None if it is not."""
+    broken = getattr(executor, "_broken", False)
+    return None if not broken else broken if isinstance(broken, str) else "a worker died"
 
 
 def _count_finished(executor: Any, finished: _Counter) -> None:
@@ -181,9 +232,16 @@ def _count_finished(executor: Any, finished: _Counter) -> None:
     executor.submit = submit
 
 
-def _caller(frame: FrameType | None) -> str:
+def frame_of_caller(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame that does not merely pass on what somebody asked for."""
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _GO_BETWEENS:
         frame = frame.f_back
+    return frame
+
+
+def caller_of(frame: FrameType | None) -> str:
+    """``function() at file:line`` of the app's own code that is calling."""
+    frame = frame_of_caller(frame)
     if frame is None:
         return "an unknown caller"
     code = frame.f_code

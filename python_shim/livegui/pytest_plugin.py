@@ -61,6 +61,10 @@ _OPTIONS = {
         "respawn",
         "what follows if a file leaves a dialog or a nested loop open: note or respawn",
     ),
+    "inject": (
+        "auto",
+        "watch an app that nobody wired: auto (one that starts no agent itself), true (any), or false",
+    ),
     "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
     "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
     "report": ("true", "write report.html into the run folder: true or false"),
@@ -141,6 +145,8 @@ class Session:
             handover=_option(self.config, "handover"),
             handover_timeout=_option(self.config, "handover_timeout"),
             left_open=_option(self.config, "left_open"),
+            inject=_option(self.config, "inject"),
+            carrier=Path(__file__).parent / "_carrier",
             output_limit=_option(self.config, "output_limit"),
             signal=SIGNAL,
         )

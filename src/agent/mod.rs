@@ -59,6 +59,9 @@ const SYNC_WITHIN: Duration = Duration::from_millis(100);
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// Executors and threads, together, that can be watched at once.
 const MAX_WATCHED: usize = 256;
+/// Quarters of `stall_after` without a beat after which a loop is woken for the first time, and for the last.
+const FIRST_WAKE: u32 = 2;
+const LAST_WAKE: u32 = 3;
 /// Characters of a watched name.
 const MAX_NAME: usize = 200;
 /// Open dialogs and their like that are told of.
@@ -75,6 +78,7 @@ pub struct Agent {
     /// What the child of a fork must close.
     descriptors: Option<Arc<OpenDescriptors>>,
     executor_stall: bool,
+    stall_after: Duration,
     pauses: AtomicU64,
     /// Names that are watched; the same name again takes the place of the one before.
     watched: Mutex<BTreeSet<String>>,
@@ -152,6 +156,7 @@ impl Agent {
             url: format!("http://127.0.0.1:{}", endpoint.port()),
             token,
         });
+        agent.stall_after = settings.thresholds.stall_after;
         agent.executor_stall = settings.thresholds.executor_stall.is_some();
         agent.descriptors = Some(endpoint.descriptors());
         agent.running = Mutex::new(Some(Running::new(endpoint.waker())));
@@ -168,6 +173,7 @@ impl Agent {
             access: None,
             descriptors: None,
             executor_stall: false,
+            stall_after: Config::default().stall_after,
             pauses: AtomicU64::new(0),
             watched: Mutex::default(),
         }
@@ -318,6 +324,19 @@ impl Agent {
     #[must_use]
     pub fn question(&self) -> Option<u64> {
         self.shared.board.question()
+    }
+
+    /// That no beat has come for so long that a loop which sleeps until something happens has to be woken, lest it be
+    /// taken for one that hangs: which silence it is, and how far on. `None` while there is none.
+    #[must_use]
+    pub fn silence(&self) -> Option<(u64, u32)> {
+        let board = &self.shared.board;
+        let newest = board.heart.pulse().newest()?;
+        let awake = board.shown().awake;
+        let silent = awake.awake(board.clock().raw()).since(awake.awake(newest));
+        let quarters = silent.as_millis() * 4 / self.stall_after.as_millis().max(1);
+        let quarters = u32::try_from(quarters).unwrap_or(u32::MAX).min(LAST_WAKE);
+        (quarters >= FIRST_WAKE).then(|| (board.heart.beats(), quarters))
     }
 
     /// What is open on top of the main window now: dialogs, grabs, nested loops. Of very many, and of very

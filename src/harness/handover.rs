@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, NoAnswer};
 use super::start::Step;
 use crate::error::{Error, Result};
-use crate::health::Status;
+use crate::health::{CheckState, Status};
 use crate::wire::Health;
 
 /// How long the agent may take to answer at all.
@@ -106,7 +106,9 @@ fn judge(asked: &Health, latest: &Health, within: Duration) -> Judgement {
         .paused
         .as_ref()
         .is_some_and(|paused| paused.usable);
-    if latest.checks.main_loop.beats > asked.checks.main_loop.beats || usable_pause {
+    // A loop that nobody can see proves nothing; the app is taken at its word.
+    let is_unseen = latest.checks.main_loop.state == CheckState::NotWatched.as_str();
+    if latest.checks.main_loop.beats > asked.checks.main_loop.beats || usable_pause || is_unseen {
         return Judgement::Turns;
     }
     let millis = |of: fn(&Health) -> u64| Duration::from_millis(of(latest).saturating_sub(of(asked)));

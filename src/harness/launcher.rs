@@ -19,6 +19,7 @@ use super::stacks;
 use super::start::{Start, Step};
 use super::watch::{News, Watch};
 use crate::error::{Error, Result};
+use crate::injection::{Injection, Mode, pythonpath};
 use crate::process::{ProcessId, port};
 use crate::wire::{GenerationRecord, env};
 
@@ -44,6 +45,10 @@ pub struct LaunchSettings {
     pub output_limit: u64,
     /// Whether an app of an earlier run that holds our port is ended. Never anybody else's.
     pub kill_stale: bool,
+    /// Whether an app that starts no agent is watched all the same.
+    pub inject: Mode,
+    /// The folder that makes a Python do so which does not have livegui installed.
+    pub carrier: PathBuf,
     /// Whether the app's agent is told to call the app degraded by a callback that raises.
     pub callback_errors_degrade: bool,
 }
@@ -99,6 +104,7 @@ impl Launcher {
             launch: &launch,
             python: &self.settings.python,
             free_port_used: self.gives_each_a_port(),
+            inject: self.settings.inject,
             began: Instant::now(),
         };
         self.free_the_port(&start)?;
@@ -221,6 +227,14 @@ impl Launcher {
         ));
         environment.push((env::HOOK_PORT.into(), hook_port.to_string().into()));
         environment.push((env::STATE_DIR.into(), state.into_os_string()));
+        let injection = Injection {
+            mode: settings.inject,
+            name: None,
+            explain: false,
+            carrier: &settings.carrier,
+        };
+        let path = pythonpath(&environment);
+        environment.extend(injection.environment(path.as_deref()));
         let launch = Launch {
             command: settings.command.fill(&values),
             environment,

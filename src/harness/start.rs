@@ -13,10 +13,13 @@ use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
 use crate::error::{Error, Failure, Result};
+use crate::injection::{Mode, obstacle};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
-use crate::wire::{DISCOVERY_FILE, GenerationRecord, env};
+use crate::wire::{DISCOVERY_FILE, GenerationRecord, INJECTION_FILE, env};
 
+/// Lines of what its Pythons say about being watched that an error shows.
+const TOLD: usize = 8;
 /// How often a wait lets the caller look at its signals.
 pub const STEP: Duration = Duration::from_millis(20);
 
@@ -42,6 +45,8 @@ pub struct Start<'a> {
     pub python: &'a Path,
     /// The command line has a place for a free port, and got one.
     pub free_port_used: bool,
+    /// Whether it is watched though it starts no agent.
+    pub inject: Mode,
     /// When it began.
     pub began: Instant,
 }
@@ -189,6 +194,7 @@ impl Start<'_> {
                 if given.as_ref().is_some_and(|given| given != folder.as_os_str()) {
                     missing.push_str("\n  its LIVEGUI_RUN_DIR is another one: something in between set it");
                 }
+                missing.push_str(&self.why_not_watched());
             }
             return missing;
         }
@@ -205,6 +211,25 @@ impl Start<'_> {
             );
         }
         missing
+    }
+
+    /// Why it is not watched without starting an agent itself, either.
+    fn why_not_watched(&self) -> String {
+        if self.inject == Mode::False {
+            return "\n  live_gui_inject = false: an app that does not start an agent is not watched"
+                .to_owned();
+        }
+        let told = std::fs::read_to_string(self.launch.folder.join(INJECTION_FILE)).unwrap_or_default();
+        if told.is_empty() {
+            let why = obstacle(&self.words()).unwrap_or_else(|| {
+                "no Python of it ran livegui's start-up code: it is no Python app, it is frozen, or something in between \
+                 cleared its environment; call livegui.start() in the app"
+                    .to_owned()
+            });
+            return format!("\n  live_gui_inject: {why}");
+        }
+        let told: Vec<_> = told.lines().take(TOLD).collect();
+        format!("\n  live_gui_inject: {}", told.join("\n    "))
     }
 
     fn error(&self, summary: String, app: Option<&App>) -> Error {

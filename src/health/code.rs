@@ -19,6 +19,8 @@ pub enum Code {
     ExecutorShutdown,
     /// An executor refuses new work because an initializer or a worker died.
     ExecutorBroken,
+    /// An executor refused work that somebody gave it: it was shut down, or it is broken.
+    ExecutorRefused,
     /// A watched executor was garbage-collected.
     ExecutorGone,
     /// Work is queued and nothing finished for `executor_stall`.
@@ -39,7 +41,7 @@ impl Code {
     /// What an app's report is called if it gives no code of its own.
     pub const APP_REPORTED: &'static str = "app_reported";
 
-    const FIXED: [(Self, &'static str); 13] = [
+    const FIXED: [(Self, &'static str); 14] = [
         (Self::MainLoopCrashed, "main_loop_crashed"),
         (Self::MainLoopExited, "main_loop_exited"),
         (Self::MainLoopStalled, "main_loop_stalled"),
@@ -47,6 +49,7 @@ impl Code {
         (Self::StartupTimeout, "startup_timeout"),
         (Self::ExecutorShutdown, "executor_shutdown"),
         (Self::ExecutorBroken, "executor_broken"),
+        (Self::ExecutorRefused, "executor_refused"),
         (Self::ExecutorGone, "executor_gone"),
         (Self::ExecutorStalled, "executor_stalled"),
         (Self::ThreadDied, "thread_died"),

@@ -41,6 +41,8 @@ pub enum Event {
         message: String,
         traceback: Option<String>,
     },
+    /// There is a main loop, as far as can be told, and its beats cannot be seen.
+    MainLoopUnseen,
     /// The main loop returned. `how` says more, if there is more to say.
     MainLoopExited { how: Option<String> },
     /// The app began to wait on purpose, for at most so long. `usable` says that it serves its users
@@ -63,6 +65,15 @@ pub enum Event {
     ExecutorEndExpected { name: String },
     /// It takes no more work.
     ExecutorEnded { name: String, end: ExecutorEnd },
+    /// It was given work and refused it. `by` gave it, `end` is why and `ago` when that was, if that is known. It need not
+    /// be watched.
+    ExecutorRefused {
+        name: String,
+        kind: String,
+        by: String,
+        end: ExecutorEnd,
+        ago: Option<Duration>,
+    },
     /// A thread is to be watched.
     ThreadWatched { name: String },
     /// It ended; `why` is its exception, if it had one.

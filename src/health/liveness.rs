@@ -28,6 +28,8 @@ enum State {
     Starting,
     /// No beat yet, and there should have been one.
     Overdue,
+    /// Nobody sees beats, so that only the canary says something.
+    Unseen { is_held: bool },
     /// Beats come.
     Turning,
     /// No beat came for too long.
@@ -88,9 +90,25 @@ impl Liveness {
     /// Returns whether it is the first beat.
     pub(super) fn beat(&mut self, at: Awake) -> bool {
         let first = self.last_beat.is_none();
+        if matches!(self.state, State::Unseen { .. }) {
+            self.state = State::Turning;
+        }
         self.last_beat = self.last_beat.max(Some(at));
         self.expect_beat_from(at);
         first
+    }
+
+    /// No beat is to be expected until the first one comes. Returns whether that is news.
+    pub(super) fn go_unseen(&mut self) -> bool {
+        let news = self.last_beat.is_none() && !self.is_unseen();
+        if news {
+            self.state = State::Unseen { is_held: false };
+        }
+        news
+    }
+
+    pub(super) const fn is_unseen(&self) -> bool {
+        matches!(self.state, State::Unseen { .. })
     }
 
     /// Returns whether it is the canary's first tick.
@@ -123,6 +141,7 @@ impl Liveness {
     pub(super) fn cease(&mut self, timers: &mut Timers) {
         timers.stop_all(&TIMERS);
         self.state = match self.last_beat {
+            None if self.is_unseen() => State::Unseen { is_held: false },
             None => State::Starting,
             Some(_) => State::Turning,
         };
@@ -133,6 +152,7 @@ impl Liveness {
     pub(super) fn judge(&mut self, now: Awake, config: &Config, timers: &mut Timers) -> Option<Code> {
         timers.stop_all(&TIMERS);
         match self.last_beat {
+            None if self.is_unseen() => self.judge_canary(now, config, timers),
             None => self.judge_start(now, config, timers),
             Some(last_beat) => self.judge_beats(last_beat, now, config, timers),
         }
@@ -142,7 +162,7 @@ impl Liveness {
     /// Whether the very next beat would change something.
     pub(super) fn wants_beat(&self, now: Awake, config: &Config) -> bool {
         match self.state {
-            State::Starting | State::Overdue | State::Silent(_) => true,
+            State::Starting | State::Overdue | State::Unseen { .. } | State::Silent(_) => true,
             State::Recovering { first, .. } => now >= first + recovery(config),
             State::Turning => false,
         }
@@ -167,7 +187,8 @@ impl Liveness {
     /// What holds because of time alone.
     pub(super) const fn reason(&self) -> Option<Code> {
         match self.state {
-            State::Starting | State::Turning => None,
+            State::Starting | State::Turning | State::Unseen { is_held: false } => None,
+            State::Unseen { is_held: true } => Some(Code::InterpreterHeld),
             State::Overdue => Some(Code::StartupTimeout),
             State::Silent(silence) | State::Recovering { from: silence, .. } => Some(silence.code()),
         }
@@ -175,7 +196,8 @@ impl Liveness {
 
     /// That reason in words.
     pub(super) fn message(&self, code: &Code, now: Awake, config: &Config) -> String {
-        let silent = seconds(now.since(self.last_beat.unwrap_or_default()));
+        let sign = self.last_beat.or(self.last_tick).unwrap_or_default();
+        let silent = seconds(now.since(sign));
         match (code, self.pauses.overdue(now)) {
             (Code::StartupTimeout, _) => format!("no first beat within {}", seconds(config.startup)),
             (Code::InterpreterHeld, _) => {
@@ -208,6 +230,17 @@ impl Liveness {
         }
     }
 
+    /// There are no beats: an interpreter in which nothing runs is all that can be told.
+    fn judge_canary(&mut self, now: Awake, config: &Config, timers: &mut Timers) {
+        let Some(tick) = self.last_tick else { return };
+        timers.set(Timer::Hold, tick + canary_fresh(config).max(config.stall_after));
+        let is_held = timers.is_expired(Timer::Hold, now);
+        if is_held {
+            timers.stop(Timer::Hold);
+        }
+        self.state = State::Unseen { is_held };
+    }
+
     fn judge_beats(&mut self, last_beat: Awake, now: Awake, config: &Config, timers: &mut Timers) {
         let due = self.expected_from.unwrap_or(last_beat) + config.stall_after;
         timers.set(Timer::Stall, due.max(self.pauses.until().unwrap_or_default()));
@@ -222,7 +255,7 @@ impl Liveness {
     /// Beats come, or none is due yet.
     fn judge_recovery(&mut self, last_beat: Awake, now: Awake, config: &Config, timers: &mut Timers) {
         let (from, first) = match self.state {
-            State::Starting | State::Overdue | State::Turning => {
+            State::Starting | State::Overdue | State::Unseen { .. } | State::Turning => {
                 self.state = State::Turning;
                 return;
             }
@@ -248,7 +281,7 @@ impl Liveness {
     fn judge_silence(&mut self, now: Awake, config: &Config, timers: &mut Timers) {
         let before = match self.state {
             State::Silent(silence) | State::Recovering { from: silence, .. } => Some(silence),
-            State::Starting | State::Overdue | State::Turning => None,
+            State::Starting | State::Overdue | State::Unseen { .. } | State::Turning => None,
         };
         let cause = self.cause_of_silence(before, now, config, timers);
         let goes_on = before.filter(|before| before.code() == Silence { since: now, cause }.code());

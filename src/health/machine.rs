@@ -185,6 +185,7 @@ impl Machine {
             Event::BeatReceived(at) => self.liveness.beat(at.min(now)),
             Event::CanaryTicked(at) => self.liveness.tick(at.min(now)),
             Event::MainLoopEntered => self.enter_loop(now),
+            Event::MainLoopUnseen => self.liveness.go_unseen(),
             Event::MainLoopCrashed { message, traceback } => {
                 self.main_loop = Loop::Crashed;
                 let reason = Reason::new(Code::MainLoopCrashed, MAIN_LOOP, &message);
@@ -225,6 +226,20 @@ impl Machine {
                 executor.map(|executor| executor.end_expected = true).is_some()
             }
             Event::ExecutorEnded { name, end } => self.end_executor(&name, &end, now, transitions),
+            Event::ExecutorRefused {
+                name,
+                kind,
+                by,
+                end,
+                ago,
+            } => {
+                let message = refusal(&name, &kind, &by, &end, ago);
+                if !self.stopping {
+                    let reason = Reason::new(Code::ExecutorRefused, &name, &message);
+                    self.episodes.open(reason, now, transitions);
+                }
+                false
+            }
             Event::ThreadEnded { name, why, traceback } => {
                 self.end_thread(&name, why.as_deref(), traceback.as_deref(), now, transitions)
             }
@@ -461,6 +476,7 @@ impl Machine {
             (Loop::Live, Some(Code::MainLoopStalled)) => CheckState::Stalled,
             (Loop::Live, Some(Code::InterpreterHeld)) => CheckState::Held,
             (Loop::Live, _) if self.liveness.is_paused() => CheckState::Paused,
+            (Loop::Live, _) if self.liveness.is_unseen() => CheckState::NotWatched,
             (Loop::Live, _) if !self.liveness.has_beaten() => CheckState::Waiting,
             (Loop::Live, _) => CheckState::Ok,
         }
@@ -471,7 +487,7 @@ impl Machine {
             Status::Degraded
         } else if self.stopping {
             Status::Stopping
-        } else if !self.liveness.has_beaten() {
+        } else if !self.liveness.has_beaten() && !self.liveness.is_unseen() {
             Status::Starting
         } else {
             Status::Ok
@@ -485,4 +501,18 @@ impl Machine {
             self.since = now;
         }
     }
+}
+
+/// That an executor refused work, in words: who gave it, and why it takes none.
+fn refusal(name: &str, kind: &str, by: &str, end: &ExecutorEnd, ago: Option<Duration>) -> String {
+    let before = ago.map_or_else(String::new, |ago| format!(" {} before", seconds(ago)));
+    let why = match end {
+        ExecutorEnd::ShutDown { by } => {
+            let by = by.as_deref().unwrap_or("an unknown caller");
+            format!("it was shut down by {by}{before}")
+        }
+        ExecutorEnd::Broken { why } => format!("it is broken: {why}"),
+        ExecutorEnd::Collected => "it was garbage-collected".to_owned(),
+    };
+    format!("{kind} {name:?} refused the work of {by}: {why}")
 }

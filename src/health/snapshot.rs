@@ -33,6 +33,8 @@ impl Status {
 pub enum CheckState {
     /// Nothing is known yet.
     Waiting,
+    /// Its beats cannot be seen, so that nothing is known of it.
+    NotWatched,
     /// As it should be.
     Ok,
     /// The app said that it waits on purpose.
@@ -65,6 +67,7 @@ impl CheckState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::NotWatched => "not_watched",
             Self::Ok => "ok",
             Self::Paused => "paused",
             Self::Stalled => "stalled",

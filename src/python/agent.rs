@@ -72,12 +72,22 @@ impl NativeAgent {
         self.0.question()
     }
 
+    /// Which silence of the main loop it is, and how far on, if it has to be woken.
+    #[getter]
+    fn silence(&self) -> Option<(u64, u32)> {
+        self.0.silence()
+    }
+
     fn tell_open(&self, py: Python<'_>, things: Vec<Text>) {
         py.detach(|| self.0.tell_open(things.into_iter().map(String::from)));
     }
 
     fn main_loop_entered(&self, py: Python<'_>) {
         self.tell(py, Event::MainLoopEntered);
+    }
+
+    fn main_loop_unseen(&self, py: Python<'_>) {
+        self.tell(py, Event::MainLoopUnseen);
     }
 
     fn main_loop_crashed(&self, py: Python<'_>, message: Text, traceback: Option<Text>) {
@@ -133,6 +143,36 @@ impl NativeAgent {
             Event::ExecutorEnded {
                 name: name.into(),
                 end: ExecutorEnd::Collected,
+            },
+        );
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
+    #[pyo3(signature = (name, kind, *, by, ended_by=None, ended_ago_s=None, broken=None))]
+    fn executor_refused(
+        &self,
+        py: Python<'_>,
+        name: Text,
+        kind: Text,
+        by: Text,
+        ended_by: Option<Text>,
+        ended_ago_s: Option<f64>,
+        broken: Option<Text>,
+    ) {
+        let end = broken.map_or_else(
+            || ExecutorEnd::ShutDown {
+                by: ended_by.map(String::from),
+            },
+            |why| ExecutorEnd::Broken { why: why.into() },
+        );
+        self.tell(
+            py,
+            Event::ExecutorRefused {
+                name: name.into(),
+                kind: kind.into(),
+                by: by.into(),
+                end,
+                ago: ended_ago_s.and_then(|ago| Duration::try_from_secs_f64(ago).ok()),
             },
         );
     }

@@ -1,6 +1,7 @@
 //! The command line, handed over by the wheel's script.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
 
@@ -10,7 +11,8 @@ use crate::cli::{self, Host};
 
 /// Runs `livegui` with these words, the first of which is its name; returns the exit status.
 #[pyfunction]
-pub fn run_cli(py: Python<'_>, words: Vec<String>) -> PyResult<u8> {
+#[pyo3(signature = (words, carrier=None))]
+pub fn run_cli(py: Python<'_>, words: Vec<String>, carrier: Option<PathBuf>) -> PyResult<i32> {
     let python = py
         .import("sys")?
         .getattr("executable")?
@@ -20,6 +22,7 @@ pub fn run_cli(py: Python<'_>, words: Vec<String>) -> PyResult<u8> {
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let mut host = Host {
             python: python.unwrap_or_default(),
+            carrier,
             go_on: &mut || match check_signals() {
                 Ok(()) => true,
                 Err(error) => {

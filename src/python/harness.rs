@@ -15,6 +15,7 @@ use crate::harness::{
     CallbackErrors, CommandLine, End, Exit, Expected, LaunchSettings, Live, ParseOptionError, ProcessTree,
     Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
+use crate::injection::Mode;
 
 /// The native half of the `live_gui` fixture.
 #[pyclass(frozen, name = "NativeLive", module = "livegui._livegui")]
@@ -26,7 +27,7 @@ impl NativeLive {
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     #[pyo3(signature = (command, *, name, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
-        handover, handover_timeout, left_open, output_limit, signal))]
+        handover, handover_timeout, left_open, inject, carrier, output_limit, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -45,6 +46,8 @@ impl NativeLive {
         handover: &str,
         handover_timeout: &str,
         left_open: &str,
+        inject: &str,
+        carrier: PathBuf,
         output_limit: &str,
         signal: i32,
     ) -> PyResult<Self> {
@@ -70,6 +73,12 @@ impl NativeLive {
             kill_stale,
             callback_errors_degrade: rules.callback_errors == CallbackErrors::Degrade,
             output_limit: parse_limit(output_limit).map_err(raise)?,
+            inject: Mode::parse(inject).ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "live_gui_inject = {inject}: expected auto, true or false"
+                ))
+            })?,
+            carrier,
         };
         let settings = Settings {
             launch,

@@ -19,6 +19,14 @@ pub const EVENTS: &str = "LIVEGUI_EVENTS";
 pub const FOLLOWED: &str = "LIVEGUI_FOLLOWED";
 /// A file with the node ids, a JSON list, that a followed pytest is to run of those it collects.
 pub const ONLY: &str = "LIVEGUI_ONLY";
+/// Has each Python that finds it watch for a main loop that nobody wired: `auto` or `true`.
+pub const INJECT: &str = "LIVEGUI_INJECT";
+/// The folder that was put at the head of `PYTHONPATH` for that.
+pub const INJECT_PATH: &str = "LIVEGUI_INJECT_PATH";
+/// What an app is called that is so watched.
+pub const INJECT_NAME: &str = "LIVEGUI_INJECT_NAME";
+/// Set, and not empty, if what is patched is to be told on standard error.
+pub const INJECT_EXPLAIN: &str = "LIVEGUI_INJECT_EXPLAIN";
 /// The endpoint's port.
 pub const PORT: &str = "LIVEGUI_PORT";
 /// The endpoint's token.

@@ -116,7 +116,7 @@ pub struct Checks {
 /// The main loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MainLoopCheck {
-    /// `waiting`, `ok`, `paused`, `stalled`, `held`, `crashed` or `ended`.
+    /// `waiting`, `ok`, `not_watched` (its beats cannot be seen), `paused`, `stalled`, `held`, `crashed` or `ended`.
     pub state: String,
     /// Beats since the start.
     pub beats: u64,

@@ -34,6 +34,8 @@ pub const RUN_POINTER_SCHEMA: &str = "livegui/run-pointer/1";
 pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
 /// `schema` of [`Event::SessionStarted`].
 pub const EVENTS_SCHEMA: &str = "livegui/events/1";
+/// Name of the file in a run folder in which each Python says what came of watching for a main loop, a line a fact.
+pub const INJECTION_FILE: &str = "injection.log";
 /// Name of the run record in a run's folder.
 pub const RUN_FILE: &str = "run.json";
 /// Name of the file in a generation's folder with what its agent said last while it was not well: a [`Health`].

@@ -261,3 +261,15 @@ fn time_in_the_agent_is_read_in_one_place() {
         }
     }
 }
+
+#[test]
+fn injection_knows_the_names_of_variables_and_nobody_who_uses_them() {
+    let forbidden = [
+        "crate::agent",
+        "crate::health",
+        "crate::harness",
+        "crate::cli",
+        "crate::batch",
+    ];
+    assert_none_uses("injection.rs", &forbidden);
+}

@@ -46,6 +46,8 @@ def rounds(how: str, count: int, folder: Path) -> list[float]:
         handover="respawn",
         handover_timeout="500ms",
         left_open="respawn",
+        inject="false",
+        carrier=folder,
         output_limit="16M",
         signal=signal.SIGURG,
     )

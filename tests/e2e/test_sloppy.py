@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unwired import unwired_sloppy
 
 SLOPPY = Path(__file__).parents[2] / "examples" / "sloppy"
 
@@ -110,6 +111,11 @@ def test_the_seed_s_story_ends_well(run: Run) -> None:
         "left generation 1 degraded: main_loop_crashed: RuntimeError: IM_ASSERT(" in result.output
     )
     assert result.seconds < 60, "the original polls for two minutes"
+
+
+def test_the_outcome_is_the_same_if_no_line_of_the_app_knows_of_livegui(run: Run, tmp_path: Path) -> None:
+    unwired_sloppy(tmp_path)
+    test_the_seed_s_story_ends_well(run)
 
 
 def test_without_livegui_the_wrong_test_is_blamed(run: Run) -> None:

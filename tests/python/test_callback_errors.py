@@ -17,7 +17,7 @@ import pytest
 from plain_suites import PASSES, Suite
 
 import livegui
-from livegui._crash import _is_library
+from livegui import _crash
 
 
 def raised(text: str = "bad value") -> ValueError:
@@ -418,4 +418,4 @@ def test_culprit(app):
     ],
 )
 def test_whose_code_it_is_is_told_by_whole_folders(file: str, is_library: bool) -> None:
-    assert _is_library(file.replace("/", os.sep)) == is_library
+    assert _crash.is_library(file.replace("/", os.sep)) == is_library

@@ -251,3 +251,55 @@ def test_an_executor_that_raises_when_looked_at_hides_no_other(agent: livegui.Ag
 def test_what_is_no_executor_is_refused(agent: livegui.Agent) -> None:
     with pytest.raises(TypeError, match="not dict"):
         agent.watch_executor({}, "x")  # type: ignore[arg-type]
+
+
+def submit_to(pool: ThreadPoolExecutor) -> None:
+    pool.submit(print)
+
+
+def test_refused_work_of_a_watched_pool_names_who_gave_it_and_who_ended_it(agent: livegui.Agent) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    agent.expect_shutdown(pool)
+    close_it(pool)
+    assert agent.health()["reasons"] == []
+    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+        submit_to(pool)
+    (reason,) = agent.health()["reasons"]
+    assert (reason["code"], reason["component"], reason["recoverable"]) == (
+        "executor_refused",
+        "io_pool",
+        False,
+    )
+    given, ended = (function.__code__.co_firstlineno + 1 for function in (submit_to, close_it))
+    assert reason["message"].startswith(
+        f'ThreadPoolExecutor "io_pool" refused the work of submit_to() at test_executors.py:{given}: '
+        f"it was shut down by close_it() at test_executors.py:{ended} "
+    )
+
+
+def test_refused_work_of_a_broken_pool_says_what_broke_it(agent: livegui.Agent) -> None:
+    def fail() -> None:
+        raise OSError("no such device")
+
+    pool = ThreadPoolExecutor(1, initializer=fail)
+    agent.watch_executor(pool, "io_pool")
+    with pytest.raises(BrokenExecutor):
+        pool.submit(print).result()
+    with pytest.raises(BrokenExecutor):
+        pool.submit(print)
+    message = next(r["message"] for r in agent.health()["reasons"] if r["code"] == "executor_refused")
+    assert "it is broken: A thread initializer failed" in message
+
+
+def test_an_exception_of_what_is_submitted_is_no_refusal(agent: livegui.Agent) -> None:
+    def fail() -> None:
+        raise RuntimeError("its own")
+
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    with pytest.raises(RuntimeError, match="its own"):
+        pool.submit(fail).result()
+    with pytest.raises(TypeError):
+        pool.submit()  # type: ignore[call-arg]
+    assert agent.health()["reasons"] == []

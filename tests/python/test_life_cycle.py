@@ -291,13 +291,13 @@ try:
 except ImportError:
     import _xxsubinterpreters as interpreters
 import sys
-import livegui
+import livegui; livegui.start
 number = interpreters.create()
 text = f'''
 import sys
 sys.path[:] = {sys.path!r}
 try:
-    import livegui
+    import livegui; livegui.start
 except ImportError as error:
     print("ImportError:", error, flush=True)
 else:

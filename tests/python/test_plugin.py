@@ -372,7 +372,10 @@ def test_tests_that_do_not_use_the_app_run_whatever_its_state(suite: Suite) -> N
             "live_gui_command = {python} -c 'import sys; print(\"it broke\", file=sys.stderr); sys.exit(4)'",
             "it broke",
         ),
-        ("live_gui_command = {python} -c 'import time; time.sleep(60)'", "never called livegui.start()"),
+        (
+            "live_gui_inject = false\nlive_gui_command = {python} -c 'import time; time.sleep(60)'",
+            "never called livegui.start()",
+        ),
         (
             "live_gui_command = {python} -c 'import livegui, time; livegui.start(); time.sleep(60)'",
             "has not called agent.beat()",

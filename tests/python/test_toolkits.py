@@ -222,3 +222,58 @@ asyncio.run(main())
 """
     done = run("asyncio", code, tmp_path)
     assert done.stdout.splitlines() == ["True"], done.stderr
+
+
+def test_a_qt_application_without_windows_is_wired_like_any_other(tmp_path: Path) -> None:
+    code = """
+from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6 import QtGui, QtWidgets
+from livegui.toolkits import qt as live_qt
+app = QCoreApplication([])
+live_qt.install(agent)
+QTimer.singleShot(200, app.quit)
+app.exec()
+print(agent.health()["checks"]["main_loop"]["beats"] > 1)
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+def test_looking_for_open_dialogs_costs_qt_apps_no_reference(name: str, tmp_path: Path) -> None:
+    # PySide6 6.12 loses a reference to None each time that it returns one; without any left Python aborts.
+    binding = {"pyside6": "PySide6", "pyqt6": "PyQt6"}[name]
+    code = f"""
+from {binding}.QtCore import QCoreApplication
+from {binding}.QtWidgets import QApplication, QWidget
+from livegui.toolkits import qt as live_qt
+app = QApplication([])
+window = QWidget()
+window.show()
+look = live_qt._left_open("{binding}", sys.modules["{binding}.QtCore"])
+look()
+before = sys.getrefcount(None)
+for _ in range(1000):
+    look()
+print(sys.getrefcount(None) - before > -500)
+"""
+    done = run(name, code, tmp_path)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+def test_an_app_that_waits_for_events_is_asked_before_it_is_called_stalled(tmp_path: Path) -> None:
+    code = """
+import pygame
+from livegui.toolkits import pygame as live_pygame
+pygame.init()
+pygame.display.set_mode((10, 10))
+live_pygame.install(agent)
+end = pygame.event.custom_type()
+threading.Timer(2.5, lambda: pygame.event.post(pygame.event.Event(end))).start()
+while pygame.event.wait().type != end:
+    pass
+health = agent.health()
+print(health["reasons"], health["history"], health["checks"]["main_loop"]["frame_ms"]["max"] < 700)
+"""
+    done = run("pygame", code, tmp_path, LIVEGUI_STALL_AFTER_MS="800")
+    assert done.stdout.endswith("\n[] [] True\n"), done.stdout + done.stderr

@@ -8,6 +8,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from livegui._crash import describe, format_traceback
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -74,6 +76,34 @@ class ExceptHook:
                 self.earlier(kind, error, where)
 
 
+class CrashHook:
+    """Tells of the exception that ends the program on the main thread, where no loop of a toolkit is around.
+
+    Whoever had ``sys.excepthook`` is called as before. With PyQt it is left alone: PyQt looks at it.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._earlier = sys.excepthook
+        if not any(f"{binding}.QtCore" in sys.modules for binding in ("PyQt5", "PyQt6")):
+            sys.excepthook = self._hook
+            agent._on_stop.append(self.remove)
+
+    def remove(self) -> None:
+        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
+        if sys.excepthook == self._hook:
+            sys.excepthook = self._earlier
+
+    def _hook(self, kind: Any, error: Any, where: Any, /) -> None:
+        try:
+            ends_the_program = sys._getframe().f_back is None
+            in_main_thread = threading.current_thread() is threading.main_thread()
+            if ends_the_program and in_main_thread and isinstance(error, BaseException):
+                self._agent._native.main_loop_crashed(describe(error), format_traceback(error))
+        finally:
+            self._earlier(kind, error, where)
+
+
 class Pictures:
     """Takes a picture of the app when the test side asks for one, by a file in the generation's folder.
 
@@ -92,7 +122,7 @@ class Pictures:
     def __init__(self, agent: Agent, grab: Callable[[str], object]) -> None:
         self._grab = grab
         #: Somebody has asked. Set by the canary, read once a frame.
-        self._asked = False
+        self.asked = False
         self._folder = os.environ.get("LIVEGUI_RUN_DIR", "")
         if not self._folder or agent.url is None:
             return
@@ -103,13 +133,13 @@ class Pictures:
 
     def look(self) -> None:
         """On the canary's thread: look whether there is a request."""
-        self._asked = self._asked or os.path.exists(self._path(self.REQUEST))  # noqa: PTH110
+        self.asked = self.asked or os.path.exists(self._path(self.REQUEST))  # noqa: PTH110
 
     def take_if_asked(self) -> None:
         """On the GUI's thread, once a frame: cheap unless somebody has asked."""
-        if not self._asked:
+        if not self.asked:
             return
-        self._asked = False
+        self.asked = False
         draft = self._path("draft." + self.ANSWER)
         # Whatever the toolkit says of it: the test side then takes one from outside.
         with contextlib.suppress(Exception):

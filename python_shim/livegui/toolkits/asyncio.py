@@ -21,9 +21,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from livegui import Agent
+    from collections.abc import Callable
+    from types import ModuleType
 
-__all__ = ["install"]
+    from livegui import Agent
+    from livegui._inject import Injection
+
+__all__ = ["install", "patch"]
 
 
 def install(
@@ -64,10 +68,43 @@ def install(
     loop.set_exception_handler(handle)
     agent._on_stop.append(give_back)
     if interval_ms is not None:
-        _beat(agent, loop, interval_ms / 1000)
+        loop.call_soon(_beat, agent, loop, interval_ms / 1000)
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when a loop runs on its main thread."""
+
+    def run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run_forever(self: asyncio.AbstractEventLoop) -> None:
+            with injection.loop("asyncio's loop", _Wire(self), may_come_back=True):
+                original(self)
+
+        return run_forever
+
+    def run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run_until_complete(self: asyncio.AbstractEventLoop, future: Any) -> Any:
+            # What the app's main coroutine raises leaves this, and not run_forever().
+            with injection.loop("asyncio's loop", _Wire(self), may_come_back=True):
+                return original(self, future)
+
+        return run_until_complete
+
+    injection.wrap(module.BaseEventLoop, "run_forever", run_forever)
+    injection.wrap(module.BaseEventLoop, "run_until_complete", run_until_complete)
+
+
+class _Wire:
+    """Wires a loop, once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.key = loop
+
+    def __call__(self, agent: Agent) -> None:
+        install(agent, self._loop)
 
 
 def _beat(agent: Agent, loop: asyncio.AbstractEventLoop, interval_s: float) -> None:
-    if not agent.stopped:
+    if not agent.stopped and not loop.is_closed():
         agent.beat()
         loop.call_later(interval_s, _beat, agent, loop, interval_s)

@@ -16,21 +16,25 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dearpygui.dearpygui as dpg
 
 from livegui.toolkits._common import ExceptHook, Frames
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
 
     from livegui import Agent
+    from livegui._inject import Injection
 
-__all__ = ["install", "run"]
+__all__ = ["install", "patch", "run"]
 
 #: A callback that has run for so long is told as open, and no longer taken for a busy moment.
 _LONG_S = 1.0
+#: How often is looked what runs and what is open, while nobody asks.
+_LOOK_EVERY_S = 0.05
 
 
 def install(agent: Agent) -> Frames:
@@ -60,6 +64,31 @@ def run(agent: Agent) -> None:
             frames.beat()
             dpg.render_dearpygui_frame()
         agent.stopping()
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired with its first frame, or when it calls ``start_dearpygui()``."""
+    if module.__name__.endswith("._dearpygui"):
+        frames = injection.frames("dearpygui's frames", lambda agent: install(agent).beat, own_loop=True)
+
+        def render(original: Callable[..., Any]) -> Callable[..., Any]:
+            def render_dearpygui_frame(*arguments: Any, **options: Any) -> Any:
+                frames.beat()
+                return original(*arguments, **options)
+
+            return render_dearpygui_frame
+
+        injection.wrap(module, "render_dearpygui_frame", render)
+    else:
+        injection.wrap(module, "start_dearpygui", lambda original: _running(injection, original))
+
+
+def _running(injection: Injection, original: Callable[..., Any]) -> Callable[..., Any]:
+    def start_dearpygui(*arguments: Any, **options: Any) -> Any:
+        with injection.loop("dearpygui's loop", lambda agent: None):
+            return original(*arguments, **options)
+
+    return start_dearpygui
 
 
 class _Callbacks:
@@ -107,11 +136,21 @@ class _Frames(Frames):
     def __init__(self, agent: Agent, callbacks: _Callbacks) -> None:
         super().__init__(agent, lambda: _left_open() + callbacks.told())
         self._callbacks = callbacks
+        self._native = agent._native
+        self._next_look = 0.0
+        self._is_busy = False
 
     def beat(self) -> None:
         """The main loop turns, and so do the callbacks."""
+        now = time.monotonic()
+        # Whoever asks if the loop turns is told of what is open now. Else a look costs too much for a frame.
+        if now < self._next_look and not self._is_busy and self._native.question is None:
+            self._agent.beat()
+            return
+        self._next_look = now + _LOOK_EVERY_S
         self._callbacks.look()
-        if not self._callbacks.is_busy():
+        self._is_busy = self._callbacks.is_busy()
+        if not self._is_busy:
             super().beat()
 
 

@@ -24,10 +24,12 @@ from livegui.toolkits._common import Frames, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from livegui import Agent
+    from livegui._inject import FrameLoop, Injection
 
-__all__ = ["install"]
+__all__ = ["install", "patch"]
 
 #: With any of these a loop takes its events, once a frame.
 _LOOKS = ("poll_events", "wait_events", "wait_events_timeout")
@@ -39,13 +41,24 @@ def install(agent: Agent) -> None:
     A loop that sleeps in ``glfw.wait_events()`` is woken when somebody asks if it turns. Open popups of Dear
     ImGui are told if that is ``imgui_bundle``'s. What GLFW's callbacks raise leaves the app's loop.
     """
-    frames = Frames(agent, _popups)
+    frames = _wire(agent)
     for name in _LOOKS:
         wrap(agent, glfw, name, lambda look: _beating(frames, look))
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired with its first look at the event queue."""
+    frames = injection.frames("glfw's events", lambda agent: _wire(agent).beat)
+    for name in _LOOKS:
+        injection.wrap(module, name, lambda look: _beating(frames, look))
+
+
+def _wire(agent: Agent) -> Frames:
     agent.wake_with(glfw.post_empty_event)
+    return Frames(agent, _popups)
 
 
-def _beating(frames: Frames, look: Callable[..., Any]) -> Callable[..., Any]:
+def _beating(frames: Frames | FrameLoop, look: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(look)
     def beating(*arguments: Any, **options: Any) -> Any:
         frames.beat()

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgui_bundle import hello_imgui, imgui, immapp
 
@@ -18,9 +18,12 @@ import livegui
 from livegui.toolkits._common import Frames
 
 if TYPE_CHECKING:
-    from livegui import Agent
+    from types import ModuleType
 
-__all__ = ["run"]
+    from livegui import Agent
+    from livegui._inject import FrameLoop, Injection
+
+__all__ = ["patch", "run"]
 
 
 def run(
@@ -41,8 +44,7 @@ def run(
         agent: the agent to tell; the one of this process, started if need be, if none is given.
     """
     agent = agent or livegui.start()
-    full = _full(params)
-    _beat_every_frame(full, agent)
+    full = _beating(agent, params)
     with agent.main_loop():
         if add_ons is None:
             hello_imgui.run(full)
@@ -50,6 +52,69 @@ def run(
             immapp.run(full, add_ons)
         if full.app_shall_exit:
             agent.stopping()
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it runs, by whichever of the functions that do so."""
+    runners: list[tuple[Any, str]] = [(hello_imgui, "run"), (immapp, "run"), (immapp, "run_with_markdown")]
+    for owner, name in runners:
+        injection.wrap(owner, name, lambda original, name=name: _running(injection, name, original))  # type: ignore[misc]
+    framed: list[tuple[Any, str]] = [
+        (hello_imgui.manual_render, "render"),
+        (immapp.manual_render, "render"),
+        (imgui, "new_frame"),
+    ]
+    for owner, name in framed:
+        frames = injection.frames(f"{owner.__name__}.{name}()", lambda agent: Frames(agent, _popups).beat)
+        injection.wrap(owner, name, lambda original, frames=frames: _framed(frames, original))  # type: ignore[misc]
+
+
+def _running(injection: Injection, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*arguments: Any, **options: Any) -> Any:
+        loop = injection.loop(f"imgui_bundle's {name}()", lambda agent: None)
+        with loop:
+            if loop.agent is not None:
+                arguments, options = _beating_arguments(loop.agent, arguments, options)
+            return original(*arguments, **options)
+
+    return run
+
+
+def _framed(frames: FrameLoop, original: Callable[..., Any]) -> Callable[..., Any]:
+    def framed(*arguments: Any, **options: Any) -> Any:
+        frames.beat()
+        return original(*arguments, **options)
+
+    return framed
+
+
+def _beating_arguments(
+    agent: Agent, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What is to be run is the first argument, or has one of these names; each overload takes one."""
+    if arguments:
+        return (_beating(agent, arguments[0], as_is=True), *arguments[1:]), options
+    given = {
+        name: _beating(agent, value, as_is=True)
+        for name, value in options.items()
+        if name in ("runner_params", "simple_params", "gui_function")
+    }
+    return arguments, options | given
+
+
+def _beating(agent: Agent, params: Any, *, as_is: bool = False) -> Any:
+    """The same, with a beat a frame. A function stays one if it is to be left ``as_is``."""
+    if not as_is or not callable(params):
+        full = _full(params)
+        _beat_every_frame(full, agent)
+        return full
+    beat = Frames(agent, _popups).beat
+
+    def gui_function() -> None:
+        beat()
+        params()
+
+    return gui_function
 
 
 def _full(

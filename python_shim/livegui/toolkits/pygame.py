@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import functools
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pygame
@@ -24,27 +25,84 @@ from livegui.toolkits._common import Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from livegui import Agent
+    from livegui._inject import Injection
 
-__all__ = ["install"]
+__all__ = ["install", "patch"]
 
 #: With any of these a loop takes its events, once a frame.
 _LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
+#: And with one of these it shows the frame.
+_SHOWS = ("flip", "update")
+#: An app that has shown a frame so lately beats with the next one that it shows.
+_SHOWN_S = 0.1
 
 
 def install(agent: Agent) -> None:
-    """Let each look at the event queue beat: ``pygame.event.get()``, ``wait()``, ``pump()`` and their like.
+    """Let each frame beat: ``pygame.display.flip()`` or ``update()``, or else a look at the event queue by
+    ``pygame.event.get()``, ``wait()``, ``pump()`` and their like.
 
     A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a type of its own, when somebody
     asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:
     call :meth:`livegui.Agent.beat` once a frame then. Exceptions leave the app's own loop.
     """
-    pictures = Pictures(agent, _grab)
+    frames = _Frames(agent)
     for name in _LOOKS:
-        wrap(agent, pygame.event, name, lambda look: _beating(agent, pictures, look))
-    wake = pygame.event.Event(pygame.event.custom_type(), {"livegui": "wake"})
-    agent.wake_with(lambda: pygame.event.post(wake))
+        wrap(agent, pygame.event, name, lambda function: _looking(frames, function))
+    for name in _SHOWS:
+        wrap(agent, pygame.display, name, lambda function: _showing(frames, function))
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired with its first frame."""
+    frames = _FirstFrame(injection)
+    for name in _LOOKS:
+        injection.wrap(pygame.event, name, lambda function: _looking(frames, function))
+    for name in _SHOWS:
+        injection.wrap(pygame.display, name, lambda function: _showing(frames, function))
+
+
+class _Frames:
+    """Beats once a frame: when it is shown, or where none is shown with a look at the event queue."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._beat = agent.beat
+        self._pictures = Pictures(agent, _grab)
+        self._shown = 0.0
+        # The last number that there is: an app counts its own from the first.
+        wake = pygame.event.Event(pygame.NUMEVENTS - 1, {"livegui": "wake"})
+        agent.wake_with(lambda: pygame.event.post(wake))
+
+    def look(self) -> None:
+        if monotonic() - self._shown > _SHOWN_S:
+            self._beat()
+        if self._pictures.asked:
+            self._pictures.take_if_asked()
+
+    def show(self) -> None:
+        self._shown = monotonic()
+        self._beat()
+
+
+class _FirstFrame:
+    """Becomes the frames of the app with the first of them."""
+
+    def __init__(self, injection: Injection) -> None:
+        self._loop = injection.frames("pygame's frames", self._wire)
+        self.look: Callable[[], object] = self._first
+        self.show: Callable[[], object] = self._first
+
+    def _first(self) -> None:
+        self._loop.beat()
+        if self.look == self._first:  # nobody was wired
+            self.look = self.show = self._loop.beat
+
+    def _wire(self, agent: Agent) -> Callable[[], object]:
+        frames = _Frames(agent)
+        self.look, self.show = frames.look, frames.show
+        return frames.look
 
 
 def _grab(path: str) -> None:
@@ -54,11 +112,19 @@ def _grab(path: str) -> None:
     pygame.image.save(surface, path)
 
 
-def _beating(agent: Agent, pictures: Pictures, look: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(look)
-    def beating(*arguments: Any, **options: Any) -> Any:
-        agent.beat()
-        pictures.take_if_asked()
-        return look(*arguments, **options)
+def _looking(frames: _Frames | _FirstFrame, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def looking(*arguments: Any, **options: Any) -> Any:
+        frames.look()
+        return function(*arguments, **options)
 
-    return beating
+    return looking
+
+
+def _showing(frames: _Frames | _FirstFrame, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def showing(*arguments: Any, **options: Any) -> Any:
+        frames.show()
+        return function(*arguments, **options)
+
+    return showing

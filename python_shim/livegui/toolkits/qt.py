@@ -23,10 +23,12 @@ from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from livegui import Agent
+    from livegui._inject import Injection
 
-__all__ = ["install"]
+__all__ = ["install", "patch"]
 
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 #: How long the test side has to hear why, before PyQt's way of ending the process.
@@ -74,6 +76,38 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
 
 
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog."""
+    binding = module.__name__.partition(".")[0]
+    dialog = getattr(module, "QDialog", None)
+    for name in ("exec", "exec_"):
+        if dialog is not None and name in vars(dialog):
+            injection.wrap(dialog, name, lambda run: _exec_dialog(injection, binding, run), native=True)
+    for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
+        cls = getattr(module, class_name, None)  # PySide6 makes its classes when they are first asked for
+        for name in ("exec", "exec_"):
+            if cls is not None and name in vars(cls) and cls.__module__ == module.__name__:
+                injection.wrap(
+                    cls, name, lambda run: _exec(injection, binding, run), native=True, static=True
+                )
+
+
+def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def exec(*arguments: Any) -> Any:
+        with injection.loop(f"{binding}'s exec()", install):
+            return run(*arguments)
+
+    return exec
+
+
+def _exec_dialog(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def exec(*arguments: Any) -> Any:
+        with injection.loop(f"{binding}'s QDialog.exec()", install, may_come_back=True):
+            return run(*arguments)
+
+    return exec
+
+
 def _stop(core: Any, timer: Any) -> None:
     with contextlib.suppress(RuntimeError):  # it is deleted
         if timer.thread() == core.QThread.currentThread():  # from any other Qt prints a warning
@@ -81,20 +115,26 @@ def _stop(core: Any, timer: Any) -> None:
 
 
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
+    # Only what never answers with None is asked: in PySide6 6.12 each None that a function returns costs a
+    # reference to None, and Python before 3.12 ends the process once none is left: within a minute.
+    popup = getattr(core.Qt, "WindowType", core.Qt).Popup
+
     def look() -> list[str]:
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
-        if widgets is not None and isinstance(core.QCoreApplication.instance(), widgets.QApplication):
-            for what in ("Modal", "Popup"):
-                widget = getattr(widgets.QApplication, f"active{what}Widget")()
-                if widget is not None:
+        app = core.QCoreApplication.instance()
+        # Of an application without windows Qt must not be asked: it would crash.
+        if widgets is not None and isinstance(app, widgets.QApplication):
+            for widget in widgets.QApplication.topLevelWidgets():
+                if widget.isVisible() and (widget.isModal() or widget.windowType() == popup):
+                    what = "modal" if widget.isModal() else "popup"
                     title = widget.windowTitle() or widget.objectName()
-                    things.append(f"{what.lower()} {type(widget).__name__} {title!r}")
-        elif gui is not None:  # Qt Quick: windows, and no widgets
-            window = gui.QGuiApplication.modalWindow()
-            if window is not None:
-                things.append(f"modal {type(window).__name__} {window.title() or window.objectName()!r}")
+                    things.append(f"{what} {type(widget).__name__} {title!r}")
+        elif gui is not None and isinstance(app, gui.QGuiApplication):  # Qt Quick: windows, and no widgets
+            for window in gui.QGuiApplication.topLevelWindows():
+                if window.isVisible() and window.modality() != core.Qt.WindowModality.NonModal:
+                    things.append(f"modal {type(window).__name__} {window.title() or window.objectName()!r}")
         level = core.QThread.currentThread().loopLevel()
         if level > 1:
             things.append(f"a nested event loop (level {level})")
@@ -109,7 +149,9 @@ def _grab(binding: str) -> Callable[[str], object]:
     def grab(path: str) -> None:
         app: Any = sys.modules[f"{binding}.QtWidgets"].QApplication
         shown = [widget for widget in app.topLevelWidgets() if widget.isVisible()]
-        window = app.activeModalWidget() or app.activeWindow() or shown[0]
+        modal = [widget for widget in shown if widget.isModal()]
+        active = [widget for widget in shown if widget.isActiveWindow()]
+        window = (modal[::-1] + active + shown)[0]
         if not window.grab().save(path, "PNG"):
             raise OSError(path)
 

@@ -19,10 +19,16 @@ from livegui.toolkits._common import Frames
 
 if TYPE_CHECKING:
     import tkinter
+    from collections.abc import Callable
+    from types import ModuleType
 
     from livegui import Agent
+    from livegui._inject import Injection
 
-__all__ = ["install"]
+__all__ = ["install", "patch"]
+
+#: So many calls of ``update()`` are a loop; a few are made before one.
+_UPDATES = 3
 
 
 def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
@@ -57,7 +63,75 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
 
     root.report_callback_exception = report
     agent._on_stop.append(give_back)
-    beat()
+    root.after(1, beat)
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it enters ``mainloop()``, or calls ``update()`` again and again."""
+
+    def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
+        def mainloop(widget: tkinter.Misc, n: int = 0) -> None:
+            with injection.loop("tkinter's mainloop()", _Wire(_root(widget))):
+                original(widget, n)
+
+        return mainloop
+
+    def default_mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
+        def mainloop(n: int = 0) -> None:
+            with injection.loop("tkinter's mainloop()", _Wire(module._default_root)):
+                original(n)
+
+        return mainloop
+
+    updates = _Updates(injection)
+
+    def update(original: Callable[..., Any]) -> Callable[..., Any]:
+        def update(widget: tkinter.Misc) -> None:
+            updates.beat(widget)
+            original(widget)
+
+        return update
+
+    injection.wrap(module.Misc, "mainloop", mainloop)
+    injection.wrap(module, "mainloop", default_mainloop)
+    injection.wrap(module.Misc, "update", update)
+
+
+class _Wire:
+    """Wires a root window, once."""
+
+    def __init__(self, root: tkinter.Tk | None) -> None:
+        self._root = root
+        self.key = ("tk", id(root))
+
+    def __call__(self, agent: Agent) -> None:
+        if self._root is not None:
+            install(agent, self._root)
+
+
+class _Updates:
+    """An app's own loop around ``update()``: after a few rounds the window's timer beats in it."""
+
+    def __init__(self, injection: Injection) -> None:
+        self._injection = injection
+        self._count = 0
+
+    def beat(self, widget: tkinter.Misc) -> None:
+        self._count += 1
+        if self._count == _UPDATES and self._injection.agent is None:
+            root = _root(widget)
+            self._injection.frames("tkinter's update()", lambda agent: _installed(agent, root)).beat()
+
+
+def _installed(agent: Agent, root: tkinter.Tk | None) -> Callable[[], object]:
+    if root is not None:
+        install(agent, root)
+    return agent.beat
+
+
+def _root(widget: Any) -> tkinter.Tk | None:
+    root: tkinter.Tk | None = widget._root()
+    return root
 
 
 def _grabs(root: tkinter.Tk) -> list[str]:

@@ -1,0 +1,173 @@
+"""What it costs an app to be watched without being wired: a frame, a pool, a start; beside peers.
+
+The start is that of the same app under ``livegui exec``, wired, and under ddtrace-run and coverage.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from figures import Table
+
+import livegui
+
+CARRIER = Path(livegui.__file__).parent / "_carrier"
+INJECTED = {"LIVEGUI_INJECT": "auto", "LIVEGUI_INJECT_PATH": str(CARRIER)}
+#: What a patch may cost a frame beyond the toolkit's own call.
+PATCH_NS = 1000
+#: Blocks of memory a call that are kept.
+KEPT = 0.01
+#: What the start may cost more than that of the wired app.
+START_MS = 20
+STARTS = 25
+
+#: Prints nanoseconds a call, the best of several rounds, and how many blocks of memory the calls kept.
+TIMED = """
+import sys, time
+def timed(call, rounds=30, calls=2000):
+    call(); call()
+    blocks = sys.getallocatedblocks()
+    best = 1e9
+    for _ in range(rounds):
+        began = time.perf_counter_ns()
+        for _ in range(calls):
+            call()
+        best = min(best, (time.perf_counter_ns() - began) / calls)
+    print("figures", best, (sys.getallocatedblocks() - blocks) / (rounds * calls))
+"""
+CALLS = {
+    "pygame.display.flip()": """
+import pygame
+pygame.init()
+pygame.display.set_mode((16, 16))
+timed(pygame.display.flip)
+""",
+    "glfw.poll_events()": """
+import glfw
+glfw.init_hint(0x00050003, 0x00060005)
+glfw.init()
+timed(glfw.poll_events)
+""",
+    "a frame of hello_imgui": """
+from imgui_bundle import hello_imgui, imgui
+params = hello_imgui.RunnerParams()
+params.ini_disable = True
+params.platform_backend_type = hello_imgui.PlatformBackendType.null
+params.renderer_backend_type = hello_imgui.RendererBackendType.null
+params.fps_idling.enable_idling = False
+params.fps_idling.fps_max = 0
+def allow_textures():
+    imgui.get_io().backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+params.callbacks.post_init = allow_textures
+state = {"frames": 0, "best": 1e9, "blocks": 0}
+def gui():
+    now = time.perf_counter_ns()
+    frames = state["frames"]
+    state["frames"] = frames + 1
+    if frames % 2000 == 100:
+        if frames > 2000:
+            state["best"] = min(state["best"], (now - state["began"]) / 2000)
+        if frames == 4100:
+            state["blocks"] = sys.getallocatedblocks()
+        if frames == 40100:
+            print("figures", state["best"], (sys.getallocatedblocks() - state["blocks"]) / 36000)
+            params.app_shall_exit = True
+        state["began"] = time.perf_counter_ns()
+params.callbacks.show_gui = gui
+hello_imgui.run(params)
+""",
+    "ThreadPoolExecutor()": """
+from concurrent.futures import ThreadPoolExecutor
+timed(ThreadPoolExecutor)
+""",
+    "pool.submit() and its result": """
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+timed(lambda: pool.submit(int).result(), calls=300)
+""",
+}
+APP = """
+import asyncio
+async def main():
+    await asyncio.sleep(0)
+"""
+STARTING = {
+    "plain": APP + "asyncio.run(main())",
+    "wired": "import livegui\nfrom livegui.toolkits import asyncio as live_asyncio\n"
+    + APP.replace("    await", "    live_asyncio.install(agent)\n    await")
+    + "agent = livegui.start()\nwith agent.main_loop():\n    asyncio.run(main())\n    agent.stopping()",
+}
+
+
+def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Nanoseconds a call, and blocks of memory that it kept."""
+    given = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"} | environment
+    command = [sys.executable, "-c", TIMED + code]
+    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=True)
+    figures = next(line for line in done.stdout.splitlines() if line.startswith("figures"))
+    _, took, kept = figures.split()
+    return float(took), float(kept)
+
+
+def starts(folder: Path) -> dict[str, float]:
+    """Milliseconds to start and end the app, the median, each in turn.
+
+    What `livegui exec` and ddtrace-run cost themselves, a Python more each, is left out.
+    """
+    for name, text in STARTING.items():
+        (folder / f"{name}.py").write_text(text)
+    plain, wired = str(folder / "plain.py"), str(folder / "wired.py")
+    peers = os.environ.get("PYTHONPATH", "")
+    ours = INJECTED | {"PYTHONPATH": os.pathsep.join(filter(None, [str(CARRIER), peers]))}
+    runs: dict[str, tuple[list[str], dict[str, str]]] = {
+        "plain": ([plain], {}),
+        "wired": ([wired], {}),
+        "injected": ([plain], ours),
+    }
+    entries = [Path(entry) for entry in peers.split(os.pathsep) if (Path(entry) / "ddtrace").is_dir()]
+    if entries:
+        path = os.pathsep.join([str(entries[0] / "ddtrace" / "bootstrap"), peers])
+        quiet = {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_TRACE_ENABLED": "false"}
+        runs["under ddtrace-run"] = ([plain], quiet | {"PYTHONPATH": path})
+        runs["under coverage run"] = (["-m", "coverage", "run", f"--data-file={folder / 'data'}", plain], {})
+    took: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(STARTS):
+        for name, (words, environment) in runs.items():
+            given = os.environ | {"LIVEGUI_RUN_DIR": str(folder)} | environment
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *words], env=given, capture_output=True, check=True)
+            took[name].append((time.perf_counter() - began) * 1e3)
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def main() -> None:
+    """Print the figures; fail if a bar is missed."""
+    table = Table()
+    with tempfile.TemporaryDirectory() as name:
+        path = os.pathsep.join(filter(None, [str(CARRIER), os.environ.get("PYTHONPATH", "")]))
+        injected = INJECTED | {"PYTHONPATH": path, "LIVEGUI_RUN_DIR": name}
+        for what, code in CALLS.items():
+            try:
+                plain, _ = measure(code, name, {})
+                took, kept = measure(code, name, injected)
+            except subprocess.CalledProcessError as error:
+                table.show(what, "not measured", error.stderr.strip().splitlines()[-1])
+                continue
+            beside = f"{plain:.0f} ns without, {took:.0f} ns with; {kept:.3f} blocks kept"
+            table.add(f"{what}, more than without", took - plain, "ns", PATCH_NS, beside)
+            table.add(f"{what}, blocks kept a call", max(kept, 0.0), "", KEPT, "")
+        medians = starts(Path(name))
+    table.add("start, more than wired", medians["injected"] - medians["wired"], "ms", START_MS, "asyncio app")
+    for who, median in medians.items():
+        table.show(f"start and end, {who}", f"{median:.1f} ms", "")
+    sys.exit(table.missed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What a Python finds first that ``livegui exec`` starts, or a suite: this folder is put on PYTHONPATH.
+
+Where there is no livegui it brings along our package, and nothing else of the folder that we come from. Then
+it makes room for whatever ``sitecustomize`` there is besides. It may be run by any Python, however old.
+"""
+
+import os
+import sys
+
+
+def _note(text):
+    folder = os.environ.get("LIVEGUI_RUN_DIR")
+    line = "pid %d, Python %d.%d (%s): %s\n" % (
+        (os.getpid(),) + tuple(sys.version_info[:2]) + (sys.executable, text)
+    )
+    if os.environ.get("LIVEGUI_INJECT_EXPLAIN"):
+        sys.stderr.write("livegui: " + line)
+    if folder:
+        try:
+            with open(os.path.join(folder, "injection.log"), "a") as log:
+                log.write(line)
+        except (OSError, IOError):
+            pass
+
+
+def _arm(package):
+    if sys.version_info < (3, 10):
+        _note("not watched: livegui needs Python 3.10 or newer")
+        return
+    if sys.implementation.name != "cpython":
+        _note("not watched: livegui runs in CPython alone")
+        return
+    machinery = sys.modules["_frozen_importlib_external"]
+    if "livegui" not in sys.modules and machinery.PathFinder.find_spec("livegui", None) is None:
+        init = os.path.join(package, "__init__.py")
+        spec = machinery.spec_from_file_location("livegui", init, submodule_search_locations=[package])
+        module = sys.modules["_frozen_importlib"].module_from_spec(spec)
+        sys.modules["livegui"] = module
+        spec.loader.exec_module(module)
+    from livegui._bootstrap import arm
+
+    arm()
+
+
+def _main():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder or not entry]
+    sys.path_importer_cache.pop(folder, None)
+    if os.environ.get("LIVEGUI_INJECT") and "livegui._bootstrap" not in sys.modules:
+        try:
+            _arm(os.path.dirname(folder))
+        except Exception:  # noqa: BLE001
+            _note("not watched: %r" % (sys.exc_info()[1],))
+
+
+_main()
+# As if this file were not there: the next one is looked for, and if there is none site says nothing of that.
+sys.modules.pop("sitecustomize", None)
+import sitecustomize  # noqa: E402, F401

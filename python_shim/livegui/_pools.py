@@ -1,0 +1,113 @@
+"""The pools of an app that nobody wired: those that its own code gives work to, and work that is refused.
+
+That a pool is shut down is no trouble: a ``with`` block does it. Work that is refused is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from livegui._crash import is_library
+from livegui._executors import WIRED, ExecutorWatch, broken_because, caller_of, frame_of_caller, has_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
+
+    from livegui import Agent
+    from livegui._inject import Injection
+
+#: What is known of a pool, kept on itself: who ended it, and when.
+_ENDED = "_livegui_ended"
+#: That it is known, and under which name.
+_NAME = "_livegui_name"
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Watch what the pools of this module are given."""
+    for kind in ("ThreadPoolExecutor", "ProcessPoolExecutor"):
+        cls = vars(module).get(kind)
+        if cls is not None:
+            pools = _Pools(injection, kind)
+            injection.wrap(cls, "submit", pools.submit)
+            injection.wrap(cls, "shutdown", pools.shutdown)
+
+
+class _Pools:
+    """The pools of one kind."""
+
+    def __init__(self, injection: Injection, kind: str) -> None:
+        self._injection = injection
+        self._kind = kind
+        self._count = 0
+
+    def submit(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Knows a pool from its first work on; tells of work that it refuses."""
+
+        def submit(self_: Any, fn: Any, /, *arguments: Any, **options: Any) -> Any:
+            try:
+                future = original(self_, fn, *arguments, **options)
+            except RuntimeError:
+                self._refused(self_, sys._getframe(1))
+                raise
+            if _NAME not in self_.__dict__:
+                self._know(self_, sys._getframe(1))
+            return future
+
+        return submit
+
+    def shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Keeps who ended it."""
+
+        def shutdown(self_: Any, *arguments: Any, **options: Any) -> Any:
+            if _ENDED not in self_.__dict__:
+                self_.__dict__[_ENDED] = (caller_of(sys._getframe(1)), time.monotonic())
+            return original(self_, *arguments, **options)
+
+        return shutdown
+
+    def _know(self, pool: Any, frame: FrameType) -> None:
+        """The first work: if the app itself gave it, the pool is listed, whose end is no reason."""
+        pool.__dict__[_NAME] = None
+        if not _is_own(frame):
+            return
+        self._count += 1
+        prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
+        name = prefix if not prefix.startswith("ThreadPoolExecutor") else f"{self._kind}-{self._count}"
+        pool.__dict__[_NAME] = name[:200]
+        known = weakref.ref(pool)
+        self._injection.when_watched(lambda agent: _list(agent, known, name[:200]))
+
+    def _refused(self, pool: Any, frame: FrameType) -> None:
+        broken = broken_because(pool)
+        if not has_ended(pool) or not _is_own(frame) or WIRED in pool.__dict__:
+            return
+        name = pool.__dict__.get(_NAME) or self._kind
+        by, since = pool.__dict__.get(_ENDED, (None, None))
+        ago = None if since is None else time.monotonic() - since
+        submitter = caller_of(frame)
+        self._injection.when_watched(
+            lambda agent: agent._native.executor_refused(
+                name, self._kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
+            )
+        )
+
+
+def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
+    executor = pool()
+    if executor is None:
+        return
+    agent._drop_ended()
+    with contextlib.suppress(ValueError):  # there are very many
+        agent._native.executor_watched(name, type(executor).__name__)
+        agent._executors[name] = ExecutorWatch(agent._native, executor, name, wraps=False)
+        agent._native.executor_end_expected(name)
+
+
+def _is_own(frame: FrameType) -> bool:
+    caller = frame_of_caller(frame)
+    return caller is not None and not is_library(caller.f_code.co_filename)

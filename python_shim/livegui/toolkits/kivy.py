@@ -1,0 +1,50 @@
+"""Kivy: one call, and its clock beats.
+
+::
+
+    from livegui.toolkits import kivy as live_kivy
+
+    live_kivy.install(agent)
+    with agent.main_loop():
+        MyApp().run()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from livegui import Agent
+    from livegui._inject import Injection
+
+__all__ = ["install", "patch"]
+
+
+def install(agent: Agent, *, interval_ms: int = 20) -> None:
+    """Have Kivy's clock beat. What a callback raises leaves ``run()``, unless a handler has it pass.
+
+    Args:
+        agent: the agent to tell.
+        interval_ms: milliseconds between two beats.
+    """
+    from kivy.clock import Clock  # noqa: PLC0415 -- kivy.base is imported before it is complete
+
+    event = Clock.schedule_interval(lambda _dt: agent.beat(), interval_ms / 1000)
+    agent._on_stop.append(event.cancel)
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when its event loop begins."""
+
+    def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
+        def mainloop(self: Any) -> None:
+            with injection.loop("kivy's loop", install):
+                original(self)
+
+        return mainloop
+
+    injection.wrap(module.EventLoopBase, "mainloop", mainloop)

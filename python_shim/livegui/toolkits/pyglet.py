@@ -1,0 +1,53 @@
+"""pyglet, and arcade on top of it: one call, and its clock beats.
+
+::
+
+    from livegui.toolkits import pyglet as live_pyglet
+
+    live_pyglet.install(agent)
+    with agent.main_loop():
+        pyglet.app.run()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from livegui import Agent
+    from livegui._inject import Injection
+
+__all__ = ["install", "patch"]
+
+
+def install(agent: Agent, *, interval_ms: int = 20) -> None:
+    """Have pyglet's clock beat. What a handler raises leaves ``pyglet.app.run()``.
+
+    Args:
+        agent: the agent to tell.
+        interval_ms: milliseconds between two beats.
+    """
+    from pyglet import clock  # noqa: PLC0415 -- pyglet.app is imported before it
+
+    def beat(_dt: float) -> None:
+        agent.beat()
+
+    clock.schedule_interval(beat, interval_ms / 1000)
+    agent._on_stop.append(lambda: clock.unschedule(beat))
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it runs pyglet's loop, by whichever class."""
+
+    def run(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            with injection.loop("pyglet's loop", install):
+                return original(*arguments, **options)
+
+        return run
+
+    injection.wrap(module.EventLoop, "run", run)

@@ -1,0 +1,69 @@
+"""wxPython: one call after the ``wx.App`` is made.
+
+::
+
+    from livegui.toolkits import wx as live_wx
+
+    app = wx.App()
+    live_wx.install(agent)
+    with agent.main_loop():
+        app.MainLoop()
+        agent.stopping()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from livegui.toolkits._common import ExceptHook, Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from livegui import Agent
+    from livegui._inject import Injection
+
+__all__ = ["install", "patch"]
+
+
+def install(agent: Agent, *, interval_ms: int = 20) -> None:
+    """Wire the wx application of this process; call it on its thread.
+
+    A timer beats. What handlers raise is recorded, and printed as before. Modal dialogs are told.
+
+    Args:
+        agent: the agent to tell.
+        interval_ms: milliseconds between two beats.
+    """
+    core: Any = sys.modules["wx"]
+    frames = Frames(agent, lambda: _modal(core))
+    timer = core.PyTimer(frames.beat)
+    timer.Start(interval_ms)
+
+    def stop() -> None:
+        with contextlib.suppress(RuntimeError):  # it is deleted
+            timer.Stop()
+
+    agent._on_stop.append(stop)
+    ExceptHook(agent, "thread")
+
+
+def _modal(core: Any) -> list[str]:
+    shown = [window for window in core.GetTopLevelWindows() if isinstance(window, core.Dialog)]
+    return [f"modal {type(window).__name__} {window.GetTitle()!r}" for window in shown if window.IsModal()]
+
+
+def patch(injection: Injection, module: ModuleType) -> None:
+    """Wire an app that nobody wired when it calls ``MainLoop()``."""
+
+    def main_loop(original: Callable[..., Any]) -> Callable[..., Any]:
+        def MainLoop(self: Any) -> Any:  # noqa: N802 -- wx's name
+            with injection.loop("wx's MainLoop()", install):
+                return original(self)
+
+        return MainLoop
+
+    injection.wrap(module.App, "MainLoop", main_loop)

@@ -1,0 +1,93 @@
+//! `livegui exec`: an app with an agent inside that nobody wired.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+
+use super::{Exit, Host};
+use crate::injection::{Injection, Mode, obstacle, pythonpath};
+use crate::text::Print;
+use crate::wire::env;
+
+/// What follows the options in the help.
+const MORE: &str = "The command is any Python app: livegui exec -- python app.py. It is run in place of livegui: same \
+    process, same exit status. The first process of it that enters a main loop gets the agent; `livegui top` and \
+    `livegui health` find it. An app that calls livegui.start() is left to its own wiring, unless --always is given.";
+
+/// What to run.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub struct ExecArgs {
+    /// What reports call the app [default: its script's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Say on standard error what is patched, and what becomes of it
+    #[arg(long)]
+    explain: bool,
+    /// Watch also an app that starts an agent itself
+    #[arg(long)]
+    always: bool,
+    /// Folder for the discovery file and the heartbeat log [default: the user's runtime folder, no log]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Port of the health endpoint on 127.0.0.1 [default: any free one]
+    #[arg(long)]
+    port: Option<u16>,
+    /// The app's command line
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Runs the app. On POSIX this returns only if it cannot be run.
+pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Result<Exit> {
+    let carrier = host.carrier.as_deref();
+    let carrier =
+        carrier.ok_or_else(|| io::Error::other("the folder of the livegui package is not known"))?;
+    if let Some(remark) = obstacle(&arguments.command) {
+        writeln!(err, "livegui: the app may not be watched: {remark}")?;
+    }
+    let injection = Injection {
+        mode: if arguments.always { Mode::True } else { Mode::Auto },
+        name: arguments.name.as_deref(),
+        explain: arguments.explain,
+        carrier,
+    };
+    let mut variables = injection.environment(pythonpath(&[]).as_deref());
+    if let Some(folder) = &arguments.run_dir {
+        std::fs::create_dir_all(folder)?;
+        variables.push((env::RUN_DIR.into(), std::path::absolute(folder)?.into_os_string()));
+    }
+    if let Some(port) = arguments.port {
+        variables.push((env::PORT.into(), port.to_string().into()));
+    }
+    let Some((program, rest)) = arguments.command.split_first() else {
+        return Ok(Exit::Usage); // clap has seen to it
+    };
+    let mut command = Command::new(program);
+    command.args(rest).envs(variables);
+    become_it(&mut command).map_err(|error| not_run(program, &error))
+}
+
+#[cfg(unix)]
+fn become_it(command: &mut Command) -> io::Result<Exit> {
+    use std::os::unix::process::CommandExt;
+
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn become_it(command: &mut Command) -> io::Result<Exit> {
+    let status = command.status()?;
+    Ok(Exit::Of(status.code().unwrap_or(1)))
+}
+
+fn not_run(program: &str, error: &io::Error) -> io::Error {
+    let mut text = format!("{program} could not be run: {error}");
+    if OsString::from(program).to_string_lossy().ends_with(".py") {
+        text = format!("{text}\n  a script needs its interpreter: livegui exec -- python {program}");
+    }
+    io::Error::other(text)
+}

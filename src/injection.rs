@@ -1,0 +1,178 @@
+//! Having an app watched that nobody wired: what its environment has to say, and what stands in the way.
+//!
+//! The other half is `livegui/_bootstrap.py`, which each Python that finds this environment runs at its start.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::wire::env;
+
+/// The variable with folders in which Python looks for modules first.
+const PYTHONPATH: &str = "PYTHONPATH";
+
+/// Which apps are watched without being wired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Those that start no agent themselves.
+    Auto,
+    /// All.
+    True,
+    /// None.
+    False,
+}
+
+impl Mode {
+    /// The mode that is called so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Auto, Self::True, Self::False]
+            .into_iter()
+            .find(|mode| mode.as_str() == text.to_ascii_lowercase())
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::True => "true",
+            Self::False => "false",
+        }
+    }
+}
+
+/// How an app is to be watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Injection<'a> {
+    /// Which apps are.
+    pub mode: Mode,
+    /// The name it gets.
+    pub name: Option<&'a str>,
+    /// Whether what is patched is told on its standard error.
+    pub explain: bool,
+    /// The folder that makes a Python run the bootstrap which does not have livegui installed.
+    pub carrier: &'a Path,
+}
+
+impl Injection<'_> {
+    /// The variables that are set for the app, whose Python looks for modules in `pythonpath` as it is.
+    #[must_use]
+    pub fn environment(&self, pythonpath: Option<&OsStr>) -> Vec<(OsString, OsString)> {
+        if self.mode == Mode::False {
+            return vec![(env::INJECT.into(), OsString::new())];
+        }
+        let mut path = self.carrier.as_os_str().to_owned();
+        if let Some(rest) = pythonpath.filter(|rest| !rest.is_empty()) {
+            path.push(if cfg!(windows) { ";" } else { ":" });
+            path.push(rest);
+        }
+        let mut variables = vec![
+            (env::INJECT.into(), self.mode.as_str().into()),
+            (env::INJECT_PATH.into(), self.carrier.as_os_str().to_owned()),
+            (PYTHONPATH.into(), path),
+        ];
+        if let Some(name) = self.name {
+            variables.push((env::INJECT_NAME.into(), name.into()));
+        }
+        if self.explain {
+            variables.push((env::INJECT_EXPLAIN.into(), "1".into()));
+        }
+        variables
+    }
+}
+
+/// What `PYTHONPATH` will be for an app that is given these variables beside those of this process.
+#[must_use]
+pub fn pythonpath(given: &[(OsString, OsString)]) -> Option<OsString> {
+    let named = |(name, _): &&(OsString, OsString)| name == PYTHONPATH;
+    let given = given.iter().rev().find(named).map(|(_, value)| value.clone());
+    given.or_else(|| std::env::var_os(PYTHONPATH))
+}
+
+/// Why the Python of this command line cannot run the bootstrap, or can only if livegui is installed for it, as far as
+/// the command line tells.
+#[must_use]
+pub fn obstacle<S: AsRef<str>>(command: &[S]) -> Option<String> {
+    let mut words = command.iter().map(AsRef::as_ref);
+    let program = words.next()?;
+    let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
+    if !name.to_ascii_lowercase().starts_with("python") && !name.starts_with("pypy") {
+        return None;
+    }
+    let switches = words.take_while(|word| word.starts_with('-') && !word.starts_with("--") && *word != "-c");
+    let given: String = switches
+        .take_while(|word| *word != "-m")
+        .flat_map(|word| word.chars())
+        .collect();
+    let remedy = "start it without, or call livegui.start() in the app";
+    if given.contains('S') {
+        return Some(format!(
+            "its Python is started with -S, which leaves out all start-up code: {remedy}"
+        ));
+    }
+    let ignoring = ['I', 'E'].into_iter().find(|switch| given.contains(*switch))?;
+    Some(format!(
+        "its Python is started with -{ignoring}, which ignores PYTHONPATH, so that it has to have livegui installed: \
+         pip install livegui there, {remedy}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injection(mode: Mode) -> Injection<'static> {
+        Injection {
+            mode,
+            name: Some("app"),
+            explain: false,
+            carrier: Path::new("/carrier"),
+        }
+    }
+
+    #[test]
+    fn the_carrier_comes_first_and_what_was_there_stays() {
+        let variables = injection(Mode::Auto).environment(Some(OsStr::new("mine")));
+        let separator = if cfg!(windows) { ";" } else { ":" };
+        assert!(variables.contains(&("PYTHONPATH".into(), format!("/carrier{separator}mine").into())));
+        assert!(variables.contains(&("LIVEGUI_INJECT".into(), "auto".into())));
+        assert!(variables.contains(&("LIVEGUI_INJECT_NAME".into(), "app".into())));
+        let alone = injection(Mode::True).environment(Some(OsStr::new("")));
+        assert!(alone.contains(&("PYTHONPATH".into(), "/carrier".into())));
+    }
+
+    #[test]
+    fn nothing_is_injected_if_it_is_turned_off() {
+        let off = injection(Mode::False).environment(None);
+        assert_eq!(off, [("LIVEGUI_INJECT".into(), "".into())]);
+    }
+
+    #[test]
+    fn a_variable_of_the_app_beats_that_of_this_process() {
+        let given = [
+            ("PYTHONPATH".into(), "a".into()),
+            ("PYTHONPATH".into(), "b".into()),
+        ];
+        assert_eq!(pythonpath(&given), Some("b".into()));
+    }
+
+    #[test]
+    fn switches_that_keep_the_bootstrap_out_are_named_and_arguments_of_the_app_are_not() {
+        for command in [
+            &["/usr/bin/python3.12", "-I", "app.py"][..],
+            &["python", "-u", "-E", "app.py"],
+            &["python.exe", "-Sm", "app"],
+        ] {
+            assert!(obstacle(command).is_some(), "{command:?}");
+        }
+        for command in [
+            &["python3", "app.py", "-I"][..],
+            &["python3", "-m", "app", "-S"],
+            &["python3", "-c", "pass", "-E"],
+            &["app", "-S"],
+            &[],
+        ] {
+            assert_eq!(obstacle(command), None, "{command:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+"""Popular libraries, imported and used in an app that is watched without being wired, and in one that is not.
+
+    python tests/chaos/same_imports.py
+
+Both have to come to the same modules, warnings, output and ``sys.path``. Libraries that are not installed are named.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import livegui
+
+CARRIER = Path(livegui.__file__).parent / "_carrier"
+#: By downloads, and a line that uses each.
+LIBRARIES = {
+    "boto3": "boto3.session.Session(region_name='x')",
+    "botocore": "__import__('botocore.session').session.get_session()",
+    "urllib3": "urllib3.PoolManager()",
+    "requests": "requests.Session().close()",
+    "certifi": "certifi.where()",
+    "idna": "idna.encode('ü.de')",
+    "charset_normalizer": "charset_normalizer.from_bytes(b'x').best()",
+    "typing_extensions": "typing_extensions.TypedDict",
+    "setuptools": "setuptools.find_packages()",
+    "packaging": "__import__('packaging.version').version.Version('1')",
+    "dateutil": "__import__('dateutil.parser').parser.parse('2020-01-01')",
+    "six": "six.moves.urllib.parse.quote('x')",
+    "yaml": "yaml.safe_load('a: 1')",
+    "numpy": "numpy.arange(3).sum()",
+    "pandas": "pandas.DataFrame({'a': [1]}).sum()",
+    "pydantic": "pydantic.create_model('M', a=(int, 1))()",
+    "s3transfer": "s3transfer.S3Transfer",
+    "cryptography": "__import__('cryptography.fernet').fernet.Fernet.generate_key()",
+    "cffi": "cffi.FFI()",
+    "click": "click.Command('x')",
+    "attr": "attr.make_class('C', ['a'])(1)",
+    "jinja2": "jinja2.Template('{{ 1 }}').render()",
+    "markupsafe": "markupsafe.escape('<')",
+    "fsspec": "fsspec.filesystem('memory')",
+    "pyasn1": "__import__('pyasn1.type.univ').type.univ.Integer(1)",
+    "rich": "__import__('rich.console').console.Console()",
+    "aiohttp": "aiohttp.ClientTimeout()",
+    "sqlalchemy": "sqlalchemy.create_engine('sqlite://').connect().close()",
+    "google.protobuf": "__import__('google.protobuf.struct_pb2').protobuf.struct_pb2.Struct()",
+    "flask": "flask.Flask('x').test_client()",
+    "fastapi": "fastapi.FastAPI()",
+    "httpx": "httpx.Client().close()",
+    "tqdm": "list(tqdm.tqdm([1], disable=True))",
+    "pytz": "pytz.timezone('UTC')",
+    "lxml": "__import__('lxml.etree').etree.fromstring('<a/>')",
+    "PIL": "__import__('PIL.Image').Image.new('L', (1, 1))",
+    "psutil": "psutil.Process()",
+    "anyio": "anyio.Path()",
+    "tornado": "__import__('tornado.ioloop').ioloop.IOLoop(make_current=False).close()",
+    "importlib_metadata": "importlib_metadata.version('pip')",
+}
+#: ``__future__`` is left out: it has no code, and each of our modules names it.
+SEEN = """
+import sys
+print(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__"))
+print(sys.path, [type(finder).__name__ for finder in sys.meta_path if not type(finder).__module__.startswith("livegui")])
+print(sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__)
+print([thread.name for thread in sys.modules["threading"].enumerate()] if "threading" in sys.modules else [])
+"""
+
+
+def seen(library: str, use: str, environment: dict[str, str]) -> tuple[int, str, str]:
+    """What an app with this library comes to."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
+    command = [sys.executable, "-W", "always", "-c", f"import {library}\n{use}\n{SEEN}"]
+    done = subprocess.run(command, env=given | environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def main() -> None:
+    """Try them all."""
+    peers = os.environ.get("PYTHONPATH", "")
+    injected = {
+        "LIVEGUI_INJECT": "auto",
+        "LIVEGUI_INJECT_PATH": str(CARRIER),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CARRIER), peers])),
+    }
+    same, differing, missing = [], [], []
+    for library, use in LIBRARIES.items():
+        if importlib.util.find_spec(library.partition(".")[0]) is None:
+            missing.append(library)
+            continue
+        plain = seen(library, use, {})
+        if plain[0] != 0:
+            print(f"  {library} fails by itself: {plain[2].strip().splitlines()[-1]}")
+            missing.append(library)
+        elif plain == (watched := seen(library, use, injected)):
+            same.append(library)
+        else:
+            differing.append(library)
+            for before, after in zip(plain, watched, strict=True):
+                if before != after:
+                    print(f"  {library} differs:\n    {str(before)[-2000:]}\n    {str(after)[-2000:]}")
+    print(f"  {len(same)} the same, {len(differing)} differ, not tried: {', '.join(missing) or 'none'}")
+    sys.exit(bool(differing))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,809 @@
+"""Apps that nobody wired, watched all the same: the real toolkits, in a suite and under ``livegui exec``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plain_suites import Suite
+from unwired import unwired
+from wiring import APPS, display
+
+from livegui._bootstrap import SEAMS
+
+#: Toolkits whose loop, or frames, a seam knows.
+WATCHED = [name for name in APPS if name != "plain"]
+#: Those whose loop catches what a callback raises.
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+#: Loops that an exception leaves.
+OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
+
+Injected = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def injected(suite: Suite, pytester: pytest.Pytester) -> Injected:
+    """As ``suite``, on an app of examples/wiring that has no line of livegui's."""
+
+    def run(name: str, files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
+        app = APPS[name]
+        app.skip_unless_it_can_run()
+        app = unwired(name, pytester.path)
+        conftest = pytester.path / "conftest.py"
+        conftest.write_text(
+            conftest.read_text()
+            + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {app.all_environment()!r}
+"""
+        )
+        return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+
+    return run
+
+
+def asks(what: str) -> str:
+    return f"""
+import time
+
+def test_asks(app, live_gui):
+    app.do({what!r})
+    time.sleep(30)
+"""
+
+
+RUNS_ON = """
+def test_next(live_gui):
+    assert live_gui.generation == {generation}
+    assert live_gui.health()["status"] == "ok"
+"""
+BEATS = """
+import time
+
+def test_beats(live_gui):
+    before = live_gui.health()["checks"]["main_loop"]["beats"]
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["beats"] < before + 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert live_gui.health()["reasons"] == []
+"""
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_an_app_that_nobody_wired_beats(injected: Injected, name: str) -> None:
+    injected(name, {"test_a.py": BEATS}).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_crash_fails_its_test_and_the_next_file_gets_a_fresh_process(injected: Injected, name: str) -> None:
+    files = {"test_a.py": asks("crash boom"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = injected(name, files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+
+
+@pytest.mark.parametrize("name", CATCHING)
+def test_what_a_toolkit_swallows_is_heard(injected: Injected, name: str) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=1)}
+    result = injected(name, files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*GuiCallbackError: callback_exception: ValueError: bad value"])
+
+
+def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected) -> None:
+    files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
+    result = injected("pyqt6", files)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*ValueError: bad value*"])
+
+
+# --- what can be told of an app without a toolkit ---
+
+PLAIN = """
+import os, pathlib, threading, time
+command = pathlib.Path(os.environ["LIVEGUI_STATE_DIR"], "command")
+keeps_alive = threading.Thread(target=threading.Event().wait)
+keeps_alive.start()
+while True:
+    if command.exists():
+        raise RuntimeError(command.read_text())
+    time.sleep(0.01)
+"""
+
+
+def test_a_loop_that_no_seam_knows_is_not_watched_and_its_crash_is_told(suite: Suite) -> None:
+    test = """
+import time
+
+def test_health(live_gui):
+    health = live_gui.health()
+    assert health["status"] == "ok"
+    assert health["checks"]["main_loop"]["state"] == "not_watched"
+    assert health["checks"]["main_loop"]["beats"] == 0
+
+def test_crash(app):
+    app.do("boom")
+    time.sleep(30)
+"""
+    files = {"plain.py": PLAIN, "test_a.py": test, "test_b.py": RUNS_ON.format(generation=2)}
+    result = suite(files, ini="live_gui_command = {python} plain.py")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+
+
+def test_an_app_that_is_not_watched_says_why_in_its_start_error(suite: Suite) -> None:
+    files = {"plain.py": PLAIN, "test_a.py": "def test_it(live_gui):\n    pass\n"}
+    for command, ini, told in [
+        ("{python} -S plain.py", "", "*started with -S*call livegui.start() in the app*"),
+        ("{python} plain.py", "live_gui_inject = false", "*live_gui_inject = false: *"),
+    ]:
+        options = f"live_gui_command = {command}\nlive_gui_ready_timeout = 1\n{ini}"
+        result = suite(files, ini=options)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*it never called livegui.start()*", told])
+
+
+def test_a_wrong_mode_is_refused(suite: Suite) -> None:
+    result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini="live_gui_inject = maybe")
+    result.stdout.fnmatch_lines(["*live_gui_inject = maybe: expected auto, true or false*"])
+
+
+# --- livegui exec ---
+
+
+@contextmanager
+def executed(
+    script: str, folder: Path, *options: str, python: str = sys.executable, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a script under ``livegui exec``, its discovery file in ``folder``."""
+    (folder / "app.py").write_text(script)
+    command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
+    process = subprocess.Popen(
+        [*command, python, str(folder / "app.py")],
+        cwd=folder,
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def health(
+    folder: Path, until: Callable[[dict[str, Any]], bool] = lambda document: document["status"] == "ok"
+) -> dict[str, Any]:
+    """What the agent in that folder says, once it says what is waited for."""
+    deadline = time.monotonic() + 30
+    while True:
+        done = subprocess.run(
+            [sys.executable, "-m", "livegui", "health", str(folder), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        document: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"status": "none"}
+        if document["status"] != "none" and until(document):
+            return document
+        assert time.monotonic() < deadline, (document, done.stderr)
+
+
+ASYNCIO = """
+import asyncio, json, os, sys
+async def main():
+    ours = [name for name in os.environ if name.startswith("LIVEGUI_INJECT")]
+    print(json.dumps([os.getpid(), ours, os.environ.get("PYTHONPATH")]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_exec_runs_the_app_in_its_own_process_with_its_own_environment(tmp_path: Path) -> None:
+    with executed(ASYNCIO, tmp_path, "--name", "mine", PYTHONPATH="/theirs") as process:
+        assert process.stdout is not None
+        pid, ours, path = json.loads(process.stdout.readline())
+        document = health(tmp_path)
+        assert document["app"] == "mine"
+        assert document["pid"] == pid
+        if os.name == "posix":
+            assert pid == process.pid
+        assert ours == []
+        assert path == "/theirs"
+        out, err = process.communicate("\n", timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_explain_says_what_is_patched_and_what_came_of_it(tmp_path: Path) -> None:
+    with executed(ASYNCIO, tmp_path, "--explain") as process:
+        _, err = process.communicate("\n", timeout=30)
+    assert "livegui: patched asyncio.base_events.BaseEventLoop.run_forever" in err
+    assert "livegui: watched, by asyncio's loop" in err
+
+
+def test_exec_passes_on_how_the_app_ends_and_says_what_could_not_be_run(tmp_path: Path) -> None:
+    with executed("import sys; sys.exit(7)", tmp_path) as process:
+        process.communicate(timeout=30)
+        assert process.returncode == 7
+    done = subprocess.run(
+        [sys.executable, "-m", "livegui", "exec", "--", "no/such/app.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no/such/app.py could not be run" in done.stderr
+    assert "livegui exec -- python no/such/app.py" in done.stderr
+
+
+CHILDREN = """
+import asyncio, multiprocessing, os, subprocess, sys
+
+def child():
+    import asyncio
+    asyncio.run(asyncio.sleep(0))
+    with open("children", "a") as file:
+        file.write("livegui._attach" in __import__("sys").modules and "an agent\\n" or "none\\n")
+
+CODE = "import app; app.child()"
+
+async def main():
+    subprocess.run([sys.executable, "-c", CODE], check=True)
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+    print("done", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+if __name__ == "__main__":
+    early = multiprocessing.get_context("spawn").Process(target=child)
+    early.start()
+    early.join()
+    asyncio.run(main())
+"""
+
+
+def test_children_of_the_app_are_no_agents(tmp_path: Path) -> None:
+    with executed(CHILDREN, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        assert health(tmp_path)["status"] == "ok"
+        process.communicate("\n", timeout=30)
+    assert (tmp_path / "children").read_text().split("\n") == ["none", "none", "none", ""]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="exec")
+def test_an_app_that_takes_its_own_place_is_the_app_again(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, sys
+async def main():
+    if len(sys.argv) == 1:
+        os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path):
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+
+
+def test_an_app_that_starts_an_agent_is_left_to_its_own_wiring(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, livegui
+agent = livegui.start("by hand")
+async def main():
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+    print(agent.health()["status"], asyncio.BaseEventLoop.run_forever.__module__, flush=True)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("starting asyncio.base_events\n", ""), "nobody beats for it"
+
+
+def test_livegui_0_leaves_no_trace(tmp_path: Path) -> None:
+    script = "import sys; print([name for name in sys.modules if name.startswith('livegui._')], [f for f in sys.meta_path if 'livegui' in repr(f)])"
+    with executed(script, tmp_path, LIVEGUI="0") as process:
+        out, err = process.communicate(timeout=30)
+    assert out == "['livegui._bootstrap'] []\n"
+    assert err == ""
+
+
+def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    # `livegui exec` itself is a Python, too, before it becomes the app.
+    (theirs / "sitecustomize.py").write_text(
+        "import os; os.environ.get('LIVEGUI_INJECT') and print('theirs')\n"
+    )
+    script = "import sys; print(sys.modules['sitecustomize'].__file__)"
+    with executed(script, tmp_path, PYTHONPATH=str(theirs)) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == (f"theirs\n{theirs / 'sitecustomize.py'}\n", "")
+
+
+def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
+    import venv  # noqa: PLC0415
+
+    venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
+    python = next((tmp_path / "other").glob("[bS]*/python*"))
+    script = ASYNCIO.replace(
+        "[os.getpid(), ours, ",
+        "[[m for m in ('pytest', 'imgui_bundle') if __import__('importlib.util').util.find_spec(m)], sys.path, ",
+    )
+    (tmp_path / "app.py").write_text(script)
+    command = [
+        sys.executable,
+        "-m",
+        "livegui",
+        "exec",
+        "--run-dir",
+        str(tmp_path),
+        "--",
+        str(python),
+        "app.py",
+    ]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        found, path, _ = json.loads(process.stdout.readline())
+        assert health(tmp_path)["status"] == "ok"
+        process.communicate("\n", timeout=30)
+    plain = subprocess.run(
+        [str(python), "-c", "import sys, json; print(json.dumps(sys.path[1:]))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found == []
+    assert path[1:] == json.loads(plain.stdout)
+
+
+# --- a good guest ---
+
+GUEST = """
+import asyncio, concurrent.futures, inspect, json, socketserver, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
+             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start]
+print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))] for f in functions]))
+print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))
+print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui" not in type(f).__module__])
+try:
+    with ThreadPoolExecutor() as pool:
+        pass
+    pool.submit(print)
+except RuntimeError as error:
+    print(error)
+try:
+    pool.submit()
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_the_app_sees_the_same_functions_modules_paths_and_errors(tmp_path: Path) -> None:
+    with executed(GUEST, tmp_path) as process:
+        injected_out, err = process.communicate(timeout=30)
+    plain = subprocess.run(
+        [sys.executable, str(tmp_path / "app.py")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert injected_out == plain.stdout
+    assert err == plain.stderr == ""
+
+
+# --- pools and hook servers ---
+
+REFUSED = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor(thread_name_prefix="io")
+
+def close():
+    pool.shutdown()
+
+def click():
+    pool.submit(print)
+
+async def main():
+    with ThreadPoolExecutor() as other:
+        other.submit(int).result()
+    click()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    close()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    try:
+        click()
+    except RuntimeError as error:
+        print(error, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+asyncio.run(main())
+"""
+
+
+def test_refused_work_is_a_reason_that_names_who_gave_it_and_who_ended_the_pool(tmp_path: Path) -> None:
+    def pools(document: dict[str, Any]) -> dict[str, str]:
+        return {pool["name"]: pool["state"] for pool in document["checks"]["executors"]}
+
+    with executed(REFUSED, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        health(tmp_path, lambda document: pools(document).get("io") == "ok")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        closed = health(tmp_path, lambda document: pools(document)["io"] == "shutdown")
+        assert closed["status"] == "ok", "a pool that ends is no trouble"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "cannot schedule new futures after shutdown\n"
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("executor_refused", "io")
+        assert (
+            'ThreadPoolExecutor "io" refused the work of click() at app.py:11: it was shut down by close() at app.py:8 '
+            in reason["message"]
+        )
+        assert reason["message"].endswith(" s before")
+
+
+def test_work_that_a_library_is_refused_is_none_of_the_apps(tmp_path: Path) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "theirs.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\npool.submit(int)\npool.shutdown()\n\ndef use():\n    pool.submit(int)\n"
+    )
+    script = """
+import asyncio, sys, theirs
+async def main():
+    try:
+        theirs.use()
+    except RuntimeError:
+        print("refused", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path, PYTHONPATH=str(library)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "refused\n"
+        document = health(tmp_path)
+        assert document["reasons"] == []
+        assert [pool["name"] for pool in document["checks"]["executors"]] == ["asyncio"], (
+            "only the app's own work"
+        )
+
+
+def test_a_hook_server_that_ends_of_an_exception_is_named(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Server(HTTPServer):
+    def service_actions(self):
+        raise OSError("the hook server broke")
+
+server = Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
+threading.excepthook = lambda args: None
+threading.Thread(target=server.serve_forever, args=(0.01,), name="hooks").start()
+
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path):
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("thread_died", "hooks")
+        assert reason["message"] == 'thread "hooks": OSError: the hook server broke'
+        assert "service_actions" in reason["detail"]["traceback"]
+
+
+def test_each_seam_has_its_file() -> None:
+    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    for known_by in {known_by for known_by in SEAMS.values() if known_by}:
+        assert (package / (known_by.replace(".", "/") + ".py")).exists(), known_by
+
+
+# --- toolkits that examples/wiring has no app for ---
+
+#: Where `dev.py test` has put these.
+MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
+#: Debian's Python, which has the packages that no index has for Linux.
+SYSTEM_PYTHON = "/usr/bin/python3"
+PYGLET = """
+import pyglet, sys, threading
+window = pyglet.window.Window(50, 50)
+def end(dt):
+    raise ValueError("bad value")
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+pyglet.clock.schedule_interval(lambda dt: reader.is_alive() or end(dt), 0.02)
+pyglet.app.run()
+"""
+QASYNC = """
+import asyncio, os, sys
+from PySide6.QtCore import QCoreApplication
+import qasync
+app = QCoreApplication(sys.argv)
+loop = qasync.QEventLoop(app)
+asyncio.set_event_loop(loop)
+def fail():
+    raise ValueError("bad value")
+async def main():
+    await loop.run_in_executor(None, sys.stdin.readline)
+    loop.call_soon(fail)
+    await loop.run_in_executor(None, sys.stdin.readline)
+with loop:
+    loop.run_until_complete(main())
+"""
+WX = """
+import os, sys, threading, wx
+app = wx.App()
+frame = wx.Frame(None, title="hello")
+frame.Show()
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    wx.CallAfter(fail)
+    sys.stdin.readline()
+    wx.CallAfter(frame.Close)
+threading.Thread(target=read, daemon=True).start()
+app.MainLoop()
+"""
+GTK = """
+import sys, threading, gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import GLib, Gtk
+window = Gtk.Window(title="hello")
+window.show_all()
+window.connect("destroy", Gtk.main_quit)
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    GLib.idle_add(fail)
+    sys.stdin.readline()
+    GLib.idle_add(window.destroy)
+threading.Thread(target=read, daemon=True).start()
+Gtk.main()
+"""
+GLIB = (
+    GTK.replace("Gtk.main()", "loop.run()")
+    .replace("Gtk.main_quit", "lambda _: loop.quit()")
+    .replace("window = ", "loop = GLib.MainLoop()\nwindow = ")
+)
+SWALLOWING = {
+    "qasync": (QASYNC, "qasync", "asyncio"),
+    "wx": (WX, "wx", "gui"),
+    "gtk": (GTK, "gi", "gui"),
+    "glib": (GLIB, "gi", "gui"),
+}
+
+
+@contextmanager
+def shown(name: str, script: str, needs: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a script on a toolkit, with whichever Python has it."""
+    path = os.pathsep.join([MORE, os.environ.get("LIVEGUI_TEST_TOOLKITS", "")])
+    environment = {
+        "DISPLAY": display(),
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "QT_API": "pyside6",
+        "PYTHONPATH": path,
+    }
+    python = sys.executable
+    if needs in ("wx", "gi"):
+        python, environment["PYTHONPATH"] = SYSTEM_PYTHON, ""
+    can = [python, "-c", f"import {needs}"]
+    if (
+        not display()
+        or not shutil.which(python)
+        or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"{name} needs {needs} and a display")
+    with executed(script, folder, python=python, **environment) as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", SWALLOWING)
+def test_a_toolkit_that_swallows_is_heard_and_its_quit_is_an_announced_end(name: str, tmp_path: Path) -> None:
+    script, needs, source = SWALLOWING[name]
+    with shown(name, script, needs, tmp_path) as process:
+        assert process.stdin is not None
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: bool(document["exceptions"]))
+        (caught,) = document["exceptions"]
+        assert (caught["source"], caught["message"]) == (source, "ValueError: bad value")
+        _, err = process.communicate("\n", timeout=30)
+    assert "ValueError: bad value" in err, "it is printed as before"
+    assert process.returncode == 0
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    assert '"status":"stopping"' in journal
+    assert "main_loop_exited" not in journal
+
+
+def test_what_leaves_pyglets_loop_is_a_crash(tmp_path: Path) -> None:
+    with shown("pyglet", PYGLET, "pyglet", tmp_path) as process:
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.communicate("\n", timeout=30)
+    assert "main_loop_crashed" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
+def test_a_pool_that_is_dropped_goes_at_once(tmp_path: Path) -> None:
+    script = """
+import asyncio, weakref
+from concurrent.futures import ThreadPoolExecutor
+async def main():
+    pool = ThreadPoolExecutor()
+    pool.submit(int).result()
+    known = weakref.ref(pool)
+    del pool
+    print(known() is None, flush=True)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("True\n", "")
+
+
+# --- the modes, and what cannot be watched ---
+
+
+@pytest.mark.parametrize("name", ["plain", "pyside6", "imgui_bundle", "pygame"])
+def test_an_app_that_is_wired_and_watched_as_well_has_one_agent(
+    suite: Suite, name: str, pytester: pytest.Pytester
+) -> None:
+    app = APPS[name]
+    app.skip_unless_it_can_run()
+    conftest = pytester.path / "conftest.py"
+    fixture = (
+        f"\n@pytest.fixture(scope='session')\ndef live_gui_env():\n    return {app.all_environment()!r}\n"
+    )
+    conftest.write_text(conftest.read_text() + fixture)
+    test = (
+        BEATS
+        + "    assert live_gui.health()['app'] == 'myapp'\n    assert live_gui.health()['checks']['main_loop']['frame_ms']['p50'] > 4\n"
+    )
+    files = {
+        "test_a.py": test,
+        "test_b.py": asks("crash boom") if name != "pyside6" else "",
+        "test_c.py": RUNS_ON.format(generation=1 + (name != "pyside6")),
+    }
+    result = suite(files, ini=f"live_gui_command = {app.command()}\nlive_gui_inject = true")
+    result.assert_outcomes(passed=2, failed=int(name != "pyside6"))
+
+
+def test_a_native_module_that_cannot_be_loaded_is_said_in_the_start_error(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    import venv  # noqa: PLC0415
+
+    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    copy = pytester.path / "elsewhere" / "livegui"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("_livegui.*", "__pycache__"))
+    (copy / "_livegui.py").write_text("raise ImportError('wrong ELF class')")
+    venv.create(pytester.path / "other", with_pip=False, symlinks=os.name == "posix")
+    python = next((pytester.path / "other").glob("[bS]*/python*"))
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {{"PYTHONPATH": {str(copy.parent)!r}}}
+"""
+    )
+    loop = "import asyncio; asyncio.run(asyncio.sleep(30))"
+    ini = f"live_gui_command = {python} -c '{loop}'\nlive_gui_ready_timeout = 1"
+    if os.name == "nt":
+        ini = ini.replace("'", '"')
+    result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*not watched: ImportError: wrong ELF class"])
+
+
+def test_uvicorn_on_a_thread_that_cannot_serve_is_named(tmp_path: Path) -> None:
+    script = """
+import asyncio, socket, sys, threading, uvicorn
+taken = socket.create_server(("127.0.0.1", 0))
+async def app(scope, receive, send):
+    pass
+server = uvicorn.Server(uvicorn.Config(app, port=taken.getsockname()[1], log_level="critical"))
+threading.Thread(target=server.run, name="hooks").start()
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    if not MORE or not (Path(MORE) / "uvicorn").exists():
+        pytest.skip("uvicorn is not installed; `python3 dev.py test` does that")
+    with executed(script, tmp_path, PYTHONPATH=MORE):
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("thread_died", "hooks")
+        assert "SystemExit" in reason["message"]
+
+
+# --- Dear ImGui, by other ways than run() ---
+
+READS = """
+import sys, threading, time
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+"""
+NEW_FRAME = (
+    READS
+    + """
+from imgui_bundle import imgui
+imgui.create_context()
+io = imgui.get_io()
+io.display_size = (100, 100)
+io.set_ini_filename("")
+io.backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+while reader.is_alive():
+    imgui.new_frame()
+    imgui.end_frame()
+    time.sleep(0.01)
+imgui.new_frame()
+imgui.end_child()
+"""
+)
+MANUAL_RENDER = (
+    READS
+    + """
+from imgui_bundle import hello_imgui, imgui, immapp
+def gui():
+    if not reader.is_alive():
+        imgui.end_child()
+params = hello_imgui.RunnerParams()
+params.ini_disable = True
+params.platform_backend_type = hello_imgui.PlatformBackendType.null
+params.renderer_backend_type = hello_imgui.RendererBackendType.null
+params.fps_idling.enable_idling = False
+def allow_textures():
+    imgui.get_io().backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+params.callbacks.post_init = allow_textures
+params.callbacks.show_gui = gui
+WAY
+"""
+)
+WAYS = {
+    "new_frame": NEW_FRAME,
+    "hello_imgui.manual_render": MANUAL_RENDER.replace(
+        "WAY",
+        "hello_imgui.manual_render.setup_from_runner_params(params)\nwhile True:\n    hello_imgui.manual_render.render()\n    time.sleep(0.01)",
+    ),
+    "immapp.manual_render": MANUAL_RENDER.replace(
+        "WAY",
+        "immapp.manual_render.setup_from_runner_params(params)\nwhile True:\n    immapp.manual_render.render()\n    time.sleep(0.01)",
+    ),
+    "immapp.run": MANUAL_RENDER.replace("WAY", "immapp.run(params, immapp.AddOnsParams())"),
+    "by name": MANUAL_RENDER.replace("WAY", "hello_imgui.run(runner_params=params)"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_assert_of_dear_imgui_is_a_crash_however_its_frames_are_made(way: str, tmp_path: Path) -> None:
+    with executed(WAYS[way], tmp_path) as process:
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.communicate("\n", timeout=30)
+    assert process.returncode != 0
+    assert "main_loop_crashed" in (tmp_path / "heartbeat.jsonl").read_text()
