@@ -11,6 +11,7 @@ use super::clock::{AwakeClock, Clock, Raw};
 use super::heartbeat::Heartbeat;
 use super::posted::Posted;
 use crate::health::{Awake, Config, Machine, Snapshot};
+use crate::wire::JournalState;
 
 /// `/livez` answers while the monitor's last step is no older than this.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -153,11 +154,13 @@ pub struct JournalStats {
 }
 
 impl JournalStats {
-    const STATES: [&'static str; 3] = ["off", "ok", "failing"];
-
-    /// `off`, `ok` or `failing`.
-    pub fn state(&self) -> &'static str {
-        Self::STATES[usize::from(self.state.load(Ordering::Relaxed)).min(2)]
+    /// How it is.
+    pub fn state(&self) -> JournalState {
+        match self.state.load(Ordering::Relaxed) {
+            0 => JournalState::Off,
+            1 => JournalState::Ok,
+            _ => JournalState::Failing,
+        }
     }
 
     /// Lines that could not be written.

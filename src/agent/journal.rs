@@ -156,7 +156,7 @@ fn last(board: &Board, end: &str) -> JournalEnd {
 fn beats(board: &Board, now: Raw, frames: &Histogram) -> JournalBeats {
     JournalBeats {
         t_ms: report::millis(now.since(Raw::default())),
-        status: report::status(board).as_str().to_owned(),
+        status: report::status(board).into(),
         beats: frames.frames(),
         frame_ms: (frames.frames() > 0).then(|| report::frame_ms(&frames.times())),
         dropped: board.journal.dropped(),

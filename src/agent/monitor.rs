@@ -197,7 +197,7 @@ impl Monitor<'_> {
         let entry = JournalTransition {
             t_ms: report::millis(now.since(Raw::default())),
             event: event.to_owned(),
-            status: self.machine.status().as_str().to_owned(),
+            status: self.machine.status().into(),
             reason: episode.map(|episode| report::reason(episode, self.awake.awake(now))),
             exception: caught.map(|caught| report::exception(caught, self.awake.awake(now))),
         };

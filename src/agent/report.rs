@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::board::{Board, Shown};
 use super::clock::Raw;
 use super::heartbeat::FrameTimes;
-use crate::health::{Awake, Caught, Code, Episode, Status};
+use crate::health::{Awake, Caught, CheckState, Code, Episode, Status};
 use crate::wire::{
-    CaughtException, Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck,
+    self, CaughtException, Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck,
     JournalCheck, MainLoopCheck, Observer, Paused, Reason, ThreadCheck,
 };
 
@@ -24,6 +24,35 @@ pub struct Identity {
     pub parent: String,
     /// As in [`Observer::runtime_dir`](crate::wire::Observer::runtime_dir).
     pub runtime_dir: String,
+}
+
+impl From<Status> for wire::Status {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Starting => Self::Starting,
+            Status::Ok => Self::Ok,
+            Status::Degraded => Self::Degraded,
+            Status::Stopping => Self::Stopping,
+        }
+    }
+}
+
+impl From<CheckState> for wire::CheckState {
+    fn from(state: CheckState) -> Self {
+        match state {
+            CheckState::Waiting => Self::Waiting,
+            CheckState::NotWatched => Self::NotWatched,
+            CheckState::Ok => Self::Ok,
+            CheckState::Paused => Self::Paused,
+            CheckState::Stalled => Self::Stalled,
+            CheckState::Held => Self::Held,
+            CheckState::Crashed => Self::Crashed,
+            CheckState::Ended => Self::Ended,
+            CheckState::Shutdown => Self::Shutdown,
+            CheckState::Broken => Self::Broken,
+            CheckState::Gone => Self::Gone,
+        }
+    }
 }
 
 /// The word for the whole app, the monitor's own death included.
@@ -63,9 +92,7 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
     }
     Health {
         schema: HEALTH_SCHEMA.to_owned(),
-        status: if dead { Status::Degraded } else { snapshot.status }
-            .as_str()
-            .to_owned(),
+        status: if dead { Status::Degraded } else { snapshot.status }.into(),
         // Of one piece with what is below: a client that hands it back must not miss what it has not seen.
         seq: if dead { board.seq() } else { snapshot.seq },
         instance: identity.instance.clone(),
@@ -77,7 +104,7 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
         reasons,
         checks: Checks {
             main_loop: MainLoopCheck {
-                state: snapshot.main_loop.as_str().to_owned(),
+                state: snapshot.main_loop.into(),
                 beats: board.heart.beats(),
                 age_ms: age(board.heart.pulse().newest(), shown.beat),
                 paused: snapshot.paused.as_ref().map(|paused| Paused {
@@ -88,14 +115,14 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
                 frame_ms: frame_ms(&board.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {
-                state: snapshot.interpreter.as_str().to_owned(),
+                state: snapshot.interpreter.into(),
                 canary_age_ms: age(board.canary.pulse().newest(), shown.tick),
                 starved_ms: millis(board.canary.starved(now)),
             },
             executors,
             threads,
             journal: JournalCheck {
-                state: board.journal.state().to_owned(),
+                state: board.journal.state(),
                 dropped: board.journal.dropped(),
             },
         },
@@ -132,7 +159,7 @@ fn parts_of(shown: &Shown, now: Raw) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
         .map(|executor| ExecutorCheck {
             name: executor.name.clone(),
             kind: executor.kind.clone(),
-            state: executor.state.as_str().to_owned(),
+            state: executor.state.into(),
             queued: executor.load.map(|load| load.queued),
             workers: executor.load.map(|load| load.workers),
             queued_for_ms: executor
@@ -146,7 +173,11 @@ fn parts_of(shown: &Shown, now: Raw) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
         .iter()
         .map(|thread| ThreadCheck {
             name: thread.name.clone(),
-            state: if thread.state.is_ok() { "alive" } else { "ended" }.to_owned(),
+            state: if thread.state.is_ok() {
+                wire::CheckState::Alive
+            } else {
+                wire::CheckState::Ended
+            },
         })
         .collect();
     (executors, threads)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::experiment_result::{Crash, Experiment, ExperimentResult, Kind, Observed, TestOutcome};
+use super::experiment_result::{Crash, Experiment, ExperimentOutcome, ExperimentResult, Kind, Observed};
 use super::probe::tail;
 use super::test_index::TestIndex;
 use crate::error::Result;
@@ -86,7 +86,7 @@ impl Current {
                 Event::TestFinished(result) => {
                     self.running_test = None;
                     self.result.tests.push(Observed {
-                        outcome: TestOutcome::of(&result.outcome),
+                        outcome: ExperimentOutcome::of(&result.outcome),
                         said: last_words(&result.message),
                         // 0: the app did not come up for it.
                         generation: result.generation.filter(|generation| *generation > 0),
@@ -124,7 +124,7 @@ impl Current {
             let generation = self.result.tests.last().and_then(|seen| seen.generation);
             self.result.tests.push(Observed {
                 test,
-                outcome: TestOutcome::Lost,
+                outcome: ExperimentOutcome::Lost,
                 generation: generation.or(Some(1)),
                 ms: rounded(self.heard.elapsed().as_secs_f64() * 1e3),
                 said: "pytest ended during it, or it took too long".to_owned(),
@@ -162,19 +162,19 @@ impl Current {
 
     /// What came of it, on a line.
     pub fn line(&self) -> String {
-        let count = |outcomes: &[TestOutcome]| {
+        let count = |outcomes: &[ExperimentOutcome]| {
             let seen = self.result.tests.iter();
             seen.filter(|seen| outcomes.contains(&seen.outcome)).count()
         };
-        let not_run = match count(&[TestOutcome::Skipped, TestOutcome::Victim]) {
+        let not_run = match count(&[ExperimentOutcome::Skipped, ExperimentOutcome::Victim]) {
             0 => String::new(),
             number => format!(", {number} not run"),
         };
         format!(
             "{}: {} passed, {} failed{not_run} ({:.1} s)",
             label(&self.result),
-            count(&[TestOutcome::Passed]),
-            count(&[TestOutcome::Failed, TestOutcome::Lost]),
+            count(&[ExperimentOutcome::Passed]),
+            count(&[ExperimentOutcome::Failed, ExperimentOutcome::Lost]),
             self.result.seconds
         )
     }

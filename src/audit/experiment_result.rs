@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::test_index::{FileId, TestId, TestIndex};
-use crate::wire::file_of;
+use crate::wire::{TestOutcome, file_of};
 
 /// One run of pytest that is to tell something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Kind {
 /// How a test ended, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TestOutcome {
+pub enum ExperimentOutcome {
     /// Also an expected failure.
     Passed,
     /// Also an error of its fixtures.
@@ -49,15 +49,15 @@ pub enum TestOutcome {
     Lost,
 }
 
-impl TestOutcome {
-    /// From the word that a pytest's events have for it.
+impl ExperimentOutcome {
+    /// From what a pytest's events have for it.
     #[must_use]
-    pub fn of(word: &str) -> Self {
-        match word {
-            "passed" | "xfailed" | "xpassed" => Self::Passed,
-            "skipped" => Self::Skipped,
-            "victim" => Self::Victim,
-            _ => Self::Failed,
+    pub const fn of(outcome: &TestOutcome) -> Self {
+        match outcome {
+            TestOutcome::Passed | TestOutcome::Xfailed | TestOutcome::Xpassed => Self::Passed,
+            TestOutcome::Skipped => Self::Skipped,
+            TestOutcome::Victim => Self::Victim,
+            TestOutcome::Failed | TestOutcome::Error | TestOutcome::Unknown(_) => Self::Failed,
         }
     }
 
@@ -78,7 +78,7 @@ pub struct Observed {
     /// Its node id.
     pub test: String,
     /// How it ended.
-    pub outcome: TestOutcome,
+    pub outcome: ExperimentOutcome,
     /// The process that it ran on; null if it never asked for one.
     pub generation: Option<u32>,
     /// Set-up and tear-down included.

@@ -23,7 +23,7 @@ mod test_index;
 pub use drive::{Audit, Watcher};
 pub use evidence::{Knowledge, Observation};
 pub use experiment::Running;
-pub use experiment_result::{Crash, Experiment, ExperimentResult, Kind, Observed, TestOutcome};
+pub use experiment_result::{Crash, Experiment, ExperimentOutcome, ExperimentResult, Kind, Observed};
 pub use finding::{Difference, Judge, State, TestFinding, Wanted};
 pub use marks::{Outline, mark_word, patch};
 pub use plan::{plan, seconds_left};

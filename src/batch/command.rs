@@ -6,6 +6,7 @@ use super::plan::Batch;
 use super::record::BatchRecord;
 use super::results::Results;
 use crate::shell::Shell;
+use crate::wire::TestOutcome;
 
 /// More tests than this are not named one by one: the whole batch is.
 const MAX_NAMED: usize = 10;
@@ -64,7 +65,9 @@ impl Pytest<'_> {
             .iter()
             .filter(|lost| lost.culprit)
             .map(|lost| lost.test.as_str());
-        let failed = results.failing().filter(|result| result.outcome != "victim");
+        let failed = results
+            .failing()
+            .filter(|result| result.outcome != TestOutcome::Victim);
         let tests: Vec<_> = culprits
             .chain(failed.map(|result| result.test.as_str()))
             .collect();

@@ -9,6 +9,7 @@ use super::reporter::{FinishedRun, Reporter};
 use super::results::Results;
 use super::verdict::BatchVerdict;
 use crate::text::{Print, line, printable};
+use crate::wire::TestOutcome;
 
 /// GitHub shows no more of a step than a few; a flood only makes the log longer.
 const MAX: usize = 50;
@@ -65,7 +66,10 @@ fn of_batch(record: &BatchRecord, results: &Results, workspace: &Path) -> Vec<St
             &lost.why,
         ));
     }
-    for result in results.failing().filter(|result| result.outcome != "victim") {
+    for result in results
+        .failing()
+        .filter(|result| result.outcome != TestOutcome::Victim)
+    {
         let line = result.line.unwrap_or(1).to_string();
         let properties = [
             ("file", at(&result.test)),
@@ -110,7 +114,7 @@ mod tests {
         let mut results = Results::default();
         let result = TestResult {
             test: "t/test_a.py::test_b[1,2:3]".to_owned(),
-            outcome: "failed".to_owned(),
+            outcome: TestOutcome::Failed,
             message: "E   100 % wrong\nE   more".to_owned(),
             line: Some(7),
             ..TestResult::default()

@@ -13,7 +13,7 @@ use super::reporter::{FinishedRun, Reporter};
 use super::results::Results;
 use super::verdict::BatchVerdict;
 use crate::text::Print;
-use crate::wire::{TestResult, file_of};
+use crate::wire::{TestOutcome, TestResult, file_of};
 
 /// Name of the file, in the folder of each batch and in that of the run.
 pub const JUNIT_FILE: &str = "junit.xml";
@@ -74,11 +74,13 @@ fn suite(record: &BatchRecord, results: &Results) -> TestSuite {
 }
 
 fn case(result: &TestResult) -> TestCase {
-    let mut status = match result.outcome.as_str() {
-        "passed" | "xpassed" => TestCaseStatus::success(),
-        "skipped" | "xfailed" => TestCaseStatus::skipped(),
-        "failed" => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        _ => TestCaseStatus::non_success(NonSuccessKind::Error),
+    let mut status = match result.outcome {
+        TestOutcome::Passed | TestOutcome::Xpassed => TestCaseStatus::success(),
+        TestOutcome::Skipped | TestOutcome::Xfailed => TestCaseStatus::skipped(),
+        TestOutcome::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        TestOutcome::Error | TestOutcome::Victim | TestOutcome::Unknown(_) => {
+            TestCaseStatus::non_success(NonSuccessKind::Error)
+        }
     };
     if !result.message.is_empty() {
         status.set_message(gist(&result.message));

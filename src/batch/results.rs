@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::format::gist;
 use super::recovery::{self, Collection, Ended, Reached};
-use super::verdict::{BatchVerdict, Counts, End, Lost, is_bad};
+use super::verdict::{BatchVerdict, Counts, End, Lost};
 use crate::wire::{Event, EventLine, TestResult, file_of};
 
 /// A test that runs.
@@ -280,7 +280,7 @@ impl Results {
     pub fn failing(&self) -> impl Iterator<Item = &TestResult> {
         self.tests()
             .filter_map(|(_, result)| result)
-            .filter(|result| is_bad(result))
+            .filter(|result| !result.outcome.is_good())
     }
 
     /// Tests that have no result.
@@ -317,6 +317,7 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::TestOutcome;
 
     fn line(worker: Option<&str>, event: Event) -> EventLine {
         EventLine {
@@ -329,7 +330,7 @@ mod tests {
     fn result(test: &str, outcome: &str) -> Event {
         Event::TestFinished(Box::new(TestResult {
             test: test.to_owned(),
-            outcome: outcome.to_owned(),
+            outcome: outcome.to_owned().into(),
             ..TestResult::default()
         }))
     }
@@ -547,7 +548,7 @@ mod tests {
         let on = |test: &str, generation| {
             Event::TestFinished(Box::new(TestResult {
                 test: test.to_owned(),
-                outcome: "passed".to_owned(),
+                outcome: TestOutcome::Passed,
                 generation: Some(generation),
                 ..TestResult::default()
             }))

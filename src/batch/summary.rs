@@ -13,6 +13,7 @@ use super::results::Results;
 use super::verdict::BatchVerdict;
 use crate::shell::Shell;
 use crate::text::line;
+use crate::wire::TestOutcome;
 
 /// Of each kind, so many tests are named; the record has them all.
 const MAX_NAMED: usize = 10;
@@ -69,13 +70,17 @@ fn of_batch(record: &BatchRecord, results: &Results) -> Vec<String> {
     lines.extend(said.map(|said| format!("  | {said}")));
     let culprits = record.lost.iter().filter(|lost| lost.culprit);
     name(&mut lines, "culprit", culprits.map(|lost| lost.test.clone()));
-    let bad = results.failing().filter(|result| result.outcome != "victim");
+    let bad = results
+        .failing()
+        .filter(|result| result.outcome != TestOutcome::Victim);
     name(
         &mut lines,
         "failed",
         bad.map(|result| format!("{}: {}", result.test, gist(&result.message))),
     );
-    let victims = results.failing().filter(|result| result.outcome == "victim");
+    let victims = results
+        .failing()
+        .filter(|result| result.outcome == TestOutcome::Victim);
     name(
         &mut lines,
         "victim",

@@ -13,7 +13,7 @@ use super::reporter::{FinishedRun, Reporter, RunEvent};
 use super::request::OutputMode;
 use super::results::Results;
 use super::summary;
-use super::verdict::{BatchVerdict, Counts, Lost, is_bad};
+use super::verdict::{BatchVerdict, Counts, Lost};
 use crate::text::{Print, line as one_line};
 use crate::wire::file_of;
 use crate::wire::{Event, TestResult};
@@ -156,9 +156,9 @@ impl TerminalReporter {
     }
 
     fn test_finished(&mut self, result: &TestResult, results: &Results, out: &mut dyn Print) {
-        if is_bad(result) {
+        if !result.outcome.is_good() {
             let gist = gist(&result.message);
-            let outcome = result.outcome.to_uppercase();
+            let outcome = result.outcome.as_str().to_uppercase();
             self.say(&format!("   {outcome:<7} {}  {gist}", result.test), out);
         }
         let file = file_of(&result.test);

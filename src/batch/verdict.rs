@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::format::count;
-use crate::wire::TestResult;
+use crate::wire::{TestOutcome, TestResult};
 
 /// How a pytest process came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,22 +132,13 @@ impl Counts {
     }
 
     pub(super) fn add(&mut self, result: &TestResult) {
-        let count = match result.outcome.as_str() {
-            "passed" | "xpassed" => &mut self.passed,
-            "failed" => &mut self.failed,
-            "victim" => &mut self.victims,
-            "skipped" | "xfailed" => &mut self.skipped,
-            _ => &mut self.errors,
+        let count = match result.outcome {
+            TestOutcome::Passed | TestOutcome::Xpassed => &mut self.passed,
+            TestOutcome::Failed => &mut self.failed,
+            TestOutcome::Victim => &mut self.victims,
+            TestOutcome::Skipped | TestOutcome::Xfailed => &mut self.skipped,
+            TestOutcome::Error | TestOutcome::Unknown(_) => &mut self.errors,
         };
         *count += 1;
     }
-}
-
-/// Whether a result is not good: also one of a kind that only a newer plugin knows.
-#[must_use]
-pub fn is_bad(result: &TestResult) -> bool {
-    !matches!(
-        result.outcome.as_str(),
-        "passed" | "xpassed" | "skipped" | "xfailed"
-    )
 }

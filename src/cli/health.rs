@@ -8,7 +8,7 @@ use super::{Exit, HealthArgs};
 use crate::harness::{Client, NoAnswer};
 use crate::runtime_dir::RuntimeDir;
 use crate::text::Print;
-use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health};
+use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, Status};
 
 const WITHIN: Duration = Duration::from_secs(3);
 
@@ -20,7 +20,7 @@ pub fn run(arguments: &HealthArgs, out: &mut dyn Print) -> io::Result<Exit> {
     };
     let mut exit = Exit::Ok;
     for health in answers {
-        if health.status != "ok" {
+        if health.status != Status::Ok {
             exit = Exit::Unwell;
         }
         if arguments.json {

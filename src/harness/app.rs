@@ -97,7 +97,7 @@ impl App {
     /// The error that fits how it is. The first line says what is wrong with it, and `what` what happened.
     pub fn failure(&self, what: &str, culprit: Option<Culprit>) -> Error {
         let verdict = self.watch.verdict();
-        let is = || format!("the app is {}", verdict.as_str());
+        let is = || format!("the app is {}", verdict.state());
         let (first, more) = match &verdict {
             AppState::Unreachable(why) => {
                 let (first, more) = why.split_once('\n').unwrap_or((why, ""));

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, NoAnswer};
 use super::start::Step;
 use crate::error::{Error, Result};
-use crate::health::{CheckState, Status};
-use crate::wire::Health;
+use crate::wire::{CheckState, Health, Status};
 
 /// How long the agent may take to answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -78,7 +77,7 @@ pub fn inspect(client: &Client, within: Duration, step: Step<'_>) -> Result<Insp
     let deadline = Instant::now() + within * AT_MOST;
     let mut latest = asked.clone();
     loop {
-        if latest.status != Status::Ok.as_str() {
+        if latest.status != Status::Ok {
             return Ok(Inspection::Unfit(Box::new(latest)));
         }
         let wait = match judge(&asked, &latest, within) {
@@ -107,7 +106,7 @@ fn judge(asked: &Health, latest: &Health, within: Duration) -> Judgement {
         .as_ref()
         .is_some_and(|paused| paused.usable);
     // A loop that nobody can see proves nothing; the app is taken at its word.
-    let is_unseen = latest.checks.main_loop.state == CheckState::NotWatched.as_str();
+    let is_unseen = latest.checks.main_loop.state == CheckState::NotWatched;
     if latest.checks.main_loop.beats > asked.checks.main_loop.beats || usable_pause || is_unseen {
         return Judgement::Turns;
     }

@@ -11,16 +11,10 @@ use super::run_record::RunFolder;
 use super::watch::AppState;
 use crate::health::Source;
 use crate::process::ProcessId;
-use crate::wire::{CaughtException, EndOnPurpose, Health};
+use crate::wire::{CaughtException, EndOnPurpose, GenerationState, Health};
 
 /// Two clocks, one in the app and one here, tell when trouble began to about this.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
-/// The state of a process that is up and that no test has got yet.
-const READY: &str = "ready";
-/// The state of a process that we ended in good health, or a test on purpose.
-const ENDED: &str = "ended";
-/// The state of a process that was found unfit to be handed on, whatever its agent says.
-const DEGRADED: &str = "degraded";
 /// That the main loop turned when a file ended is proof for the next test if that begins within this, and no other
 /// test ran in between: what that one did, by ways of its own, nobody knows.
 const PROOF_LASTS: Duration = Duration::from_millis(50);
@@ -213,7 +207,7 @@ impl LedgerState {
             return;
         };
         self.run.update(generation, |record| {
-            DEGRADED.clone_into(&mut record.state);
+            record.state = GenerationState::Degraded;
             record.why = Some(trouble.cause);
             record.culprit = trouble.culprit;
         });
@@ -274,7 +268,11 @@ impl Ledger {
             .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
         state.run.update(generation, |record| {
             let waits = *verdict == AppState::Ok && !in_use;
-            if waits { READY } else { verdict.as_str() }.clone_into(&mut record.state);
+            record.state = if waits {
+                GenerationState::Ready
+            } else {
+                verdict.state()
+            };
             record.why.clone_from(&cause);
             record.culprit = culprit.or_else(|| record.culprit.take());
         });
@@ -332,7 +330,7 @@ impl Ledger {
             .cause()
             .and_then(|cause| state.policy.app_troubled(app.generation, &cause, false));
         state.run.update(app.generation, |record| {
-            verdict.as_str().clone_into(&mut record.state);
+            record.state = verdict.state();
             record.culprit = culprit;
         });
         state.write_notes();
@@ -353,7 +351,11 @@ impl Ledger {
             let verdict = app.watch.verdict();
             let why = verdict.cause();
             state.run.update(app.generation, |record| {
-                if fit { ENDED } else { verdict.as_str() }.clone_into(&mut record.state);
+                record.state = if fit {
+                    GenerationState::Ended
+                } else {
+                    verdict.state()
+                };
                 record.why = why;
             });
         }
@@ -366,7 +368,7 @@ impl Ledger {
         self.alarm.quiet();
         state.retired.insert(app.generation);
         state.run.update(app.generation, |record| {
-            ENDED.clone_into(&mut record.state);
+            record.state = GenerationState::Ended;
             record.why = None;
             record.ended_by = Some(EndOnPurpose {
                 test: by.to_owned(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::process::end_left_over;
 use super::run_record;
 use crate::process::{Liveness, liveness};
-use crate::wire::{GenerationRecord, ProcessId, env};
+use crate::wire::{GenerationRecord, GenerationState, ProcessId, env};
 
 /// How a process was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Leftover {
 #[must_use]
 pub fn leftovers_of(folder: &Path) -> Vec<Leftover> {
     let generations = run_record::read(folder).unwrap_or_default().generations;
-    let tested = |record: &&GenerationRecord| !matches!(record.state.as_str(), "starting" | "ready");
+    let tested = |record: &&GenerationRecord| record.state.was_tested();
     let last = generations.iter().rfind(tested).map(|record| record.generation);
     generations
         .iter()
@@ -56,10 +56,10 @@ pub fn leftovers_of(folder: &Path) -> Vec<Leftover> {
 
 fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Leftover> {
     let runs = liveness(record.process.as_ref()) == Liveness::Alive;
-    let state = match record.state.as_str() {
-        "degraded" | "unreachable" if runs => LeftoverState::Degraded,
+    let state = match record.state {
+        GenerationState::Degraded | GenerationState::Unreachable if runs => LeftoverState::Degraded,
         _ if runs => LeftoverState::Running,
-        "ended" | "starting" | "ready" => return None,
+        GenerationState::Ended | GenerationState::Starting | GenerationState::Ready => return None,
         _ if is_last => LeftoverState::Dead,
         _ => return None,
     };
@@ -90,13 +90,13 @@ mod tests {
         command.env(env::RUN_DIR, folder).spawn().unwrap()
     }
 
-    fn generation(pid: u32, process: Option<ProcessId>, state: &str) -> GenerationRecord {
+    fn generation(pid: u32, process: Option<ProcessId>, state: GenerationState) -> GenerationRecord {
         GenerationRecord {
             generation: 1,
             pid,
             process,
             folder: "of this test".to_owned(),
-            state: state.to_owned(),
+            state,
             why: Some("main_loop_crashed: boom".to_owned()),
             ..GenerationRecord::default()
         }
@@ -117,11 +117,15 @@ mod tests {
     fn a_process_that_still_runs_is_seen_and_ended() {
         let mut child = sleeper("of this test");
         let process = ProcessId::of(child.id());
-        let left = left_of(vec![generation(child.id(), process.clone(), "degraded")]);
+        let left = left_of(vec![generation(
+            child.id(),
+            process.clone(),
+            GenerationState::Degraded,
+        )]);
         assert_eq!(left[0].state, LeftoverState::Degraded);
         assert!(left[0].end().is_empty());
         child.wait().unwrap();
-        let left = left_of(vec![generation(child.id(), process, "degraded")]);
+        let left = left_of(vec![generation(child.id(), process, GenerationState::Degraded)]);
         assert_eq!((left.len(), left[0].state), (1, LeftoverState::Dead));
     }
 
@@ -130,7 +134,7 @@ mod tests {
         let mut child = sleeper("of somebody else");
         let mut another = ProcessId::of(child.id()).unwrap();
         another.start = another.start.map(|start| start - 1);
-        let left = left_of(vec![generation(child.id(), Some(another), "ok")]);
+        let left = left_of(vec![generation(child.id(), Some(another), GenerationState::Ok)]);
         assert_eq!(left[0].state, LeftoverState::Dead);
         assert!(left[0].end().is_empty());
         assert!(child.try_wait().unwrap().is_none(), "it was ended");
@@ -143,7 +147,7 @@ mod tests {
         let mut child = sleeper("");
         let older = GenerationRecord {
             folder: String::new(),
-            ..generation(child.id(), None, "ok")
+            ..generation(child.id(), None, GenerationState::Ok)
         };
         let left = left_of(vec![older]);
         assert!(left[0].end().is_empty());
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_was_ended_in_good_health_is_not_left() {
-        assert!(left_of(vec![generation(u32::MAX - 1, None, "ended")]).is_empty());
+        assert!(left_of(vec![generation(u32::MAX - 1, None, GenerationState::Ended)]).is_empty());
         assert!(leftovers_of(Path::new("no such folder")).is_empty());
     }
 }

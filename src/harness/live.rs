@@ -22,7 +22,7 @@ use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::AppState;
 use crate::error::{Error, Failure, Result};
-use crate::wire::{Culprit, Health, Note, Reason};
+use crate::wire::{Culprit, Health, Note, Reason, Status};
 
 pub use declared::End;
 
@@ -625,7 +625,7 @@ impl Live {
             && let Ok(health) = client.health(ANSWER_WITHIN)
         {
             self.ledger.record_exceptions(generation, &health.exceptions);
-            if health.status == "ok" {
+            if health.status == Status::Ok {
                 return;
             }
         }

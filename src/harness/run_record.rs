@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::process::{Liveness, ProcessId, liveness};
 use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
 use crate::wire::{
-    GenerationRecord, Note, RUN_FILE, RUN_POINTER_SCHEMA, RUN_SCHEMA, RunPointer, RunRecord, StateChange,
+    GenerationRecord, GenerationState, Note, RUN_FILE, RUN_POINTER_SCHEMA, RUN_SCHEMA, RunPointer, RunRecord,
+    StateChange,
 };
 
 /// Remarks that a run keeps; the record is written anew with each.
@@ -20,8 +21,6 @@ const MAX_REMARKS: usize = 100;
 const LAST: usize = MAX_REMARKS - 1;
 /// States that are kept of one process; the record is written anew with each.
 const MAX_STATES: usize = 64;
-/// The state of a process that ended by itself.
-const EXITED: &str = "exited";
 
 /// The folder of one run and its record.
 #[derive(Debug)]
@@ -241,7 +240,7 @@ fn note_state(record: &mut GenerationRecord) {
         return;
     }
     let at_ms = now_ms();
-    if record.state == EXITED {
+    if record.state == GenerationState::Exited {
         record.ended_at_ms = record.ended_at_ms.or(Some(at_ms));
     }
     record.states.push(StateChange {

@@ -16,7 +16,7 @@ use crate::error::{Error, Failure, Result};
 use crate::injection::{Mode, obstacle};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
-use crate::wire::{DISCOVERY_FILE, GenerationRecord, INJECTION_FILE, env};
+use crate::wire::{DISCOVERY_FILE, GenerationRecord, GenerationState, INJECTION_FILE, env};
 
 /// Lines of what its Pythons say about being watched that an error shows.
 const TOLD: usize = 8;
@@ -151,7 +151,7 @@ impl Start<'_> {
                     return Err(self.error(summary, Some(app)));
                 }
                 Ok(verdict) => {
-                    let summary = format!("the app was {} before it was ready", verdict.as_str());
+                    let summary = format!("the app was {} before it was ready", verdict.state());
                     return Err(self.error(summary, Some(app)));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -252,7 +252,7 @@ impl Start<'_> {
             command: self.words(),
             folder: self.launch.folder.display().to_string(),
             ready_ms: None,
-            state: AppState::Starting.as_str().to_owned(),
+            state: GenerationState::Starting,
             why: None,
             culprit: None,
             ended_by: None,

@@ -12,9 +12,9 @@ use super::ends::{Sign, Symptom};
 use super::process::{ProcessTree, StartState};
 use super::run_dir::write_record;
 use super::silence;
-use crate::health::{Code, Status};
+use crate::health::Code;
 use crate::process::{Exit, Liveness, liveness};
-use crate::wire::{CaughtException, HEALTH_FILE, Health, Reason};
+use crate::wire::{CaughtException, GenerationState, HEALTH_FILE, Health, Reason, Status};
 
 /// How often the discovery file is looked for while the app starts.
 const FIND_EVERY: Duration = Duration::from_millis(2);
@@ -164,16 +164,16 @@ impl AppState {
         }
     }
 
-    /// The word for it.
+    /// What records have for it.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn state(&self) -> GenerationState {
         match self {
-            Self::Starting => "starting",
-            Self::Ok => "ok",
-            Self::Degraded(_) => "degraded",
-            Self::Stopping => "stopping",
-            Self::Exited { .. } => "exited",
-            Self::Unreachable(_) => "unreachable",
+            Self::Starting => GenerationState::Starting,
+            Self::Ok => GenerationState::Ok,
+            Self::Degraded(_) => GenerationState::Degraded,
+            Self::Stopping => GenerationState::Stopping,
+            Self::Exited { .. } => GenerationState::Exited,
+            Self::Unreachable(_) => GenerationState::Unreachable,
         }
     }
 }
@@ -394,7 +394,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     fn one_that_beats(&self, client: &Client) -> Option<Client> {
         let is_app = |other: &Client| {
             let answer = other.health(SAYS_WITHIN);
-            answer.is_ok_and(|health| health.status == Status::Ok.as_str())
+            answer.is_ok_and(|health| health.status == Status::Ok)
         };
         let others = Client::all(self.process.folder()).into_iter();
         let mut others = others.filter(|other| other.instance() != client.instance());
@@ -521,13 +521,10 @@ fn began_ago(health: &Health) -> Duration {
 }
 
 fn judge(health: Health) -> AppState {
-    if health.status == Status::Ok.as_str() {
-        AppState::Ok
-    } else if health.status == Status::Starting.as_str() {
-        AppState::Starting
-    } else if health.status == Status::Stopping.as_str() {
-        AppState::Stopping
-    } else {
-        AppState::Degraded(health.reasons)
+    match health.status {
+        Status::Ok => AppState::Ok,
+        Status::Starting => AppState::Starting,
+        Status::Stopping => AppState::Stopping,
+        Status::Degraded | Status::Unknown(_) => AppState::Degraded(health.reasons),
     }
 }

@@ -15,19 +15,6 @@ pub enum Status {
     Stopping,
 }
 
-impl Status {
-    /// The status as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Stopping => "stopping",
-        }
-    }
-}
-
 /// The state of one watched thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
@@ -60,24 +47,6 @@ impl CheckState {
     #[must_use]
     pub const fn is_ok(self) -> bool {
         matches!(self, Self::Ok)
-    }
-
-    /// The state as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::NotWatched => "not_watched",
-            Self::Ok => "ok",
-            Self::Paused => "paused",
-            Self::Stalled => "stalled",
-            Self::Held => "held",
-            Self::Crashed => "crashed",
-            Self::Ended => "ended",
-            Self::Shutdown => "shutdown",
-            Self::Broken => "broken",
-            Self::Gone => "gone",
-        }
     }
 }
 

@@ -79,7 +79,7 @@ impl NativeEvents {
     ) -> PyResult<()> {
         let result = TestResult {
             test: test.0,
-            outcome,
+            outcome: outcome.into(),
             duration_ms: duration_s * 1e3,
             message: message.0,
             culprit: culprit.map(|culprit| culprit.0),

@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::journal::{self, thin_out};
-use super::model::{File, Group, Process, REPORT_SCHEMA, Report, State, Test};
+use super::model::{File, Group, Process, REPORT_SCHEMA, Report, RunState, State, Test, TestState};
 use super::sentence::sentence;
 use super::source::{Generation, Picture, Pytest, Records, Unit};
 use crate::text::visible;
-use crate::wire::{Event, GenerationRecord, RunRecord, TestResult, file_of};
+use crate::wire::{Event, GenerationRecord, RunRecord, TestOutcome, TestResult, file_of};
 
 /// Seconds of frames that the page has of all processes together, about; and of one at least.
 const FRAMES_OF_ALL: usize = 6_000;
@@ -21,8 +21,6 @@ const MESSAGES: usize = 1024 * 1024;
 const SHORT_MESSAGE: usize = 600;
 /// Bytes of all pictures in the page; beyond, they are linked to.
 const PICTURES: usize = 24 * 1024 * 1024;
-/// States in which a process is nothing to look into.
-const GOOD: [&str; 4] = ["ok", "ready", "ended", "starting"];
 
 /// Makes a report of the records of a run.
 #[must_use]
@@ -69,7 +67,7 @@ impl Builder {
                 if began.contains_key(test.as_str()) {
                     continue;
                 }
-                let index = self.test(test, "not_run");
+                let index = self.test(test, TestState::NotRun);
                 began.insert(test, index);
             }
         }
@@ -122,17 +120,17 @@ impl Builder {
     fn tests(&mut self, pytest: &Pytest, group: usize, folder: &Path) -> Known {
         let mut known = Known::new();
         let mut culprits = Vec::new();
-        let unfinished = if pytest.state == "running" {
-            "running"
+        let unfinished = if pytest.state == RunState::Running {
+            TestState::Running
         } else {
-            "lost"
+            TestState::Lost
         };
         for line in &pytest.events {
             let at = line.at_ms as f64;
             self.last = self.last.max(at);
             match &line.event {
                 Event::TestStarted { test } => {
-                    let index = self.test(test, unfinished);
+                    let index = self.test(test, unfinished.clone());
                     let entry = &mut self.report.tests[index];
                     (entry.group, entry.at) = (Some(group), Some(at));
                     known.insert(test.clone(), index);
@@ -140,7 +138,7 @@ impl Builder {
                 Event::TestFinished(result) => {
                     let index = known.get(&result.test).copied();
                     let index = index.unwrap_or_else(|| {
-                        let index = self.test(&result.test, &result.outcome);
+                        let index = self.test(&result.test, TestState::NotRun);
                         let entry = &mut self.report.tests[index];
                         (entry.group, entry.at) = (Some(group), Some(at - result.duration_ms));
                         known.insert(result.test.clone(), index);
@@ -152,7 +150,7 @@ impl Builder {
                     }
                 }
                 Event::CollectionFailed { node, message } => {
-                    let index = self.test(node, "error");
+                    let index = self.test(node, TestState::Ended(TestOutcome::Error));
                     let entry = &mut self.report.tests[index];
                     entry.group = Some(group);
                     entry.message = visible(message).into_owned();
@@ -175,14 +173,14 @@ impl Builder {
         let pictures = pictures.map(|picture| self.picture(picture, folder)).collect();
         let message = self.message(&result.message);
         let entry = &mut self.report.tests[index];
-        entry.outcome.clone_from(&result.outcome);
+        entry.outcome = TestState::Ended(result.outcome.clone());
         entry.took = entry.at.map(|began| (at - began).max(0.0));
         entry.message = message;
         (entry.reruns, entry.line) = (result.reruns, result.line);
         // Found by its number: the processes come later.
         entry.process = result.generation.map(|generation| generation as usize);
         entry.pictures = pictures;
-        if !["passed", "skipped", "xfailed"].contains(&result.outcome.as_str()) {
+        if !entry.outcome.is_quiet() {
             let words = ["python", "-m", "pytest", result.test.as_str()];
             entry.reproduce =
                 shlex::try_join(words).map_or_else(|_| String::new(), |text| visible(&text).into_owned());
@@ -229,10 +227,10 @@ impl Builder {
         let end = end.or_else(|| {
             story
                 .until
-                .filter(|_| self.report.groups[group].state != "running")
+                .filter(|_| self.report.groups[group].state != RunState::Running)
         });
         let culprit = record.culprit.as_ref();
-        let is_good = GOOD.contains(&record.state.as_str());
+        let is_good = record.state.is_good();
         let text = |text: &str| (!text.trim().is_empty()).then(|| visible(text.trim_end()).into_owned());
         let notes = run.notes.iter().find(|note| note.generation == record.generation);
         let process = Process {
@@ -294,13 +292,13 @@ impl Builder {
         }
     }
 
-    fn test(&mut self, id: &str, outcome: &str) -> usize {
+    fn test(&mut self, id: &str, outcome: TestState) -> usize {
         let file = self.file(file_of(id));
         let name = id.split_once("::").map_or("", |(_, name)| name);
         self.report.tests.push(Test {
             file,
             name: visible(name).into_owned(),
-            outcome: outcome.to_owned(),
+            outcome,
             ..Test::default()
         });
         self.report.tests.len() - 1
@@ -330,7 +328,7 @@ impl Builder {
         let began = began.chain(processes().map(|process| process.start).filter(|at| *at > 0.0));
         let zero = began.fold(f64::INFINITY, f64::min).floor();
         let zero = if zero.is_finite() { zero } else { self.last };
-        if records.state == "running" {
+        if records.state == RunState::Running {
             self.last = self.last.max(crate::harness::now_ms() as f64);
         }
         let budget = FRAMES_OF_ALL / processes().count().max(1);

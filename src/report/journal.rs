@@ -69,11 +69,11 @@ impl Story {
             self.take_part(
                 &executor.name,
                 &executor.kind,
-                (at, &executor.state, executor.queued),
+                (at, executor.state.as_str(), executor.queued),
             );
         }
         for thread in beats.threads.iter().flatten() {
-            self.take_part(&thread.name, "thread", (at, &thread.state, None));
+            self.take_part(&thread.name, "thread", (at, thread.state.as_str(), None));
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a report shows, as the page gets it: times in milliseconds since the report's zero, text made visible.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::wire::{GenerationState, TestOutcome};
 
 /// `schema` of [`Report`].
 pub const REPORT_SCHEMA: &str = "livegui/report/1";
@@ -16,8 +18,8 @@ pub struct Report {
     pub zero_ms: u64,
     /// From there to the end, or to now.
     pub span: f64,
-    /// `running`, `finished`, `killed` (its process is gone, and did not say goodbye) or `unknown`.
-    pub state: &'static str,
+    /// How far it is.
+    pub state: RunState,
     /// What it comes to.
     pub sentence: String,
     /// Whether somebody has to look at it.
@@ -32,13 +34,71 @@ pub struct Report {
     pub remarks: Vec<String>,
 }
 
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// It goes on.
+    Running,
+    /// It is over.
+    #[default]
+    Finished,
+    /// Its process is gone, and did not say goodbye.
+    Killed,
+    /// Whether its process is there cannot be told.
+    Unknown,
+}
+
+/// How far a test is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TestState {
+    /// It never began.
+    #[default]
+    NotRun,
+    /// It has begun, and its pytest goes on.
+    Running,
+    /// Its pytest ended during it.
+    Lost,
+    /// It ended.
+    Ended(TestOutcome),
+}
+
+impl TestState {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::NotRun => "not_run",
+            Self::Running => "running",
+            Self::Lost => "lost",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+
+    /// Whether there is nothing to read about it: it passed as it should, was skipped or never began.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        match self {
+            Self::NotRun => true,
+            Self::Running | Self::Lost => false,
+            Self::Ended(outcome) => outcome.is_good() && !matches!(outcome, TestOutcome::Xpassed),
+        }
+    }
+}
+
+impl Serialize for TestState {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
 /// One pytest process.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Group {
     /// What it is called.
     pub name: String,
     /// As [`Report::state`].
-    pub state: &'static str,
+    pub state: RunState,
     /// How it ended, where that is known.
     pub end: Option<String>,
     /// The apps, the first first.
@@ -65,7 +125,7 @@ pub struct Process {
     /// Start to `ok`.
     pub ready_ms: Option<u64>,
     /// The last of `states`.
-    pub state: String,
+    pub state: GenerationState,
     /// Why it is in that state.
     pub why: Option<String>,
     /// Why it is there at all, if it is not the first.
@@ -102,8 +162,8 @@ pub struct Process {
 pub struct State {
     /// When it began.
     pub at: f64,
-    /// The word for it.
-    pub state: String,
+    /// Which.
+    pub state: GenerationState,
     /// Why.
     pub why: Option<String>,
 }
@@ -146,9 +206,8 @@ pub struct Test {
     /// An index into the groups; null if it never began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<usize>,
-    /// `passed`, `failed`, `error`, `victim`, `skipped`, `xfailed`, `xpassed`, `running`, `lost` (its pytest ended
-    /// during it) or `not_run`.
-    pub outcome: String,
+    /// How it ended, if it did.
+    pub outcome: TestState,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<f64>,

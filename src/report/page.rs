@@ -67,10 +67,7 @@ pub fn json(report: &Report) -> String {
 
 /// What is to be read where no script runs: the tests that did not pass.
 fn fallback(report: &Report) -> String {
-    let bad = report
-        .tests
-        .iter()
-        .filter(|test| !["passed", "skipped", "xfailed", "not_run"].contains(&test.outcome.as_str()));
+    let bad = report.tests.iter().filter(|test| !test.outcome.is_quiet());
     let rows = bad.map(|test| {
         let file = report.files.get(test.file).map_or("", |file| file.name.as_str());
         let name = format!("{file}::{}", test.name);
@@ -78,7 +75,7 @@ fn fallback(report: &Report) -> String {
         format!(
             "<tr><td>{}</td><td>{}</td><td><pre>{said}</pre></td></tr>\n",
             escape(&name),
-            escape(&test.outcome)
+            escape(test.outcome.as_str())
         )
     });
     rows.collect()

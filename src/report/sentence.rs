@@ -2,16 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::model::Report;
+use super::model::{Report, RunState, TestState};
+use crate::wire::TestOutcome;
 
 /// The sentence, and whether somebody has to look.
 pub fn sentence(report: &Report) -> (String, bool) {
-    let with = |wanted: &[&str]| {
-        let tests = report.tests.iter();
-        tests
-            .filter(|test| wanted.contains(&test.outcome.as_str()))
-            .count()
-    };
+    let with = |wanted: &TestState| report.tests.iter().filter(|test| test.outcome == *wanted).count();
     let culprits = report.tests.iter().filter(|test| !test.took_down.is_empty());
     let culprits = culprits.count();
     let processes: usize = report.groups.iter().flat_map(|group| &group.processes).count();
@@ -19,11 +15,15 @@ pub fn sentence(report: &Report) -> (String, bool) {
     let brought_down = brought_down
         .filter(|process| process.culprit_name.is_some())
         .count();
-    let (victims, lost, not_run) = (with(&["victim"]), with(&["lost"]), with(&["not_run"]));
-    let failed = report
-        .tests
-        .iter()
-        .filter(|test| matches!(test.outcome.as_str(), "failed" | "error") && test.took_down.is_empty());
+    let victims = with(&TestState::Ended(TestOutcome::Victim));
+    let (lost, not_run) = (with(&TestState::Lost), with(&TestState::NotRun));
+    let failed = report.tests.iter().filter(|test| {
+        let failed = matches!(
+            test.outcome,
+            TestState::Ended(TestOutcome::Failed | TestOutcome::Error)
+        );
+        failed && test.took_down.is_empty()
+    });
     let failed = failed.count();
     let mut parts = Vec::new();
     match (culprits, brought_down) {
@@ -49,22 +49,22 @@ pub fn sentence(report: &Report) -> (String, bool) {
         ));
     }
     match report.state {
-        "killed" if lost > 0 => parts.push(format!(
+        RunState::Killed if lost > 0 => parts.push(format!(
             "pytest was killed during {}",
             count(lost, "test", "tests")
         )),
-        "killed" => parts.push("pytest was killed".to_owned()),
+        RunState::Killed => parts.push("pytest was killed".to_owned()),
         _ if lost > 0 => parts.push(format!("pytest ended during {}", count(lost, "test", "tests"))),
         _ => {}
     }
-    if not_run > 0 && report.state != "running" {
+    if not_run > 0 && report.state != RunState::Running {
         parts.push(format!("{} never began", count(not_run, "test", "tests")));
     }
     let bad = !parts.is_empty();
     if parts.is_empty() {
         let done = report.tests.len() - not_run;
         parts.push(match report.state {
-            "running" => format!("{} so far, and nothing is wrong", count(done, "test", "tests")),
+            RunState::Running => format!("{} so far, and nothing is wrong", count(done, "test", "tests")),
             _ if done == 0 => "No test ran".to_owned(),
             _ => format!("All {done} tests ran, and no process went down"),
         });
@@ -82,7 +82,12 @@ fn trusted(report: &Report) -> Option<String> {
     let began = report.tests.iter().filter(|test| test.at.is_some());
     let files: HashSet<_> = began.map(|test| test.file).collect();
     let spoilt = report.tests.iter();
-    let spoilt = spoilt.filter(|test| matches!(test.outcome.as_str(), "victim" | "lost"));
+    let spoilt = spoilt.filter(|test| {
+        matches!(
+            test.outcome,
+            TestState::Lost | TestState::Ended(TestOutcome::Victim)
+        )
+    });
     let spoilt: HashSet<_> = spoilt.map(|test| test.file).collect();
     let total = files.union(&spoilt).count();
     (total > 0).then(|| {

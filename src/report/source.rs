@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::model::RunState;
 use crate::error::{Error, Result};
 use crate::harness::{EventReader, Liveness, ProcessId, liveness, read_run};
 use crate::wire::{
@@ -37,8 +38,8 @@ pub struct Records {
     pub run: String,
     /// Its folder, absolute.
     pub folder: PathBuf,
-    /// `running`, `finished`, `killed` or `unknown`.
-    pub state: &'static str,
+    /// How far it is.
+    pub state: RunState,
     /// Pytests that share their tests among them: one for a plain run, one a batch.
     pub units: Vec<Unit>,
 }
@@ -58,7 +59,7 @@ pub struct Pytest {
     /// The xdist worker, or which of several it is.
     pub name: String,
     /// As [`Records::state`].
-    pub state: &'static str,
+    pub state: RunState,
     /// How it ended, if somebody saw that.
     pub end: Option<String>,
     /// What it said.
@@ -243,7 +244,7 @@ pub fn read(folder: &Path) -> Result<Records> {
         .map(|batch| of_batch(&folder, batch))
         .collect();
     let state = match record.ended_at {
-        Some(_) => "finished",
+        Some(_) => RunState::Finished,
         None => state_of(record.process.as_ref()),
     };
     Ok(Records {
@@ -254,19 +255,19 @@ pub fn read(folder: &Path) -> Result<Records> {
     })
 }
 
-fn overall(pytests: &[Pytest]) -> &'static str {
-    let any = |wanted: &str| pytests.iter().any(|pytest| pytest.state == wanted);
-    ["running", "killed", "unknown"]
+fn overall(pytests: &[Pytest]) -> RunState {
+    let any = |wanted: &RunState| pytests.iter().any(|pytest| pytest.state == *wanted);
+    [RunState::Running, RunState::Killed, RunState::Unknown]
         .into_iter()
-        .find(|state| any(state))
-        .unwrap_or("finished")
+        .find(any)
+        .unwrap_or_default()
 }
 
-fn state_of(process: Option<&ProcessId>) -> &'static str {
+fn state_of(process: Option<&ProcessId>) -> RunState {
     match liveness(process) {
-        Liveness::Alive => "running",
-        Liveness::Gone => "killed",
-        Liveness::Unknown => "unknown",
+        Liveness::Alive => RunState::Running,
+        Liveness::Gone => RunState::Killed,
+        Liveness::Unknown => RunState::Unknown,
     }
 }
 
@@ -301,7 +302,7 @@ fn of_session(folder: &Path, record: RunRecord) -> Vec<Pytest> {
         pytest.runs.push(read_generations(folder.clone(), record));
         add_opened(&mut pytest, &folder);
         pytest.state = if finished || has_finished(&pytest.events) {
-            "finished"
+            RunState::Finished
         } else {
             state_of(process.as_ref())
         };
@@ -364,9 +365,9 @@ fn of_batch(folder: &Path, batch: &BatchRecord) -> Unit {
             let words = which.into_iter().chain(worker);
             pytest.name = words.collect::<Vec<_>>().join(" ");
             pytest.state = match (&process.end, finished) {
-                (_, true) => "finished",
+                (_, true) => RunState::Finished,
                 (Value::Null, false) => state_of(process.process.as_ref()),
-                _ => "killed",
+                _ => RunState::Killed,
             };
             let beside = folder.ancestors().nth(2).unwrap_or(folder).to_owned();
             add_opened(&mut pytest, &beside.join("none"));

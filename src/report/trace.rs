@@ -43,7 +43,7 @@ fn of_group(report: &Report, number: usize, group: &Group, events: &mut Vec<Valu
         events.push(span(
             pid,
             TESTS,
-            (name, &test.outcome),
+            (name, test.outcome.as_str()),
             (at, test.took.unwrap_or(report.span - at)),
             args,
         ));
@@ -86,7 +86,7 @@ fn of_process(report: &Report, pid: u64, index: u64, process: &Process, events: 
         events.push(span(
             pid,
             row,
-            (&state.state, "state"),
+            (state.state.as_str(), "state"),
             (from, until - from),
             args,
         ));

@@ -6,7 +6,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table, TableState};
 
-use super::state::{Row, State};
+use super::state::{AppStatus, Row, State};
+use crate::wire::Status;
 
 const HELP: &str = "↑↓ select   l log   a all   d not ok   t tested   / search   q quit";
 
@@ -20,7 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     ]);
     let [head, body, why, foot] = parts.areas(frame.area());
     let shown = state.rows().count();
-    let unwell = state.rows().filter(|row| row.status != "ok").count();
+    let unwell = state.rows().filter(|row| !row.status.is_ok()).count();
     let bad = if unwell > 0 {
         Style::new().fg(Color::Red)
     } else {
@@ -65,15 +66,15 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
 
 fn table(frame: &mut Frame<'_>, state: &State, area: ratatui::layout::Rect, wide: bool) {
     let rows = state.rows().map(|row| {
-        let colour = match row.status.as_str() {
-            "ok" => Color::Green,
-            "degraded" | "silent" => Color::Red,
-            _ => Color::Yellow,
+        let colour = match row.status {
+            AppStatus::Says(Status::Ok) => Color::Green,
+            AppStatus::Says(Status::Degraded) | AppStatus::Silent => Color::Red,
+            AppStatus::Says(_) => Color::Yellow,
         };
         let mut cells = vec![
             Cell::from(row.pid.to_string()),
             Cell::from(row.app.clone()),
-            Cell::from(row.status.clone()).style(Style::new().fg(colour)),
+            Cell::from(row.status.to_string()).style(Style::new().fg(colour)),
             Cell::from(number(row.fps)),
             Cell::from(number(row.p99)),
             Cell::from(age(row)),

@@ -144,7 +144,7 @@ impl Search {
         let in_use = record
             .generations
             .iter()
-            .rfind(|generation| !["ready", "starting"].contains(&generation.state.as_str()));
+            .rfind(|generation| generation.state.was_tested());
         let in_use = in_use.map(|generation| generation.generation);
         for generation in record
             .generations

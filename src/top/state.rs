@@ -1,11 +1,13 @@
 //! What is shown, and what a key does. Pure: no clock, no terminal, no app.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::find::Sighting;
 use crate::text::line;
+use crate::wire::{CheckState, Status};
 
 /// An app that was not heard of for this long is gone.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
@@ -62,6 +64,33 @@ pub enum Next {
     Log(PathBuf),
 }
 
+/// How an app is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AppStatus {
+    /// Its agent gives no answer.
+    #[default]
+    Silent,
+    /// Its agent's own word.
+    Says(Status),
+}
+
+impl AppStatus {
+    /// Whether it is as it should be.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Says(Status::Ok))
+    }
+}
+
+impl fmt::Display for AppStatus {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => to.pad("silent"),
+            Self::Says(status) => status.fmt(to),
+        }
+    }
+}
+
 /// One app, as a line shows it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
@@ -69,8 +98,8 @@ pub struct Row {
     pub pid: u32,
     /// Its name.
     pub app: String,
-    /// `ok` and so on, or `silent`.
-    pub status: String,
+    /// How it is.
+    pub status: AppStatus,
     /// Beats a second; `None` until two answers are there.
     pub fps: Option<f64>,
     /// The 99th percentile of frame times, in milliseconds.
@@ -135,8 +164,8 @@ impl State {
                 });
                 let pools = health.checks.executors.iter().map(|executor| {
                     let workers = executor.workers.unwrap_or_default();
-                    match (executor.state.as_str(), executor.queued) {
-                        ("ok", queued) => {
+                    match (&executor.state, executor.queued) {
+                        (CheckState::Ok, queued) => {
                             format!("{} {}/{workers}", executor.name, queued.unwrap_or_default())
                         }
                         (state, _) => format!("{} {state}", executor.name),
@@ -145,7 +174,7 @@ impl State {
                 let row = Row {
                     pid: health.pid,
                     app: line(&health.app).into_owned(),
-                    status: health.status.clone(),
+                    status: AppStatus::Says(health.status.clone()),
                     fps,
                     p99: (loop_check.beats > 0).then_some(loop_check.frame_ms.p99),
                     age: loop_check.age_ms.map(Duration::from_millis),
@@ -167,7 +196,7 @@ impl State {
             }
             Sighting::Silent { pid, why } => {
                 if let Some(known) = self.apps.get_mut(&pid) {
-                    "silent".clone_into(&mut known.row.status);
+                    known.row.status = AppStatus::Silent;
                     known.row.why = line(&why).into_owned();
                     known.row.fps = None;
                     known.heard = self.now;
@@ -186,7 +215,7 @@ impl State {
         rows.filter(move |row| {
             let kept = match self.filter {
                 Filter::All => true,
-                Filter::Unwell => row.status != "ok",
+                Filter::Unwell => !row.status.is_ok(),
                 Filter::Tested => row.generation.is_some(),
             };
             let text = || format!("{} {} {} {}", row.app, row.pid, row.status, row.test).to_lowercase();
@@ -343,7 +372,7 @@ mod tests {
         });
         state.tick(Duration::from_secs(11));
         assert_eq!(pids(&state), [2]);
-        assert_eq!(state.rows().next().unwrap().status, "silent");
+        assert_eq!(state.rows().next().unwrap().status, AppStatus::Silent);
         assert_eq!(state.rows().next().unwrap().test, "test_2.py::test\\x1b[2J");
         state.take(Sighting::Gone { pid: 2 });
         assert_eq!((pids(&state), state.selected()), (vec![], None));

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::words::TestOutcome;
+
 /// What a pytest does, for whoever follows it from outside: an append-only file of one JSON a line, which
 /// is whole up to the moment at which the process is killed. Under pytest-xdist every worker writes into
 /// the same file.
@@ -67,8 +69,8 @@ pub enum Event {
 pub struct TestResult {
     /// Its node id.
     pub test: String,
-    /// `passed`, `failed`, `error`, `victim`, `skipped`, `xfailed` or `xpassed`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: TestOutcome,
     /// All of its phases.
     pub duration_ms: f64,
     /// What it said: the failure in full, cut to 16 KiB, or why it was skipped.

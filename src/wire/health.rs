@@ -3,13 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::words::{CheckState, JournalState, Status};
+
 /// The answer of `/health`, and of `agent.health()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// `livegui/health/1`.
     pub schema: String,
-    /// `starting`, `ok`, `degraded` or `stopping`.
-    pub status: String,
+    /// The word for the whole app.
+    pub status: Status,
     /// Counts changes; hand it back as `after=` to be told of the next one.
     pub seq: u64,
     /// Random, new for every agent.
@@ -117,7 +119,7 @@ pub struct Checks {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MainLoopCheck {
     /// `waiting`, `ok`, `not_watched` (its beats cannot be seen), `paused`, `stalled`, `held`, `crashed` or `ended`.
-    pub state: String,
+    pub state: CheckState,
     /// Beats since the start.
     pub beats: u64,
     /// Observed-awake time since the last beat; null before the first.
@@ -157,7 +159,7 @@ pub struct FrameMs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InterpreterCheck {
     /// `waiting`, `ok` or `held`.
-    pub state: String,
+    pub state: CheckState,
     /// Observed-awake time since the canary ran; null before it first did.
     pub canary_age_ms: Option<u64>,
     /// How long the canary has waited to run since the start, all together: for the interpreter lock, or for
@@ -174,7 +176,7 @@ pub struct ExecutorCheck {
     /// Its Python type.
     pub kind: String,
     /// `ok`, `shutdown`, `broken` or `gone`.
-    pub state: String,
+    pub state: CheckState,
     /// Work items that no worker has taken yet; null until first looked at.
     pub queued: Option<u64>,
     /// Worker threads or processes; null until first looked at.
@@ -190,14 +192,14 @@ pub struct ThreadCheck {
     /// The name it is watched under.
     pub name: String,
     /// `alive` or `ended`.
-    pub state: String,
+    pub state: CheckState,
 }
 
 /// The heartbeat log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalCheck {
-    /// `off` if none is kept, `ok`, or `failing` while lines cannot be written.
-    pub state: String,
+    /// Whether it is kept.
+    pub state: JournalState,
     /// Lines that could not be written.
     pub dropped: u64,
 }

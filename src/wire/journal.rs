@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health::{CaughtException, ExecutorCheck, FrameMs, Reason, ThreadCheck};
+use super::words::Status;
 
 /// A line of the journal. Times are milliseconds on the monotonic clock since the agent started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +47,7 @@ pub struct JournalBeats {
     /// When.
     pub t_ms: u64,
     /// The word for the whole app.
-    pub status: String,
+    pub status: Status,
     /// Beats since the line before.
     pub beats: u64,
     /// The time between them; null if there were none.
@@ -69,7 +70,7 @@ pub struct JournalTransition {
     /// `opened`, `closed`, `status` or `exception`.
     pub event: String,
     /// The word for the whole app from now on.
-    pub status: String,
+    pub status: Status,
     /// The reason, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,

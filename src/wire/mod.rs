@@ -10,6 +10,7 @@ mod journal;
 mod process_id;
 mod run;
 pub mod schema;
+mod words;
 
 pub use discovery::*;
 pub use events::*;
@@ -17,6 +18,7 @@ pub use health::*;
 pub use journal::*;
 pub use process_id::ProcessId;
 pub use run::*;
+pub use words::*;
 
 /// `schema` of [`Health`].
 pub const HEALTH_SCHEMA: &str = "livegui/health/1";

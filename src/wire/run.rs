@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::process_id::ProcessId;
+use super::words::GenerationState;
 
 /// `run.json`: what became of every process of a run, and which file got which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,9 +70,8 @@ pub struct GenerationRecord {
     pub folder: String,
     /// Start to `ok`; null if it never was.
     pub ready_ms: Option<u64>,
-    /// `starting`, `ready` (no test has got it yet), `ok`, `degraded`, `stopping`, `exited`, `unreachable`,
-    /// or `ended`: by us in good health, or on purpose by a test.
-    pub state: String,
+    /// How it is, or how it ended.
+    pub state: GenerationState,
     /// Why it is in that state, if it is not a good one.
     pub why: Option<String>,
     /// The test that is blamed for it.
@@ -96,7 +96,7 @@ pub struct StateChange {
     /// When it was noticed, in milliseconds since the epoch.
     pub at_ms: u64,
     /// As [`GenerationRecord::state`].
-    pub state: String,
+    pub state: GenerationState,
     /// As [`GenerationRecord::why`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -23,14 +23,14 @@ fn assert_none_uses(below: &str, forbidden: &[&str]) {
 
 /// What only some files may do.
 fn assert_only_in(may: impl Fn(&Source) -> bool, does: impl Fn(&Named) -> bool, what: &str) {
-    for source in sources("") {
-        if may(&source) {
-            continue;
-        }
-        for named in source.named.iter().filter(|named| does(named)) {
-            panic!("{} {what}: {}", source.at(named), named.name);
-        }
-    }
+    let around = sources("")
+        .into_iter()
+        .filter(|source| !may(source))
+        .flat_map(|source| {
+            let named = source.named.iter().filter(|named| does(named));
+            named.map(|named| format!("{} {what}: {}", source.at(named), named.name))
+        });
+    assert_eq!(around.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 const CLOCKS: [&str; 3] = ["Instant", "SystemTime", "Timestamp"];

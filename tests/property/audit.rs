@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use livegui::audit::{
-    Crash, Difference, Experiment, ExperimentResult, Judge, Kind, Knowledge, Observed, State, TestFinding,
-    TestId, TestIndex, TestOutcome, plan,
+    Crash, Difference, Experiment, ExperimentOutcome, ExperimentResult, Judge, Kind, Knowledge, Observed,
+    State, TestFinding, TestId, TestIndex, plan,
 };
 use livegui::wire::file_of;
 use proptest::prelude::*;
@@ -81,9 +81,9 @@ impl World {
             result.tests.push(Observed {
                 test: name.clone(),
                 outcome: if passed {
-                    TestOutcome::Passed
+                    ExperimentOutcome::Passed
                 } else {
-                    TestOutcome::Failed
+                    ExperimentOutcome::Failed
                 },
                 generation: Some(generation),
                 ms: 1000.0 + (self.runs % 7) as f64 * 50.0, // no two runs take the same
@@ -310,7 +310,7 @@ fn a_test_that_changes_its_mind_is_flaky_and_blames_nobody() {
         run += 1;
         // It fails once, and never again.
         if run == 1 {
-            result.tests[2].outcome = TestOutcome::Failed;
+            result.tests[2].outcome = ExperimentOutcome::Failed;
         }
         knowledge.add(result);
         assert!(run < 20);
@@ -330,7 +330,7 @@ fn what_fails_on_every_process_but_the_first_is_laid_on_no_other_test() {
         for seen in &mut result.tests {
             let keeps = test_index.find(&seen.test) > Some(1);
             if keeps && seen.generation > Some(1) {
-                seen.outcome = TestOutcome::Failed;
+                seen.outcome = ExperimentOutcome::Failed;
             }
         }
         knowledge.add(result);
@@ -354,14 +354,14 @@ fn what_crashed_in_between_and_what_never_ran_is_no_evidence() {
     for experiment in [Experiment::Warm(vec![0, 1, 2]), Experiment::Fresh(vec![0, 1, 2])] {
         let mut result = world.make(&experiment, &test_index);
         result.tests[1].outcome = if result.kind == Kind::Warm {
-            TestOutcome::Victim
+            ExperimentOutcome::Victim
         } else {
-            TestOutcome::Failed
+            ExperimentOutcome::Failed
         };
         result.tests[2].outcome = if result.kind == Kind::Warm {
-            TestOutcome::Passed
+            ExperimentOutcome::Passed
         } else {
-            TestOutcome::Skipped
+            ExperimentOutcome::Skipped
         };
         knowledge.add(result);
     }
@@ -379,8 +379,8 @@ fn a_test_that_lost_its_own_file_s_earlier_tests_is_not_judged() {
         let mut result = world.make(&experiment, &test_index);
         if result.kind == Kind::Warm {
             // The first of the second file crashed the app, so the next got another one.
-            result.tests[1].outcome = TestOutcome::Failed;
-            result.tests[2].outcome = TestOutcome::Failed;
+            result.tests[1].outcome = ExperimentOutcome::Failed;
+            result.tests[2].outcome = ExperimentOutcome::Failed;
             result.tests[2].generation = Some(2);
         }
         knowledge.add(result);

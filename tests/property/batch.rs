@@ -74,7 +74,7 @@ fn events(process: &Process, collected: bool) -> Vec<EventLine> {
         if let Some(outcome) = outcome {
             let result = TestResult {
                 test: name(*test),
-                outcome: (*outcome).to_owned(),
+                outcome: (*outcome).to_owned().into(),
                 ..TestResult::default()
             };
             events.push(Event::TestFinished(Box::new(result)));

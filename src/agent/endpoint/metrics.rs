@@ -6,12 +6,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::wire::Health;
+use crate::wire::{Health, Status};
 
 /// The media type of [`render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const STATUSES: [&str; 4] = ["starting", "ok", "degraded", "stopping"];
+const STATUSES: [Status; 4] = [Status::Starting, Status::Ok, Status::Degraded, Status::Stopping];
 
 /// Writes it down. Made anew each time: a scrape every few seconds is not worth a second copy of what
 /// the machine already knows.
@@ -19,7 +19,7 @@ pub fn render(health: &Health) -> String {
     let mut registry = Registry::with_prefix("livegui");
     let status = Family::<Vec<(String, String)>, Gauge>::default();
     for word in STATUSES {
-        let labels = vec![("status".to_owned(), word.to_owned())];
+        let labels = vec![("status".to_owned(), word.to_string())];
         status
             .get_or_create(&labels)
             .set(i64::from(health.status == word));

@@ -9,7 +9,7 @@ use tiny_http::{Header, Response, StatusCode};
 use super::metrics;
 use crate::health::Status;
 use crate::http_head::{Head, Refusal};
-use crate::wire::Health;
+use crate::wire::{self, Health};
 
 /// How long a long poll waits if it does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ pub fn route(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> An
 /// The answer of `/health`: the body always, and a status that a probe understands.
 pub fn health(view: &impl HealthSource) -> Reply {
     let health = view.health();
-    let status = if health.status == Status::Ok.as_str() {
+    let status = if health.status == wire::Status::Ok {
         200
     } else {
         503
@@ -145,7 +145,10 @@ fn choose(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> Resul
         }
         "/readyz" => {
             let status = view.status();
-            Ok(Answer::Now(word(status == Status::Ok, status.as_str())))
+            Ok(Answer::Now(word(
+                status == Status::Ok,
+                wire::Status::from(status).as_str(),
+            )))
         }
         "/health" => {
             let query = Query(&head.query);

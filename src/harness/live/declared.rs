@@ -13,7 +13,7 @@ use crate::harness::stacks;
 use crate::harness::start::Step;
 use crate::harness::watch::AppState;
 use crate::process::Exit;
-use crate::wire::Reason;
+use crate::wire::{Reason, Status};
 
 /// How often the wait for an end looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -225,7 +225,7 @@ impl Live {
     fn await_first_sign(&self) {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
         let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
-        if answer.is_some_and(|health| health.status == "ok") {
+        if answer.is_some_and(|health| health.status == Status::Ok) {
             return;
         }
         self.wait_while(|progress| progress == Progress::Waits);
