@@ -42,7 +42,7 @@ def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseExceptio
 def lead_with(report: pytest.TestReport, error: LiveGuiError) -> None:
     """Have pytest's short summary, and JUnit, show an error's first line, whatever else was collected."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    line = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if crash is not None:
         crash.message = line
     elif isinstance(report.longrepr, str):  # of a plugin that wrote its own
