@@ -36,10 +36,17 @@ def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseExceptio
     # What the test itself said is worth showing.
     if error.__cause__ is None and all(module.partition(".")[0] in ours for module in modules):
         report.longrepr = raised.getrepr(style="value")
+    lead_with(report, error)
+
+
+def lead_with(report: pytest.TestReport, error: LiveGuiError) -> None:
+    """Have pytest's short summary, and JUnit, show an error's first line, whatever else was collected."""
     crash = getattr(report.longrepr, "reprcrash", None)
+    line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if crash is not None:
-        first = str(error).partition("\n")[0]
-        crash.message = f"{type(error).__name__}: {first}"
+        crash.message = line
+    elif isinstance(report.longrepr, str):  # of a plugin that wrote its own
+        report.longrepr = f"{line}\n\n{report.longrepr}"
 
 
 def name_culprit(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _apps, _ends, _events, _examples, _links, _prior, _report
+from livegui import _apps, _collectors, _ends, _events, _examples, _links, _prior, _report
 from livegui._abort import SIGNAL, Abort, Aborted, Within
 from livegui._fixtures import Fixtures
 from livegui._frames import give_lines, without_runners
@@ -470,6 +470,8 @@ class Reports:
             _report.shorten(report, call.excinfo)
             _report.name_culprit(item, report, call.excinfo)
             _report.tell_what_did_not_run(item, report, call.excinfo)
+        if self.session.verdict is not None and report.failed:
+            _report.lead_with(report, self.session.verdict)
         self.session.show(item, report)
         return report
 
@@ -527,6 +529,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(session.overrides, "livegui-overrides")
     if config.pluginmanager.has_plugin(_examples.PLUGIN):
         config.pluginmanager.register(_examples.Examples(session), "livegui-examples")
+    _collectors.let_through(config)
     session.events = _events.follow(config, session)
 
 

@@ -45,11 +45,11 @@ SWALLOWERS = {
 from pytest_check import check
 
 def test_culprit(app):
+    with check:
+        assert 1 == 2
     crash(app)
     with check:
         waits()
-    with check:
-        assert 1 == 2
     goes_on()
 """,
     "pytest-check-function": """
