@@ -140,6 +140,8 @@ def test_crash(app):
     result = suite(files, ini="live_gui_command = {python} plain.py")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+    told = [line for line in result.outlines if "the app's main loop is not watched" in line]
+    assert len(told) == 1, "once, though there were two processes"
 
 
 def test_an_app_that_is_not_watched_says_why_in_its_start_error(suite: Suite) -> None:
