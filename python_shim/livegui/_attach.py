@@ -216,8 +216,9 @@ class Agent:
         :meth:`beat` because nothing happens. A toolkit's ``install()`` does this where it is needed.
 
         Args:
-            wake: called from another thread, each time that somebody asks whether the loop turns; it must
-                not wait for the loop. For example ``glfw.post_empty_event``.
+            wake: called from another thread, each time that somebody asks whether the loop turns, and when no
+                beat has come for half of ``stall_after_ms``; it must not wait for the loop. For example
+                ``glfw.post_empty_event``.
         """
         if self._canary is not None:
             self._canary.wake = wake

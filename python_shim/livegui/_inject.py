@@ -83,7 +83,10 @@ class Injection:
             static: it is called without an instance.
         """
         before = vars(owner).get(name)
-        original = getattr(owner, name)
+        original = getattr(owner, name, None)
+        if original is None:  # another version of the toolkit
+            note(f"not wired: there is no {owner.__name__}.{name}")
+            return
         ours = make(original)
         # PySide makes a docstring when it is asked for one, and prints what it cannot resolve by then.
         for word in ("__name__", "__qualname__", *(() if native else ("__doc__", "__module__"))):
@@ -126,9 +129,9 @@ class Injection:
 
     def claim(self, what: str, *, has_loop: bool = True) -> "Agent | None":
         """A loop is entered: this process gets the agent, if it is to have one. Never raises."""
+        if self._removed or (self.agent is not None and self._pid != os.getpid()):
+            return None  # in the child of a fork, where nobody may ever give the lock back
         with self._lock:
-            if self._removed or (self.agent is not None and self._pid != os.getpid()):
-                return None
             try:
                 if self.agent is None:
                     self.agent = self._start()
@@ -225,10 +228,15 @@ class Injection:
             if key not in self._wired:
                 wire(agent)
                 self._wired.add(key)
-        except Exception as error:  # noqa: BLE001
-            note(f"{what} is not watched: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+            self.give_up(agent, what, error)
             return None
         return agent
+
+    def give_up(self, agent: "Agent", what: str, error: Exception) -> None:
+        """A loop could not be wired: no beat is to be expected of it."""
+        note(f"{what} is not watched: {type(error).__name__}: {error}")
+        agent._native.main_loop_unseen()
 
     # --- an app without a toolkit ---
 
@@ -362,7 +370,7 @@ class FrameLoop:
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
-            note(f"{self._what} is not watched: {type(error).__name__}: {error}")
+            self._injection.give_up(agent, self._what, error)
             return
         self.beat = beat
         beat()

@@ -104,11 +104,15 @@ fn show(health: &Health, out: &mut dyn Print) -> io::Result<()> {
             reason.code, reason.component, reason.message
         ))?;
     }
-    let frames = &check.frame_ms;
-    out.one_line(&format!(
-        "  {} beats, frames of {:.1} ms at the median, {:.1} ms at p99, {:.1} ms at most",
-        check.beats, frames.p50, frames.p99, frames.max
-    ))?;
+    if check.is_watched() {
+        let frames = &check.frame_ms;
+        out.one_line(&format!(
+            "  {} beats, frames of {:.1} ms at the median, {:.1} ms at p99, {:.1} ms at most",
+            check.beats, frames.p50, frames.p99, frames.max
+        ))?;
+    } else {
+        out.one_line("  its main loop is not watched: no seam knows it")?;
+    }
     for reason in &health.history {
         let lasted = Duration::from_millis(reason.lasted_ms.unwrap_or(0)).as_secs_f64();
         out.one_line(&format!(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, NoAnswer};
 use super::start::Step;
 use crate::error::{Error, Result};
-use crate::wire::{CheckState, Health, Status};
+use crate::wire::{Health, Status};
 
 /// How long the agent may take to answer at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -106,7 +106,7 @@ fn judge(asked: &Health, latest: &Health, within: Duration) -> Judgement {
         .as_ref()
         .is_some_and(|paused| paused.usable);
     // A loop that nobody can see proves nothing; the app is taken at its word.
-    let is_unseen = latest.checks.main_loop.state == CheckState::NotWatched;
+    let is_unseen = !latest.checks.main_loop.is_watched();
     if latest.checks.main_loop.beats > asked.checks.main_loop.beats || usable_pause || is_unseen {
         return Judgement::Turns;
     }
@@ -206,6 +206,15 @@ mod tests {
             judge(&asked, &stopped_before, WITHIN),
             Judgement::Wait(_)
         ));
+    }
+
+    #[test]
+    fn an_app_whose_loop_cannot_be_seen_is_taken_at_its_word() {
+        let asked = answer(0, 0, 0, 3);
+        let mut unseen = answer(0, 600, 0, 3);
+        assert_eq!(judge(&asked, &unseen, WITHIN), Judgement::Stands);
+        unseen.checks.main_loop.state = crate::wire::CheckState::NotWatched;
+        assert_eq!(judge(&asked, &unseen, WITHIN), Judgement::Turns);
     }
 
     #[test]

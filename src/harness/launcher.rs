@@ -26,6 +26,12 @@ use crate::wire::{GenerationRecord, env};
 /// Has Python write its threads' stacks to stderr when a signal of the operating system ends it.
 const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 
+/// How long an agent that is ready may take to say how its main loop is.
+const SAYS_WITHIN: Duration = Duration::from_millis(250);
+/// What is said of an app that has a loop of its own.
+const NOT_WATCHED: &str = "the app's main loop is not watched: no seam knows it, so a hang is not noticed (wire it with \
+    livegui.start() and beat(), see docs/injection.md)";
+
 /// How the app is started.
 #[derive(Debug, Clone)]
 pub struct LaunchSettings {
@@ -158,6 +164,7 @@ impl Launcher {
             app.process.pids().into_iter().for_each(priority::restore);
         }
         let ready_ms = u64::try_from(start.began.elapsed().as_millis()).ok();
+        self.remark_if_not_watched(&app);
         let mut state = self.ledger.state();
         state.run.update(generation, |record| {
             record.ready_ms = ready_ms;
@@ -168,6 +175,18 @@ impl Launcher {
         });
         drop(state);
         Ok(app)
+    }
+
+    /// An app that is `ok` though nothing is known of its loop says so, once a run.
+    fn remark_if_not_watched(&self, app: &App) {
+        let health = app
+            .watch
+            .client()
+            .and_then(|agent| agent.health(SAYS_WITHIN).ok());
+        let is_unseen = health.is_some_and(|health| !health.checks.main_loop.is_watched());
+        if self.settings.inject != Mode::False && is_unseen {
+            self.ledger.state().run.remark(NOT_WATCHED.to_owned());
+        }
     }
 
     /// Ends an app that is no longer needed, and everything that came from it.

@@ -135,6 +135,14 @@ pub struct MainLoopCheck {
     pub frame_ms: FrameMs,
 }
 
+impl MainLoopCheck {
+    /// Whether anything is known of the loop: beats of it can be seen, or are to come.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.state != CheckState::NotWatched
+    }
+}
+
 /// A wait that the app declared by `paused()`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Paused {

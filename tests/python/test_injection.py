@@ -140,6 +140,8 @@ def test_crash(app):
     result = suite(files, ini="live_gui_command = {python} plain.py")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
+    told = [line for line in result.outlines if "the app's main loop is not watched" in line]
+    assert len(told) == 1, "once, though there were two processes"
 
 
 def test_an_app_that_is_not_watched_says_why_in_its_start_error(suite: Suite) -> None:
@@ -719,6 +721,27 @@ def live_gui_env():
     result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*not watched: ImportError: wrong ELF class"])
+
+
+def test_a_toolkit_of_another_version_is_watched_as_far_as_it_can_be(tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text("def poll_events():\n    pass\ndef post_empty_event():\n    pass\n")
+    script = "import glfw, time\nwhile True:\n    glfw.poll_events()\n    time.sleep(0.01)\n"
+    with executed(script, tmp_path, "--explain") as process:
+        health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)
+        process.kill()
+        _, err = process.communicate(timeout=30)
+    assert "livegui: patched glfw.poll_events" in err
+    assert "livegui: not wired: there is no glfw.wait_events" in err
+
+
+def test_a_loop_that_cannot_be_wired_runs_all_the_same_and_is_not_watched(tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text("def poll_events():\n    pass\n")
+    script = "import glfw, time\nwhile True:\n    glfw.poll_events()\n    time.sleep(0.01)\n"
+    with executed(script, tmp_path, LIVEGUI_STARTUP_MS="500"):
+        document = health(tmp_path, lambda document: document["uptime_ms"] > 1000)
+        assert document["checks"]["main_loop"]["state"] == "not_watched"
+        assert document["reasons"] == []
+    assert "glfw's events is not watched: AttributeError" in (tmp_path / "injection.log").read_text()
 
 
 def test_uvicorn_on_a_thread_that_cannot_serve_is_named(tmp_path: Path) -> None:
