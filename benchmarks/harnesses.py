@@ -21,7 +21,7 @@ from _pytest._py.path import LocalPath
 from mirakuru import HTTPExecutor
 from xprocess import ProcessStarter, XProcess
 
-from livegui.pytest_plugin import Session
+from livegui._session import Session
 
 APP = Path(__file__).with_name("timed_sloppy.py")
 #: Seconds after which a peer that waits for an app which never comes is interrupted.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _frames
-from livegui._livegui import take_knock
+from livegui._livegui import take_interrupt
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, still_running
 from livegui._workers import Workers
@@ -186,7 +186,7 @@ class Abort:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
-        is_ours = take_knock()
+        is_ours = take_interrupt()
         live = self._live
         if live is None or not live.is_ringing():
             if not is_ours:
@@ -199,7 +199,7 @@ class Abort:
             self._hurry(frame)
             return
         if time.monotonic() < self._not_before or _is_in_a_qt_loop():
-            return  # the alarm knocks again
+            return  # the alarm interrupts again
         waiting = Waiting(self.span, self._entered, frame)
         if waiting.requests and not (waiting.is_step and own):
             if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):

@@ -225,11 +225,9 @@ def fixture_of_its_own(open_and_close: Callable[..., Iterator[LiveGui]]) -> Call
 
     def make(name: str) -> Any:
         @pytest.fixture(scope="session")
-        def live_gui(
-            pytestconfig: pytest.Config, live_gui_command: Any, live_gui_env: Any
-        ) -> Iterator[LiveGui]:
+        def live_gui(live_gui_command: Any, live_gui_env: Any) -> Iterator[LiveGui]:
             """The app under test of this part of the suite."""
-            yield from open_and_close(pytestconfig, live_gui_command, live_gui_env, name)
+            yield from open_and_close(live_gui_command, live_gui_env, name)
 
         return live_gui
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from livegui._livegui import NativeLive
-    from livegui.pytest_plugin import Session
+    from livegui._session import Session
 
 #: The name of hypothesis' own plugin.
 PLUGIN = "hypothesispytest"

@@ -13,7 +13,7 @@ from livegui._tasks import entering
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from livegui.pytest_plugin import Session
+    from livegui._session import Session
 
 #: What starts the app: that it could not be started is told to every test that needs it.
 _THE_APP = "live_gui"

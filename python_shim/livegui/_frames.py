@@ -22,9 +22,18 @@ _NO_NEWS = (
     "livegui._tasks",
     "livegui._abort",
     "livegui._fixtures",
+    "livegui._phase",
+    "livegui._session",
     "livegui.pytest_plugin",
 )
-_OURS = ("livegui.pytest_plugin", "livegui._abort", "livegui._report", "livegui._fixtures")
+_OURS = (
+    "livegui.pytest_plugin",
+    "livegui._abort",
+    "livegui._fixtures",
+    "livegui._phase",
+    "livegui._report",
+    "livegui._session",
+)
 
 
 def of_test(frame: FrameType | None, runners: Collection[str] = ()) -> list[FrameType]:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Literal, final
 
 from livegui.errors import LiveGuiError
 
@@ -13,19 +13,23 @@ __all__ = [
     "NativeLive",
     "NativeProcess",
     "__version__",
+    "answer_at_end",
     "end_thread",
     "printable_line",
     "run_cli",
-    "take_knock",
+    "take_interrupt",
     "write_report",
 ]
 
 __version__: Final[str]
 
-def take_knock() -> bool: ...
+def take_interrupt() -> bool: ...
 def run_cli(words: list[str], carrier: str | os.PathLike[str] | None = None) -> int: ...
 def write_report(run_folder: str | os.PathLike[str]) -> Path: ...
 def printable_line(text: str) -> str: ...
+def answer_at_end(
+    end: Literal["returned", "raised", "failed", "left"], told: bool, asks: bool
+) -> Literal["told", "known", "asked_now"] | None: ...
 def end_thread(ident: int) -> bool: ...
 
 @final

@@ -1,4 +1,4 @@
-//! Reaches into a running test: a thread that knocks until somebody answers.
+//! Reaches into a running test: a thread that interrupts it until somebody answers.
 //!
 //! The verdict is made without the interpreter; only its delivery needs it. So this thread does
 //! nothing but have the operating system interrupt the test's thread, over and over, until the test
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-/// How long to wait between two knocks.
-const KNOCK_EVERY: Duration = Duration::from_millis(20);
+/// How long to wait between two interrupts.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
 /// Somebody who can interrupt the test's thread. Does nothing while it is not armed.
 #[derive(Debug, Clone)]
@@ -28,16 +28,16 @@ struct Shared {
 }
 
 impl Alarm {
-    /// An alarm that calls `knock` on a thread of its own.
+    /// An alarm that calls `interrupt` on a thread of its own.
     ///
     /// # Errors
     /// What the operating system says if it starts no thread.
-    pub fn start(knock: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(interrupt: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         // One place is enough: whoever finds it taken is heard all the same.
         let (bell, heard) = crossbeam_channel::bounded(1);
         let inside = Arc::clone(&shared);
-        let run = move || run(&inside, &heard, knock);
+        let run = move || run(&inside, &heard, interrupt);
         thread::Builder::new()
             .name("livegui-alarm".to_owned())
             .spawn(run)?;
@@ -78,12 +78,12 @@ impl Alarm {
     }
 }
 
-fn run(shared: &Shared, heard: &Receiver<()>, knock: impl Fn()) {
+fn run(shared: &Shared, heard: &Receiver<()>, interrupt: impl Fn()) {
     let due = || shared.armed.load(Ordering::SeqCst) && shared.ringing.load(Ordering::SeqCst);
     while heard.recv().is_ok() {
         while due() {
-            knock();
-            if heard.recv_timeout(KNOCK_EVERY) == Err(RecvTimeoutError::Disconnected) {
+            interrupt();
+            if heard.recv_timeout(INTERRUPT_EVERY) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }

@@ -78,12 +78,12 @@ pub struct Live {
 }
 
 impl Live {
-    /// A handle without a process yet. `knock` interrupts the thread that runs the tests.
+    /// A handle without a process yet. `interrupt` interrupts the thread that runs the tests.
     ///
     /// # Errors
     /// [`Error::BadValue`] for more spares than that; [`Error::Io`] if the run folder cannot be made, or a
     /// thread cannot be started.
-    pub fn new(settings: Settings, knock: impl Fn() + Send + 'static) -> Result<Self> {
+    pub fn new(settings: Settings, interrupt: impl Fn() + Send + 'static) -> Result<Self> {
         if settings.spares > MAX_SPARES {
             return Err(Error::BadValue(format!(
                 "live_gui_spares = {}: expected 0 to {MAX_SPARES}",
@@ -92,7 +92,7 @@ impl Live {
         }
         let mut run = RunFolder::create(&settings.run_dir)?;
         run.set_app(&settings.launch.name);
-        let alarm = Alarm::start(knock).map_err(Error::io("start the alarm thread"))?;
+        let alarm = Alarm::start(interrupt).map_err(Error::io("start the alarm thread"))?;
         let ledger = Ledger::open(run, settings.rules, alarm.clone());
         let python = settings.launch.python.clone();
         let launcher = Arc::new(Launcher::new(settings.launch, ledger.clone()));

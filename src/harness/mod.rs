@@ -3,7 +3,7 @@
 //! ```text
 //! pytest ─ before_test, after_test ─▶ Live ─ test events ─▶ Policy (pure) ─ decision ─▶ start, respawn, refuse
 //!                                      ▲                        ▲
-//!   running test ◀─ knock ─ Alarm ◀────┤                        │ app events
+//!   running test ◀─ interrupt ─ Alarm ◀┤                        │ app events
 //!                                      └── Watch thread, one a process: long poll and exit
 //! ```
 //! No thread here ever attaches to an interpreter.
@@ -23,6 +23,7 @@ mod ledger;
 mod leftovers;
 mod live;
 mod output;
+mod phase;
 mod policy;
 mod previous_runs;
 mod priority;
@@ -48,6 +49,7 @@ pub use launcher::LaunchSettings;
 pub use leftovers::{Leftover, LeftoverState, leftovers_of};
 pub use live::{AfterTest, End, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
+pub use phase::{Answer, PhaseEnd, answer_at_end};
 pub use policy::{
     CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, ParseOptionError, Policy, Respawn, Rules,
     Scope, Test, Trouble,

@@ -87,8 +87,10 @@ impl NativeLive {
             spares,
             handover_timeout: parse_handover_timeout(handover_timeout).map_err(raise)?,
         };
-        let knock = super::interrupt::at_this_thread(py, signal);
-        py.detach(|| Live::new(settings, knock)).map(Self).map_err(raise)
+        let interrupt = super::interrupt::at_this_thread(py, signal);
+        py.detach(|| Live::new(settings, interrupt))
+            .map(Self)
+            .map_err(raise)
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 
 /// A signal was sent that no handler has answered for yet.
-static KNOCKED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Whether the signal that a handler runs for is ours, however late: false if it is somebody else's.
 #[pyfunction]
-pub fn take_knock() -> bool {
-    KNOCKED.swap(false, Ordering::SeqCst)
+pub fn take_interrupt() -> bool {
+    INTERRUPTED.swap(false, Ordering::SeqCst)
 }
 
 /// Returns what interrupts the calling thread: a wait that a signal can end ends early, and as soon as it
@@ -19,7 +19,7 @@ pub fn take_knock() -> bool {
 pub fn at_this_thread(py: Python<'_>, signal: i32) -> impl Fn() + Send + 'static {
     let send = imp::at_this_thread(py, signal);
     move || {
-        KNOCKED.store(true, Ordering::SeqCst);
+        INTERRUPTED.store(true, Ordering::SeqCst);
         send();
     }
 }

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::error::{Error, Failure};
+use crate::harness::{Answer, PhaseEnd};
 
 /// The native half of livegui. Use `livegui` instead.
 #[pymodule(gil_used = false)]
@@ -30,13 +31,13 @@ mod _livegui {
     #[pymodule_export]
     use super::cli::run_cli;
     #[pymodule_export]
-    use super::interrupt::take_knock;
+    use super::interrupt::take_interrupt;
 
     #[pymodule_export]
     use super::interrupt::end_thread;
 
     #[pymodule_export]
-    use super::{printable_line, write_report};
+    use super::{answer_at_end, printable_line, write_report};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
@@ -53,6 +54,24 @@ mod _livegui {
 #[pyfunction]
 fn printable_line(text: Text) -> String {
     crate::text::line(&text.0).into_owned()
+}
+
+/// Whose word about the app counts at the end of a phase of a test: `told`, `known`, `asked_now` or none.
+#[pyfunction]
+fn answer_at_end(end: &str, told: bool, asks: bool) -> PyResult<Option<&'static str>> {
+    let end = match end {
+        "returned" => PhaseEnd::Returned,
+        "raised" => PhaseEnd::Raised,
+        "failed" => PhaseEnd::Failed,
+        "left" => PhaseEnd::Left,
+        _ => return Err(PyValueError::new_err(format!("no phase ends {end:?}"))),
+    };
+    Ok(match crate::harness::answer_at_end(end, told, asks) {
+        Answer::None => None,
+        Answer::Told => Some("told"),
+        Answer::Known => Some("known"),
+        Answer::AskedNow => Some("asked_now"),
+    })
 }
 
 /// Text that somebody else wrote. A lone surrogate, as a file name that is no UTF-8 comes with, is shown as an escape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from livegui.pytest_plugin import _OPTIONS
+from livegui._options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ def rows(text: str) -> dict[str, str]:
 
 def test_every_option_is_documented_with_its_default() -> None:
     documented = {name: default.strip("` \N{EN DASH}") for name, default in rows(CONFIGURATION).items()}
-    for name, (default, _what) in _OPTIONS.items():
+    for name, (default, _what) in OPTIONS.items():
         assert documented[f"live_gui_{name}"] == default, name
 
 

@@ -38,6 +38,7 @@ def test_an_xfail_excuses_the_culprit_and_is_told_and_is_none_of_a_victim_that_d
             "ERROR test_a.py::test_victim - GuiDegraded: did not run: test_culprit*",
         ]
     )
+    result.stdout.no_fnmatch_line("*no test failed of it*")
 
 
 def test_a_crash_that_is_expected_to_the_last_does_not_fail_the_run(suite: Suite) -> None:

@@ -1,0 +1,222 @@
+"""A phase of a test: its set-up, its call or its tear-down, and what it is to fail of."""
+
+from __future__ import annotations
+
+import bdb
+import unittest
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from livegui import _report
+from livegui._abort import Aborted, Within
+from livegui._frames import give_lines, without_runners
+from livegui._livegui import answer_at_end
+from livegui._span import Span, running_threads
+from livegui.errors import LiveGuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+
+    from livegui._livegui import NativeLive
+    from livegui._session import Session
+
+
+class Phase:
+    """One phase of a test: if the app degrades during it, that is what the test fails of.
+
+    Args:
+        ask: ask the app anew at the end, so that a crash is not left for the next test.
+        last: nobody needs the app after it.
+        tears_down: only what runs when the app degrades is ended, say a poll; what other fixtures have to
+            clear up is for the next test.
+    """
+
+    __slots__ = ("_last", "_within", "ask", "item", "last", "session", "span", "tears_down")
+
+    def __init__(
+        self,
+        session: Session,
+        item: pytest.Item,
+        *,
+        ask: bool = False,
+        tears_down: bool = False,
+        last: bool = False,
+    ) -> None:
+        self.session = session
+        self.item = item
+        self.ask = ask
+        self.tears_down = tears_down
+        self.last = last
+        #: What is ended as a whole; None as long as this run has no app.
+        self.span: Span | None = None
+        self._within: Within | None = None
+        #: What the app's last word was, if it was closed in this phase.
+        self._last: LiveGuiError | None = None
+
+    def __enter__(self) -> Phase:
+        session = self.session
+        session.phase, session.verdict, session.abort.told = self, None, None
+        if session.live is not None:
+            self.follow()
+            if session.begun:
+                self.arm()
+        return self
+
+    def follow(self) -> None:
+        """Tell from here on what is the test's code. Most suites have tests that never have an app: they pay
+        nothing for it."""
+        session, item = self.session, self.item
+        files = {str(item.path)}
+        if self.tears_down:
+            files |= session.fixtures.files
+        once = self.tears_down or is_unittest(item)
+        self.span = Span(files=files, name=item.nodeid, last=self.last, once=once)
+        self.span.threads = running_threads()
+        if self.ask and not self.tears_down and isinstance(item, pytest.Function):
+            self.span.function = item.function
+        self._within = session.abort.within(self.span)
+        self._within.__enter__()
+
+    def arm(self) -> None:
+        """Let the alarm end it, as the test uses the app."""
+        session = self.session
+        if not session.failed and session.live is not None:
+            session.abort.arm(session.live)
+
+    def ask_last(self) -> None:
+        """The app is about to be closed: ask it now what would be asked at the end of the phase."""
+        session = self.session
+        if session.begun and not session.failed and session.live is not None:
+            session.abort.disarm(session.live)
+            self._last = session.abort.told or self._confirm(session.live)
+            if self._last is not None:
+                self._settle()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        session, live, abort = self.session, self.session.live, self.session.abort
+        session.phase = None
+        if self._within is None:
+            if isinstance(error, LiveGuiError):
+                session.failed = True
+            return  # there was no app
+        self._within.__exit__(None, None, None)
+        if session.begun and live is not None:
+            abort.disarm(live)
+        if session.failed:
+            return
+        if isinstance(error, LiveGuiError):
+            session.failed = True
+            return
+        if isinstance(error, pytest.exit.Exception | bdb.BdbQuit | KeyboardInterrupt):
+            return  # somebody wants to end the run
+        verdict = self._verdict(error)
+        if verdict is None:
+            return
+        session.failed, session.verdict = True, verdict
+        if self.ask:  # each set-up of a fixture saw to itself
+            self._settle()
+        if isinstance(error, Exception | pytest.fail.Exception):
+            raise verdict from error
+        # What ended the test says nothing that the verdict does not say; but what that came of may.
+        cause = error.__cause__ if isinstance(error, Aborted) else None
+        raise verdict.with_traceback(without_runners(abort.ended_at or where)) from cause
+
+    def _verdict(self, error: BaseException | None) -> LiveGuiError | None:
+        """What the phase is to fail of, which came to this end by itself."""
+        session, told = self.session, self.session.abort.told
+        if self._last is not None:
+            return self._last
+        if not session.begun or session.live is None:
+            return None
+        answer = answer_at_end(_end(error), told is not None, self.ask)
+        if answer == "known":
+            return session.live.verdict_on_running()
+        if answer == "asked_now":
+            return self._confirm(session.live) or told
+        return told if answer == "told" else None
+
+    def _settle(self) -> None:
+        live, abort = self.session.live, self.session.abort
+        if live is not None and self.span is not None and abort.is_installed:
+            abort.settle(live, self.span)
+
+    def _confirm(self, live: NativeLive) -> LiveGuiError | None:
+        verdict = live.confirm()
+        return None if self.last and live.has_ended_in_order() else verdict
+
+
+class Reports:
+    """Follows the reports of tests, once there is an app; after the other plugins had their turn."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember of which tests something was told."""
+        if report.outcome != "passed":
+            self.session.told.add(report)
+
+    @pytest.hookimpl(specname="pytest_runtest_makereport", wrapper=True)
+    def pytest_runtest_makereport_of_all(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Name the culprit, and take a picture of what the app shows."""
+        report = yield
+        if call.excinfo is not None:
+            _report.shorten(report, call.excinfo)
+            _report.name_culprit(item, report, call.excinfo)
+            _report.tell_what_did_not_run(item, report, call.excinfo)
+        if self.session.verdict is not None and report.failed:
+            _report.lead_with(report, self.session.verdict)
+        self.session.show(item, report)
+        return report
+
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
+        error = None if call.excinfo is None else call.excinfo.value
+        if self.session.phase is not None:
+            self._refuse_to_go_on(error)
+        elif error is None:
+            return
+        elif self.session.failed:
+            verdict = self.session.verdict
+            if verdict is not None and not isinstance(error, LiveGuiError | pytest.skip.Exception):
+                cause = error if isinstance(error, Exception | pytest.fail.Exception) else None
+                error = verdict.with_traceback(error.__traceback__)
+                error.__cause__ = cause
+            give_lines(error)
+            error = error.with_traceback(without_runners(error.__traceback__))
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+    def _refuse_to_go_on(self, error: BaseException | None) -> None:
+        """Somebody collects errors in mid-test, and goes on, as subtests do: not with this one."""
+        session = self.session
+        if isinstance(error, Aborted):
+            raise error
+        abort, live = session.abort, session.live
+        if abort.told is not None and error is None:
+            raise abort.aborted()
+        if live is None or session.failed or not session.begun or not abort.is_installed:
+            return
+        if error is not None and not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
+            abort.told = abort.told or live.confirm()
+            abort.reraise(error)
+
+
+def _end(error: BaseException | None) -> Literal["returned", "raised", "failed", "left"]:
+    if error is None:
+        return "returned"
+    if isinstance(error, Exception):
+        return "raised"
+    return "failed" if isinstance(error, pytest.fail.Exception) else "left"
+
+
+def is_unittest(item: pytest.Item | None) -> bool:
+    """Whether it is a test of unittest's."""
+    cls = getattr(item, "cls", None)
+    return isinstance(cls, type) and issubclass(cls, unittest.TestCase)
