@@ -477,7 +477,7 @@ fn a_poll_for_a_beat_is_answered_by_the_next_beat_and_by_nothing_before_it() {
         while app.agent.question().is_none() {
             std::thread::yield_now();
         }
-        // A beat in the very instant in which the bell is armed may not ring it; the one after does.
+        // A beat in the very instant in which the monitor asks for it may be missed; the one after is not.
         while !asked.is_finished() {
             app.agent.beat();
             std::thread::sleep(Duration::from_millis(1));

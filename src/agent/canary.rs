@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::Raw;
-use super::pulse::Pulse;
+use super::last_sign::LastSign;
 
 /// How long it waits between two ticks.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -15,7 +15,7 @@ const INTERVAL_WHILE_ASKED: Duration = Duration::from_millis(10);
 /// The ticks of one thread, which alone may call [`Canary::tick`].
 #[derive(Debug, Default)]
 pub struct Canary {
-    pulse: Pulse,
+    last_sign: LastSign,
     /// The instant of the next tick plus one; zero before the first.
     due: AtomicU64,
     /// Nanoseconds by which ticks came late, all together.
@@ -29,12 +29,12 @@ impl Canary {
         self.late.fetch_add(self.overdue(now), Ordering::Relaxed);
         let next = now.0 + u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX / 2);
         self.due.store(next + 1, Ordering::Relaxed);
-        (wait, self.pulse.sign(now).1)
+        (wait, self.last_sign.record(now).1)
     }
 
     /// The sign of life itself.
-    pub const fn pulse(&self) -> &Pulse {
-        &self.pulse
+    pub const fn last_sign(&self) -> &LastSign {
+        &self.last_sign
     }
 
     /// How long it has waited to run so far, all together.

@@ -1,18 +1,18 @@
 //! The lock-free beat.
 //!
 //! A beat is one clock read and a few plain loads and stores; it never locks, allocates or waits. It
-//! wakes nobody, unless the monitor armed the bell because the very next beat matters to it.
+//! wakes nobody, unless the monitor asked to be woken because the very next beat matters to it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::Raw;
-use super::pulse::Pulse;
+use super::last_sign::LastSign;
 
 /// The main loop's beats and a histogram of the time between them.
 #[derive(Debug)]
 pub struct Heartbeat {
-    pulse: Pulse,
+    last_sign: LastSign,
     frames: [AtomicU32; BUCKETS],
     /// The longest frame, in units.
     longest: AtomicU64,
@@ -40,7 +40,7 @@ pub struct FrameTimes {
 impl Default for Heartbeat {
     fn default() -> Self {
         Self {
-            pulse: Pulse::default(),
+            last_sign: LastSign::default(),
             frames: [const { AtomicU32::new(0) }; BUCKETS],
             longest: AtomicU64::new(0),
         }
@@ -53,7 +53,7 @@ impl Heartbeat {
     /// Counts are exact for beats of one thread at a time, as a main loop's are; of several at once
     /// some may count as one.
     pub fn beat(&self, now: Raw) -> bool {
-        let (before, ring) = self.pulse.sign(now);
+        let (before, wake) = self.last_sign.record(now);
         if let Some(before) = before {
             let units = now.0.saturating_sub(before.0) >> UNIT_BITS;
             let count = &self.frames[bucket(units)];
@@ -62,12 +62,12 @@ impl Heartbeat {
                 self.longest.store(units, Ordering::Relaxed);
             }
         }
-        ring
+        wake
     }
 
     /// The sign of life itself.
-    pub const fn pulse(&self) -> &Pulse {
-        &self.pulse
+    pub const fn last_sign(&self) -> &LastSign {
+        &self.last_sign
     }
 
     /// How long the frames took so far.
@@ -83,7 +83,7 @@ impl Heartbeat {
 
     /// Beats given, the first included.
     pub fn beats(&self) -> u64 {
-        self.histogram().frames() + u64::from(self.pulse.newest().is_some())
+        self.histogram().frames() + u64::from(self.last_sign.newest().is_some())
     }
 }
 
@@ -219,15 +219,15 @@ mod tests {
 
     #[test]
     fn the_bell_rings_once_and_only_when_armed() {
-        let pulse = Pulse::default();
-        assert_eq!(pulse.newest(), None);
-        assert_eq!(pulse.sign(Raw(0)), (None, false));
-        pulse.arm(true);
-        assert_eq!(pulse.newest(), Some(Raw(0)), "arming is no sign");
-        assert_eq!(pulse.sign(Raw(5)), (Some(Raw(0)), true));
-        assert_eq!(pulse.sign(Raw(6)), (Some(Raw(5)), false));
-        pulse.arm(true);
-        pulse.arm(false);
-        assert_eq!(pulse.sign(Raw(7)), (Some(Raw(6)), false));
+        let last_sign = LastSign::default();
+        assert_eq!(last_sign.newest(), None);
+        assert_eq!(last_sign.record(Raw(0)), (None, false));
+        last_sign.arm(true);
+        assert_eq!(last_sign.newest(), Some(Raw(0)), "arming is no sign");
+        assert_eq!(last_sign.record(Raw(5)), (Some(Raw(0)), true));
+        assert_eq!(last_sign.record(Raw(6)), (Some(Raw(5)), false));
+        last_sign.arm(true);
+        last_sign.arm(false);
+        assert_eq!(last_sign.record(Raw(7)), (Some(Raw(6)), false));
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde::Serialize;
 
-use super::board::{Board, JournalStats};
 use super::clock::Raw;
 use super::heartbeat::Histogram;
+use super::published::{JournalStats, Published};
 use super::report;
 use crate::runtime_dir::{RuntimeDir, append_to_ours};
 use crate::wire::{ExecutorCheck, JournalBeats, JournalEnd, JournalHeader, JournalTransition, ThreadCheck};
@@ -89,7 +89,7 @@ impl Journal {
 }
 
 /// The body of the journal's thread.
-pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board: &Board) {
+pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, published: &Published) {
     let mut log = Log {
         path,
         header: line(header),
@@ -97,25 +97,25 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
     };
     let mut before = Histogram::default();
     let mut parts = Parts::default();
-    let mut due = board.clock().raw();
+    let mut due = published.clock().raw();
     // The header is there from the start, even of an app that dies in its first second.
-    board.journal.wrote(0, &log.write(&[]));
+    published.journal.wrote(0, &log.write(&[]));
     loop {
         let mut batch = Vec::new();
         let mut lines = 0;
         let mut end = false;
         let mut told = None;
-        let now = board.clock().raw();
+        let now = published.clock().raw();
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
             // At once: an app that is killed meanwhile has told all but its last second.
-            let histogram = board.heart.histogram();
-            let mut beats = beats(board, now, &histogram.since(&before));
-            parts.add_to(&mut beats, board);
+            let histogram = published.heart.histogram();
+            let mut beats = beats(published, now, &histogram.since(&before));
+            parts.add_to(&mut beats, published);
             before = histogram;
-            board.journal.wrote(1, &log.write(&line(&beats)));
+            published.journal.wrote(1, &log.write(&line(&beats)));
         }
-        let first = match entries.recv_timeout(due.since(board.clock().raw())) {
+        let first = match entries.recv_timeout(due.since(published.clock().raw())) {
             Ok(entry) => Some(entry),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Entry::End),
@@ -125,17 +125,17 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
             match entry {
                 Entry::Transition(transition) => batch.extend(line(&*transition)),
                 Entry::End => {
-                    batch.extend(line(&last(board, "clean")));
+                    batch.extend(line(&last(published, "clean")));
                     end = true;
                 }
                 Entry::LastWords(why, done) => {
-                    batch.extend(line(&last(board, &why)));
+                    batch.extend(line(&last(published, &why)));
                     told = Some(done);
                 }
             }
         }
         if !batch.is_empty() {
-            board.journal.wrote(lines, &log.write(&batch));
+            published.journal.wrote(lines, &log.write(&batch));
         }
         if let Some(told) = told {
             let _ = told.try_send(());
@@ -146,20 +146,20 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, board
     }
 }
 
-fn last(board: &Board, end: &str) -> JournalEnd {
+fn last(published: &Published, end: &str) -> JournalEnd {
     JournalEnd {
-        t_ms: report::millis(board.clock().raw().since(Raw::default())),
+        t_ms: report::millis(published.clock().raw().since(Raw::default())),
         end: end.to_owned(),
     }
 }
 
-fn beats(board: &Board, now: Raw, frames: &Histogram) -> JournalBeats {
+fn beats(published: &Published, now: Raw, frames: &Histogram) -> JournalBeats {
     JournalBeats {
         t_ms: report::millis(now.since(Raw::default())),
-        status: report::status(board).into(),
+        status: report::status(published).into(),
         beats: frames.frames(),
         frame_ms: (frames.frames() > 0).then(|| report::frame_ms(&frames.times())),
-        dropped: board.journal.dropped(),
+        dropped: published.journal.dropped(),
         executors: None,
         threads: None,
     }
@@ -175,8 +175,8 @@ struct Parts {
 
 impl Parts {
     /// Has a line name them if they changed; and once a minute, so that a file that was begun anew has them too.
-    fn add_to(&mut self, beats: &mut JournalBeats, board: &Board) {
-        let (mut executors, mut threads) = report::parts(board);
+    fn add_to(&mut self, beats: &mut JournalBeats, published: &Published) {
+        let (mut executors, mut threads) = report::parts(published);
         executors.truncate(MAX_PARTS);
         threads.truncate(MAX_PARTS);
         // How long work has waited changes with every line, and says nothing that the lines do not.

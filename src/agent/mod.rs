@@ -2,23 +2,23 @@
 //!
 //! ```text
 //! app threads ─ beat() ─▶ Heartbeat (atomics) ─┐
-//!             ─ tell(event) ─▶ inbox ─▶ monitor thread (owns health::Machine) ─▶ Board (snapshot)
+//!             ─ tell(event) ─▶ inbox ─▶ monitor thread (owns health::Machine) ─▶ Published (snapshot)
 //!                                                                                   │
 //!                                        HTTP client ◀─ endpoint thread ◀───────────┤
 //!                                   heartbeat.jsonl ◀─ journal thread ◀────────────┘
 //! ```
 //! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
 
-mod board;
 mod canary;
 mod clock;
 mod discovery;
 mod endpoint;
 mod heartbeat;
 mod journal;
+mod last_sign;
+mod latest;
 mod monitor;
-mod posted;
-mod pulse;
+mod published;
 mod report;
 mod settings;
 mod sync;
@@ -35,11 +35,11 @@ use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Source, Status};
 use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
-use board::Board;
 use discovery::{DiscoveryFile, Place};
 use endpoint::{Endpoint, EndpointWaker, OpenDescriptors};
 use journal::Journal;
 use monitor::Message;
+use published::Published;
 use report::Identity;
 use threads::Worker;
 
@@ -90,7 +90,7 @@ struct Access {
 }
 
 struct Shared {
-    board: Board,
+    published: Published,
     identity: Identity,
     inbox: Sender<Message>,
     /// In the child of a fork: there are no threads of ours here, and locks may be held for ever.
@@ -102,17 +102,17 @@ struct Running {
     monitor: Option<Worker>,
     endpoint: Option<Worker>,
     journal: Option<(Journal, Worker)>,
-    bell: EndpointWaker,
+    waker: EndpointWaker,
     discovery: Option<DiscoveryFile>,
 }
 
 impl Running {
-    const fn new(bell: EndpointWaker) -> Self {
+    const fn new(waker: EndpointWaker) -> Self {
         Self {
             monitor: None,
             endpoint: None,
             journal: None,
-            bell,
+            waker,
             discovery: None,
         }
     }
@@ -140,7 +140,7 @@ impl Agent {
             ..settings.clone()
         };
         let shared = Arc::new(Shared {
-            board: Board::new(settings.thresholds),
+            published: Published::new(settings.thresholds),
             identity: Identity {
                 app: settings.app.clone(),
                 pid: std::process::id(),
@@ -197,12 +197,12 @@ impl Agent {
                 pid: self.shared.identity.pid,
                 app: self.shared.identity.app.clone(),
                 instance: self.shared.identity.instance.clone(),
-                started_at: report::started_at(&self.shared.board),
+                started_at: report::started_at(&self.shared.published),
                 parent: self.shared.identity.parent.clone(),
                 runtime_dir: self.shared.identity.runtime_dir.clone(),
             };
             let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-            let body = move || journal::run(&path, &header, &entries, &shared.board);
+            let body = move || journal::run(&path, &header, &entries, &shared.published);
             let worker = Worker::start(JOURNAL_THREAD, body, move |what| {
                 dead.thread_died(JOURNAL_THREAD, what);
             });
@@ -215,22 +215,23 @@ impl Agent {
 
         let parent = settings.parent.clone();
         let (shared, dead) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-        let (bell, dead_bell, thresholds) = (running.bell.clone(), running.bell.clone(), settings.thresholds);
+        let (waker, dead_waker, thresholds) =
+            (running.waker.clone(), running.waker.clone(), settings.thresholds);
         let body = move || {
             monitor::run(
-                &shared.board,
+                &shared.published,
                 &messages,
                 thresholds,
                 journal.as_ref(),
                 parent.as_ref(),
                 || {
-                    bell.ring();
+                    waker.wake();
                 },
             );
         };
         let monitor = Worker::start(MONITOR_THREAD, body, move |_| {
-            dead.board.report_monitor_dead();
-            dead_bell.ring();
+            dead.published.report_monitor_dead();
+            dead_waker.wake();
         });
         running.monitor = Some(monitor.map_err(Error::io("start the monitor thread"))?);
 
@@ -240,7 +241,7 @@ impl Agent {
             access.token.clone(),
         );
         let body = move || {
-            let clock = *shared.board.clock();
+            let clock = *shared.published.clock();
             if let Err(error) = endpoint.serve(token, clock, &*shared) {
                 shared.thread_died(ENDPOINT_THREAD, &error.to_string());
             }
@@ -263,9 +264,9 @@ impl Agent {
             runtime_dir: String::new(),
             instance: "inert".to_owned(),
         };
-        let board = Board::new(Config::default());
+        let published = Published::new(Config::default());
         Self::new(Arc::new(Shared {
-            board,
+            published,
             identity,
             inbox,
             forked: AtomicBool::new(false),
@@ -303,18 +304,20 @@ impl Agent {
 
     /// The main loop lives. Takes tens of nanoseconds, never waits.
     pub fn beat(&self) {
-        let board = &self.shared.board;
-        if board.heart.beat(board.clock().raw()) {
-            self.ring();
+        let published = &self.shared.published;
+        if published.heart.beat(published.clock().raw()) {
+            self.wake();
         }
     }
 
     /// The interpreter is free: the Python canary ran. Returns how long it is to wait until it does so again.
     pub fn tick(&self) -> Duration {
-        let board = &self.shared.board;
-        let (wait, ring) = board.canary.tick(board.clock().raw(), board.is_beat_awaited());
-        if ring {
-            self.ring();
+        let published = &self.shared.published;
+        let (wait, wake) = published
+            .canary
+            .tick(published.clock().raw(), published.is_beat_awaited());
+        if wake {
+            self.wake();
         }
         wait
     }
@@ -323,20 +326,20 @@ impl Agent {
     /// sleeps until something happens is then to be woken.
     #[must_use]
     pub fn question(&self) -> Option<u64> {
-        self.shared.board.question()
+        self.shared.published.question()
     }
 
     /// That no beat has come for so long that a loop which sleeps until something happens has to be woken, lest it be
     /// taken for one that hangs: which silence it is, and how far on. `None` while there is none.
     #[must_use]
     pub fn silence(&self) -> Option<(u64, u32)> {
-        let board = &self.shared.board;
-        let newest = board.heart.pulse().newest()?;
-        let awake = board.shown().awake;
-        let silent = awake.awake(board.clock().raw()).since(awake.awake(newest));
+        let published = &self.shared.published;
+        let newest = published.heart.last_sign().newest()?;
+        let awake = published.shown().awake;
+        let silent = awake.awake(published.clock().raw()).since(awake.awake(newest));
         let quarters = silent.as_millis() * 4 / self.stall_after.as_millis().max(1);
         let quarters = u32::try_from(quarters).unwrap_or(u32::MAX).min(LAST_WAKE);
-        (quarters >= FIRST_WAKE).then(|| (board.heart.beats(), quarters))
+        (quarters >= FIRST_WAKE).then(|| (published.heart.beats(), quarters))
     }
 
     /// What is open on top of the main window now: dialogs, grabs, nested loops. Of very many, and of very
@@ -369,7 +372,7 @@ impl Agent {
             return;
         };
         if self.shared.inbox.send_timeout(message, PUSH_WITHIN).is_err() {
-            self.shared.board.count_dropped();
+            self.shared.published.count_dropped();
         }
     }
 
@@ -494,14 +497,14 @@ impl Agent {
     pub fn health(&self) -> Health {
         if self.is_forked() {
             // The lock of what the parent showed last may be held by a thread that does not exist here.
-            return report::health(&self.shared.identity, &Board::new(Config::default()));
+            return report::health(&self.shared.identity, &Published::new(Config::default()));
         }
         let (done, judged) = crossbeam_channel::bounded(1);
         if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
             // If it takes longer, what was known before is still an answer.
             let _ = judged.recv_timeout(SYNC_WITHIN);
         }
-        report::health(&self.shared.identity, &self.shared.board)
+        report::health(&self.shared.identity, &self.shared.published)
     }
 
     /// `http://127.0.0.1:PORT`; `None` for an inert agent.
@@ -529,7 +532,7 @@ impl Agent {
         if let Some(worker) = running.monitor {
             worker.join_within(STOP_WITHIN);
         }
-        running.bell.stop();
+        running.waker.stop();
         if let Some(worker) = running.endpoint {
             worker.join_within(STOP_WITHIN);
         }
@@ -553,10 +556,10 @@ impl Agent {
         self.shared.forked.load(Ordering::Relaxed)
     }
 
-    fn ring(&self) {
+    fn wake(&self) {
         if !self.is_forked() {
             // A full inbox wakes the monitor just as well.
-            let _ = self.shared.inbox.try_send(Message::Bell);
+            let _ = self.shared.inbox.try_send(Message::Wake);
         }
     }
 }
@@ -579,29 +582,29 @@ impl Shared {
 
 impl endpoint::HealthSource for Shared {
     fn is_alive(&self) -> bool {
-        self.board.is_alive()
+        self.published.is_alive()
     }
 
     fn status(&self) -> Status {
-        report::status(&self.board)
+        report::status(&self.published)
     }
 
     fn health(&self) -> Health {
-        report::health(&self.identity, &self.board)
+        report::health(&self.identity, &self.published)
     }
 
     fn seq(&self) -> u64 {
-        self.board.seq()
+        self.published.seq()
     }
 
     fn beats(&self) -> u64 {
-        self.board.heart.beats()
+        self.published.heart.beats()
     }
 
     fn await_beat(&self, awaited: bool) {
-        if self.board.await_beat(awaited) && awaited {
-            // So that the monitor arms the bell of the next beat. A full inbox wakes it just as well.
-            let _ = self.inbox.try_send(Message::Bell);
+        if self.published.await_beat(awaited) && awaited {
+            // So that the monitor asks to be told of the next beat. A full inbox wakes it just as well.
+            let _ = self.inbox.try_send(Message::Wake);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The thread that owns the state machine.
 //!
-//! Messages come in through a bounded inbox, snapshots go out through [`Board`]. Between the two the
+//! Messages come in through a bounded inbox, snapshots go out through [`Published`]. Between the two the
 //! thread sleeps to the machine's next deadline, in steps short enough that a step which ends late
 //! shows that the observer itself did not run; it never polls the app.
 
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::board::{Board, Shown};
 use super::clock::{AwakeClock, Raw};
 use super::journal::Journal;
+use super::published::{Published, TimedSnapshot};
 use super::report;
 use crate::health::{Awake, Config, Event, Machine, Transition};
 use crate::process::{Parent, end_after_family};
@@ -30,7 +30,7 @@ pub enum Message {
     /// Something happened in the app.
     Happened(Event),
     /// A sign of life came that the monitor had asked to be told of.
-    Bell,
+    Wake,
     /// Answer once everything sent before this has been judged.
     Sync(Sender<()>),
     /// End.
@@ -45,7 +45,7 @@ pub fn inbox() -> (Sender<Message>, Receiver<Message>) {
 /// The body of the monitor thread. `changed` is called after each change that is shown. When `parent` is
 /// gone, so is this process within a few seconds.
 pub fn run(
-    board: &Board,
+    published: &Published,
     inbox: &Receiver<Message>,
     thresholds: Config,
     journal: Option<&Journal>,
@@ -53,7 +53,7 @@ pub fn run(
     changed: impl Fn(),
 ) {
     let mut monitor = Monitor {
-        board,
+        published,
         machine: Machine::new(thresholds),
         awake: AwakeClock::default(),
         step: LONGEST_STEP.min(thresholds.stall_after / 4),
@@ -62,18 +62,18 @@ pub fn run(
         journal,
     };
     monitor.arm();
-    let mut began = board.clock().raw();
+    let mut began = published.clock().raw();
     let mut looked = Raw::default();
     loop {
-        let start = board.clock().raw();
+        let start = published.clock().raw();
         let due = monitor.wake_at(start);
         let message = match inbox.recv_timeout(due.since(start)) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let now = board.clock().raw();
-        board.note_progress(now);
+        let now = published.clock().raw();
+        published.note_progress(now);
         if let Some(parent) = parent
             && now.since(looked) >= LOOK_AFTER_PARENT_EVERY
         {
@@ -106,7 +106,7 @@ pub fn run(
                     );
                     changes |= monitor.handle(event, now);
                 }
-                Message::Bell => {}
+                Message::Wake => {}
                 Message::Sync(done) => synced.push(done),
                 Message::Stop => stop = true,
             }
@@ -115,7 +115,7 @@ pub fn run(
         if changes || gauges {
             monitor.show();
         }
-        if changes || board.is_beat_awaited() {
+        if changes || published.is_beat_awaited() {
             changed();
         }
         for done in synced {
@@ -130,7 +130,7 @@ pub fn run(
 }
 
 struct Monitor<'a> {
-    board: &'a Board,
+    published: &'a Published,
     machine: Machine,
     awake: AwakeClock,
     step: Duration,
@@ -142,7 +142,7 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     fn wake_at(&self, now: Raw) -> Raw {
         let step = Raw(now.0 + u64::try_from(self.step.as_nanos()).unwrap_or(u64::MAX));
-        // A sign of life that came before its bell was armed is looked at right away.
+        // A sign of life that came before this was armed is looked at right away.
         if self.has_news() {
             return now;
         }
@@ -152,23 +152,23 @@ impl Monitor<'_> {
     }
 
     fn has_news(&self) -> bool {
-        let now = self.awake.awake(self.board.clock().raw());
+        let now = self.awake.awake(self.published.clock().raw());
         (self.machine.wants_beat(now)
-            && self.board.heart.pulse().newest() != self.seen_beat.map(|(raw, _)| raw))
+            && self.published.heart.last_sign().newest() != self.seen_beat.map(|(raw, _)| raw))
             || (self.machine.wants_tick()
-                && self.board.canary.pulse().newest() != self.seen_tick.map(|(raw, _)| raw))
+                && self.published.canary.last_sign().newest() != self.seen_tick.map(|(raw, _)| raw))
     }
 
     /// Takes in the newest beat and tick.
     fn look(&mut self, now: Raw) -> bool {
         let mut changes = false;
-        let beat = self.board.heart.pulse().newest();
+        let beat = self.published.heart.last_sign().newest();
         if let Some(raw) = beat.filter(|_| beat != self.seen_beat.map(|(raw, _)| raw)) {
             let at = self.awake.awake(raw);
             self.seen_beat = Some((raw, at));
             changes |= self.handle(Event::BeatReceived(at), now);
         }
-        let tick = self.board.canary.pulse().newest();
+        let tick = self.published.canary.last_sign().newest();
         if let Some(raw) = tick.filter(|_| tick != self.seen_tick.map(|(raw, _)| raw)) {
             let at = self.awake.awake(raw);
             self.seen_tick = Some((raw, at));
@@ -201,11 +201,11 @@ impl Monitor<'_> {
             reason: episode.map(|episode| report::reason(episode, self.awake.awake(now))),
             exception: caught.map(|caught| report::exception(caught, self.awake.awake(now))),
         };
-        journal.add(entry, &self.board.journal);
+        journal.add(entry, &self.published.journal);
     }
 
     fn show(&self) {
-        self.board.show(Shown {
+        self.published.show(TimedSnapshot {
             health: self.machine.snapshot(),
             awake: self.awake,
             beat: self.seen_beat,
@@ -215,9 +215,9 @@ impl Monitor<'_> {
 
     /// Arms the bells that the machine wants rung.
     fn arm(&self) {
-        let now = self.awake.awake(self.board.clock().raw());
-        let wants_beat = self.machine.wants_beat(now) || self.board.is_beat_awaited();
-        self.board.heart.pulse().arm(wants_beat);
-        self.board.canary.pulse().arm(self.machine.wants_tick());
+        let now = self.awake.awake(self.published.clock().raw());
+        let wants_beat = self.machine.wants_beat(now) || self.published.is_beat_awaited();
+        self.published.heart.last_sign().arm(wants_beat);
+        self.published.canary.last_sign().arm(self.machine.wants_tick());
     }
 }

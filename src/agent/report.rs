@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::board::{Board, Shown};
 use super::clock::Raw;
 use super::heartbeat::FrameTimes;
+use super::published::{Published, TimedSnapshot};
 use crate::health::{Awake, Caught, CheckState, Code, Episode, Status};
 use crate::wire::{
     self, CaughtException, Checks, Detail, ExecutorCheck, FrameMs, HEALTH_SCHEMA, Health, InterpreterCheck,
@@ -56,19 +56,19 @@ impl From<CheckState> for wire::CheckState {
 }
 
 /// The word for the whole app, the monitor's own death included.
-pub fn status(board: &Board) -> Status {
-    if board.is_dead() {
+pub fn status(published: &Published) -> Status {
+    if published.is_dead() {
         Status::Degraded
     } else {
-        board.shown().health.status
+        published.shown().health.status
     }
 }
 
 /// The whole of what `/health` answers.
-pub fn health(identity: &Identity, board: &Board) -> Health {
-    let now = board.clock().raw();
-    let dead = board.is_dead();
-    let shown = board.shown();
+pub fn health(identity: &Identity, published: &Published) -> Health {
+    let now = published.clock().raw();
+    let dead = published.is_dead();
+    let shown = published.shown();
     let snapshot = &shown.health;
     let awake = shown.awake.awake(now);
     let age = |sign: Option<Raw>, seen: Option<(Raw, Awake)>| {
@@ -94,42 +94,42 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
         schema: HEALTH_SCHEMA.to_owned(),
         status: if dead { Status::Degraded } else { snapshot.status }.into(),
         // Of one piece with what is below: a client that hands it back must not miss what it has not seen.
-        seq: if dead { board.seq() } else { snapshot.seq },
+        seq: if dead { published.seq() } else { snapshot.seq },
         instance: identity.instance.clone(),
         pid: identity.pid,
         app: identity.app.clone(),
-        started_at: started_at(board),
+        started_at: started_at(published),
         uptime_ms: millis(awake.since_start()),
         since_ms: millis(awake.since(snapshot.since)),
         reasons,
         checks: Checks {
             main_loop: MainLoopCheck {
                 state: snapshot.main_loop.into(),
-                beats: board.heart.beats(),
-                age_ms: age(board.heart.pulse().newest(), shown.beat),
+                beats: published.heart.beats(),
+                age_ms: age(published.heart.last_sign().newest(), shown.beat),
                 paused: snapshot.paused.as_ref().map(|paused| Paused {
                     what: paused.what.clone(),
                     usable: paused.usable,
                 }),
                 left_open: snapshot.left_open.clone(),
-                frame_ms: frame_ms(&board.heart.histogram().times()),
+                frame_ms: frame_ms(&published.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {
                 state: snapshot.interpreter.into(),
-                canary_age_ms: age(board.canary.pulse().newest(), shown.tick),
-                starved_ms: millis(board.canary.starved(now)),
+                canary_age_ms: age(published.canary.last_sign().newest(), shown.tick),
+                starved_ms: millis(published.canary.starved(now)),
             },
             executors,
             threads,
             journal: JournalCheck {
-                state: board.journal.state(),
-                dropped: board.journal.dropped(),
+                state: published.journal.state(),
+                dropped: published.journal.dropped(),
             },
         },
         observer: Observer {
             gaps: shown.awake.gaps,
             last_gap_ms: millis(shown.awake.last_gap()),
-            dropped: board.dropped(),
+            dropped: published.dropped(),
             parent: identity.parent.clone(),
             runtime_dir: identity.runtime_dir.clone(),
         },
@@ -147,11 +147,11 @@ pub fn health(identity: &Identity, board: &Board) -> Health {
 }
 
 /// The executors and threads that are watched.
-pub fn parts(board: &Board) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
-    parts_of(&board.shown(), board.clock().raw())
+pub fn parts(published: &Published) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
+    parts_of(&published.shown(), published.clock().raw())
 }
 
-fn parts_of(shown: &Shown, now: Raw) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
+fn parts_of(shown: &TimedSnapshot, now: Raw) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
     let (snapshot, awake) = (&shown.health, shown.awake.awake(now));
     let executors = snapshot
         .executors
@@ -200,8 +200,8 @@ pub fn exception(caught: &Caught, now: Awake) -> CaughtException {
 }
 
 /// Wall time of the agent's start, RFC 3339 in UTC.
-pub fn started_at(board: &Board) -> String {
-    format!("{:.3}", board.clock().started_at())
+pub fn started_at(published: &Published) -> String {
+    format!("{:.3}", published.clock().started_at())
 }
 
 /// A reason that holds, or held.

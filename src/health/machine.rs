@@ -130,7 +130,7 @@ impl Machine {
         self.timers.next_timeout()
     }
 
-    /// Whether the very next beat would change something, so that the beat should ring a bell.
+    /// Whether the very next beat would change something, so that the beat should wake the monitor.
     #[must_use]
     pub fn wants_beat(&self, now: Awake) -> bool {
         self.is_loop_watched() && self.liveness.wants_beat(now, &self.config)

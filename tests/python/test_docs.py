@@ -34,3 +34,11 @@ def test_the_links_of_the_pages_lead_somewhere() -> None:
     for page in pages:
         for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:src|tests|python_shim)/[\w./]+)`", text)
+    assert len(named) > 30
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert missing == []

@@ -1,7 +1,7 @@
 //! The way in for `cargo fuzz`: any bytes, as a request to an endpoint that is fixed.
 
 use super::route::{self, Answer, EndpointConfig, HealthSource};
-use crate::agent::board::Board;
+use crate::agent::published::Published;
 use crate::agent::report::{self, Identity};
 use crate::health::{Config, Status};
 use crate::http_head::{self as head, MAX_HEAD};
@@ -11,7 +11,7 @@ const TOKEN: &str = "let-me-in-please";
 
 struct Fixed {
     identity: Identity,
-    board: Board,
+    published: Published,
 }
 
 impl HealthSource for Fixed {
@@ -24,15 +24,15 @@ impl HealthSource for Fixed {
     }
 
     fn health(&self) -> Health {
-        report::health(&self.identity, &self.board)
+        report::health(&self.identity, &self.published)
     }
 
     fn seq(&self) -> u64 {
-        self.board.seq()
+        self.published.seq()
     }
 
     fn beats(&self) -> u64 {
-        self.board.heart.beats()
+        self.published.heart.beats()
     }
 
     fn await_beat(&self, _awaited: bool) {}
@@ -57,7 +57,7 @@ pub fn request(bytes: &[u8]) {
             };
             let view = Fixed {
                 identity,
-                board: Board::new(Config::default()),
+                published: Published::new(Config::default()),
             };
             let site = EndpointConfig {
                 token: TOKEN.to_owned(),

@@ -66,7 +66,7 @@ pub struct EndpointWaker {
 
 impl EndpointWaker {
     /// Something changed: answer those who wait for it.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         // The one way this fails is that the endpoint's descriptors are gone, and it with them.
         let _ = self.waker.wake();
     }
@@ -74,7 +74,7 @@ impl EndpointWaker {
     /// Ends the endpoint's thread.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.ring();
+        self.wake();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::canary::Canary;
 use super::clock::{AwakeClock, Clock, Raw};
 use super::heartbeat::Heartbeat;
-use super::posted::Posted;
+use super::latest::Latest;
 use crate::health::{Awake, Config, Machine, Snapshot};
 use crate::wire::JournalState;
 
@@ -18,7 +18,7 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the monitor has last made known, and what it shares with those who push.
 #[derive(Debug)]
-pub struct Board {
+pub struct Published {
     clock: Clock,
     /// The main loop's beats.
     pub heart: Heartbeat,
@@ -26,7 +26,7 @@ pub struct Board {
     pub canary: Canary,
     /// How the journal is.
     pub journal: JournalStats,
-    shown: Posted<Shown>,
+    shown: Latest<TimedSnapshot>,
     progress: AtomicU64,
     dead: AtomicBool,
     dropped: AtomicU64,
@@ -38,7 +38,7 @@ pub struct Board {
 
 /// A snapshot and the clock that it was made by.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct TimedSnapshot {
     /// What the machine knew.
     pub health: Snapshot,
     /// Turns raw instants into the ones in `health`.
@@ -49,10 +49,10 @@ pub struct Shown {
     pub tick: Option<(Raw, Awake)>,
 }
 
-impl Board {
-    /// A board for an agent that starts now.
+impl Published {
+    /// Of an agent that starts now.
     pub fn new(thresholds: Config) -> Self {
-        let shown = Shown {
+        let shown = TimedSnapshot {
             health: Machine::new(thresholds).snapshot(),
             awake: AwakeClock::default(),
             beat: None,
@@ -64,7 +64,7 @@ impl Board {
             heart: Heartbeat::default(),
             canary: Canary::default(),
             journal: JournalStats::default(),
-            shown: Posted::new(shown, seq),
+            shown: Latest::new(shown, seq),
             progress: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
@@ -99,7 +99,7 @@ impl Board {
     }
 
     /// What the monitor has last made known.
-    pub fn shown(&self) -> Arc<Shown> {
+    pub fn shown(&self) -> Arc<TimedSnapshot> {
         self.shown.value()
     }
 
@@ -140,9 +140,9 @@ impl Board {
     }
 
     /// Makes a snapshot known.
-    pub fn show(&self, shown: Shown) {
+    pub fn show(&self, shown: TimedSnapshot) {
         let seq = shown.health.seq;
-        self.shown.post(shown, seq);
+        self.shown.set(shown, seq);
     }
 }
 

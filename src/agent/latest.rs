@@ -8,12 +8,12 @@ use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// A value and its number. Whoever reads a number and then the value gets that value or a newer one.
 #[derive(Debug)]
-pub struct Posted<T> {
+pub struct Latest<T> {
     value: Mutex<Arc<T>>,
     seq: AtomicU64,
 }
 
-impl<T> Posted<T> {
+impl<T> Latest<T> {
     /// The first value.
     pub fn new(value: T, seq: u64) -> Self {
         Self {
@@ -23,7 +23,7 @@ impl<T> Posted<T> {
     }
 
     /// Puts a newer value in its place.
-    pub fn post(&self, value: T, seq: u64) {
+    pub fn set(&self, value: T, seq: u64) {
         *self.lock() = Arc::new(value);
         self.seq.store(seq, Ordering::Release);
     }
