@@ -79,7 +79,7 @@ def assert_only_the_test_was_ended(
     # A fixture of the session is torn down after the last test.
     last = cell.phase == "teardown" and cell.scope == "session"
     assert what == f"report {when} " + (NEXT if last else "test_a.py::TestIt::test_it"), output
-    result.stdout.fnmatch_lines(["*the app degraded during this test*", "*main_loop_crashed*boom*"])
+    result.stdout.fnmatch_lines(["*main_loop_crashed*boom*", "*the app degraded during this test*"])
     for bad in ("Aborted", "INTERNALERROR", "AssertionError", "CancelledError"):
         assert bad not in output, output
     assert result.ret == pytest.ExitCode.TESTS_FAILED
