@@ -89,8 +89,10 @@ class Run:
     """What was seen of one pytest."""
 
     exit_status: int | None = None
-    #: Test -> its worst outcome, what it said, and the generation it ran on.
-    tests: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    #: Test -> its worst outcome, and what it said.
+    tests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: Test -> the generation that it had.
+    generations: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     output: str = ""
 
@@ -104,7 +106,7 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
         return found if run.exit_status == -9 else [*found, f"wrong: exit status {run.exit_status}"]
     expected = case.outcomes(setting)
     for test, outcome in expected.items():
-        got, text, generation = run.tests.get(test, ("did not run", "", ""))
+        got, text = run.tests.get(test, ("did not run", ""))
         if got != outcome:
             kind = "missed" if got == "passed" else "false" if outcome == "passed" else "wrong"
             first = next((line for line in text.splitlines() if line.startswith("E ")), "")
@@ -114,8 +116,8 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
         elif outcome == "error" and not case.start_fails and "test_culprit" not in text:
             found.append(f"wrong: {test} does not name the culprit: {text[-300:]}")
         elif test == "test_next" and outcome == "passed" and case.code and setting != "xdist":
-            if generation != "2":
-                found.append(f"wrong: test_next on generation {generation or 1}")
+            if run.generations.get(test) != 2:
+                found.append(f"wrong: test_next on generation {run.generations.get(test)}")
     status = 1 if any(outcome != "passed" for outcome in expected.values()) else 0
     if run.exit_status != status:
         found.append(f"wrong: exit status {run.exit_status}, not {status}")
@@ -188,12 +190,14 @@ def read(out: Path, run: Run) -> None:
     """What pytest reported."""
     for line in lines_of(out):
         if line["kind"] == "report":
-            earlier = run.tests.get(line["test"], ("", "", ""))
+            earlier = run.tests.get(line["test"], ("", ""))
             outcome = line["outcome"]
             if outcome == "failed" and line["when"] != "call":
                 outcome = "error"
             if earlier[0] not in ("failed", "error"):
-                run.tests[line["test"]] = (outcome, line["text"], line["generation"] or earlier[2])
+                run.tests[line["test"]] = (outcome, line["text"])
+        elif line["kind"] == "app":
+            run.generations[line["test"]] = line["generation"]
         elif line["kind"] == "left_in_pytest":
             run.left += [f"descriptor of pytest: {x}" for x in more_than(HELD_DESCRIPTORS, line["descriptors"])]
             run.left += [f"thread of pytest: {name}" for name in more_than(HELD_THREADS, line["threads"])]
@@ -213,7 +217,7 @@ def more_than(held: tuple[str, ...], found: list[str]) -> list[str]:
 def look_for_leftovers(mark: str, shared: Path, out: Path, run: Run) -> None:
     """Processes of the run, ports that one of its apps had, files in the shared temporary folder."""
     deadline = time.monotonic() + SOON_S
-    ports = {line["port"] for line in lines_of(out) if line["kind"] == "port"}
+    ports = {line["port"] for line in lines_of(out) if line["kind"] == "app"}
     while True:
         left = [f"process {pid}: {command}" for pid, command in processes(mark)]
         left += [f"port {port}" for port in ports if not is_free(port)]

@@ -65,13 +65,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):
         return  # its controller says the same
-    generation = dict(report.user_properties).get("live_gui_generation")
     write(
         "report",
         test=report.nodeid.rpartition("::")[2],
         when=report.when,
         outcome=report.outcome,
-        generation=generation,
         text=report.longreprtext,
     )
 
@@ -83,8 +81,8 @@ def live_gui_env() -> dict[str, str]:
 
 
 @pytest.fixture
-def hook(live_gui: Any) -> HookClient:
-    write("port", port=live_gui.hook_port)
+def hook(live_gui: Any, request: pytest.FixtureRequest) -> HookClient:
+    write("app", test=request.node.name, port=live_gui.hook_port, generation=live_gui.generation)
     return HookClient(live_gui.hook_port)
 
 

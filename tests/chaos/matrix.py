@@ -65,6 +65,8 @@ def fault(name: str, arguments: str = "", wait_s: float = 15) -> str:
     return f"hook.fault('{name}'{', ' + arguments if arguments else ''}); time.sleep({wait_s})"
 
 
+#: A click that gives the pool work.
+REFRESH = "hook.click('btn_context_refresh'); time.sleep(15)"
 QUICK_STALL = {"LIVEGUI_STALL_AFTER_MS": "1500"}
 
 CASES = (
@@ -87,7 +89,12 @@ CASES = (
     # Pools and threads.
     Case("pool shut down", fault("shut_pool"), "executor_shutdown", short=True),
     Case("pool ended by with", fault("end_pool_in_with"), "executor_shutdown"),
-    Case("pools ended as by the exit", fault("end_pool_as_exit_does"), "executor_shutdown"),
+    Case(
+        "work after the pools' end at exit",
+        f"hook.fault('end_pool_as_exit_does'); time.sleep(0.5); {REFRESH}",
+        "executor_refused",
+        SOME,
+    ),
     Case("pool's initializer fails", fault("break_pool"), "executor_broken", short=True),
     Case("submit refused", fault("refuse_submit"), "executor_refused", ("injected",), short=True),
     Case("hook server's thread ends", fault("end_hook_server"), "thread_died", SOME, short=True),
