@@ -69,16 +69,24 @@ def files(table: Table, title: str, command: list[str], ini: str, test: str, cou
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             shutil.copy(APP, folder)
-            (folder / "pytest.ini").write_text(f"[pytest]\nlive_gui_command = {{python}} plain_app.py\n{ini}\n")
+            (folder / "pytest.ini").write_text(
+                f"[pytest]\nlive_gui_command = {{python}} plain_app.py\n{ini}\n"
+            )
             for number in range(count):
                 (folder / f"test_{number:04}.py").write_text(test)
             seconds, most = measured(folder, command)
         costs.append(seconds)
         memory.append(most)
-        table.show(f"{title}: {count} files", f"{seconds:.2f} s", f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB")
+        table.show(
+            f"{title}: {count} files",
+            f"{seconds:.2f} s",
+            f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
+        )
     big = [number for number, count in enumerate(counts) if count >= FIT_FROM]
     grown = exponent([counts[n] for n in big], [costs[n] - costs[0] for n in big])
-    table.add(f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {FIT_FROM} files on")
+    table.add(
+        f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {FIT_FROM} files on"
+    )
     a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
     table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100, "")
 
@@ -134,7 +142,9 @@ def apps(table: Table, counts: Sequence[int]) -> None:
             time.sleep(10)
             costs.append((cpu_s() - before) / (time.perf_counter() - began) * 100)
             threads.append(len(list(Path("/proc/self/task").iterdir())))
-            table.show(f"{count} apps watched", f"{costs[-1]:.2f} % of a core", f"{threads[-1]} threads of pytest")
+            table.show(
+                f"{count} apps watched", f"{costs[-1]:.2f} % of a core", f"{threads[-1]} threads of pytest"
+            )
             if count == counts[-1]:
                 took = crashes(made)
                 table.latency(f"the end of one of {count} apps, to its verdict", took, p99=250)

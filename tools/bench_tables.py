@@ -39,7 +39,9 @@ def run(
             if good:
                 break
             if attempt < ATTEMPTS:
-                say(f"noisy, or slower than its bar: {name} is run again (load {before[0]:.1f} on {os.cpu_count()} cores)")
+                say(
+                    f"noisy, or slower than its bar: {name} is run again (load {before[0]:.1f} on {os.cpu_count()} cores)"
+                )
         else:
             missed.append(name)
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
@@ -70,7 +72,9 @@ def picture(title: str, rows: Sequence[Row]) -> str:
     for number, row in enumerate(rows):
         y = ROW_PX * (number + 1)
         parts.append(f'<text x="12" y="{y + 15}" fill="#1f2328">{escape(row["what"])}</text>')
-        parts.append(f'<text x="12" y="{y + 28}" fill="#57606a" font-size="10">{escape(row["beside"])[:110]}</text>')
+        parts.append(
+            f'<text x="12" y="{y + 28}" fill="#57606a" font-size="10">{escape(row["beside"])[:110]}</text>'
+        )
         x = WIDTH_PX - BAR_PX - 12
         if row["of_bar"] is not None:
             share = min(max(row["of_bar"], 0.0), 1.0) * BAR_PX

@@ -1,6 +1,6 @@
 //! `livegui targets`: where Prometheus finds the agents of this user's apps.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Group {
     targets: Vec<String>,
-    labels: HashMap<String, String>,
+    labels: BTreeMap<String, String>,
 }
 
 /// What there is to write.
@@ -190,7 +190,7 @@ fn choose(found: Vec<Found>, token: Option<&str>, in_url: bool) -> Written {
             ));
             continue;
         }
-        let mut labels = HashMap::from([("pid".to_owned(), app.pid.to_string())]);
+        let mut labels = BTreeMap::from([("pid".to_owned(), app.pid.to_string())]);
         labels.extend(app.app.map(|name| ("app".to_owned(), name)));
         if in_url {
             labels.insert("__param_token".to_owned(), app.token);

@@ -625,7 +625,9 @@ impl Live {
             && let Ok(health) = client.health(ANSWER_WITHIN)
         {
             self.ledger.record_exceptions(generation, &health.exceptions);
-            if health.status == "ok" {
+            let well = health.status == "ok";
+            self.ledger.answered(generation, well);
+            if well {
                 return;
             }
         }

@@ -126,7 +126,10 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
 
 def run_case(case: Case, setting: str) -> Run:
     """One pytest, in folders of its own."""
-    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name, contextlib.ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name,
+        contextlib.ExitStack() as stack,
+    ):
         folder, mark = Path(name), uuid.uuid4().hex
         suite, shared, run_dir = folder / "suite", folder / "shared", folder / "runs"
         if setting == "injected":
@@ -139,16 +142,21 @@ def run_case(case: Case, setting: str) -> Run:
         for path in (shared, run_dir, suite / "tests"):
             path.mkdir(mode=0o700)
         (suite / "tests" / "test_a.py").write_text(TEST_A.replace("{act}", case.act))
+        (suite / "tests" / "conftest.py").write_text("from chaos_conftest import live_gui_env\n")
         (suite / "tests" / "test_b.py").write_text(TEST_B)
         if case.needs == "tmpfs":
             stack.enter_context(tmpfs(run_dir))
         port = "{hook_port}"
         if case.holder:
             port = str(stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
-        ini = {"live_gui_command": f"{{python}} more_faults.py --hook-port {port}", "live_gui_run_dir": str(run_dir)}
+        ini = {
+            "live_gui_command": f"{{python}} more_faults.py --hook-port {port}",
+            "live_gui_run_dir": str(run_dir),
+        }
         lines = {**ini, **SETTINGS[setting], **case.ini}
         (suite / "pytest.ini").write_text(
-            "[pytest]\npythonpath = .\ntestpaths = tests\n" + "".join(f"{k} = {v}\n" for k, v in lines.items())
+            "[pytest]\npythonpath = .\ntestpaths = tests\n"
+            + "".join(f"{k} = {v}\n" for k, v in lines.items())
         )
         return start(case, setting, folder, mark)
 
@@ -157,16 +165,25 @@ def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
     """Run pytest, and look at what it left."""
     suite, shared, out = folder / "suite", folder / "shared", folder / "out"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "chaos_conftest"]
-    command += [f"--basetemp={folder / 'basetemp'}", *(["-n2", "--dist=loadfile"] if setting == "xdist" else [])]
+    command += [
+        f"--basetemp={folder / 'basetemp'}",
+        *(["-n2", "--dist=loadfile"] if setting == "xdist" else []),
+    ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTEST"))}
     environment |= {"CHAOS_MARK": mark, "CHAOS_OUT": str(out), "CHAOS_KILL": case.killed_in}
     environment |= {"CHAOS_RUN_DIR": str(folder / "runs"), "SLOPPY_POLL_S": "20"}
     environment |= {"TMPDIR": str(shared), "XDG_RUNTIME_DIR": str(shared), "PYTHONPATH": str(suite)}
-    environment |= {**case.environment, **(faketime(folder) if case.needs == "faketime" else {})}
+    app_environment = {**case.environment, **(own_clock(folder) if case.needs == "compiler" else {})}
+    environment["CHAOS_APP_ENVIRONMENT"] = json.dumps(app_environment)
     run = Run()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=suite, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=suite,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             run.exit_status = process.wait(LIMIT_S)
@@ -199,7 +216,9 @@ def read(out: Path, run: Run) -> None:
         elif line["kind"] == "app":
             run.generations[line["test"]] = line["generation"]
         elif line["kind"] == "left_in_pytest":
-            run.left += [f"descriptor of pytest: {x}" for x in more_than(HELD_DESCRIPTORS, line["descriptors"])]
+            run.left += [
+                f"descriptor of pytest: {x}" for x in more_than(HELD_DESCRIPTORS, line["descriptors"])
+            ]
             run.left += [f"thread of pytest: {name}" for name in more_than(HELD_THREADS, line["threads"])]
 
 
@@ -261,26 +280,24 @@ def tmpfs(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+COMPILER = shutil.which("cc") or shutil.which("gcc")
 
 
-def faketime(folder: Path) -> dict[str, str]:
-    """An environment in which the wall clock is what a file says."""
-    (folder / "clock").write_text("+0s")
-    return {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+def own_clock(folder: Path) -> dict[str, str]:
+    """An environment in which an app's wall clock is off by what a file says."""
+    library, clock = folder / "wall_clock.so", folder / "clock"
+    source = str(HERE / "wall_clock.c")
+    subprocess.run([str(COMPILER), "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    clock.write_bytes(bytes(8))
+    return {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(clock)}
 
 
 def cannot(case: Case) -> str:
     """Why a case cannot be run on this machine; empty if it can."""
     if case.needs == "tmpfs" and os.geteuid() != 0:
         return "mounting a small disk needs root"
-    if case.needs == "faketime" and FAKETIME is None:
-        return "libfaketime is not installed (Debian: faketime)"
+    if case.needs == "compiler" and COMPILER is None:
+        return "an app's own clock needs a C compiler (Debian: gcc)"
     return ""
 
 
@@ -292,7 +309,9 @@ def one(case: Case, setting: str) -> tuple[Case, str, list[str], float, str]:
 
 def main() -> None:
     """Run the rounds, print a line for each verdict that is not the expected one, then the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--short", action="store_true", help="a representative part, each in one setting")
     parser.add_argument("--jobs", type=int, default=2, help="cases at once (default: 2)")
@@ -305,13 +324,24 @@ def main() -> None:
         if why := cannot(case):
             print(f"not run: {case.name}: {why}")
     chosen = [case for case in chosen if not cannot(case)]
-    pairs = [(case, setting) for case in chosen for setting in (case.settings[:1] if options.short else case.settings)]
+    pairs = [
+        (case, setting)
+        for case in chosen
+        for setting in (case.settings[:1] if options.short else case.settings)
+    ]
     began, load, table, kinds = time.monotonic(), os.getloadavg()[0], [], Counter[str]()
     with ThreadPoolExecutor(options.jobs) as pool:
-        for case, setting, found, seconds, output in pool.map(lambda pair: one(*pair), pairs * options.rounds):
-            table.append({"case": case.name, "setting": setting, "found": found, "seconds": round(seconds, 1)})
+        for case, setting, found, seconds, output in pool.map(
+            lambda pair: one(*pair), pairs * options.rounds
+        ):
+            table.append(
+                {"case": case.name, "setting": setting, "found": found, "seconds": round(seconds, 1)}
+            )
             kinds.update(what.partition(":")[0] for what in found)
-            print(f"{seconds:6.1f} s  {setting:8} {case.name:36} {'as expected' if not found else ''}", flush=True)
+            print(
+                f"{seconds:6.1f} s  {setting:8} {case.name:36} {'as expected' if not found else ''}",
+                flush=True,
+            )
             for what in found:
                 print(f"          {what[:600]}", flush=True)
             if found and options.verbose:

@@ -77,7 +77,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.fixture(scope="session")
 def live_gui_env() -> dict[str, str]:
     kill_me("start", 0.3)
-    return {}
+    environment: dict[str, str] = json.loads(os.environ["CHAOS_APP_ENVIRONMENT"])
+    return environment
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Case:
     short: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     ini: Mapping[str, str] = field(default_factory=dict)
-    #: What has to be there: "tmpfs", "faketime".
+    #: What has to be there: "tmpfs", "compiler".
     needs: str = ""
     #: No test runs, and each says `code`.
     start_fails: bool = False
@@ -67,6 +67,7 @@ def fault(name: str, arguments: str = "", wait_s: float = 15) -> str:
 
 #: A click that gives the pool work.
 REFRESH = "hook.click('btn_context_refresh'); time.sleep(15)"
+MOVED = "assert hook.value('clock_moved') == {}86400"
 QUICK_STALL = {"LIVEGUI_STALL_AFTER_MS": "1500"}
 
 CASES = (
@@ -98,7 +99,9 @@ CASES = (
     Case("pool's initializer fails", fault("break_pool"), "executor_broken", short=True),
     Case("submit refused", fault("refuse_submit"), "executor_refused", ("injected",), short=True),
     Case("hook server's thread ends", fault("end_hook_server"), "thread_died", SOME, short=True),
-    Case("a thread outlives the main thread", fault("outlive_main"), "ended itself|sys.exit|app_exiting", SOME),
+    Case(
+        "a thread outlives the main thread", fault("outlive_main"), "ended itself|sys.exit|app_exiting", SOME
+    ),
     # Trouble of which nothing is to come.
     Case("no fault", "pass", "", ALL, short=True),
     Case("grandchildren left", fault("leave_grandchildren", "", 1), "", SOME, short=True),
@@ -108,15 +111,29 @@ CASES = (
     Case("stderr flooded", fault("talk", "", 1), ""),
     Case("agent loaded twice", fault("load_agent_twice", "", 2), "", SOME, short=True),
     Case("two copies of the app", fault("start_second_copy", "", 3), "", SOME),
-    Case("descriptors used up in the app", "hook.fault('use_up_descriptors'); live_gui.respawn('no descriptors')"),
-    Case("clock set back", fault("set_clock", "offset='-86400s'", 4), needs="faketime"),
-    Case("clock set forward", fault("set_clock", "offset='+86400s'", 4), needs="faketime"),
+    Case(
+        "descriptors used up in the app",
+        "hook.fault('use_up_descriptors'); live_gui.respawn('no descriptors')",
+    ),
+    Case(
+        "clock set back", fault("set_clock", "seconds=-86400", 4) + f"; {MOVED.format('-')}", needs="compiler"
+    ),
+    Case(
+        "clock set forward",
+        fault("set_clock", "seconds=86400", 4) + f"; {MOVED.format('')}",
+        needs="compiler",
+    ),
     Case("disk full", "fill(); time.sleep(2)", needs="tmpfs", short=True),
     Case("crash on a full disk", f"fill(); {fault('im_assert')}", "IM_ASSERT", needs="tmpfs"),
     Case("descriptors used up in pytest", "use_up_descriptors()", ""),
     # Starts that fail.
     Case(
-        "app ends at its start", "pass", "no display", start_fails=True, environment={"CHAOS_START": "die"}, short=True
+        "app ends at its start",
+        "pass",
+        "no display",
+        start_fails=True,
+        environment={"CHAOS_START": "die"},
+        short=True,
     ),
     Case(
         "app never becomes ready",
@@ -126,7 +143,9 @@ CASES = (
         environment={"CHAOS_START": "never_ready"},
         ini={"live_gui_ready_timeout": "3"},
     ),
-    Case("port held by a stranger", "pass", "is held by pid", start_fails=True, holder="stranger", short=True),
+    Case(
+        "port held by a stranger", "pass", "is held by pid", start_fails=True, holder="stranger", short=True
+    ),
     # pytest's own end.
     *(
         Case(f"pytest killed: {phase}", body, killed_in=phase, short=phase in ("call", "respawn"))

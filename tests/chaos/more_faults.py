@@ -16,6 +16,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.thread import _python_exit
+from pathlib import Path
 from typing import Any
 
 import faults
@@ -190,11 +191,12 @@ def start_second_copy(controller: sloppy.AppController) -> None:
 
 
 @_fault
-def set_clock(controller: sloppy.AppController, offset: str) -> None:
-    """The wall clock is set, as far as this app can see (by libfaketime)."""
-    from pathlib import Path  # noqa: PLC0415
-
-    Path(os.environ["FAKETIME_TIMESTAMP_FILE"]).write_text(offset)
+def set_clock(controller: sloppy.AppController, seconds: int) -> None:
+    """The wall clock is set, as far as this app can see (by wall_clock.c)."""
+    before = time.time()
+    with Path(os.environ["CHAOS_CLOCK"]).open("r+b", buffering=0) as clock:
+        clock.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+    controller.values["clock_moved"] = round(time.time() - before)
 
 
 def main() -> None:

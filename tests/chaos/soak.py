@@ -154,7 +154,9 @@ def watch_app(
     health = ask(found["url"], "/health", token=found["token"])
     frames = health["checks"]["main_loop"]["beats"]
     episodes = [*health["reasons"], *health["history"]]
-    print(f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}")
+    print(
+        f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}"
+    )
     grown = report("app", at, samples, "an hour")
     # Of minutes a slope an hour says little: it is told, and judged only of a soak that is long enough.
     judged = grown if seconds >= 1200 else []
@@ -194,12 +196,18 @@ def test_side(tests: int, crash_every: int) -> list[str]:
         shutil.copy(HERE.parent / "python" / "plain_app.py", folder)
         (folder / "conftest.py").write_text(CONFTEST)
         (folder / "test_soak.py").write_text(SUITE)
-        ini = ("live_gui_command = {python} plain_app.py", "live_gui_respawn = test", "live_gui_max_respawns = 100000")
+        ini = (
+            "live_gui_command = {python} plain_app.py",
+            "live_gui_respawn = test",
+            "live_gui_max_respawns = 100000",
+        )
         (folder / "pytest.ini").write_text("[pytest]\n" + "\n".join(ini))
         environment = os.environ | {"SOAK_TESTS": str(tests), "SOAK_CRASH_EVERY": str(crash_every)}
         environment["PYTHONPATH"] = str(HERE)
         command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-rN"]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
         lines = (folder / "usage").read_text().splitlines() if (folder / "usage").exists() else []
         records = [json.loads(path.read_text()) for path in folder.glob(".livegui/*/run.json")]
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-500:]
@@ -213,12 +221,18 @@ def test_side(tests: int, crash_every: int) -> list[str]:
 
 def main() -> None:
     """Both sides, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=60.0, help="of the app's side (default: 60)")
     parser.add_argument("--tests", type=int, default=5000)
-    parser.add_argument("--crash-every", type=int, default=10, help="a respawn every so many tests (default: 10)")
+    parser.add_argument(
+        "--crash-every", type=int, default=10, help="a respawn every so many tests (default: 10)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--short", action="store_true", help="a minute of the app, 1,000 tests with 100 respawns")
+    parser.add_argument(
+        "--short", action="store_true", help="a minute of the app, 1,000 tests with 100 respawns"
+    )
     options = parser.parse_args()
     if options.short:
         options.minutes, options.tests = 1.0, 1000

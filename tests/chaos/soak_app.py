@@ -1,6 +1,6 @@
 """The sloppy app with trouble that a real app has every day, and that is no reason to call it unfit.
 
-    python soak_app.py FILE    (the hook server's port is written into FILE)
+python soak_app.py FILE    (the hook server's port is written into FILE)
 """
 
 from __future__ import annotations
