@@ -6,8 +6,8 @@
     python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
     python3 dev.py fmt      format the code
     python3 dev.py bench    figures, beside peers where there are any
-    python3 dev.py chaos    faults under every setting on a real app, each with its verdict (--short, --rounds N)
-    python3 dev.py soak     trouble that is nothing, and thousands of tests: no false alarm, no leak (--minutes N, --short)
+    python3 dev.py chaos    faults under every setting on a real app (--short, --rounds N)
+    python3 dev.py soak     no false alarm and no leak, for as long as you like (--minutes N, --short)
     python3 dev.py exits    a thousand interpreter exits under load, on every supported Python there is
     python3 dev.py apps     apps of other people, unchanged, and popular libraries, watched (half an hour)
     python3 dev.py windows  the tests on a Windows CPython under wine, on Debian

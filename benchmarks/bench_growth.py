@@ -1,8 +1,8 @@
-"""How it grows: test files in one pytest, and apps at once. What one costs more than the last is to stay the same.
+"""How it grows: test files in one pytest, and apps at once. One more is to cost the same.
 
 python3 dev.py bench growth
 
-A plain loop app. `time ~ n ** exponent` is fitted to what comes on top of a pytest without tests: 1 is what it
+A plain loop app. `time ~ n ** exponent` is fitted to what comes on top of a pytest of one file: 1 is what it
 should be, more is a cost that grows with what there is already.
 """
 
@@ -62,8 +62,9 @@ def measured(folder: Path, command: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def files(table: Table, title: str, command: list[str], ini: str, test: str, counts: Sequence[int]) -> None:
+def files(table: Table, title: str, ini: str, counts: Sequence[int]) -> None:
     """The cost of a file, as there are more of them."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     costs, memory = [], []
     for count in counts:
         with tempfile.TemporaryDirectory() as name:
@@ -73,7 +74,7 @@ def files(table: Table, title: str, command: list[str], ini: str, test: str, cou
                 f"[pytest]\nlive_gui_command = {{python}} plain_app.py\n{ini}\n"
             )
             for number in range(count):
-                (folder / f"test_{number:04}.py").write_text(test)
+                (folder / f"test_{number:04}.py").write_text("def test_it(live_gui): pass\n")
             seconds, most = measured(folder, command)
         costs.append(seconds)
         memory.append(most)
@@ -170,11 +171,9 @@ def crashes(made: list[NativeLive]) -> list[float]:
 def main() -> None:
     """Everything, one table."""
     table = Table()
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    one_app = "def test_it(live_gui): pass\n"
     steps: list[Callable[[], None]] = [
-        lambda: files(table, "one app", pytest, "", one_app, FILES),
-        lambda: files(table, "a process a file", pytest, "live_gui_scope = module", one_app, FILES[:3]),
+        lambda: files(table, "one app", "", FILES),
+        lambda: files(table, "a process a file", "live_gui_scope = module", FILES[:3]),
         lambda: apps(table, APPS),
     ]
     for step in steps:

@@ -39,9 +39,7 @@ def run(
             if good:
                 break
             if attempt < ATTEMPTS:
-                say(
-                    f"noisy, or slower than its bar: {name} is run again (load {before[0]:.1f} on {os.cpu_count()} cores)"
-                )
+                say(f"noisy, or slower than its bar (load {before[0]:.1f}): {name} is run again")
         else:
             missed.append(name)
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
@@ -65,7 +63,8 @@ def picture(title: str, rows: Sequence[Row]) -> str:
     """An SVG: each figure, how much of its bar it takes, and what stands beside it. Pure."""
     height = ROW_PX * (len(rows) + 2)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {height}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH_PX}" height="{height}" fill="#ffffff"/>',
         f'<text x="12" y="22" font-size="15" font-weight="bold" fill="#1f2328">{escape(title)}</text>',
     ]
@@ -92,5 +91,6 @@ def write(results: Mapping[str, Any], folder: Path) -> None:
     (folder / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     machine = results["machine"]
     for name, table in results["tables"].items():
-        title = f"livegui: {name} ({machine['cores']} cores, Python {machine['python']}, load {table['load_before']})"
+        where = f"{machine['cores']} cores, Python {machine['python']}, load {table['load_before']}"
+        title = f"livegui: {name} ({where})"
         (folder / f"bench-{name}.svg").write_text(picture(title, table["rows"]))

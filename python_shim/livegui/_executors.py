@@ -215,16 +215,15 @@ def has_ended(executor: object) -> bool:
 
 
 def refuses(executor: object) -> bool:
-    """Whether it has ended, or the interpreter has told all executors of its kind to end, as it does on its way out.
+    """Whether it has ended, or the interpreter has told all executors of its kind to end.
 
-    The latter is no trouble; only work that comes afterwards is.
+    It does that on its way out. That is no trouble; only work that comes afterwards is.
     """
     if has_ended(executor):
         return True
-    modules = (sys.modules.get(kind.__module__) for kind in type(executor).__mro__)
-    return any(
-        getattr(module, flag, False) is True for module in modules for flag in ("_shutdown", "_global_shutdown")
-    )
+    flags = ("_shutdown", "_global_shutdown")
+    modules = [sys.modules.get(kind.__module__) for kind in type(executor).__mro__]
+    return any(getattr(module, flag, False) is True for module in modules for flag in flags)
 
 
 def broken_because(executor: object) -> str | None:

@@ -23,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def fit(at: Sequence[float], values: Sequence[float]) -> Slope:
         return Slope(0.0, math.inf)
     blocks = min(count, 32)
     edges = [count * number // blocks for number in range(blocks + 1)]
-    pairs = list(zip(edges, edges[1:], strict=False))
+    pairs = list(pairwise(edges))
     x = [sum(at[a:b]) / (b - a) for a, b in pairs]
     y = [sum(values[a:b]) / (b - a) for a, b in pairs]
     mean_x, mean_y = sum(x) / blocks, sum(y) / blocks

@@ -37,8 +37,12 @@ def pause(controller: sloppy.AppController, amount: float) -> None:
 
 @_fault
 def burst(controller: sloppy.AppController, amount: float) -> None:
+
+    def work() -> None:
+        sum(range(2000))
+
     for _ in range(200):
-        controller.submit_io(lambda: sum(range(2000)) and None)
+        controller.submit_io(work)
 
 
 @_fault
@@ -80,10 +84,10 @@ def main() -> None:
     port_file = Path(sys.argv[1])
     started = sloppy.HookServer.start
 
-    def start(hooks: sloppy.HookServer) -> None:
-        started(hooks)
+    def start(self: sloppy.HookServer) -> None:
+        started(self)
         draft = port_file.with_name("draft")
-        draft.write_text(str(hooks.server.server_address[1]))
+        draft.write_text(str(self.server.server_address[1]))
         draft.rename(port_file)
 
     sloppy.HookServer.start = start  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_chaos_finds_what_is_not_as_the_matrix_says(run: chaos.Run, expected: li
 
 
 def test_chaos_calls_a_failure_without_a_fault_false() -> None:
-    run = chaos.Run(0, {test: ("passed", "") for test in GOOD})
+    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")))
     assert kinds(NOTHING, "B", run) == []
     run.tests["test_next"] = ("failed", "")
     assert kinds(NOTHING, "B", run) == ["false"]
@@ -115,9 +116,16 @@ def test_the_dashboard_and_the_alerts_ask_for_metrics_that_an_agent_has(agent: l
     pool = ThreadPoolExecutor(1)
     agent.watch_executor(pool, "pool")
     agent.degrade("a reason to be listed")
-    headers = {"Authorization": f"Bearer {agent.token}"}
-    with urllib.request.urlopen(urllib.request.Request(agent.url + "/metrics", headers=headers)) as answer:
-        there = set(re.findall(r"^# TYPE (\w+)", answer.read().decode(), re.MULTILINE))
+    request = urllib.request.Request(
+        agent.url + "/metrics", headers={"Authorization": f"Bearer {agent.token}"}
+    )
+    deadline, there = time.monotonic() + 10, set[str]()
+    while (
+        "livegui_executor_queued" not in there and time.monotonic() < deadline
+    ):  # once the pool was looked at
+        with urllib.request.urlopen(request) as answer:
+            there = set(re.findall(r"^# TYPE (\w+)", answer.read().decode(), re.MULTILINE))
+        time.sleep(0.05)
     folder = Path(__file__).parents[2] / "docs" / "prometheus"
     dashboard = json.loads((folder / "dashboard.json").read_text())
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
