@@ -31,6 +31,8 @@ APPS = (1, 4, 16, 64)
 FIT_FROM = 10
 EXPONENT = 1.1
 CRASHES = 20
+#: Per cent of a core that an app more may cost.
+APP_CPU = 0.5
 
 BEATS = """
 import time, livegui
@@ -84,7 +86,7 @@ def files(table: Table, title: str, ini: str, counts: Sequence[int]) -> None:
             f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
         )
     big = [number for number, count in enumerate(counts) if count >= FIT_FROM]
-    grown = exponent([counts[n] for n in big], [costs[n] - costs[0] for n in big])
+    grown = exponent([counts[n] - counts[0] for n in big], [costs[n] - costs[0] for n in big])
     table.add(
         f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {FIT_FROM} files on"
     )
@@ -151,7 +153,9 @@ def apps(table: Table, counts: Sequence[int]) -> None:
                 table.latency(f"the end of one of {count} apps, to its verdict", took, p99=250)
     a_thread = (threads[-1] - threads[0]) / (counts[-1] - counts[0])
     table.add("threads for an app more", a_thread, "", 3, "")
-    table.add("CPU for 64 apps at rest", costs[-1], "%", 5, "")
+    grown = exponent(counts, costs)
+    table.add("CPU of pytest ~ apps to the power of", grown, "", EXPONENT, "its watches ask twice a second")
+    table.add("CPU of pytest for an app more", costs[-1] / counts[-1], "%", APP_CPU, "of a core")
 
 
 def crashes(made: list[NativeLive]) -> list[float]:

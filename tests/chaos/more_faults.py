@@ -105,12 +105,16 @@ def refuse_submit(controller: sloppy.AppController) -> None:
     pool.submit(int)
 
 
+class LostConnection(BaseException):
+    """What a server's loop does not catch, in which ``except Exception`` stands around each request."""
+
+
 @_fault
 def end_hook_server(controller: sloppy.AppController) -> None:
     """The hook server's thread ends of an exception."""
     server = next(thread for thread in threading.enumerate() if thread.name == "hook_server")
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(server.ident or 0), ctypes.py_object(OSError)
+        ctypes.c_ulong(server.ident or 0), ctypes.py_object(LostConnection)
     )
     assert raised == 1
 

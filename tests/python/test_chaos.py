@@ -57,8 +57,8 @@ def kinds(case: matrix.Case, setting: str, run: chaos.Run) -> list[str]:
 
 
 def crash(**changed: Any) -> chaos.Run:
-    tests = GOOD | changed.pop("tests", {})
-    return chaos.Run(**({"exit_status": 1, "generations": {"test_next": 2}} | changed), tests=tests)
+    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}} | changed
+    return chaos.Run(**seen | {"tests": GOOD | changed.get("tests", {})})
 
 
 @pytest.mark.parametrize(
