@@ -6,14 +6,16 @@
     python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
     python3 dev.py fmt      format the code
     python3 dev.py bench    figures, beside peers where there are any
-    python3 dev.py soak     a thousand interpreter exits under load, on every supported Python there is
+    python3 dev.py chaos    faults under every setting on a real app (--short, --rounds N)
+    python3 dev.py soak     no false alarm and no leak, for as long as you like (--minutes N, --short)
+    python3 dev.py exits    a thousand interpreter exits under load, on every supported Python there is
     python3 dev.py apps     apps of other people, unchanged, and popular libraries, watched (half an hour)
     python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    cargo check for macOS and Windows, on Debian
     python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
 Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
-are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `soak`,
+are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `exits`,
 names of apps by `apps`.
 `test freezes` and `test in_flight` run the whole of a matrix of which `test` runs a part.
 """
@@ -289,7 +291,19 @@ def fmt(_rest: list[str]) -> None:
     run(PYTHON, ROOT / "tools" / "api_reference.py")
 
 
+def chaos(rest: list[str]) -> None:
+    """Every fault under every setting, on the real sloppy app."""
+    set_up()
+    run(PYTHON, ROOT / "tests" / "chaos" / "chaos.py", *rest)
+
+
 def soak(rest: list[str]) -> None:
+    """Legitimate trouble for as long as is asked for, and pytests of thousands of tests."""
+    set_up()
+    run(PYTHON, ROOT / "tests" / "chaos" / "soak.py", *rest)
+
+
+def exits(rest: list[str]) -> None:
     """How soon an end is noticed; a thousand exits under load, on every supported Python there is."""
     set_up()
     say("from an app's end to the verdict")
@@ -359,9 +373,15 @@ def bench(rest: list[str]) -> None:
         ),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
     }
-    missed = [name for name in names if not succeeds(PYTHON, known[name], env=peers)]
+    from tools import bench_tables  # noqa: PLC0415
+
+    scripts = {name.removeprefix("bench_"): known[name] for name in names}
+    results, missed = bench_tables.run(scripts, PYTHON, peers, say)
+    folder = ROOT / "target" / "bench"
+    bench_tables.write(results, folder)
+    say(f"written: {folder / 'bench.json'}, and a picture of each table beside it")
     if missed:
-        raise Failed(f"a bar was missed: {', '.join(missed)}")
+        raise Failed(f"a bar was missed {bench_tables.ATTEMPTS} times: {', '.join(missed)}")
 
 
 # --- demo -----------------------------------------------------------------------------------------
@@ -507,7 +527,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "system": system,
     "fmt": fmt,
     "bench": bench,
+    "chaos": chaos,
     "soak": soak,
+    "exits": exits,
     "apps": apps,
     "windows": windows,
     "cross": cross,

@@ -9,7 +9,7 @@
 //! | 64 | the command line is wrong | the same | the same | the same |
 //! | 130 | interrupted | the same: what is known so far is shown and kept | the same | the same |
 //!
-//! Where several are true of a run: 130, then 3, then 1. `exec` ends as the app does; 2 if it cannot be run.
+//! Where several are true of a run: 130, then 3, then 1. `targets`: 1 if apps were left out, 2 if it cannot write. `exec` ends as the app does; 2 if it cannot be run.
 
 mod audit;
 mod console;
@@ -21,6 +21,7 @@ mod plot;
 mod report;
 mod run;
 mod serve;
+mod targets;
 mod top;
 
 use std::io::Write;
@@ -51,6 +52,8 @@ enum Command {
     Run(run::RunArgs),
     /// Watch all apps of this user, in the terminal
     Top(top::TopArgs),
+    /// Tell Prometheus where the agents of this user's apps are
+    Targets(targets::TargetsArgs),
     /// Show what happened in a run: a page for a browser, a trace for Perfetto
     Report(report::ReportArgs),
     /// Print the JSON Schema of a file that livegui writes
@@ -157,6 +160,7 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         Command::Log(arguments) => log::run(arguments, out, host.go_on),
         Command::Run(arguments) => run::run(arguments, out, host),
         Command::Report(arguments) => report::run(arguments, out, host),
+        Command::Targets(arguments) => targets::run(arguments, out, err, host),
         Command::Top(arguments) => top::run(arguments, out, host),
         Command::Schema(arguments) => describe::schema(arguments, out),
         Command::Completions(arguments) => describe::completions(arguments, out),

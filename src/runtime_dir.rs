@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::process::{Liveness, ProcessId};
-use crate::wire::{Discovery, JOURNAL_FILE};
+use crate::wire::{Discovery, JOURNAL_FILE, RunPointer};
 
 /// A file larger than this is none of ours.
 const MAX_FILE: u64 = 64 * 1024;
@@ -87,10 +87,14 @@ impl RuntimeDir {
     /// Takes away what apps that are gone have left: the files that name them, and all but the newest of their logs.
     pub fn sweep(&self) {
         for file in self.discovery_files() {
-            let found: Option<Discovery> = read_ours(&file)
-                .ok()
-                .and_then(|text| serde_json::from_slice(&text).ok());
-            if found.is_some_and(|found| found.process_id().liveness() == Liveness::Gone) {
+            let text = read_ours(&file).unwrap_or_default();
+            let app = serde_json::from_slice::<Discovery>(&text).map(|found| found.process_id());
+            // A run whose pytest was killed leaves one too.
+            let run = || serde_json::from_slice::<RunPointer>(&text).map(|found| found.process);
+            if app
+                .or_else(|_| run())
+                .is_ok_and(|process| process.liveness() == Liveness::Gone)
+            {
                 let _ = fs::remove_file(file);
             }
         }
@@ -388,8 +392,20 @@ mod tests {
         let live = folder.path().join(format!("{ours}.heartbeat.jsonl"));
         File::create(&live).unwrap().set_modified(time(1)).unwrap();
         fs::write(folder.path().join("somebody.else"), "").unwrap();
+        for (name, pid) in [("run-gone.json", gone(0)), ("run-live.json", ours)] {
+            let pointer = RunPointer {
+                schema: crate::wire::RUN_POINTER_SCHEMA.to_owned(),
+                process: ProcessId::unverified(pid),
+                folder: "/runs".to_owned(),
+            };
+            fs::write(folder.path().join(name), serde_json::to_vec(&pointer).unwrap()).unwrap();
+        }
         runtime.sweep();
-        let mut expected = vec![live, folder.path().join("somebody.else")];
+        let mut expected = vec![
+            live,
+            folder.path().join("somebody.else"),
+            folder.path().join("run-live.json"),
+        ];
         for number in 5..15 {
             for rest in ["heartbeat.jsonl", "heartbeat.jsonl.1"] {
                 expected.push(folder.path().join(format!("{}.{rest}", gone(number))));

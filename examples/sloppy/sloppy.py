@@ -71,8 +71,8 @@ class AppController:
 
     def new_project(self) -> None:
         """Make a new project and switch to it."""
-        self.submit_io(self._switch_project)
         self.values["project_switch"] = "switching"
+        self.submit_io(self._switch_project)
 
     def _switch_project(self) -> None:
         name = f"project-{time.time_ns()}"

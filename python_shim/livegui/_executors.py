@@ -202,7 +202,7 @@ def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
         try:
             return original(*args, **kwargs)
         except RuntimeError:
-            if has_ended(executor):
+            if refuses(executor):
                 told(caller_of(sys._getframe(1)))
             raise
 
@@ -212,6 +212,18 @@ def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
 def has_ended(executor: object) -> bool:
     """Whether it takes no more work."""
     return any(getattr(executor, flag, False) for flag in _ENDED)
+
+
+def refuses(executor: object) -> bool:
+    """Whether it has ended, or the interpreter has told all executors of its kind to end.
+
+    It does that on its way out. That is no trouble; only work that comes afterwards is.
+    """
+    if has_ended(executor):
+        return True
+    flags = ("_shutdown", "_global_shutdown")
+    modules = [sys.modules.get(kind.__module__) for kind in type(executor).__mro__]
+    return any(getattr(module, flag, False) is True for module in modules for flag in flags)
 
 
 def broken_because(executor: object) -> str | None:

@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from livegui._crash import is_library
-from livegui._executors import WIRED, ExecutorWatch, broken_because, caller_of, frame_of_caller, has_ended
+from livegui._executors import WIRED, ExecutorWatch, broken_because, caller_of, frame_of_caller, refuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class _Pools:
 
     def _refused(self, pool: Any, frame: FrameType) -> None:
         broken = broken_because(pool)
-        if not has_ended(pool) or not _is_own(frame) or WIRED in pool.__dict__:
+        if not refuses(pool) or not _is_own(frame) or WIRED in pool.__dict__:
             return
         name = pool.__dict__.get(_NAME) or self._kind
         by, since = pool.__dict__.get(_ENDED, (None, None))

@@ -86,6 +86,12 @@ impl Client {
         &self.discovery.url
     }
 
+    /// What lets its agent's clients in.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.discovery.token
+    }
+
     /// The app's process.
     #[must_use]
     pub const fn pid(&self) -> u32 {

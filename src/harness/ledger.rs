@@ -35,6 +35,8 @@ pub struct LedgerState {
     began: Vec<(Test, Instant)>,
     /// When the main loop proved that it turns, if no test has run since.
     proven_at: Option<Instant>,
+    /// Whether the agent said that all is well when the last test had ended.
+    answered: bool,
     /// Pids that could not be ended; should be none.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
@@ -233,6 +235,7 @@ impl Ledger {
             run,
             began: Vec::new(),
             proven_at: None,
+            answered: false,
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),
@@ -262,7 +265,9 @@ impl Ledger {
         }
         let cause = verdict.cause();
         let in_use = generation == state.policy.generation();
-        let before_running = state.is_before_running(ago);
+        // Silence is dated back to the last answer that the watch heard; the test before had ended by the next one.
+        let silent = matches!(verdict, AppState::Unreachable(_));
+        let before_running = state.is_before_running(ago) && !(silent && state.answered);
         let declared = state.policy.is_as_declared(generation, &verdict.sign());
         let culprit = (cause.as_ref().filter(|_| !declared))
             .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
@@ -286,6 +291,14 @@ impl Ledger {
             self.alarm.quiet();
         }
         self.ring_if_due(&state);
+    }
+
+    /// The agent of `generation` was asked at a test's end, and said whether all is well.
+    pub fn answered(&self, generation: u32, well: bool) {
+        let mut state = self.state();
+        if generation == state.policy.generation() {
+            state.answered = well;
+        }
     }
 
     /// Writes down the exceptions that an app has survived so far, each once, and reaches into the running test
@@ -321,6 +334,7 @@ impl Ledger {
         let mut state = self.state();
         self.alarm.quiet();
         state.policy.app_started(app.generation, because, open);
+        state.answered = false;
         // The running test, if there is one, is the first that it gets.
         let running = state.began.len().saturating_sub(1);
         state.began.drain(..running);

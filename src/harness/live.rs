@@ -625,7 +625,9 @@ impl Live {
             && let Ok(health) = client.health(ANSWER_WITHIN)
         {
             self.ledger.record_exceptions(generation, &health.exceptions);
-            if health.status == Status::Ok {
+            let well = health.status == Status::Ok;
+            self.ledger.answered(generation, well);
+            if well {
                 return;
             }
         }

@@ -81,6 +81,7 @@ mod linux {
     use std::fs;
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::fs::MetadataExt;
+    use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -122,6 +123,7 @@ mod linux {
     impl Descriptor {
         /// `None` also where the kernel is too old, or does not allow it.
         pub fn open(pid: u32) -> Option<Self> {
+            close_those_for_later();
             let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
             let descriptor = pidfd_open(number, PidfdFlags::empty()).ok()?;
             let opened =
@@ -166,10 +168,37 @@ mod linux {
 
     impl Drop for Descriptor {
         fn drop(&mut self) {
-            // What somebody else has opened under this number since is theirs to close.
-            if !self.is_intact() {
-                std::mem::forget(self.descriptor.take());
+            if self.is_intact() {
+                return;
+            }
+            let Some(descriptor) = self.descriptor.take() else {
+                return;
+            };
+            if no_descriptor_is_left() {
+                let again = Self {
+                    descriptor: Some(descriptor),
+                    opened: self.opened.take(),
+                };
+                LATER.lock().unwrap_or_else(PoisonError::into_inner).push(again);
+            } else {
+                // What somebody else has opened under this number since is theirs to close.
+                std::mem::forget(descriptor);
             }
         }
+    }
+
+    /// Those of which nobody could tell what they were: it takes a descriptor to look. They are looked at again when
+    /// the next one is opened.
+    static LATER: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
+
+    fn close_those_for_later() {
+        let waiting = std::mem::take(&mut *LATER.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(waiting);
+    }
+
+    fn no_descriptor_is_left() -> bool {
+        let exhausted = [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+        fs::File::open("/proc/self/stat")
+            .is_err_and(|error| error.raw_os_error().is_some_and(|code| exhausted.contains(&code)))
     }
 }

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import livegui
+
 CHAOS = Path(__file__).parents[1] / "chaos"
+sys.path.insert(0, str(CHAOS))
+
+import chaos  # noqa: E402
+import matrix  # noqa: E402
+import soak  # noqa: E402
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGCHLD and waitpid")
@@ -27,3 +40,96 @@ def test_exit_to_verdict_runs(tmp_path: Path) -> None:
     measured = [line.partition(":")[0] for line in done.stdout.splitlines()]
     assert measured == ["SIGCHLD default", "SIGCHLD ignored", "SIGCHLD reaped elsewhere"], done.stderr
     assert "Traceback" not in done.stderr
+
+
+CRASH = next(case for case in matrix.CASES if case.name == "IM_ASSERT")
+NOTHING = next(case for case in matrix.CASES if case.name == "no fault")
+GOOD = {
+    "test_before": ("passed", ""),
+    "test_culprit": ("failed", "GuiDegraded: main_loop_crashed: RuntimeError: IM_ASSERT"),
+    "test_victim": ("error", "did not run: test_culprit left the app degraded"),
+    "test_next": ("passed", ""),
+}
+
+
+def kinds(case: matrix.Case, setting: str, run: chaos.Run) -> list[str]:
+    return [what.partition(":")[0] for what in chaos.judge(case, setting, run)]
+
+
+def crash(**changed: Any) -> chaos.Run:
+    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}} | changed
+    return chaos.Run(**seen | {"tests": GOOD | changed.get("tests", {})})
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (crash(), []),
+        (crash(tests={"test_culprit": ("passed", "")}), ["missed"]),
+        (crash(tests={"test_culprit": ("failed", "assert 1 == 2")}), ["wrong"]),
+        (crash(tests={"test_victim": ("error", "test_before did it")}), ["wrong"]),
+        (crash(tests={"test_next": ("failed", "")}), ["false"]),
+        (crash(generations={"test_next": 1}), ["wrong"]),
+        (crash(exit_status=0), ["wrong"]),
+        (crash(exit_status=None), ["wrong"]),
+        (crash(left=["process 1: sleep"]), ["left"]),
+    ],
+)
+def test_chaos_finds_what_is_not_as_the_matrix_says(run: chaos.Run, expected: list[str]) -> None:
+    assert kinds(CRASH, "B", run) == expected
+
+
+def test_chaos_calls_a_failure_without_a_fault_false() -> None:
+    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")))
+    assert kinds(NOTHING, "B", run) == []
+    run.tests["test_next"] = ("failed", "")
+    assert kinds(NOTHING, "B", run) == ["false"]
+
+
+def test_the_matrix_names_each_case_once_and_only_settings_that_there_are() -> None:
+    names = [case.name for case in matrix.CASES]
+    assert len(names) == len(set(names))
+    assert {setting for case in matrix.CASES for setting in case.settings} == set(matrix.SETTINGS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_case_of_chaos_runs_on_the_real_app() -> None:
+    run = chaos.run_case(CRASH, "B")
+    assert chaos.judge(CRASH, "B", run) == [], run.output
+    # The same, judged as if nothing had been to happen.
+    assert "false" in kinds(NOTHING, "B", run)
+
+
+def test_the_soak_tells_growth_from_noise() -> None:
+    noise = [0.3, -0.2, 0.1, -0.4, 0.2, 0.0, -0.1] * 40
+    at = [number / len(noise) for number in range(len(noise))]
+    flat = soak.fit(at, noise)
+    assert not flat.grows(0.0)
+    assert abs(flat.per_unit) < 3 * flat.error
+    grown = soak.fit(at, [5 * x + y for x, y in zip(at, noise, strict=True)])
+    assert abs(grown.per_unit - 5) < 3 * grown.error
+    assert grown.grows(4.0)
+
+
+def test_the_dashboard_and_the_alerts_ask_for_metrics_that_an_agent_has(agent: livegui.Agent) -> None:
+    assert agent.url is not None
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "pool")
+    agent.degrade("a reason to be listed")
+    request = urllib.request.Request(
+        agent.url + "/metrics", headers={"Authorization": f"Bearer {agent.token}"}
+    )
+    deadline, there = time.monotonic() + 10, set[str]()
+    while (
+        "livegui_executor_queued" not in there and time.monotonic() < deadline
+    ):  # once the pool was looked at
+        with urllib.request.urlopen(request) as answer:
+            there = set(re.findall(r"^# TYPE (\w+)", answer.read().decode(), re.MULTILINE))
+        time.sleep(0.05)
+    folder = Path(__file__).parents[2] / "docs" / "prometheus"
+    dashboard = json.loads((folder / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked += re.findall(r"expr: (.*)", (folder / "alerts.yml").read_text())
+    names = {name.removesuffix("_total") for text in asked for name in re.findall(r"livegui_\w+", text)}
+    assert names
+    assert names <= there

@@ -303,3 +303,16 @@ def test_an_exception_of_what_is_submitted_is_no_refusal(agent: livegui.Agent) -
     with pytest.raises(TypeError):
         pool.submit()  # type: ignore[call-arg]
     assert agent.health()["reasons"] == []
+
+
+def test_work_after_the_interpreter_has_told_all_pools_to_end_is_a_refusal(
+    agent: livegui.Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ThreadPoolExecutor(1)
+    agent.watch_executor(pool, "io_pool")
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)
+    assert agent.health()["reasons"] == []  # that alone is how every app ends
+    with pytest.raises(RuntimeError):
+        pool.submit(print)
+    (reason,) = agent.health()["reasons"]
+    assert reason["code"] == "executor_refused"

@@ -123,7 +123,7 @@ def test_os_exit_leaves_a_journal_without_a_last_line(tmp_path: Path) -> None:
 
 
 def test_a_few_exits_under_load_are_clean() -> None:
-    # `python3 dev.py soak` does a thousand, on every Python there is.
+    # `python3 dev.py exits` does a thousand, on every Python there is.
     done = subprocess.run(
         [sys.executable, STRESS, "--exits", "20", sys.executable],
         capture_output=True,

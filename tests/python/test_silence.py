@@ -69,3 +69,26 @@ def test_asks(live_gui):
     assert "the app does not answer (generation 1, pid" in str(raised.value)
 """
     suite({"test_a.py": test}).assert_outcomes(passed=1)
+
+
+def test_an_app_that_falls_silent_is_blamed_on_the_test_that_ran_however_long_ago_it_spoke_last(
+    suite: Suite,
+) -> None:
+    test = """
+import os, signal, time
+
+def test_before(live_gui):
+    time.sleep(0.8)  # the last answer to the watch is some time ago when the next test begins
+
+def test_stops(live_gui):
+    os.kill(live_gui.pid, signal.SIGSTOP)
+    time.sleep(60)
+
+def test_after(live_gui):
+    pass
+"""
+    result = suite({"test_a.py": test})
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*did not run: test_stops left the app*", "  culprit: test_a.py::test_stops"]
+    )

@@ -1,0 +1,189 @@
+"""How it grows: test files in one pytest, and apps at once. One more is to cost the same.
+
+python3 dev.py bench growth
+
+A plain loop app. `time ~ n ** exponent` is fitted to what comes on top of a pytest of one file: 1 is what it
+should be, more is a cost that grows with what there is already.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from figures import Table
+
+from livegui._livegui import NativeLive
+
+APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
+FILES = (1, 10, 100, 1000)
+APPS = (1, 4, 16, 64)
+#: Where a fit begins: what is done once weighs most where there is little.
+FIT_FROM = 10
+EXPONENT = 1.1
+CRASHES = 20
+#: Per cent of a core that an app more may cost.
+APP_CPU = 0.5
+
+BEATS = """
+import time, livegui
+with livegui.start("loop").main_loop():
+    while True:
+        livegui.start().beat()
+        time.sleep(1 / 60)
+"""
+
+
+def exponent(counts: Sequence[float], costs: Sequence[float]) -> float:
+    """The slope of a line through the logarithms."""
+    x, y = [math.log(count) for count in counts], [math.log(max(cost, 1e-9)) for cost in costs]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    return above / sum((a - mean_x) ** 2 for a in x)
+
+
+def measured(folder: Path, command: list[str]) -> tuple[float, float]:
+    """Seconds that a command takes, and the most memory that it had, in MiB."""
+    with (folder / "log").open("wb") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 5):
+        sys.exit((folder / "log").read_text()[-3000:])
+    return seconds, usage.ru_maxrss / 1024
+
+
+def files(table: Table, title: str, ini: str, counts: Sequence[int]) -> None:
+    """The cost of a file, as there are more of them."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
+    costs, memory = [], []
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            shutil.copy(APP, folder)
+            (folder / "pytest.ini").write_text(
+                f"[pytest]\nlive_gui_command = {{python}} plain_app.py\n{ini}\n"
+            )
+            for number in range(count):
+                (folder / f"test_{number:04}.py").write_text("def test_it(live_gui): pass\n")
+            seconds, most = measured(folder, command)
+        costs.append(seconds)
+        memory.append(most)
+        table.show(
+            f"{title}: {count} files",
+            f"{seconds:.2f} s",
+            f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
+        )
+    big = [number for number, count in enumerate(counts) if count >= FIT_FROM]
+    grown = exponent([counts[n] - counts[0] for n in big], [costs[n] - costs[0] for n in big])
+    table.add(
+        f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {FIT_FROM} files on"
+    )
+    a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
+    table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100, "")
+
+
+@contextmanager
+def lives(count: int, folder: Path) -> Iterator[list[NativeLive]]:
+    """So many apps, all of them up."""
+    made = []
+    try:
+        for number in range(count):
+            live = NativeLive(
+                [sys.executable, "-c", BEATS],
+                name=str(number),
+                environment=[],
+                cwd=folder,
+                python=sys.executable,
+                run_dir=folder / f"runs{number}",
+                ready_timeout_s=120.0,
+                scope="session",
+                respawn="file",
+                max_respawns=3,
+                callback_errors="fail",
+                spares=0,
+                kill_stale=False,
+                handover="respawn",
+                handover_timeout="500ms",
+                left_open="respawn",
+                inject="false",
+                carrier=folder,
+                output_limit="16M",
+                signal=signal.SIGURG,
+            )
+            made.append(live)
+            live.respawn("up")
+        yield made
+    finally:
+        for live in made:
+            live.close()
+
+
+def cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def apps(table: Table, counts: Sequence[int]) -> None:
+    """What watching costs this process, as there are more apps; how soon the end of one of them is known."""
+    costs, threads = [], []
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name, lives(count, Path(name)) as made:
+            time.sleep(1)
+            before, began = cpu_s(), time.perf_counter()
+            time.sleep(10)
+            costs.append((cpu_s() - before) / (time.perf_counter() - began) * 100)
+            threads.append(len(list(Path("/proc/self/task").iterdir())))
+            table.show(
+                f"{count} apps watched", f"{costs[-1]:.2f} % of a core", f"{threads[-1]} threads of pytest"
+            )
+            if count == counts[-1]:
+                took = crashes(made)
+                table.latency(f"the end of one of {count} apps, to its verdict", took, p99=250)
+    a_thread = (threads[-1] - threads[0]) / (counts[-1] - counts[0])
+    table.add("threads for an app more", a_thread, "", 3, "")
+    grown = exponent(counts, costs)
+    table.add("CPU of pytest ~ apps to the power of", grown, "", EXPONENT, "its watches ask twice a second")
+    table.add("CPU of pytest for an app more", costs[-1] / counts[-1], "%", APP_CPU, "of a core")
+
+
+def crashes(made: list[NativeLive]) -> list[float]:
+    """Milliseconds from SIGKILL to the verdict, of one app after the other."""
+    took = []
+    for live in made[:CRASHES]:
+        process = live.process
+        assert process is not None
+        began = time.perf_counter()
+        os.kill(process.pid, signal.SIGKILL)
+        while live.is_healthy():
+            time.sleep(0.0005)
+        took.append(1e3 * (time.perf_counter() - began))
+    return took
+
+
+def main() -> None:
+    """Everything, one table."""
+    table = Table()
+    steps: list[Callable[[], None]] = [
+        lambda: files(table, "one app", "", FILES),
+        lambda: files(table, "a process a file", "live_gui_scope = module", FILES[:3]),
+        lambda: apps(table, APPS),
+    ]
+    for step in steps:
+        step()
+    sys.exit(table.missed > 0)
+
+
+if __name__ == "__main__":
+    main()

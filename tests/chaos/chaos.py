@@ -1,0 +1,368 @@
+"""Every fault of ``matrix.py`` on the real sloppy app, under every setting that is named there.
+
+    python3 dev.py chaos [--rounds N] [--short] [--jobs N] [--only TEXT] [--json FILE]
+
+Each case is a pytest of its own, of two files. Its verdict is compared with what the matrix expects: *missed*
+(a fault of which nothing was said), *wrong* (the wrong test, code, next file or exit status), *false* (a failure
+without a fault), *left* (processes, ports, files in the shared temporary folder, descriptors or threads of pytest).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "python"))
+
+from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402
+from unwired import SLOPPY, unwired_sloppy  # noqa: E402
+
+LIMIT_S = 150.0
+#: How long what a run leaves may take to be gone.
+SOON_S = 10.0
+
+TEST_A = """
+import os, time
+import pytest
+from chaos_conftest import kill_me
+
+def fill():
+    from pathlib import Path
+    with open(Path(os.environ["CHAOS_RUN_DIR"]) / "full", "wb") as file:
+        try:
+            while True:
+                file.write(bytes(65536)); file.flush()
+        except OSError:
+            pass
+
+def use_up_descriptors():
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    kept = []
+    try:
+        while True:
+            kept.append(open(os.devnull))
+    except OSError:
+        pass
+    time.sleep(2)
+    for file in kept:
+        file.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+def test_before(hook, phases):
+    hook.click("btn_ai_model_large")
+    hook.wait_until("model change", lambda: hook.value("ai_model") == "large")
+
+def test_culprit(hook, live_gui):
+    {act}
+
+def test_victim(hook):
+    assert hook.status()["hook_server"] == "ok"
+"""
+TEST_B = """
+def test_next(hook):
+    hook.click("btn_project_new_automated")
+    hook.wait_until("project switch", lambda: hook.value("project_switch") == "done")
+"""
+
+
+@dataclass
+class Run:
+    """What was seen of one pytest."""
+
+    exit_status: int | None = None
+    #: Test -> its worst outcome, and what it said.
+    tests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: Test -> the generation that it had.
+    generations: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    output: str = ""
+
+
+def judge(case: Case, setting: str, run: Run) -> list[str]:
+    """What is not as the matrix says, each beginning with its kind; pure."""
+    found = [f"left: {what}" for what in run.left]
+    if run.exit_status is None:
+        return [*found, "wrong: pytest did not end"]
+    if case.killed_in:
+        return found if run.exit_status == -9 else [*found, f"wrong: exit status {run.exit_status}"]
+    expected = case.outcomes(setting)
+    for test, outcome in expected.items():
+        got, text = run.tests.get(test, ("did not run", ""))
+        if got != outcome:
+            kind = "missed" if got == "passed" else "false" if outcome == "passed" else "wrong"
+            first = next((line for line in text.splitlines() if line.startswith("E ")), "")
+            found.append(f"{kind}: {test} {got}, not {outcome} {first}")
+        elif (outcome == "failed" or case.start_fails) and not re.search(case.code, text):
+            found.append(f"wrong: {test} does not say {case.code}: {text[-300:]}")
+        elif outcome == "error" and not case.start_fails and "test_culprit" not in text:
+            found.append(f"wrong: {test} does not name the culprit: {text[-300:]}")
+        elif test == "test_next" and not is_fresh(case, setting, run):
+            found.append(f"wrong: test_next on generation {run.generations.get(test)}")
+    status = 1 if any(outcome != "passed" for outcome in expected.values()) else 0
+    if run.exit_status != status:
+        found.append(f"wrong: exit status {run.exit_status}, not {status}")
+    return found
+
+
+def is_fresh(case: Case, setting: str, run: Run) -> bool:
+    """Whether the next file had the process that it was to have; under xdist that is another worker's."""
+    has_crashed = case.code and not case.start_fails and setting not in ("C", "xdist")
+    return not has_crashed or run.generations.get("test_next") == 2
+
+
+def run_case(case: Case, setting: str) -> Run:
+    """One pytest, in folders of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name,
+        contextlib.ExitStack() as stack,
+    ):
+        folder, mark = Path(name), uuid.uuid4().hex
+        suite, shared, run_dir = folder / "suite", folder / "shared", folder / "runs"
+        if setting == "injected":
+            unwired_sloppy(suite)
+        else:
+            shutil.copytree(SLOPPY, suite, ignore=shutil.ignore_patterns(".livegui", "__pycache__", "tests"))
+        shutil.rmtree(suite / "tests", ignore_errors=True)
+        for file in ("more_faults.py", "chaos_conftest.py"):
+            shutil.copy(HERE / file, suite)
+        for path in (shared, run_dir, suite / "tests"):
+            path.mkdir(mode=0o700)
+        (suite / "tests" / "test_a.py").write_text(TEST_A.replace("{act}", case.act))
+        (suite / "tests" / "conftest.py").write_text("from chaos_conftest import live_gui_env\n")
+        (suite / "tests" / "test_b.py").write_text(TEST_B)
+        if case.needs == "tmpfs":
+            stack.enter_context(tmpfs(run_dir))
+        port = "{hook_port}"
+        if case.holder:
+            port = str(stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
+        ini = {
+            "live_gui_command": f"{{python}} more_faults.py --hook-port {port}",
+            "live_gui_run_dir": str(run_dir),
+        }
+        lines = {**ini, **SETTINGS[setting], **case.ini}
+        (suite / "pytest.ini").write_text(
+            "[pytest]\npythonpath = .\ntestpaths = tests\n"
+            + "".join(f"{k} = {v}\n" for k, v in lines.items())
+        )
+        return start(case, setting, folder, mark)
+
+
+def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
+    """Run pytest, and look at what it left."""
+    suite, shared, out = folder / "suite", folder / "shared", folder / "out"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "chaos_conftest"]
+    command += [
+        f"--basetemp={folder / 'basetemp'}",
+        *(["-n2", "--dist=loadfile"] if setting == "xdist" else []),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTEST"))}
+    environment |= {"CHAOS_MARK": mark, "CHAOS_OUT": str(out), "CHAOS_KILL": case.killed_in}
+    environment |= {"CHAOS_RUN_DIR": str(folder / "runs"), "SLOPPY_POLL_S": "20"}
+    environment |= {"TMPDIR": str(shared), "XDG_RUNTIME_DIR": str(shared), "PYTHONPATH": str(suite)}
+    app_environment = {**case.environment, **(own_clock(folder) if case.needs == "compiler" else {})}
+    environment["CHAOS_APP_ENVIRONMENT"] = json.dumps(app_environment)
+    run = Run()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=suite,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            run.exit_status = process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    run.output = (folder / "log").read_text(errors="replace")
+    read(out, run)
+    if case.killed_in:  # what a killed pytest leaves is swept by the next use of livegui
+        health = [sys.executable, "-m", "livegui", "health"]
+        subprocess.run(health, env=environment | {"CHAOS_MARK": ""}, capture_output=True, check=False)
+    look_for_leftovers(mark, shared, out, run)
+    return run
+
+
+def lines_of(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def read(out: Path, run: Run) -> None:
+    """What pytest reported."""
+    for line in lines_of(out):
+        if line["kind"] == "report":
+            earlier = run.tests.get(line["test"], ("", ""))
+            outcome = line["outcome"]
+            if outcome == "failed" and line["when"] != "call":
+                outcome = "error"
+            if earlier[0] not in ("failed", "error"):
+                run.tests[line["test"]] = (outcome, line["text"])
+        elif line["kind"] == "app":
+            run.generations[line["test"]] = line["generation"]
+        elif line["kind"] == "left_in_pytest":
+            run.left += [
+                f"descriptor of pytest: {x}" for x in more_than(HELD_DESCRIPTORS, line["descriptors"])
+            ]
+            run.left += [f"thread of pytest: {name}" for name in more_than(HELD_THREADS, line["threads"])]
+
+
+def more_than(held: tuple[str, ...], found: list[str]) -> list[str]:
+    """What is found beside one of each that is held; pure."""
+    rest = list(found)
+    for pattern in held:
+        for what in rest:
+            if re.fullmatch(pattern, what):
+                rest.remove(what)
+                break
+    return rest
+
+
+def look_for_leftovers(mark: str, shared: Path, out: Path, run: Run) -> None:
+    """Processes of the run, ports that one of its apps had, files in the shared temporary folder."""
+    deadline = time.monotonic() + SOON_S
+    ports = {line["port"] for line in lines_of(out) if line["kind"] == "app"}
+    while True:
+        left = [f"process {pid}: {command}" for pid, command in processes(mark)]
+        left += [f"port {port}" for port in ports if not is_free(port)]
+        left += [f"file {path.relative_to(shared)}" for path in shared.rglob("*") if path.is_file()]
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    run.left += left
+    for pid, _ in processes(mark):
+        with contextlib.suppress(OSError):
+            os.kill(pid, 9)
+
+
+def processes(mark: str) -> list[tuple[int, str]]:
+    """Whoever carries the mark of a run in its environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if f"CHAOS_MARK={mark}".encode() in (entry / "environ").read_bytes():
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found.append((int(entry.name), command[:120]))
+    return found
+
+
+def is_free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def tmpfs(folder: Path) -> Iterator[None]:
+    """A disk of 4 MiB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+
+
+def own_clock(folder: Path) -> dict[str, str]:
+    """An environment in which an app's wall clock is off by what a file says."""
+    library, clock = folder / "wall_clock.so", folder / "clock"
+    source = str(HERE / "wall_clock.c")
+    subprocess.run([str(COMPILER), "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    clock.write_bytes(bytes(8))
+    return {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(clock)}
+
+
+def cannot(case: Case) -> str:
+    """Why a case cannot be run on this machine; empty if it can."""
+    if case.needs == "tmpfs" and os.geteuid() != 0:
+        return "mounting a small disk needs root"
+    if case.needs == "compiler" and COMPILER is None:
+        return "an app's own clock needs a C compiler (Debian: gcc)"
+    return ""
+
+
+def one(case: Case, setting: str) -> tuple[Case, str, list[str], float, str]:
+    began = time.monotonic()
+    run = run_case(case, setting)
+    return case, setting, judge(case, setting, run), time.monotonic() - began, run.output
+
+
+def main() -> None:
+    """Run the rounds, print a line for each verdict that is not the expected one, then the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--short", action="store_true", help="a representative part, each in one setting")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at once (default: 2)")
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--json", type=Path, help="write every verdict there")
+    parser.add_argument("--verbose", action="store_true", help="show pytest's output of unexpected verdicts")
+    options = parser.parse_args()
+    chosen = [case for case in CASES if options.only in case.name and (case.short or not options.short)]
+    for case in chosen:
+        if why := cannot(case):
+            print(f"not run: {case.name}: {why}")
+    chosen = [case for case in chosen if not cannot(case)]
+    pairs = [
+        (case, setting)
+        for case in chosen
+        for setting in (case.settings[:1] if options.short else case.settings)
+    ]
+    began, load, table, kinds = time.monotonic(), os.getloadavg()[0], [], Counter[str]()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for case, setting, found, seconds, output in pool.map(
+            lambda pair: one(*pair), pairs * options.rounds
+        ):
+            table.append(
+                {"case": case.name, "setting": setting, "found": found, "seconds": round(seconds, 1)}
+            )
+            kinds.update(what.partition(":")[0] for what in found)
+            print(
+                f"{seconds:6.1f} s  {setting:8} {case.name:36} {'as expected' if not found else ''}",
+                flush=True,
+            )
+            for what in found:
+                print(f"          {what[:600]}", flush=True)
+            if found and options.verbose:
+                print(output[-6000:])
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1))
+    took = time.monotonic() - began
+    print(
+        f"{len(table)} runs ({len(pairs)} cases and settings, {options.rounds} rounds) in {took:.0f} s, "
+        f"load {load:.1f} to {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: "
+        + ", ".join(f"{kinds[kind]} {kind}" for kind in ("missed", "wrong", "false", "left"))
+    )
+    if not table:
+        sys.exit("no case was run: see --only")
+    sys.exit(sum(kinds.values()) > 0)
+
+
+if __name__ == "__main__":
+    main()

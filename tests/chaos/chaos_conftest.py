@@ -1,0 +1,110 @@
+"""What a case's suite has beside its tests: it writes down what pytest reports, and kills pytest where it is to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hook_client import HookClient
+
+OUT = Path(os.environ["CHAOS_OUT"])
+PHASE = os.environ.get("CHAOS_KILL", "")
+
+
+def kill_me(phase: str, after_s: float = 0.0) -> None:
+    """SIGKILL for this pytest, if it is to end in ``phase``."""
+    if phase == PHASE:
+        threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if after_s == 0.0:
+            time.sleep(60)
+
+
+def write(kind: str, **content: Any) -> None:
+    with OUT.open("a") as file:
+        file.write(json.dumps({"kind": kind, "pid": os.getpid(), **content}) + "\n")
+
+
+def descriptors() -> dict[str, str]:
+    """What this process has open, each with what it is."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[entry.name] = str(entry.readlink())
+        except OSError:
+            continue
+    return {number: target for number, target in found.items() if not target.endswith("/fd")}
+
+
+def threads() -> list[str]:
+    return sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+
+
+BEFORE: dict[str, Any] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    BEFORE.update(fds=descriptors(), threads=threads())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    open_now = descriptors()
+    more = [target for number, target in open_now.items() if BEFORE["fds"].get(number) != target]
+    more_threads = list((Counter(threads()) - Counter(BEFORE["threads"])).elements())
+    write("left_in_pytest", descriptors=more, threads=more_threads)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        return  # its controller says the same
+    write(
+        "report",
+        test=report.nodeid.rpartition("::")[2],
+        when=report.when,
+        outcome=report.outcome,
+        text=report.longreprtext,
+    )
+
+
+@pytest.fixture(scope="session")
+def live_gui_env() -> dict[str, str]:
+    kill_me("start", 0.3)
+    environment: dict[str, str] = json.loads(os.environ["CHAOS_APP_ENVIRONMENT"])
+    return environment
+
+
+@pytest.fixture
+def hook(live_gui: Any, request: pytest.FixtureRequest) -> HookClient:
+    write("app", test=request.node.name, port=live_gui.hook_port, generation=live_gui.generation)
+    return HookClient(live_gui.hook_port)
+
+
+@pytest.fixture
+def phases(live_gui: Any) -> Iterator[None]:
+    kill_me("set-up")
+    yield
+    kill_me("tear-down")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def between_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if request.module.__name__ == "test_a":
+        (Path(os.environ["CHAOS_RUN_DIR"]) / "full").unlink(missing_ok=True)
+        kill_me("respawn", 0.15)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    kill_me("end", 0.01)
+
+
+__all__ = ["kill_me"]

@@ -1,0 +1,223 @@
+"""The sloppy app with more that can go wrong in it: what ``python3 dev.py chaos`` starts.
+
+    python more_faults.py --hook-port PORT
+
+``CHAOS_START`` names something that is wrong from the beginning.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import _python_exit
+from pathlib import Path
+from typing import Any
+
+import faults
+import sloppy
+from faults import _fault, _in_frame
+
+#: What a fault needs to be kept.
+kept: list[Any] = []
+
+
+@_fault
+def sys_exit(controller: sloppy.AppController, status: int = 5) -> None:
+    _in_frame(controller, lambda: sys.exit(status))
+
+
+@_fault
+def kill_self(controller: sloppy.AppController, by: str) -> None:
+    os.kill(os.getpid(), getattr(signal, by))
+
+
+@_fault
+def stop_for(controller: sloppy.AppController, seconds: float) -> None:
+    """SIGSTOP; somebody else sends SIGCONT."""
+    wake = f"import os, signal, time; time.sleep({seconds}); os.kill({os.getpid()}, signal.SIGCONT)"
+    kept.append(subprocess.Popen([sys.executable, "-c", wake]))
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@_fault
+def spin(controller: sloppy.AppController) -> None:
+    def act() -> None:
+        while True:
+            pass
+
+    _in_frame(controller, act)
+
+
+@_fault
+def deadlock(controller: sloppy.AppController) -> None:
+    """Two threads take two locks in different orders, and the main loop is one of them."""
+    first, second = threading.Lock(), threading.Lock()
+    both_have_one = threading.Barrier(2)
+
+    def take(mine: threading.Lock, other: threading.Lock) -> None:
+        with mine:
+            both_have_one.wait()
+            with other:
+                pass
+
+    threading.Thread(target=take, args=(second, first), daemon=True).start()
+    _in_frame(controller, lambda: take(first, second))
+
+
+@_fault
+def end_pool_in_with(controller: sloppy.AppController) -> None:
+    with controller._io_pool:
+        pass
+
+
+@_fault
+def end_pool_as_exit_does(controller: sloppy.AppController) -> None:
+    """Every pool of the process is told to end, as the interpreter's exit does."""
+    threading.Thread(target=_python_exit, daemon=True).start()
+
+
+@_fault
+def break_pool(controller: sloppy.AppController) -> None:
+    """A worker's initializer fails: the pool is broken for good."""
+
+    def fail() -> None:
+        raise OSError("no device")
+
+    pool = ThreadPoolExecutor(1, initializer=fail)
+    agent = sys.modules["livegui"].start("sloppy")
+    agent.watch_executor(pool, "device_pool")
+    kept.append(pool)
+    pool.submit(int)
+
+
+@_fault
+def refuse_submit(controller: sloppy.AppController) -> None:
+    """A pool that nobody watches is shut down, and then is given work by the hook server's thread."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    pool.submit(int)
+
+
+class LostConnection(BaseException):
+    """What a server's loop does not catch, in which ``except Exception`` stands around each request."""
+
+
+@_fault
+def end_hook_server(controller: sloppy.AppController) -> None:
+    """The hook server's thread ends of an exception."""
+    server = next(thread for thread in threading.enumerate() if thread.name == "hook_server")
+    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(server.ident or 0), ctypes.py_object(LostConnection)
+    )
+    assert raised == 1
+
+
+@_fault
+def outlive_main(controller: sloppy.AppController) -> None:
+    """A thread that is no daemon keeps the process alive after its main thread."""
+    threading.Thread(target=time.sleep, args=(3600,), name="stuck").start()
+    _in_frame(controller, lambda: sys.exit(0))
+
+
+@_fault
+def leave_grandchildren(controller: sloppy.AppController) -> None:
+    """A child with a child of its own, and one in a session of its own."""
+    sleep = "import time; time.sleep(3600)"
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{sleep}']).wait()"
+    kept.append(subprocess.Popen([sys.executable, "-c", child]))
+    kept.append(subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True))
+
+
+@_fault
+def use_up_descriptors(controller: sloppy.AppController) -> None:
+    import resource  # noqa: PLC0415 -- only where there is one
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        while True:
+            kept.append(open(os.devnull))  # noqa: SIM115, PTH123 -- left open on purpose
+    except OSError:
+        pass
+
+
+@_fault
+def use_up_memory(controller: sloppy.AppController) -> None:
+    """The app reaches a limit of its memory, in a frame."""
+    import resource  # noqa: PLC0415
+
+    def act() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+        while True:
+            kept.append(bytearray(64 << 20))
+
+    _in_frame(controller, act)
+
+
+@_fault
+def start_busy_threads(controller: sloppy.AppController, count: int) -> None:
+    def work() -> None:
+        while True:
+            pass
+
+    for _ in range(count):
+        threading.Thread(target=work, daemon=True).start()
+
+
+@_fault
+def flood_stdout(controller: sloppy.AppController, lines: int = 200_000) -> None:
+    for number in range(lines):
+        sys.stdout.write(f"line {number}: so much to say, and nobody who reads it\n")
+
+
+@_fault
+def load_agent_twice(controller: sloppy.AppController) -> None:
+    """The app starts its agent anew, and a second copy of livegui's Python files starts one as well."""
+    sys.modules["livegui"].start("sloppy")
+    ours = [name for name in sys.modules if name == "livegui" or name.startswith("livegui.")]
+    saved = {name: sys.modules.pop(name) for name in ours if name != "livegui._livegui"}
+    import livegui  # noqa: PLC0415
+
+    livegui.start("again")
+    kept.append(saved)
+
+
+@_fault
+def start_second_copy(controller: sloppy.AppController) -> None:
+    """The same app once more, beside this one, with the same environment."""
+    kept.append(subprocess.Popen([sys.executable, __file__, "--hook-port", "0"]))
+
+
+@_fault
+def set_clock(controller: sloppy.AppController, seconds: int) -> None:
+    """The wall clock is set, as far as this app can see (by wall_clock.c)."""
+    before = time.time()
+    with Path(os.environ["CHAOS_CLOCK"]).open("r+b", buffering=0) as clock:
+        clock.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+    controller.values["clock_moved"] = round(time.time() - before)
+
+
+def main() -> None:
+    start = os.environ.get("CHAOS_START")
+    if start == "ignore_sigterm":
+        install = signal.signal
+        signal.signal = lambda number, handler: install(  # type: ignore[assignment]
+            number, signal.SIG_IGN if number == signal.SIGTERM else handler
+        )
+        install(signal.SIGTERM, signal.SIG_IGN)
+    elif start == "die":
+        sys.exit("sloppy: no display")
+    elif start == "never_ready":
+        time.sleep(3600)
+    sloppy.main()
+
+
+if __name__ == "__main__":
+    assert faults.FAULTS
+    main()

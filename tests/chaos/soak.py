@@ -1,0 +1,249 @@
+"""Hours of trouble that is nothing, and pytests of thousands of tests: no false alarm, and nothing that grows.
+
+    python3 dev.py soak [--minutes N] [--short]
+
+The app's side: the sloppy app at 60 frames a second with slow frames, paused scopes, bursts of work, busy threads,
+collections of garbage and forks. The test side: one pytest with a test a line and an app that crashes over and
+over. Of memory, threads and descriptors a line is fitted, and its slope told with its standard error: what grows is
+a slope that is more than three errors above zero, and more than a bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SLOPPY = HERE.parents[1] / "examples" / "sloppy"
+#: The threshold of a stall in the soak, and the longest frame: 80 % of it.
+STALL_MS = 1500
+LONGEST_FRAME_S = 0.8 * STALL_MS / 1000
+SAMPLE_S = 1.0
+#: What may grow: per hour on the app's side, per thousand tests on the other.
+BARS = {"memory": 4.0, "threads": 0.5, "descriptors": 0.5}
+UNITS = {"memory": "MiB", "threads": "", "descriptors": ""}
+#: Samples from before everything was imported and every pool had its threads say nothing of what comes.
+WARM_UP = 0.25
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A line through samples: its slope, and the standard error of that."""
+
+    per_unit: float
+    error: float
+
+    def grows(self, bar: float) -> bool:
+        """Whether it is above zero beyond doubt, and by more than the bar."""
+        return self.per_unit > max(bar, 3 * self.error)
+
+
+def fit(at: Sequence[float], values: Sequence[float]) -> Slope:
+    """Least squares. Neighbouring samples are alike, so the error is that of as many blocks as are independent."""
+    count = len(at)
+    if count < 8:
+        return Slope(0.0, math.inf)
+    blocks = min(count, 32)
+    edges = [count * number // blocks for number in range(blocks + 1)]
+    pairs = list(pairwise(edges))
+    x = [sum(at[a:b]) / (b - a) for a, b in pairs]
+    y = [sum(values[a:b]) / (b - a) for a, b in pairs]
+    mean_x, mean_y = sum(x) / blocks, sum(y) / blocks
+    spread = sum((value - mean_x) ** 2 for value in x)
+    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
+    rest = sum((b - mean_y - slope * (a - mean_x)) ** 2 for a, b in zip(x, y, strict=True))
+    return Slope(slope, math.sqrt(rest / (blocks - 2) / spread))
+
+
+def usage(pid: int | str) -> dict[str, float]:
+    """Memory that is a process's own, its threads and descriptors."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return {
+        "memory": int(status.split("RssAnon:")[1].split()[0]) / 1024,
+        "threads": float(status.split("Threads:")[1].split()[0]),
+        "descriptors": float(len(list(Path(f"/proc/{pid}/fd").iterdir()))),
+    }
+
+
+def report(title: str, at: Sequence[float], samples: Sequence[dict[str, float]], unit: str) -> list[str]:
+    """Print the slopes; what grows."""
+    skipped = int(len(at) * WARM_UP)
+    at, samples, grown = at[skipped:], samples[skipped:], []
+    for what, bar in BARS.items():
+        values = [sample[what] for sample in samples]
+        slope = fit(at, values)
+        grows = slope.grows(bar)
+        print(
+            f"  {title}, {what}: {min(values):.1f} to {max(values):.1f} {UNITS[what]}, slope "
+            f"{slope.per_unit:+.3f} ± {slope.error:.3f} {UNITS[what]} {unit} {'GROWS' if grows else ''}",
+            flush=True,
+        )
+        if grows:
+            grown.append(f"{title}, {what}")
+    return grown
+
+
+# --- the app's side -------------------------------------------------------------------------------
+
+TROUBLE = ("slow_frame", "pause", "burst", "busy", "collect", "fork")
+
+
+def ask(url: str, path: str, body: dict[str, Any] | None = None, token: str = "") -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data, {"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        document: dict[str, Any] = json.load(answer)
+        return document
+
+
+def app_side(seconds: float, seed: int) -> list[str]:
+    """What is wrong after so many seconds of legitimate trouble."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LIVEGUI")}
+        environment |= {"LIVEGUI_RUN_DIR": name, "LIVEGUI_STATE_DIR": name, "PYTHONPATH": str(SLOPPY)}
+        environment["LIVEGUI_STALL_AFTER_MS"] = str(STALL_MS)
+        port_file = folder / "port"
+        command = [sys.executable, str(HERE / "soak_app.py"), str(port_file)]
+        with (folder / "output").open("wb") as output:
+            app = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            return watch_app(app, folder, port_file, seconds, random.Random(seed))
+        finally:
+            app.kill()
+            app.wait()
+
+
+def watch_app(
+    app: subprocess.Popen[bytes], folder: Path, port_file: Path, seconds: float, chance: random.Random
+) -> list[str]:
+    deadline = time.monotonic() + 60
+    while not (port_file.exists() and (folder / "agent.json").exists()):
+        if app.poll() is not None or time.monotonic() > deadline:
+            return [f"the app did not start:\n{(folder / 'output').read_text()[-2000:]}"]
+        time.sleep(0.05)
+    found = json.loads((folder / "agent.json").read_text())
+    hooks = f"http://127.0.0.1:{port_file.read_text()}"
+    began, at, samples, done = time.monotonic(), list[float](), list[dict[str, float]](), dict[str, int]()
+    due = began
+    while time.monotonic() - began < seconds and app.poll() is None:
+        if time.monotonic() >= due:
+            trouble = chance.choice(TROUBLE)
+            amount = chance.uniform(0.05, LONGEST_FRAME_S)
+            ask(hooks, "/fault", {"fault": trouble, "amount": amount})
+            done[trouble] = done.get(trouble, 0) + 1
+            due = time.monotonic() + chance.uniform(0.2, 4.0)
+        samples.append(usage(app.pid))
+        at.append((time.monotonic() - began) / 3600)
+        time.sleep(SAMPLE_S)
+    if app.poll() is not None:
+        return [f"the app ended: {app.returncode}\n{(folder / 'output').read_text()[-2000:]}"]
+    health = ask(found["url"], "/health", token=found["token"])
+    frames = health["checks"]["main_loop"]["beats"]
+    episodes = [*health["reasons"], *health["history"]]
+    print(
+        f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}"
+    )
+    grown = report("app", at, samples, "an hour")
+    # Of minutes a slope an hour says little: it is told, and judged only of a soak that is long enough.
+    judged = grown if seconds >= 1200 else []
+    return [*(f"false alarm: {episode['code']}: {episode['message']}" for episode in episodes), *judged]
+
+
+# --- the test side --------------------------------------------------------------------------------
+
+CONFTEST = """
+import json, os
+import soak
+
+def pytest_runtest_logfinish(nodeid, location):
+    with open("usage", "a") as file:
+        file.write(json.dumps(soak.usage("self")) + "\\n")
+"""
+SUITE = """
+import os, time
+import pytest
+
+CRASH_EVERY = int(os.environ["SOAK_CRASH_EVERY"])
+
+@pytest.mark.parametrize("number", range(int(os.environ["SOAK_TESTS"])))
+def test_it(live_gui, number):
+    if number % CRASH_EVERY == CRASH_EVERY - 1:
+        command = live_gui.generation_folder / "state" / "command"
+        command.with_name("draft").write_text("crash of number %d" % number)
+        command.with_name("draft").rename(command)
+        time.sleep(30)
+"""
+
+
+def test_side(tests: int, crash_every: int) -> list[str]:
+    """One pytest; what is wrong with it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(HERE.parent / "python" / "plain_app.py", folder)
+        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "test_soak.py").write_text(SUITE)
+        ini = (
+            "live_gui_command = {python} plain_app.py",
+            "live_gui_respawn = test",
+            "live_gui_max_respawns = 100000",
+        )
+        (folder / "pytest.ini").write_text("[pytest]\n" + "\n".join(ini))
+        environment = os.environ | {"SOAK_TESTS": str(tests), "SOAK_CRASH_EVERY": str(crash_every)}
+        environment["PYTHONPATH"] = str(HERE)
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-rN"]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        lines = (folder / "usage").read_text().splitlines() if (folder / "usage").exists() else []
+        records = [json.loads(path.read_text()) for path in folder.glob(".livegui/*/run.json")]
+    last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-500:]
+    crashes = tests // crash_every
+    generations = sum(len(record["generations"]) for record in records)
+    print(f"  {len(lines)} tests, {generations} processes in one pytest: {last}")
+    wrong = [] if f"{crashes} failed, {tests - crashes} passed" in last else [f"not {crashes} failed: {last}"]
+    samples = [json.loads(line) for line in lines]
+    return wrong + report("pytest", [n / 1000 for n in range(len(samples))], samples, "a thousand tests")
+
+
+def main() -> None:
+    """Both sides, one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="of the app's side (default: 60)")
+    parser.add_argument("--tests", type=int, default=5000)
+    parser.add_argument(
+        "--crash-every", type=int, default=10, help="a respawn every so many tests (default: 10)"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--short", action="store_true", help="a minute of the app, 1,000 tests with 100 respawns"
+    )
+    options = parser.parse_args()
+    if options.short:
+        options.minutes, options.tests = 1.0, 1000
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; random numbers from {options.seed}")
+    wrong = app_side(options.minutes * 60, options.seed)
+    wrong += test_side(options.tests, options.crash_every)
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+    if wrong:
+        sys.exit("not as it should be:\n  " + "\n  ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
