@@ -100,12 +100,10 @@ class Project:
         for process in Path("/proc").iterdir():
             if process.name.isdigit() and int(process.name) != os.getpid() and is_running(int(process.name)):
                 try:
-                    text = (process / "environ").read_bytes() + (
-                        process / "cwd"
-                    ).readlink().as_posix().encode()
+                    text = (process / "environ").read_bytes() + os.fsencode((process / "cwd").readlink())
                 except OSError:
                     continue
-                if str(self.root).encode() in text:
+                if os.fsencode(self.root) in text:
                     found.append(int(process.name))
         return found
 
