@@ -402,7 +402,9 @@ def test_a_runner_that_is_killed_leaves_no_process_and_can_be_resumed(project: P
     result = project.run("--resume")
     assert result.status == 0
     assert " ".join(result.rows()["(paths)"]) == "passed 3 0 0 0 0"
-    assert "its run was killed." in result.text
+    # The app ends with its pytest, which may see that before it is ended itself.
+    ends = ("its run was killed.", "the process ended with signal 15 (SIGTERM).")
+    assert any(end in result.text for end in ends)
 
 
 @posix
