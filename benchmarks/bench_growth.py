@@ -64,7 +64,7 @@ def measured(folder: Path, command: list[str]) -> tuple[float, float]:
 
 
 def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: int) -> None:
-    """The cost of a file, as there are more; what is done once weighs most where there are fewer than `fit_from`."""
+    """The cost of a file, as there are more; below `fit_from` what is done once weighs most."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     costs, memory = [], []
     for count in counts:
