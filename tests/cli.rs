@@ -194,7 +194,9 @@ fn completions_and_the_man_page_name_every_command() {
     assert!(out.contains("complete -F _livegui"), "{out}");
     let (_, page, _) = run(&["man"]);
     assert!(page.starts_with(".ie"), "{page}");
-    for command in ["health", "log", "run", "report", "top", "targets", "audit", "schema"] {
+    for command in [
+        "health", "log", "run", "report", "top", "targets", "audit", "schema",
+    ] {
         assert!(out.contains(command) && page.contains(command), "{command}");
     }
     assert!(!page.contains("guard"), "that is for livegui itself");
