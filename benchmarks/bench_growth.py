@@ -25,10 +25,9 @@ from figures import Table
 from livegui._livegui import NativeLive
 
 APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
-FILES = (1, 10, 100, 1000)
+FILES = (1, 10, 100, 300, 1000)
+PROCESSES = (1, 10, 30, 100)
 APPS = (1, 4, 16, 64)
-#: Where a fit begins: what is done once weighs most where there is little.
-FIT_FROM = 10
 EXPONENT = 1.1
 CRASHES = 20
 #: Per cent of a core that an app more may cost.
@@ -64,8 +63,8 @@ def measured(folder: Path, command: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def files(table: Table, title: str, ini: str, counts: Sequence[int]) -> None:
-    """The cost of a file, as there are more of them."""
+def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: int) -> None:
+    """The cost of a file, as there are more; below `fit_from` what is done once weighs most."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     costs, memory = [], []
     for count in counts:
@@ -85,10 +84,10 @@ def files(table: Table, title: str, ini: str, counts: Sequence[int]) -> None:
             f"{seconds:.2f} s",
             f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
         )
-    big = [number for number, count in enumerate(counts) if count >= FIT_FROM]
+    big = [number for number, count in enumerate(counts) if count >= fit_from]
     grown = exponent([counts[n] - counts[0] for n in big], [costs[n] - costs[0] for n in big])
     table.add(
-        f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {FIT_FROM} files on"
+        f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {fit_from} files on"
     )
     a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
     table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100, "")
@@ -176,8 +175,8 @@ def main() -> None:
     """Everything, one table."""
     table = Table()
     steps: list[Callable[[], None]] = [
-        lambda: files(table, "one app", "", FILES),
-        lambda: files(table, "a process a file", "live_gui_scope = module", FILES[:3]),
+        lambda: files(table, "one app", "", FILES, 100),
+        lambda: files(table, "a process a file", "live_gui_scope = module", PROCESSES, 10),
         lambda: apps(table, APPS),
     ]
     for step in steps:

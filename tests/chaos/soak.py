@@ -99,6 +99,8 @@ def report(title: str, at: Sequence[float], samples: Sequence[dict[str, float]],
 
 # --- the app's side -------------------------------------------------------------------------------
 
+#: Those of which a frame is to have one: two of them would be a stall.
+IN_A_FRAME = ("slow_frame", "pause", "collect")
 TROUBLE = ("slow_frame", "pause", "burst", "busy", "collect", "fork")
 
 
@@ -128,6 +130,15 @@ def app_side(seconds: float, seed: int) -> list[str]:
             app.wait()
 
 
+def wait_for_frames(hooks: str, count: int) -> None:
+    """Until so many frames with trouble are over."""
+    deadline = time.monotonic() + 60
+    while count and ask(hooks, "/value?name=frames_troubled")["value"] < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the app's main loop did not come back within 60 s")
+        time.sleep(0.05)
+
+
 def watch_app(
     app: subprocess.Popen[bytes], folder: Path, port_file: Path, seconds: float, chance: random.Random
 ) -> list[str]:
@@ -146,6 +157,7 @@ def watch_app(
             amount = chance.uniform(0.05, LONGEST_FRAME_S)
             ask(hooks, "/fault", {"fault": trouble, "amount": amount})
             done[trouble] = done.get(trouble, 0) + 1
+            wait_for_frames(hooks, sum(done.get(name, 0) for name in IN_A_FRAME))
             due = time.monotonic() + chance.uniform(0.2, 4.0)
         samples.append(usage(app.pid))
         at.append((time.monotonic() - began) / 3600)
@@ -190,22 +202,59 @@ def test_it(live_gui, number):
 """
 
 
+CONTROL = """
+import os
+import pytest
+
+CRASH_EVERY = int(os.environ["SOAK_CRASH_EVERY"])
+
+@pytest.mark.parametrize("number", range(int(os.environ["SOAK_TESTS"])))
+def test_it(number):
+    if number % CRASH_EVERY == CRASH_EVERY - 1:
+        pytest.fail("a line of a failure that is about as long as one of ours\\n" * 30)
+"""
+
+
 def test_side(tests: int, crash_every: int) -> list[str]:
-    """One pytest; what is wrong with it."""
+    """One pytest, beside one that has as many failures and knows nothing of livegui; what is wrong with it."""
+    beside = one_pytest(tests, crash_every, CONTROL, ["-p", "no:livegui"])
+    ours = one_pytest(tests, crash_every, SUITE, [])
+    wrong, at = beside.wrong + ours.wrong, [number / 1000 for number in range(tests)]
+    report("pytest alone", at, beside.samples, "a thousand tests")
+    # What pytest keeps of each test is its own: what is judged is how much more there is with livegui.
+    more = [
+        {**mine, "memory": mine["memory"] - other["memory"]}
+        for mine, other in zip(ours.samples, beside.samples, strict=False)
+    ]
+    report("pytest with livegui", at, ours.samples, "a thousand tests")
+    return wrong + report("more than alone", at, more, "a thousand tests")
+
+
+@dataclass(frozen=True)
+class OnePytest:
+    """What one pytest used after each of its tests, and what is wrong with it."""
+
+    samples: list[dict[str, float]]
+    wrong: list[str]
+
+
+def one_pytest(tests: int, crash_every: int, suite: str, options: list[str]) -> OnePytest:
+    """Run it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(HERE.parent / "python" / "plain_app.py", folder)
         (folder / "conftest.py").write_text(CONFTEST)
-        (folder / "test_soak.py").write_text(SUITE)
+        (folder / "test_soak.py").write_text(suite)
         ini = (
             "live_gui_command = {python} plain_app.py",
             "live_gui_respawn = test",
             "live_gui_max_respawns = 100000",
         )
-        (folder / "pytest.ini").write_text("[pytest]\n" + "\n".join(ini))
+        (folder / "pytest.ini").write_text("[pytest]\n" + "\n".join(() if options else ini))
         environment = os.environ | {"SOAK_TESTS": str(tests), "SOAK_CRASH_EVERY": str(crash_every)}
         environment["PYTHONPATH"] = str(HERE)
         command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-rN"]
+        command += options
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
@@ -214,10 +263,9 @@ def test_side(tests: int, crash_every: int) -> list[str]:
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-500:]
     crashes = tests // crash_every
     generations = sum(len(record["generations"]) for record in records)
-    print(f"  {len(lines)} tests, {generations} processes in one pytest: {last}")
+    print(f"  {len(lines)} tests, {generations} apps in one pytest: {last}", flush=True)
     wrong = [] if f"{crashes} failed, {tests - crashes} passed" in last else [f"not {crashes} failed: {last}"]
-    samples = [json.loads(line) for line in lines]
-    return wrong + report("pytest", [n / 1000 for n in range(len(samples))], samples, "a thousand tests")
+    return OnePytest([json.loads(line) for line in lines], wrong)
 
 
 def main() -> None:

@@ -10,13 +10,25 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import faults
 import sloppy
-from faults import _fault, _in_frame
+from faults import _fault
 
 import livegui
+
+
+def _in_frame(controller: sloppy.AppController, act: Callable[[], None]) -> None:
+    """In the next frame; whoever asked sees when it is done, so that no frame gets two of these."""
+
+    def task() -> None:
+        act()
+        controller.values["frames_troubled"] = controller.values.get("frames_troubled", 0) + 1
+
+    controller.values.setdefault("frames_troubled", 0)
+    controller.gui_tasks.put(task)
 
 
 @_fault
