@@ -20,10 +20,10 @@ def pytest_configure(config):
     session = config.stash[_SESSION]
     use = session.use
 
-    def timed():
-        counts = not session.begun and session.live is not None
+    def timed(app):
+        counts = not app.begun
         began = time.perf_counter_ns()
-        use()
+        use(app)
         if counts:
             FIGURES["use"].append(time.perf_counter_ns() - began)
 
