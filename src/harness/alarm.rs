@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-/// How long to wait between two interrupts.
-const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+/// Milliseconds between two interrupts, in turn. Of many lengths: a test that waits in steps as long as these, in
+/// an event loop where it cannot be ended, would be found in there each time.
+const PAUSES_MS: [u64; 5] = [20, 13, 23, 17, 29];
 
 /// Somebody who can interrupt the test's thread. Does nothing while it is not armed.
 #[derive(Debug, Clone)]
@@ -81,9 +82,11 @@ impl Alarm {
 fn run(shared: &Shared, heard: &Receiver<()>, interrupt: impl Fn()) {
     let due = || shared.armed.load(Ordering::SeqCst) && shared.ringing.load(Ordering::SeqCst);
     while heard.recv().is_ok() {
+        let mut pauses = PAUSES_MS.into_iter().cycle();
         while due() {
             interrupt();
-            if heard.recv_timeout(INTERRUPT_EVERY) == Err(RecvTimeoutError::Disconnected) {
+            let pause = Duration::from_millis(pauses.next().unwrap_or_default());
+            if heard.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }

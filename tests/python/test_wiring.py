@@ -101,6 +101,8 @@ def test_an_app_that_ends_itself_says_where(wired: Wired, name: str) -> None:
 def test_a_sys_exit_in_a_callback_of_dear_pygui_costs_the_process(wired: Wired) -> None:
     then = """
     while not (live_gui.generation_folder / "state" / "taken").exists():
+        time.sleep(0.02)
+    while live_gui.health()["checks"]["main_loop"]["age_ms"] < 300:  # it has not exited yet
         time.sleep(0.02)"""
     files = {"test_a.py": asks("exit 3", then), "test_b.py": RUNS_ON.format(generation=2)}
     result = wired(APPS["dearpygui"], files)
