@@ -87,6 +87,8 @@ class Abort:
         self._greenlet: object = None
         #: What watches the switches between greenlets while the verdict is to be told at one; before us.
         self._watching: list[Any] = []
+        #: Frames that are watched until Qt's loop, which they wait for, has returned.
+        self._traced: list[FrameType] = []
         #: Loops in which our coroutine runs, each with what asks for its end.
         self._entered: list[Callable[[], object]] = []
         self._workers: Workers | None = None
@@ -143,6 +145,7 @@ class Abort:
         """From here on it must not be."""
         self._live = self._told_frame = None
         self._watch_no_more()
+        self._trace_no_more()
         live.disarm()
 
     def aborted(self) -> Aborted:
@@ -198,7 +201,7 @@ class Abort:
         if self.told is not None and _is_ending():
             self._hurry(frame)
             return
-        if time.monotonic() < self._not_before or _is_in_a_qt_loop():
+        if time.monotonic() < self._not_before or self._waits_for_qt(frame):
             return  # the alarm interrupts again
         waiting = Waiting(self.span, self._entered, frame)
         if waiting.requests and not (waiting.is_step and own):
@@ -215,6 +218,44 @@ class Abort:
         elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
             self._told_frame = own[-1]
             raise Aborted(verdict)
+
+    def _waits_for_qt(self, frame: FrameType | None) -> bool:
+        """Whether Qt's loop runs, where nothing may be raised; the test is told as soon as that returns.
+
+        With a debugger or a tracer of coverage that is left to the alarm, which comes again and again.
+        """
+        if not _is_in_a_qt_loop():
+            return False
+        if self._traced or sys.gettrace() is not None:
+            return True
+        while frame is not None:
+            self._traced.append(frame)
+            frame.f_trace = self._on_line
+            frame = frame.f_back
+        sys.settrace(_trace_nothing_new)
+        return True
+
+    def _on_line(self, frame: FrameType, event: str, _arg: object) -> Any:
+        __tracebackhide__ = True
+        if event not in ("line", "return") or _is_in_a_qt_loop():
+            return self._on_line
+        self._trace_no_more()
+        live = self._live
+        own = _frames.of_test(frame, self.span.runners)
+        if live is None or not live.is_ringing() or not own or _is_ending() or self._is_clearing_up(own[-1]):
+            return None
+        verdict = self._tell(live, _AGAIN_AFTER_S)
+        if verdict is not None:
+            self._told_frame = own[-1]
+            raise Aborted(verdict)
+        return None
+
+    def _trace_no_more(self) -> None:
+        if self._traced:
+            if sys.gettrace() is _trace_nothing_new:
+                sys.settrace(None)
+            while self._traced:
+                self._traced.pop().f_trace = None
 
     def _is_on_another_stack(self) -> bool:
         current = _current_greenlet()
@@ -318,6 +359,10 @@ def _is_ending() -> bool:
 def _current_greenlet() -> object:
     greenlet = sys.modules.get("greenlet")
     return None if greenlet is None else greenlet.getcurrent()
+
+
+def _trace_nothing_new(_frame: FrameType, _event: str, _arg: object) -> None:
+    """Traces no frame that begins from now on."""
 
 
 def _is_in_a_qt_loop() -> bool:
