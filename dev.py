@@ -326,8 +326,8 @@ def apps(rest: list[str]) -> None:
 def windows(rest: list[str]) -> None:
     """The tests on Windows, as far as wine is Windows; see docs/platforms.md."""
     # Not at the top: whoever has no use for it needs neither Debian nor a Python 3.11.
-    from tools.debian import ToolError  # noqa: PLC0415
-    from tools.windows_rig import Rig  # noqa: PLC0415
+    from tools.debian import ToolError  # noqa: PLC0415 -- only where it is needed
+    from tools.windows_rig import Rig  # noqa: PLC0415 -- only where it is needed
 
     rig = Rig(say, Path(sys.executable))
     try:
@@ -347,8 +347,8 @@ def windows(rest: list[str]) -> None:
 
 def cross(rest: list[str]) -> None:
     """Compile for systems that this machine is not, as far as a check goes."""
-    from tools.cross_check import check  # noqa: PLC0415
-    from tools.debian import ToolError  # noqa: PLC0415
+    from tools.cross_check import check  # noqa: PLC0415 -- only where it is needed
+    from tools.debian import ToolError  # noqa: PLC0415 -- only where it is needed
 
     try:
         check(say, rest)
@@ -373,7 +373,7 @@ def bench(rest: list[str]) -> None:
         ),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
     }
-    from tools import bench_tables  # noqa: PLC0415
+    from tools import bench_tables  # noqa: PLC0415 -- only where it is needed
 
     scripts = {name.removeprefix("bench_"): known[name] for name in names}
     results, missed = bench_tables.run(scripts, PYTHON, peers, say)

@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
-import page  # noqa: E402
-from figures import Table  # noqa: E402
-from records import many_tests  # noqa: E402
+import page  # noqa: E402 -- found only now
+from figures import Table  # noqa: E402 -- found only now
+from records import many_tests  # noqa: E402 -- found only now
 
-from livegui._livegui import write_report  # noqa: E402
+from livegui._livegui import write_report  # noqa: E402 -- found only now
 
 #: Milliseconds within which the report of so many tests is to be written.
 BARS = {500: 100, 10_000: 1000}

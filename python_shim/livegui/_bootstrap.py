@@ -169,7 +169,7 @@ class Finder:
                 spec = None if finder is self else finder.find_spec(name, path, target)
                 if spec is not None:
                     if hasattr(spec.loader, "exec_module"):
-                        spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]
+                        spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]  # a loader in the place of one
                     return spec
             return None
         finally:

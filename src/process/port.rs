@@ -1,16 +1,47 @@
 //! Ports: a free one for a hook server, and who holds one that is not free.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 
 use listeners::Protocol;
 
 use super::table;
 use crate::wire::ProcessId;
 
-/// A port that was free just now.
+/// The first port that is tried: those below are for services of the system.
+const FIRST: u16 = 20_000;
+/// How many are tried before the system is asked for any.
+const TRIES: usize = 64;
+
+/// A port that is free, and that the system gives nobody by itself: else a connection of anybody's could have it
+/// before whoever it is for listens on it.
+///
+/// # Errors
+/// What the operating system says if it gives none.
 pub fn free_port() -> io::Result<u16> {
+    let given = given_by_the_system();
+    for _ in 0..TRIES {
+        let mut bytes = [0; 2];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let port = u16::from_ne_bytes(bytes);
+        if port >= FIRST && !given.contains(&port) && is_free(port) {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// The ports that the system gives to connections, and to those who listen on any.
+fn given_by_the_system() -> RangeInclusive<u16> {
+    let range = || {
+        let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+        let (first, last) = text.trim().split_once(char::is_whitespace)?;
+        Some(first.parse().ok()?..=last.trim().parse().ok()?)
+    };
+    // macOS and Windows: as IANA has it.
+    range().unwrap_or(49_152..=u16::MAX)
 }
 
 /// Whether somebody could listen on `port` now.
@@ -37,4 +68,23 @@ pub fn holder(port: u16) -> Option<Holder> {
         process: ProcessId::of(held.pid).unwrap_or_else(|| ProcessId::unverified(held.pid)),
         description,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_none_that_the_system_gives_to_a_connection() {
+        let given = given_by_the_system();
+        let others = (FIRST..=u16::MAX).filter(|port| !given.contains(port));
+        if others.count() < 2_000 {
+            return; // the system is set to give nearly all
+        }
+        for _ in 0..50 {
+            let port = free_port().unwrap();
+            assert!(port >= FIRST && !given.contains(&port), "{port} of {given:?}");
+            assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+        }
+    }
 }

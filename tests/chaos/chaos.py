@@ -31,8 +31,8 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "python"))
 
-from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402
-from unwired import SLOPPY, unwired_sloppy  # noqa: E402
+from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402 -- found only now
+from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
 LIMIT_S = 150.0
 #: How long what a run leaves may take to be gone.

@@ -137,7 +137,7 @@ def leave_grandchildren(controller: sloppy.AppController) -> None:
 
 @_fault
 def use_up_descriptors(controller: sloppy.AppController) -> None:
-    import resource  # noqa: PLC0415 -- only where there is one
+    import resource  # noqa: PLC0415 -- POSIX has it alone -- only where there is one
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     try:
@@ -150,7 +150,7 @@ def use_up_descriptors(controller: sloppy.AppController) -> None:
 @_fault
 def use_up_memory(controller: sloppy.AppController) -> None:
     """The app reaches a limit of its memory, in a frame."""
-    import resource  # noqa: PLC0415
+    import resource  # noqa: PLC0415 -- POSIX has it alone
 
     def act() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
@@ -182,7 +182,7 @@ def load_agent_twice(controller: sloppy.AppController) -> None:
     sys.modules["livegui"].start("sloppy")
     ours = [name for name in sys.modules if name == "livegui" or name.startswith("livegui.")]
     saved = {name: sys.modules.pop(name) for name in ours if name != "livegui._livegui"}
-    import livegui  # noqa: PLC0415
+    import livegui  # noqa: PLC0415 -- not in an app that nobody wired
 
     livegui.start("again")
     kept.append(saved)

@@ -79,6 +79,7 @@ def run(tmp_path: Path) -> Run:
             timeout=120,
             check=False,
         )
+        print(done.stdout)  # shown if the test fails
         return Result(tmp_path, done.returncode, done.stdout, time.monotonic() - began)
 
     return run

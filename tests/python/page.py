@@ -39,8 +39,8 @@ def _chromium() -> str | None:
 
 def open_browser(profile: Path, *, size: str = "wide", dark: bool = False) -> WebDriver:
     """A browser with a profile of its own, that talks to nobody."""
-    from selenium import webdriver  # noqa: PLC0415
-    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
+    from selenium import webdriver  # noqa: PLC0415 -- may be missing
+    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415 -- may be missing
 
     width, height = SIZES[size]
     options = webdriver.ChromeOptions()
@@ -99,7 +99,7 @@ class Page:
 
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
-        from selenium.webdriver import ActionChains  # noqa: PLC0415
+        from selenium.webdriver import ActionChains  # noqa: PLC0415 -- may be missing
 
         actions = ActionChains(self.driver)
         for key in keys:

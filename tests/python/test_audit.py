@@ -193,7 +193,7 @@ def test_a_patch_is_written_whoever_reads_what_is_shown(tmp_path: Path, to: str)
     reader, writer = os.pipe()
     os.close(reader)
     patch = tmp_path / "marks.patch"
-    with open(writer, "w") if to == "closed" else Path("/dev/full").open("w") as out:  # noqa: PTH123
+    with open(writer, "w") if to == "closed" else Path("/dev/full").open("w") as out:  # noqa: PTH123 -- a descriptor
         command = [sys.executable, "-m", "livegui", "audit", "-C", str(root), f"--fix={patch}"]
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=90, check=False)
     assert "requires_prior_state" in patch.read_text(), done.stderr

@@ -20,9 +20,9 @@ import livegui
 CHAOS = Path(__file__).parents[1] / "chaos"
 sys.path.insert(0, str(CHAOS))
 
-import chaos  # noqa: E402
-import matrix  # noqa: E402
-import soak  # noqa: E402
+import chaos  # noqa: E402 -- found only now
+import matrix  # noqa: E402 -- found only now
+import soak  # noqa: E402 -- found only now
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGCHLD and waitpid")

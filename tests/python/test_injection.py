@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +17,12 @@ from typing import Any
 import pytest
 from plain_suites import Suite
 from unwired import unwired
-from wiring import APPS, display
+from wiring import APPS, CATCHING, RUNS_ON, asks, display, run_on
 
 from livegui._bootstrap import SEAMS
 
 #: Toolkits whose loop, or frames, a seam knows.
 WATCHED = [name for name in APPS if name != "plain"]
-#: Those whose loop catches what a callback raises.
-CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
 #: Loops that an exception leaves.
 OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
 
@@ -35,38 +34,12 @@ def injected(suite: Suite, pytester: pytest.Pytester) -> Injected:
     """As ``suite``, on an app of examples/wiring that has no line of livegui's."""
 
     def run(name: str, files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
-        app = APPS[name]
-        app.skip_unless_it_can_run()
-        app = unwired(name, pytester.path)
-        conftest = pytester.path / "conftest.py"
-        conftest.write_text(
-            conftest.read_text()
-            + f"""
-@pytest.fixture(scope="session")
-def live_gui_env():
-    return {app.all_environment()!r}
-"""
-        )
-        return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+        APPS[name].skip_unless_it_can_run()
+        return run_on(unwired(name, pytester.path), suite, pytester, files, *options, ini=ini)
 
     return run
 
 
-def asks(what: str) -> str:
-    return f"""
-import time
-
-def test_asks(app, live_gui):
-    app.do({what!r})
-    time.sleep(30)
-"""
-
-
-RUNS_ON = """
-def test_next(live_gui):
-    assert live_gui.generation == {generation}
-    assert live_gui.health()["status"] == "ok"
-"""
 BEATS = """
 import time
 
@@ -339,8 +312,6 @@ def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> Non
 
 
 def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
-    import venv  # noqa: PLC0415
-
     venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
     python = next((tmp_path / "other").glob("[bS]*/python*"))
     script = ASYNCIO.replace(
@@ -697,8 +668,6 @@ def test_an_app_that_is_wired_and_watched_as_well_has_one_agent(
 def test_a_native_module_that_cannot_be_loaded_is_said_in_the_start_error(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
-    import venv  # noqa: PLC0415
-
     package = Path(__file__).parents[2] / "python_shim" / "livegui"
     copy = pytester.path / "elsewhere" / "livegui"
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("_livegui.*", "__pycache__"))

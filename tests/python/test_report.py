@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from page import Page, open_browser
+from page import Page, missing, open_browser
 from records import RunFolder, many_tests
 
 ROOT = Path(__file__).parents[2]
@@ -485,6 +485,4 @@ def test_a_journal_names_what_is_watched(suite: Suite, pytester: pytest.Pytester
 def test_no_browser_is_no_reason_to_skip_in_ci() -> None:
     """The tests above skip with a reason where there is no browser; CI has one."""
     if os.environ.get("CI") == "true":
-        from page import missing  # noqa: PLC0415
-
         assert missing() is None

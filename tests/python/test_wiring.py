@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,11 +11,9 @@ from pathlib import Path
 
 import pytest
 from plain_suites import Suite
-from wiring import APPS, WIRING, WiredApp
+from wiring import APPS, CATCHING, RUNS_ON, WIRING, WiredApp, asks, run_on
 
 DOC = Path(__file__).parents[2] / "docs" / "wiring.md"
-#: Toolkits whose loop catches what a callback raises.
-CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
 #: Loops that an exception leaves.
 OPEN = ["plain", "imgui_bundle", "glfw", "pygame", "kivy"]
 
@@ -26,36 +25,9 @@ def wired(suite: Suite, pytester: pytest.Pytester) -> Wired:
     """As ``suite``, on an app of examples/wiring."""
 
     def run(app: WiredApp, files: dict[str, str], *options: str, ini: str = "") -> pytest.RunResult:
-        app.skip_unless_it_can_run()
-        conftest = pytester.path / "conftest.py"
-        conftest.write_text(
-            conftest.read_text()
-            + f"""
-@pytest.fixture(scope="session")
-def live_gui_env():
-    return {app.all_environment()!r}
-"""
-        )
-        return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+        return run_on(app, suite, pytester, files, *options, ini=ini)
 
     return run
-
-
-def asks(what: str, then: str = "time.sleep(30)") -> str:
-    return f"""
-import time
-
-def test_asks(app, live_gui):
-    app.do({what!r})
-    {then}
-"""
-
-
-RUNS_ON = """
-def test_next(live_gui):
-    assert live_gui.generation == {generation}
-    assert live_gui.health()["status"] == "ok"
-"""
 
 
 @pytest.mark.parametrize("name", CATCHING)
@@ -183,8 +155,6 @@ def test_an_error_before_the_loop_prints_its_traceback_and_exits_with_1(name: st
     broken = script.replace("with agent.main_loop():", "raise OSError('no disk')\nwith agent.main_loop():")
     assert broken != script
     (tmp_path / "app.py").write_text(broken)
-    import os  # noqa: PLC0415
-
     path = os.pathsep.join([str(WIRING), app.all_environment()["PYTHONPATH"]])
     done = subprocess.run(
         [sys.executable, "app.py", *app.arguments],

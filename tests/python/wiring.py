@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from plain_suites import Suite
 
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
@@ -77,6 +79,51 @@ APPS = {
 }
 
 
+#: Those whose loop catches what a callback raises.
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+
+
+def run_on(
+    app: WiredApp,
+    suite: Suite,
+    pytester: pytest.Pytester,
+    files: dict[str, str],
+    *options: str,
+    ini: str = "",
+) -> pytest.RunResult:
+    """As ``suite``, on this app."""
+    app.skip_unless_it_can_run()
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + f"""
+@pytest.fixture(scope="session")
+def live_gui_env():
+    return {app.all_environment()!r}
+"""
+    )
+    return suite(files, *options, ini=f"live_gui_command = {app.command()}\n{ini}")
+
+
+def asks(what: str, then: str = "time.sleep(30)") -> str:
+    """A test that has the app do something."""
+    return f"""
+import time
+
+def test_asks(app, live_gui):
+    app.do({what!r})
+    {then}
+"""
+
+
+#: A test of the next file.
+RUNS_ON = """
+def test_next(live_gui):
+    assert live_gui.generation == {generation}
+    assert live_gui.health()["status"] == "ok"
+"""
+
+
 @lru_cache
 def _is_there(module: str) -> bool:
     if TOOLKITS and (Path(TOOLKITS) / module).exists():
@@ -97,7 +144,6 @@ def display() -> str:
 
 def _start_server(server: str) -> str:
     import atexit  # noqa: PLC0415 -- only where one is started
-    import subprocess  # noqa: PLC0415
 
     reader, writer = os.pipe()
     process = subprocess.Popen(
