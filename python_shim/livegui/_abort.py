@@ -369,6 +369,10 @@ def _is_in_a_qt_loop() -> bool:
     """Whether this thread waits in an event loop of Qt, where PyQt ends the process of whoever raises."""
     for binding in ("PyQt6", "PySide6", "PyQt5", "PySide2"):
         core = sys.modules.get(f"{binding}.QtCore")
-        if core is not None and core.QThread.currentThread().loopLevel() > 0:
+        try:
+            level = core.QThread.currentThread().loopLevel() if core is not None else 0
+        except Exception:  # noqa: BLE001 -- what a suite has put in its place, or is importing just now
+            continue
+        if isinstance(level, int) and level > 0:
             return True
     return False

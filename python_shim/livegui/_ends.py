@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from livegui._process import GuiProcess
+from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,13 +79,18 @@ class ExpectedEnd:
     ) -> None:
         __tracebackhide__ = True
         if error is not None:
-            self._native.withdraw_end()
+            try:
+                self._native.withdraw_end()
+            except LiveGuiError as otherwise:  # it has ended, and not as declared: the error came of that
+                if isinstance(error, Exception):
+                    raise otherwise from error
             return
         began = time.monotonic()
         try:
             end = self._native.await_end(self._within)
         except BaseException:
-            self._native.withdraw_end()  # if what ends the test came from elsewhere
+            with contextlib.suppress(LiveGuiError):
+                self._native.withdraw_end()  # if what ends the test came from elsewhere
             raise
         self.seconds = time.monotonic() - began
         self._end, self.how, self.generation, self.reasons = end, end.how, end.generation, end.reasons

@@ -115,7 +115,7 @@ class Session:
             self.use(app)
             live.start()
         except BaseException:
-            self.close(handle)
+            self._drop(app)
             raise
         self.generation = live.generation
         return handle
@@ -160,6 +160,17 @@ class Session:
                 self.apps.remove(app)
             self.live = _apps.front(self.apps)
             self.closed += [(app, app.native.close()) for app in closing]
+
+    def _drop(self, app: _apps.App) -> None:
+        """An app did not start: the running test goes on with the others, if it likes."""
+        self.abort.disarm(app.native)
+        self.apps.remove(app)
+        self.live = _apps.front(self.apps)
+        self.closed.append((app, app.native.close()))
+        if not self.apps:
+            self.abort.uninstall()
+        elif self.phase is not None and self.begun:
+            self.phase.arm()
 
     def has_several(self) -> bool:
         """Whether tests may use different apps."""

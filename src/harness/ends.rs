@@ -131,8 +131,11 @@ impl Progress {
     }
 }
 
+/// The oldest comes first: what an app gives after its loop has ended is of no account, what came before is, whether
+/// they are heard one by one or at once.
 fn is_on_its_way_out(reasons: &[Symptom]) -> bool {
-    reasons.iter().any(Symptom::ends) || reasons.iter().all(Symptom::closes)
+    let before = reasons.iter().take_while(|reason| !reason.ends());
+    before.into_iter().all(Symptom::closes)
 }
 
 #[cfg(test)]
@@ -177,7 +180,16 @@ mod tests {
             code: "thread_died".to_owned(),
             raised: true,
         };
-        assert_eq!(after(&exit, &[Sign::Degraded(vec![raised])]), None);
+        assert_eq!(after(&exit, &[Sign::Degraded(vec![raised.clone()])]), None);
+        let left = || reasons(&["main_loop_exited"]).remove(0);
+        let first_it_raised = Sign::Degraded(vec![raised.clone(), left()]);
+        assert_eq!(
+            after(&exit, &[first_it_raised]),
+            None,
+            "also if both are heard at once"
+        );
+        let first_it_left = Sign::Degraded(vec![left(), raised]);
+        assert_eq!(after(&exit, &[first_it_left]), Some(Progress::Begun));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::app::App;
+use super::ends::Progress;
 use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
 use super::run_record::RunFolder;
 use super::watch::AppState;
@@ -36,7 +37,9 @@ pub struct LedgerState {
     /// When the main loop proved that it turns, if no test has run since.
     proven_at: Option<Instant>,
     /// Whether the agent said that all is well when the last test had ended.
-    answered: bool,
+    pub answered: bool,
+    /// The state that was the end as a test had declared it.
+    pub as_declared: Option<AppState>,
     /// Pids that could not be ended; should be none.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
@@ -127,6 +130,7 @@ impl LedgerState {
     /// A test that does not use the app has ended.
     pub fn other_test_finished(&mut self) {
         self.proven_at = None;
+        self.answered = false;
     }
 
     /// A test is about to run, or to be judged: what proved that the loop turns may be too old.
@@ -236,6 +240,7 @@ impl Ledger {
             began: Vec::new(),
             proven_at: None,
             answered: false,
+            as_declared: None,
             left: Vec::new(),
             numbered: 0,
             retired: HashSet::new(),
@@ -269,6 +274,10 @@ impl Ledger {
         let silent = matches!(verdict, AppState::Unreachable(_));
         let before_running = state.is_before_running(ago) && !(silent && state.answered);
         let declared = state.policy.is_as_declared(generation, &verdict.sign());
+        let is_done = matches!(state.policy.declared(), Some((_, Progress::Done)));
+        if declared && is_done && state.as_declared.is_none() {
+            state.as_declared = Some(verdict.clone());
+        }
         let culprit = (cause.as_ref().filter(|_| !declared))
             .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
         state.run.update(generation, |record| {

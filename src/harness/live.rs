@@ -75,6 +75,8 @@ pub struct Live {
     current: Mutex<Option<App>>,
     /// A declared end that came, and was followed by a fresh process, before the test asked for it.
     concluded: Mutex<Option<End>>,
+    /// Held by whoever brings up a process after a declared end.
+    bringing_up: Mutex<()>,
 }
 
 impl Live {
@@ -120,6 +122,7 @@ impl Live {
             spares,
             current: Mutex::default(),
             concluded: Mutex::default(),
+            bringing_up: Mutex::default(),
         })
     }
 
@@ -217,6 +220,12 @@ impl Live {
         let mut after = AfterTest::default();
         let mut state = self.ledger.state();
         if used {
+            if let Some(expected) = state.policy.declaration_lapsed() {
+                state.run.remark(format!(
+                    "{expected} was still open when its test had ended, and no longer counts: have the block end within \
+                     the test"
+                ));
+            }
             state.policy.test_finished();
             state.forget_callback_error();
             // What comes from here on is told to the next one.
@@ -406,16 +415,19 @@ impl Live {
             Some(Err(NoAnswer(why))) => why,
             None => "its agent was never found".to_owned(),
         };
+        // Nothing is locked meanwhile: others ask the handle too.
+        let process = self.process().ok_or_else(never_started)?;
+        // A process that has just ended takes a moment to show it.
+        let exit = process.wait(STEP);
+        let silence = exit.is_none().then(|| silence::describe(&process, &why));
         Err(self.current().as_ref().map_or_else(never_started, |app| {
-            // A process that has just ended takes a moment to show it.
-            let exit = app.process.wait(STEP);
             let what = "the app does not answer";
             match (app.watch.verdict().cause(), exit) {
                 (Some(_), _) => app.failure(what, None),
                 (None, Some(exit)) => app.failure_with(Error::Exited, &exit.describe(), what, None),
                 (None, None) => {
-                    let why = silence::describe(&app.process, &why);
-                    let (first, more) = why.split_once('\n').unwrap_or((&why, ""));
+                    let why = silence.as_deref().unwrap_or(&why);
+                    let (first, more) = why.split_once('\n').unwrap_or((why, ""));
                     let mut error = app.failure_with(Error::Unreachable, first, what, None);
                     error.advise(more.trim_start());
                     error
@@ -547,7 +559,10 @@ impl Live {
     fn install(&self, because: Option<String>, step: Step<'_>) -> Result<()> {
         let (app, open) = self.bring_up(step)?;
         self.ledger.adopt(&app, because, open);
-        *self.current() = Some(app);
+        let before = self.current().replace(app);
+        if let Some(before) = before {
+            self.retire(before);
+        }
         if let Some(spares) = &self.spares {
             spares.begin();
         }
@@ -616,22 +631,22 @@ impl Live {
         // Nothing is locked meanwhile: others ask the handle too.
         let asked = {
             let current = self.current();
-            let Some(app) = current.as_ref().filter(|app| app.watch.is_fit()) else {
-                return;
-            };
-            app.watch.client().map(|client| (app.generation, client))
+            let app = current.as_ref().filter(|app| app.watch.is_fit());
+            app.map(|app| (app.generation, app.watch.client()))
         };
-        if let Some((generation, client)) = asked
-            && let Ok(health) = client.health(ANSWER_WITHIN)
-        {
+        let Some((generation, client)) = asked else {
+            self.ledger.state().answered = false;
+            return;
+        };
+        let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
+        if let Some(health) = &answer {
             self.ledger.record_exceptions(generation, &health.exceptions);
-            let well = health.status == Status::Ok;
-            self.ledger.answered(generation, well);
-            if well {
-                return;
-            }
         }
-        self.await_verdict();
+        let well = answer.is_some_and(|health| health.status == Status::Ok);
+        self.ledger.answered(generation, well);
+        if !well {
+            self.await_verdict();
+        }
     }
 
     /// An app that says that it ends does so in a moment, and its exit status is worth that moment.

@@ -454,6 +454,11 @@ impl Policy {
         None
     }
 
+    /// The running test is over: what it declared and did not conclude is not for the next one. Returns that.
+    pub fn declaration_lapsed(&mut self) -> Option<Expected> {
+        Some(self.declared.take()?.expected)
+    }
+
     /// What has been declared, and how far that has come.
     #[must_use]
     pub fn declared(&self) -> Option<(&Expected, Progress)> {

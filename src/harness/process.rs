@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::fault;
 use super::output::Outputs;
-use crate::process::{Child, Exit, Handle, Liveness, Mark, ProcessId, family, liveness, marked};
+use crate::process::{
+    Child, Exit, Handle, Liveness, Mark, ProcessId, family, family_of_child, liveness, marked,
+};
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -279,7 +281,7 @@ impl ProcessTree {
     }
 
     fn family(&self) -> Vec<Handle> {
-        family(self.child.id(), &self.mark)
+        family_of_child(self.child.id(), &self.mark)
     }
 
     fn followed(&self) -> MutexGuard<'_, Option<Followed>> {

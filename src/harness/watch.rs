@@ -356,7 +356,8 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                         continue;
                     }
                     // Asked once more: it may be this process that was stopped for a while.
-                    if heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
+                    let is_known = matches!(self.state.latest().verdict, AppState::Unreachable(_));
+                    if !is_known && heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
                         let why = silence::describe(&self.process, &why);
                         self.tell(AppState::Unreachable(why), heard.elapsed());
                     }
@@ -501,6 +502,8 @@ fn same_kind(before: &AppState, now: &AppState) -> bool {
             .iter()
             .map(|reason| reason.episode)
             .eq(now.iter().map(|reason| reason.episode)),
+        // Why it is silent is told once: for how long, and what its process does meanwhile, is no news.
+        (AppState::Unreachable(_), AppState::Unreachable(_)) => true,
         _ => before == now,
     }
 }

@@ -21,6 +21,6 @@ pub use condition::{Condition, State, condition};
 pub use handle::Handle;
 pub use id::{Liveness, liveness, program};
 pub use parent::{Parent, end_after_family, end_with_parent};
-pub use table::{Mark, environment, family, marked};
+pub use table::{Mark, environment, family, family_of_child, marked};
 
 pub use crate::wire::ProcessId;

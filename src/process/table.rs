@@ -71,22 +71,40 @@ fn value_of(entry: &OsStr, name: &str) -> Option<OsString> {
 /// though its parent is gone.
 #[must_use]
 pub fn family(ancestor: &ProcessId, mark: &Mark) -> Vec<Handle> {
-    let mut family = grown_from(Handle::open(ancestor), mark);
+    let mut family = grown_from(Handle::open(ancestor), mark, Bearers::Any);
     family.retain(|member| member.id() != ancestor);
+    family
+}
+
+/// The same of a process that this one started, and which got `mark` with its start: nothing of it is older, so that
+/// the environment of many others need not be read.
+#[must_use]
+pub fn family_of_child(child: &ProcessId, mark: &Mark) -> Vec<Handle> {
+    let mut family = grown_from(Handle::open(child), mark, Bearers::NoOlder);
+    family.retain(|member| member.id() != child);
     family
 }
 
 /// Everything that runs and carries `mark`, and what that started: the family of somebody who is gone.
 #[must_use]
 pub fn marked(mark: &Mark) -> Vec<Handle> {
-    grown_from(None, mark)
+    grown_from(None, mark, Bearers::Any)
+}
+
+/// Who may carry a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bearers {
+    /// Any process.
+    Any,
+    /// None that is older than the root.
+    NoOlder,
 }
 
 /// First a quick look at all processes, then a slow one at those that may belong: what is read of a number
 /// counts only if the process that has it was the same before and after.
-fn grown_from(root: Option<Handle>, mark: &Mark) -> Vec<Handle> {
+fn grown_from(root: Option<Handle>, mark: &Mark, bearers: Bearers) -> Vec<Handle> {
     let mut family = Vec::from_iter(root);
-    let mut candidates = candidates(family.first().map(|root| root.id().pid), mark);
+    let mut candidates = candidates(family.first().map(|root| root.id().pid), mark, bearers);
     loop {
         let before = family.len();
         candidates.retain(|pid| match belongs(*pid, &family, mark) {
@@ -103,14 +121,15 @@ fn grown_from(root: Option<Handle>, mark: &Mark) -> Vec<Handle> {
 }
 
 /// Numbers of those that seem to belong, their parents before them as a rule.
-fn candidates(root: Option<u32>, mark: &Mark) -> Vec<u32> {
+fn candidates(root: Option<u32>, mark: &Mark, bearers: Bearers) -> Vec<u32> {
     let Ok(mut system) = System::new() else {
         return Vec::new();
     };
     // A thread is no member of its own: what is sent to it ends its process.
     let what = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-    let later = started_after(root, &system);
+    let since = root.filter(|_| bearers == Bearers::NoOlder);
+    let later = started_after(since, &system);
     system.refresh_processes_specifics(
         ProcessesToUpdate::Some(&later),
         false,
@@ -132,7 +151,7 @@ fn candidates(root: Option<u32>, mark: &Mark) -> Vec<u32> {
     }
 }
 
-/// Those that may have come from a process: none is older than it. To read the environment of all is slow where
+/// Those that are no older than a process; all, if that is none. To read the environment of all is slow where
 /// there are many.
 fn started_after(root: Option<u32>, system: &System) -> Vec<Pid> {
     let root = root.and_then(|root| system.process(Pid::from_u32(root)));

@@ -187,8 +187,8 @@ impl NativeLive {
     }
 
     /// What was declared is not waited for.
-    fn withdraw_end(&self, py: Python<'_>) {
-        py.detach(|| self.0.withdraw_end());
+    fn withdraw_end(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.withdraw_end()).map_err(raise)
     }
 
     /// Whether there is no process because a test ended it on purpose.

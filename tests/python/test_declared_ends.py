@@ -109,6 +109,7 @@ def test_after_all(live_gui):
 
 BROKEN = """
 import time, pytest
+from livegui.errors import GuiExited
 
 def test_does_not_end(live_gui):
     with live_gui.expect_exit(within=0.3):
@@ -130,11 +131,17 @@ def test_fails_of_itself_and_the_app_goes_on(live_gui):
 
 def test_fails_of_itself_and_the_app_has_ended(app, live_gui):
     before = live_gui.generation
-    with pytest.raises(KeyError), live_gui.expect_exit():
+    with pytest.raises(KeyError), live_gui.expect_exit(status=3):
         app.do("exit 3")
         live_gui.process.wait(10)
         raise KeyError
     assert live_gui.generation == before + 1 and live_gui.is_healthy()
+    with pytest.raises(GuiExited, match="exit status 3, expected 0") as raised, live_gui.expect_exit():
+        app.do("exit 3")
+        live_gui.process.wait(10)
+        raise KeyError
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert live_gui.generation == before + 2 and live_gui.is_healthy()
 
 def test_nested(live_gui):
     with live_gui.expect_exit(status=None):
@@ -197,7 +204,7 @@ def test_crash(app, live_gui):
     with live_gui.expect_degraded("main_loop_crashed", within=10) as end:
         app.do("crash boom")
     assert end.reasons == [("main_loop_crashed", "main_loop", "RuntimeError: boom")]
-    assert end.status is None or end.generation == 1
+    assert end.generation == 1
     assert live_gui.generation == 2 and live_gui.is_healthy()
 
 def test_a_crash_that_takes_the_process_along(app, live_gui):

@@ -1,6 +1,6 @@
 //! An end that a test has declared: declared, waited for, and what follows.
 
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ impl Live {
     pub fn declare_end(&self, expected: Expected) -> Result<()> {
         self.concluded().take();
         let mut state = self.ledger.state();
+        state.as_declared = None;
         if state.policy.trouble().is_some() {
             drop(state);
             return Err(self.broken("before this was declared"));
@@ -66,12 +67,14 @@ impl Live {
             let state = self.ledger.state();
             let Some((expected, progress)) = state.policy.declared() else {
                 drop(state);
-                return self.concluded().take().ok_or_else(never_started);
+                let lapsed =
+                    || Error::BadValue("no end is declared any more: the test that did has ended".to_owned());
+                return self.concluded().take().ok_or_else(lapsed);
             };
             let (expected, progress) = (expected.clone(), progress);
             let is_broken = state.policy.trouble().is_some();
             if let Some(error) = self.callback_error(state) {
-                self.withdraw_end();
+                let _ = self.withdraw_end(); // what raised comes first
                 return Err(error);
             }
             if is_broken {
@@ -86,7 +89,7 @@ impl Live {
                 return Err(self.too_late(&expected, within));
             }
             if !step() {
-                self.withdraw_end();
+                let _ = self.withdraw_end();
                 return Err(Error::Interrupted);
             }
             thread::sleep(LOOK_EVERY);
@@ -95,22 +98,26 @@ impl Live {
 
     /// What was declared is not waited for: the test has failed of something else. If the end has begun it counts as
     /// meant all the same.
-    pub fn withdraw_end(&self) {
+    ///
+    /// # Errors
+    /// The app has ended already, and otherwise than was declared.
+    pub fn withdraw_end(&self) -> Result<()> {
         if self.ledger.state().policy.declared().is_none() {
-            return;
+            return Ok(());
         }
         self.await_first_sign();
-        let state = self.ledger.state();
+        let mut state = self.ledger.state();
         let Some((expected, progress)) = state.policy.declared() else {
-            return;
+            return Ok(());
         };
-        let (expected, has_begun) = (expected.clone(), progress != Progress::Waits);
-        drop(state);
-        if has_begun {
-            let _ = self.conclude(&expected);
-        } else {
-            self.ledger.state().policy.declaration_over(false);
+        let expected = expected.clone();
+        // One that has crashed on its way is left where it is: the verdict tells of it.
+        if progress == Progress::Waits || state.policy.trouble().is_some() {
+            state.policy.declaration_over(false);
+            return Ok(());
         }
+        drop(state);
+        self.conclude(&expected).map(drop)
     }
 
     /// What was declared has come already, and the test goes on with a fresh process of its own wish.
@@ -140,6 +147,15 @@ impl Live {
     /// # Errors
     /// As [`Live::start`].
     pub fn use_after_end(&self, step: Step<'_>) -> Result<()> {
+        // Of two threads that use the app the second finds what the first brought up.
+        let _turn = loop {
+            match self.bringing_up.try_lock() {
+                Ok(turn) => break turn,
+                Err(TryLockError::Poisoned(turn)) => break turn.into_inner(),
+                Err(TryLockError::WouldBlock) if !step() => return Err(Error::Interrupted),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_EVERY),
+            }
+        };
         let due = self.ledger.state().policy.used_after_end();
         due.map_or(Ok(()), |because| self.install(Some(because), step))
     }
@@ -154,7 +170,12 @@ impl Live {
         let Some(app) = self.current().take() else {
             return Err(never_started());
         };
-        let (mut how, reasons) = match app.watch.verdict() {
+        let mut state = app.watch.verdict();
+        if !matches!(state, AppState::Exited { .. } | AppState::Degraded(_)) {
+            // It has recovered from what it was to degrade with, or fallen silent since.
+            state = self.ledger.state().as_declared.take().unwrap_or(state);
+        }
+        let (mut how, reasons) = match state {
             AppState::Exited { how, reasons } => (how, reasons),
             AppState::Degraded(reasons) => {
                 let why = reasons.iter().map(Reason::line).collect::<Vec<_>>().join("; ");
@@ -162,8 +183,9 @@ impl Live {
             }
             state => (state.cause().unwrap_or_default(), Vec::new()),
         };
+        // Of one that is only on its way out nothing is wrong with the status yet.
         let exit = app.process.exit();
-        let objection = expected.objection(exit.and_then(Exit::status));
+        let objection = exit.and_then(|exit| expected.objection(exit.status()));
         let error = objection.map(|objection| {
             how = format!("{how}, {objection}");
             app.failure_with(
