@@ -2,13 +2,22 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
 use super::handle::Handle;
 use super::id::Liveness;
 use crate::wire::ProcessId;
+
+/// How long a process may take to replace its program, on a machine that is busy.
+const REPLACED_WITHIN: Duration = Duration::from_millis(100);
+/// How soon it is looked at again meanwhile.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// How often a process may do so between two looks: a script becomes `setsid`, and that an interpreter.
+const PROGRAMS_IN_A_ROW: u32 = 3;
 
 /// What whoever came from a process carries in the environment, though the parents in between are gone. One
 /// without a value is nobody's.
@@ -22,6 +31,10 @@ impl Mark {
         let value = value.as_ref();
         let entry = || [OsStr::new(name), OsStr::new("="), value].into_iter().collect();
         Self((!value.is_empty()).then(entry))
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     fn is_carried_by(&self, process: &Process) -> bool {
@@ -130,18 +143,23 @@ fn candidates(root: Option<u32>, mark: &Mark, bearers: Bearers) -> Vec<u32> {
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let since = root.filter(|_| bearers == Bearers::NoOlder);
     let later = started_after(since, &system);
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&later),
-        false,
-        what.with_environ(UpdateKind::Always),
-    );
+    let what = what
+        .with_environ(UpdateKind::Always)
+        .with_user(UpdateKind::OnlyIfNotSet);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&later), false, what);
+    // The environment of another user's process shows nothing at any time.
+    let user = |process: &Process| process.effective_user_id().cloned();
+    let own = system.process(Pid::from_u32(std::process::id())).and_then(user);
+    let may_carry = |process: &Process| {
+        mark.is_carried_by(process) || !mark.is_empty() && is_blank(process) && user(process) == own
+    };
     let mut known: HashSet<Pid> = root.map(Pid::from_u32).into_iter().collect();
     let mut found = Vec::new();
     loop {
         let before = known.len();
         for (pid, process) in system.processes() {
             let born_here = process.parent().is_some_and(|parent| known.contains(&parent));
-            if (born_here || mark.is_carried_by(process)) && known.insert(*pid) {
+            if (born_here || may_carry(process)) && known.insert(*pid) {
                 found.push(pid.as_u32());
             }
         }
@@ -178,13 +196,38 @@ fn belongs(pid: u32, family: &[Handle], mark: &Mark) -> Option<Handle> {
 }
 
 fn look(pid: u32) -> Option<System> {
-    let mut system = System::new().ok()?;
     let what = ProcessRefreshKind::nothing()
         .without_tasks()
         .with_cmd(UpdateKind::Always)
         .with_environ(UpdateKind::Always);
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true, what);
-    Some(system)
+    let pid = Pid::from_u32(pid);
+    let deadline = Instant::now() + REPLACED_WITHIN;
+    let mut whole = 0;
+    loop {
+        // Another one each time: it keeps what it read before where it now reads nothing.
+        let mut system = System::new().ok()?;
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
+        let Some(process) = system.process(pid).filter(|process| is_blank(process)) else {
+            return Some(system);
+        };
+        // One that is halfway has neither; of one that has a command line the environment was read later.
+        if process.cmd().is_empty() {
+            thread::sleep(LOOK_AGAIN_AFTER);
+        } else {
+            whole += 1;
+        }
+        if whole > PROGRAMS_IN_A_ROW || Instant::now() >= deadline {
+            return Some(system);
+        }
+    }
+}
+
+/// Whether it has no environment. As a rule that is one that replaces its program just now: for a moment the system
+/// shows nothing of it.
+fn is_blank(process: &Process) -> bool {
+    let may_run = !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
+    let is_kernel = process.thread_kind().is_some();
+    cfg!(target_os = "linux") && process.environ().is_empty() && may_run && !is_kernel
 }
 
 #[cfg(test)]
@@ -209,5 +252,25 @@ mod tests {
         );
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_replaces_its_program_all_the_time_is_found_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let again = folder.path().join("again");
+        std::fs::write(&again, "exec sh \"$0\"").unwrap();
+        let value = folder.path().as_os_str();
+        let mut command = std::process::Command::new("sh");
+        let mut child = command
+            .arg(&again)
+            .env("LIVEGUI_TEST_MARK", value)
+            .spawn()
+            .unwrap();
+        let mark = Mark::new("LIVEGUI_TEST_MARK", value);
+        let missed = (0..60).filter(|_| marked(&mark).is_empty()).count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(missed, 0);
     }
 }
