@@ -300,3 +300,55 @@ def test_a_launcher_s_status_is_the_app_s(suite: Suite) -> None:
         {"test_a.py": QUITS.format(how="exit 0")},
         ini="live_gui_command = sh -c '{python} plain_app.py; exit $?'",
     ).assert_outcomes(passed=2)
+
+
+def test_a_declaration_does_not_outlive_its_test(suite: Suite) -> None:
+    test = """
+def test_leaves_it_open(live_gui):
+    live_gui.expect_exit(status=None).__enter__()
+
+def test_quits(live_gui):
+    live_gui.process.kill()
+    live_gui.process.wait(10)
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*the test ended it by itself: declare it, *",
+            "expect_exit(status=None) was still open when its test had ended, and no longer counts: *",
+        ]
+    )
+
+
+def test_a_crash_on_the_way_to_a_declared_exit_is_told_though_the_block_raises(suite: Suite) -> None:
+    test = """
+import pytest
+
+def test_crashes(app, live_gui):
+    with pytest.raises(KeyError), live_gui.expect_exit():
+        app.do("crash boom")
+        while live_gui.is_healthy():
+            pass
+        raise KeyError
+
+def test_victim(live_gui):
+    pass
+"""
+    # Without interrupts, which would come first.
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, ini="live_gui_abort = false")
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*did not run: test_crashes left the app degraded: *RuntimeError: boom"])
+
+
+def test_a_stall_that_was_declared_counts_though_the_app_has_recovered(suite: Suite) -> None:
+    test = """
+def test_stalls(app, live_gui):
+    with live_gui.expect_degraded("main_loop_stalled") as end:
+        app.do("hang 5.8")
+        live_gui.wait_for(lambda: not live_gui.is_healthy(), 20)
+        live_gui.wait_for(live_gui.is_healthy, 20)
+    assert [code for code, *_ in end.reasons] == ["main_loop_stalled"]
+    assert live_gui.generation == 2
+"""
+    suite({"test_a.py": test}).assert_outcomes(passed=1)

@@ -236,3 +236,25 @@ def test_culprit(app):
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*the app degraded during this test*", FRESH])
     assert "Aborted" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("stands_in", ["MagicMock()", "Unfinished()", "None"])
+def test_what_a_suite_puts_in_the_place_of_qt_does_not_keep_a_doomed_test_alive(
+    suite: Suite, stands_in: str
+) -> None:
+    test = f"""
+import sys, time
+from unittest.mock import MagicMock
+
+class Unfinished:
+    def __getattr__(self, name):
+        raise RuntimeError("not yet")
+
+def test_culprit(app, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PySide6.QtCore", {stands_in})
+    app.do("crash boom")
+    time.sleep(60)
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*GuiDegraded: main_loop_crashed: RuntimeError: boom", FRESH])

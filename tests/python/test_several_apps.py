@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from plain_suites import Suite
@@ -122,5 +123,35 @@ def test_after(live_gui_factory):
             "*did not run: test_the_server_crashes left the app degraded: *",
             "test_b.py  fresh process of server (generation 2): test_a.py::test_the_server_crashes left *",
             "test_a.py  fresh process of client (generation 2): ended on purpose by test_a.py::test_quits",
+        ]
+    )
+
+
+def test_an_app_that_fails_to_start_leaves_the_others_watched(suite: Suite) -> None:
+    test = """
+import time, pytest
+from livegui.errors import LiveGuiError
+
+def test_second_does_not_start(app, live_gui, live_gui_factory):
+    with pytest.raises(LiveGuiError, match="exit status 7"):
+        live_gui_factory("second", command=["{python}", "-c", "raise SystemExit(7)"])
+    assert live_gui.is_healthy()
+
+def test_crash(app, live_gui_factory):
+    with pytest.raises(LiveGuiError, match="exit status 8"):
+        live_gui_factory("third", command=["{python}", "-c", "raise SystemExit(8)"])
+    app.do("crash boom")
+    time.sleep(60)
+
+def test_victim(live_gui):
+    pass
+"""
+    after = "def test_after(live_gui):\n    assert live_gui.generation == 2\n"
+    result = suite({"test_a.py": test.replace("{python}", sys.executable), "test_b.py": after})
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*GuiDegraded: main_loop_crashed: RuntimeError: boom",
+            "test_b.py  fresh process (generation 2): test_a.py::test_crash left generation 1 *",
         ]
     )

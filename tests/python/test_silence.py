@@ -92,3 +92,25 @@ def test_after(live_gui):
     result.stdout.fnmatch_lines(
         ["*did not run: test_stops left the app*", "  culprit: test_a.py::test_stops"]
     )
+
+
+def test_an_app_that_fell_silent_between_two_tests_is_not_blamed_on_the_next_for_certain(suite: Suite) -> None:
+    test = """
+import os, signal, time
+
+def test_uses(live_gui):
+    global pid
+    pid = live_gui.pid
+
+def test_does_not_use():
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.5)  # so long that the next one cannot have done it
+
+def test_after(live_gui):
+    time.sleep(60)
+"""
+    result = suite({"test_a.py": test})
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*the app ceased to answer before this test did anything; it followed *::test_uses (the blame is inferred)*"]
+    )
