@@ -29,6 +29,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command_error::Error;
 use crate::harness::{GUARD, guard};
 use crate::text::{Print, Screen};
 
@@ -127,6 +128,16 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// What an error of this kind ends a command with.
+    const fn of(error: &Error) -> Self {
+        match error {
+            Error::Interrupted => Self::Interrupted,
+            Error::BadValue(_) | Error::NotFound(_) | Error::Program(_) | Error::Io(_) | Error::Output(_) => {
+                Self::Unreachable
+            }
+        }
+    }
+
     /// The process's exit status.
     #[must_use]
     pub const fn code(self) -> i32 {
@@ -155,24 +166,24 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
         }
     };
     let done = match &cli.command {
-        Command::Health(arguments) => health::run(arguments, out),
-        Command::Exec(arguments) => exec::run(arguments, err, host),
-        Command::Log(arguments) => log::run(arguments, out, host.go_on),
+        Command::Health(arguments) => health::run(arguments, out).map_err(Error::from),
+        Command::Exec(arguments) => exec::run(arguments, err, host).map_err(Error::from),
+        Command::Log(arguments) => log::run(arguments, out, host.go_on).map_err(Error::from),
         Command::Run(arguments) => run::run(arguments, out, host),
         Command::Report(arguments) => report::run(arguments, out, host),
-        Command::Targets(arguments) => targets::run(arguments, out, err, host),
-        Command::Top(arguments) => top::run(arguments, out, host),
-        Command::Schema(arguments) => describe::schema(arguments, out),
-        Command::Completions(arguments) => describe::completions(arguments, out),
-        Command::Man => describe::man(out),
-        Command::Guard => guard().map(|()| Exit::Ok),
+        Command::Targets(arguments) => targets::run(arguments, out, err, host).map_err(Error::from),
+        Command::Top(arguments) => top::run(arguments, out, host).map_err(Error::from),
+        Command::Schema(arguments) => describe::schema(arguments, out).map_err(Error::from),
+        Command::Completions(arguments) => describe::completions(arguments, out).map_err(Error::from),
+        Command::Man => describe::man(out).map_err(Error::from),
+        Command::Guard => guard().map(|()| Exit::Ok).map_err(Error::from),
         Command::Audit(arguments) => audit::run(arguments, out, err, host),
     };
-    match done {
-        Ok(exit) => exit,
-        Err(error) => {
+    done.unwrap_or_else(|error| {
+        let exit = Exit::of(&error);
+        if exit != Exit::Interrupted {
             let _ = writeln!(err, "livegui: {error}");
-            Exit::Unreachable
         }
-    }
+        exit
+    })
 }

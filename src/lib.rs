@@ -22,12 +22,13 @@ pub mod agent;
 pub mod audit;
 pub mod batch;
 pub mod cli;
-pub mod error;
+pub mod command_error;
 mod files;
 pub mod harness;
 pub mod health;
 mod http_head;
 pub mod injection;
+pub mod io_error;
 #[cfg(windows)]
 #[allow(unsafe_code, reason = "access lists have no safe form")]
 mod owner_only;

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use super::error::Result;
 use crate::files::replace;
+use crate::io_error::cannot;
 use crate::process::Liveness;
 use crate::runtime_dir::{RuntimeDir, create_new_private, read_ours};
 use crate::wire::{DISCOVERY_FILE, Discovery};
@@ -72,7 +73,7 @@ impl DiscoveryFile {
     /// only its owner can read it: it holds the token.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be made or written.
+    /// [`Error::Io`](super::error::Error::Io) if the folder cannot be made or written.
     pub fn write(what: &Discovery, run_dir: Option<&Path>, place: &Place) -> Result<Option<Self>> {
         let own = format!("{}.json", what.pid);
         let (folder, name) = match (run_dir, &place.folder) {
@@ -94,7 +95,7 @@ impl DiscoveryFile {
             drop(file);
             replace(&draft, &path)
         };
-        write().map_err(Error::io(doing))?;
+        write().map_err(cannot(doing))?;
         Ok(Some(Self {
             path,
             instance: what.instance.clone(),

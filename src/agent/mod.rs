@@ -13,6 +13,7 @@ mod canary;
 mod clock;
 mod discovery;
 mod endpoint;
+mod error;
 mod heartbeat;
 mod journal;
 mod last_sign;
@@ -31,12 +32,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use crate::error::{Error, Result};
 use crate::health::{Code, Config, Event, Source, Status};
+use crate::io_error::cannot;
 use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
 use discovery::{DiscoveryFile, Place};
 use endpoint::{Endpoint, EndpointWaker, OpenDescriptors};
+pub use error::{Error, Result};
 use journal::Journal;
 use monitor::Message;
 use published::Published;
@@ -126,7 +128,7 @@ impl Agent {
     /// started. Nothing is left running then.
     pub fn start(settings: &Settings) -> Result<Self> {
         let (inbox, messages) = monitor::inbox();
-        let endpoint = Endpoint::bind(settings.port).map_err(Error::io(format!(
+        let endpoint = Endpoint::bind(settings.port).map_err(cannot(format!(
             "bind the health endpoint to 127.0.0.1:{}",
             settings.port
         )))?;
@@ -208,7 +210,7 @@ impl Agent {
             });
             running.journal = Some((
                 sender.clone(),
-                worker.map_err(Error::io("start the journal thread"))?,
+                worker.map_err(cannot("start the journal thread"))?,
             ));
             journal = Some(sender);
         }
@@ -233,7 +235,7 @@ impl Agent {
             dead.published.report_monitor_dead();
             dead_waker.wake();
         });
-        running.monitor = Some(monitor.map_err(Error::io("start the monitor thread"))?);
+        running.monitor = Some(monitor.map_err(cannot("start the monitor thread"))?);
 
         let (shared, dead, token) = (
             Arc::clone(&self.shared),
@@ -249,7 +251,7 @@ impl Agent {
         let served = Worker::start(ENDPOINT_THREAD, body, move |what| {
             dead.thread_died(ENDPOINT_THREAD, what);
         });
-        running.endpoint = Some(served.map_err(Error::io("start the endpoint thread"))?);
+        running.endpoint = Some(served.map_err(cannot("start the endpoint thread"))?);
         Ok(())
     }
 
@@ -639,9 +641,8 @@ fn watch_over(parent: Option<&Parent>) -> String {
 /// 128 random bits.
 fn random_hex() -> Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Io {
-        doing: "get random bytes for the token".to_owned(),
-        source: error.into(),
-    })?;
+    getrandom::fill(&mut bytes)
+        .map_err(std::io::Error::from)
+        .map_err(cannot("get random bytes for the token"))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
 use crate::health::Config;
 use crate::process::Parent;
 use crate::runtime_dir::RuntimeDir;

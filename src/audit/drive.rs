@@ -11,7 +11,7 @@ use super::report::report;
 use super::setup::Setup;
 use super::store::{Progress, Store, digest};
 use super::test_index::TestIndex;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::PytestLaunch;
 use crate::wire::file_of;
 
@@ -45,7 +45,7 @@ impl Audit {
     /// Looks at the suite, and makes the audit's folder or goes on with the last one.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if there is nothing to audit or to resume, [`Error::Io`] if it cannot be begun.
+    /// [`Error::NotFound`] if there is nothing to audit or to resume, [`Error::Io`] if it cannot be begun.
     pub fn begin(setup: Setup, resume: bool, go_on: &mut dyn FnMut() -> bool) -> Result<Self> {
         let mut asked = vec![setup.python.display().to_string()];
         asked.extend(setup.paths.iter().cloned());
@@ -103,7 +103,7 @@ impl Audit {
     /// Makes experiments until nothing is left to be found out, or `watcher` has had enough of it.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if pytest or the app cannot be run; what was found until then is kept.
+    /// [`Error::Program`] if pytest or the app cannot be run; what was found until then is kept.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Progress> {
         let began = Instant::now();
         let before = self.store.record.seconds;
@@ -190,7 +190,7 @@ impl Audit {
         if ended.result.reached() == 0
             && (ended.result.kind != Kind::Together || ended.result.tests.is_empty())
         {
-            return Err(Error::BadValue(format!(
+            return Err(Error::Program(format!(
                 "pytest ran no test of {}; all its output is in {}\n{}",
                 ended.result.files.join(", "),
                 ended.result.folder,
@@ -199,7 +199,7 @@ impl Audit {
         }
         if never_ready {
             let said = ended.result.tests.iter().map(|seen| seen.said.as_str());
-            return Err(Error::BadValue(format!(
+            return Err(Error::Program(format!(
                 "the app could not be started: {}; all output is in {}",
                 said.into_iter().find(|said| !said.is_empty()).unwrap_or_default(),
                 ended.result.folder

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::experiment_result::{Crash, Experiment, ExperimentOutcome, ExperimentResult, Kind, Observed};
 use super::probe::tail;
 use super::test_index::TestIndex;
-use crate::error::Result;
+use crate::command_error::Result;
 use crate::harness::{PytestLaunch, PytestProcess, read_run};
 use crate::wire::Event;
 use crate::wire::file_of;
@@ -43,7 +43,7 @@ impl Current {
     /// Starts it. It will have come to `total` tests.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) if that cannot be done.
+    /// [`Error::Io`](crate::command_error::Error::Io) if that cannot be done.
     pub fn start(
         experiment: Experiment,
         result: ExperimentResult,

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::marks::Outline;
 use super::setup::Setup;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{CommandLine, Exit, PytestLaunch, PytestProcess};
+use crate::io_error::cannot;
 
 /// How often an answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -84,13 +85,13 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
         .is_some_and(|code| code == 0 || code == 5);
     let Some(probe) = probe.filter(|_| collected) else {
         let said = tail(&suite.stdout()).or_else(|| tail(&suite.stderr()));
-        return Err(Error::BadValue(format!(
+        return Err(Error::Program(format!(
             "pytest cannot collect the tests; it says:\n{}",
             said.unwrap_or_default()
         )));
     };
     if probe.tests.is_empty() {
-        return Err(Error::BadValue(format!(
+        return Err(Error::NotFound(format!(
             "no test in {} uses live_gui: there is nothing to audit",
             if setup.paths.is_empty() {
                 setup.root.display().to_string()
@@ -112,17 +113,17 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
 /// Where marks go in these files: an outline each, by file.
 ///
 /// # Errors
-/// [`Error::Io`] if Python cannot be asked, [`Error::BadValue`] if it gives no answer.
+/// [`Error::Io`] if Python cannot be asked, [`Error::Program`] if it gives no answer.
 pub fn outlines(python: &Path, root: &Path, files: &[&str]) -> Result<BTreeMap<String, Outline>> {
     let asked = Command::new(python)
         .args(["-m", "livegui._outline"])
         .args(files)
         .current_dir(root)
         .output();
-    let output = asked.map_err(Error::io(format!("start {}", python.display())))?;
+    let output = asked.map_err(cannot(format!("start {}", python.display())))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Error::BadValue(format!("could not parse the test files: {said}"))
+        Error::Program(format!("could not parse the test files: {said}"))
     })
 }
 

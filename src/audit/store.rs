@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::experiment_result::ExperimentResult;
 use super::report::Report;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{
     ProcessId, forget_old_runs, liveness, make_run_folder, run_folders, still_goes_on, write_record,
 };
+use crate::io_error::cannot;
 use crate::runtime_dir;
 
 /// `schema` of [`Record`].
@@ -97,7 +98,7 @@ impl Store {
         let parent = audits(root);
         let started = Timestamp::now();
         let doing = || format!("make a folder in {}", parent.display());
-        let path = make_run_folder(&parent, started).map_err(Error::io(doing()))?;
+        let path = make_run_folder(&parent, started).map_err(cannot(doing()))?;
         let mut record = Record {
             schema: AUDIT_SCHEMA.to_owned(),
             root: root.display().to_string(),
@@ -114,13 +115,13 @@ impl Store {
     /// The last audit of the suite with this digest, if it did not finish.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if there is none.
+    /// [`Error::NotFound`] if there is none.
     pub fn resume(root: &Path, digest: &str) -> Result<Self> {
         let mut all = run_folders(&audits(root), AUDIT_FILE, AUDIT_SCHEMA)
             .into_iter()
             .filter_map(|path| Some((read(&path)?, path)));
         let Some((mut record, path)) = all.find(|(record, _)| record.state != Progress::Finished) else {
-            return Err(Error::BadValue(format!(
+            return Err(Error::NotFound(format!(
                 "there is no unfinished audit of {} to go on with; start one without --resume",
                 root.display()
             )));
@@ -168,7 +169,7 @@ impl Store {
             }
             fs::create_dir(&path)
         };
-        make().map_err(Error::io(format!("make the folder {}", path.display())))?;
+        make().map_err(cannot(format!("make the folder {}", path.display())))?;
         Ok(path)
     }
 
@@ -178,7 +179,7 @@ impl Store {
     /// [`Error::Io`] if it cannot be written.
     pub fn write(&self) -> Result<()> {
         let doing = || format!("write {}", self.path.join(AUDIT_FILE).display());
-        write_record(&self.path, AUDIT_FILE, &self.record).map_err(Error::io(doing()))
+        Ok(write_record(&self.path, AUDIT_FILE, &self.record).map_err(cannot(doing()))?)
     }
 }
 

@@ -9,8 +9,9 @@ use super::format::count;
 use super::plan::Batch;
 use super::results::Results;
 use super::runner::StopRequest;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{PytestLaunch, PytestProcess};
+use crate::io_error::cannot;
 use crate::runtime_dir::private_temporary_folder;
 use crate::text::{Print, line};
 use crate::wire::file_of;
@@ -28,10 +29,10 @@ pub fn show(
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<bool> {
     // Closed to others, and under a name that nobody can know before.
-    let scratch = private_temporary_folder().map_err(Error::io("make a temporary folder"))?;
+    let scratch = private_temporary_folder().map_err(cannot("make a temporary folder"))?;
     batches.iter().try_fold(true, |all, batch| {
         let (results, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), stop_request)?;
-        print(batch, &results, failed.as_deref(), out).map_err(Error::io("write the list"))?;
+        print(batch, &results, failed.as_deref(), out).map_err(cannot("write the list"))?;
         Ok(all && failed.is_none())
     })
 }
@@ -43,7 +44,7 @@ fn collect(
     folder: &Path,
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<(Results, Option<String>)> {
-    fs::create_dir_all(folder).map_err(Error::io(format!("make the folder {}", folder.display())))?;
+    fs::create_dir_all(folder).map_err(cannot(format!("make the folder {}", folder.display())))?;
     let mut suite = PytestProcess::start(&PytestLaunch {
         command: pytest.collect_command(batch),
         environment: batch.env.clone().into_iter().collect(),

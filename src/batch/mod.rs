@@ -33,8 +33,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::error::{Error, Result};
+use crate::command_error::Result;
 use crate::harness::write_record;
+use crate::io_error::cannot;
 use crate::text::Print;
 use crate::wire::RUN_FILE;
 use command::Pytest;
@@ -74,16 +75,15 @@ pub enum RunOutcome {
 /// Runs batches, and shows how that goes.
 ///
 /// # Errors
-/// [`Error::BadValue`] before anything runs, if what is asked for cannot be; [`Error::Io`] if there is no
-/// place for what it leaves.
+/// Before anything runs, if what is asked for cannot be, or if there is no place for what it leaves.
 pub fn run(
     request: &Request,
     out: &mut dyn Print,
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<RunOutcome> {
-    let root = std::path::absolute(&request.root).map_err(Error::io("find the root"))?;
+    let root = std::path::absolute(&request.root).map_err(cannot("find the root"))?;
     let parent = match &request.run_dir {
-        Some(folder) => std::path::absolute(folder).map_err(Error::io("find the run folders"))?,
+        Some(folder) => std::path::absolute(folder).map_err(cannot("find the run folders"))?,
         None => root.join(RUN_DIR),
     };
     let (folder, record) = prepare(request, &root, &parent)?;
@@ -113,7 +113,7 @@ pub fn run(
         ..
     } = run;
     record.ended_at = Some(now());
-    write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
+    write_record(&folder, RUN_FILE, &record).map_err(cannot("write the record of the run"))?;
     let finished = FinishedRun {
         record: &record,
         results: &results,
@@ -122,7 +122,7 @@ pub fn run(
     };
     reporters
         .finish(&finished)
-        .map_err(Error::io("write the JUnit report"))?;
+        .map_err(cannot("write the JUnit report"))?;
     Ok(record.outcome())
 }
 
@@ -135,7 +135,7 @@ pub fn list(
     out: &mut dyn Print,
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<bool> {
-    let root = std::path::absolute(&request.root).map_err(Error::io("find the root"))?;
+    let root = std::path::absolute(&request.root).map_err(cannot("find the root"))?;
     let batches = chosen(request, &root)?;
     let pytest = Pytest {
         python: &request.python,

@@ -8,8 +8,9 @@ use super::RunOutcome;
 use super::plan::Batch;
 use super::results::Results;
 use super::verdict::{BatchVerdict, Counts, End, Lost};
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{EVENTS_FILE, EventReader, run_folders};
+use crate::io_error::cannot;
 use crate::runtime_dir;
 use crate::wire::{ProcessId, RUN_FILE};
 
@@ -152,7 +153,7 @@ impl BatchRecord {
 /// The newest run of batches in `parent`, and its folder.
 ///
 /// # Errors
-/// [`Error::BadValue`] if there is none.
+/// [`Error::NotFound`] if there is none.
 pub fn newest(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     let found = run_folders(parent, RUN_FILE, BATCHES_SCHEMA).into_iter().next();
     let Some(folder) = found else {
@@ -160,7 +161,7 @@ pub fn newest(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
             "there is no earlier run in {}: run without this option first",
             parent.display()
         );
-        return Err(Error::BadValue(what));
+        return Err(Error::NotFound(what));
     };
     let record = read(&folder)?;
     Ok((folder, record))
@@ -173,8 +174,7 @@ pub fn newest(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
 pub fn read(folder: &Path) -> Result<BatchesRecord> {
     let path = folder.join(RUN_FILE);
     let doing = || format!("read {}", path.display());
-    let text = runtime_dir::read(&path).map_err(Error::io(doing()))?;
-    serde_json::from_slice(&text)
-        .map_err(std::io::Error::from)
-        .map_err(Error::io(doing()))
+    let text = runtime_dir::read(&path).map_err(cannot(doing()))?;
+    let record = serde_json::from_slice(&text).map_err(std::io::Error::from);
+    Ok(record.map_err(cannot(doing()))?)
 }

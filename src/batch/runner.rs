@@ -10,11 +10,12 @@ use super::record::{BatchesRecord, ProcessRecord};
 use super::reporter::{Reporters, RunEvent};
 use super::results::Results;
 use super::verdict::{BatchVerdict, End};
-use crate::error::{Error, Result};
+use crate::command_error::Result;
 use crate::harness::{
     EVENTS_FILE, Exit, Leftover, LeftoverState, PytestLaunch, PytestProcess, end_left_over, leftovers_of,
     write_record,
 };
+use crate::io_error::cannot;
 use crate::wire::{RUN_FILE, env};
 
 /// How often a batch goes on in a new process after the one before died.
@@ -208,13 +209,13 @@ impl Run<'_> {
             folder,
             end: None,
         });
-        fs::create_dir_all(&path).map_err(Error::io(format!("make the folder {}", path.display())))?;
+        fs::create_dir_all(&path).map_err(cannot(format!("make the folder {}", path.display())))?;
         if let Some(only) = only {
             let file = path.join(ONLY_FILE);
             let write = serde_json::to_vec(only)
                 .map_err(Into::into)
                 .and_then(|text| fs::write(&file, text));
-            write.map_err(Error::io(format!("write {}", file.display())))?;
+            write.map_err(cannot(format!("write {}", file.display())))?;
             environment.push((env::ONLY.to_owned(), file.display().to_string()));
         }
         let suite = PytestProcess::start(&PytestLaunch {

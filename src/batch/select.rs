@@ -12,8 +12,9 @@ use super::plan::{self, Batch};
 use super::record::{self, BATCHES_SCHEMA, BatchRecord, BatchesRecord};
 use super::request::{Request, Which};
 use super::verdict::BatchVerdict;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{ProcessId, forget_old_runs, liveness, make_run_folder, still_goes_on, write_record};
+use crate::io_error::cannot;
 use crate::wire::{RUN_FILE, file_of};
 
 /// The file that has the batches.
@@ -33,7 +34,7 @@ pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf
     };
     let doing = || format!("make a run folder in {}", parent.display());
     let started = Timestamp::now();
-    let folder = make_run_folder(parent, started).map_err(Error::io(doing()))?;
+    let folder = make_run_folder(parent, started).map_err(cannot(doing()))?;
     let pid = std::process::id();
     let record = BatchesRecord {
         schema: BATCHES_SCHEMA.to_owned(),
@@ -46,7 +47,7 @@ pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf
         narrowed: request.narrowed,
         batches,
     };
-    write_record(&folder, RUN_FILE, &record).map_err(Error::io(doing()))?;
+    write_record(&folder, RUN_FILE, &record).map_err(cannot(doing()))?;
     forget_old_runs(parent, RUN_FILE, BATCHES_SCHEMA);
     Ok((folder, record))
 }
@@ -59,7 +60,7 @@ fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
             "there is nothing to resume: the newest run ({}) came to its end; --last-failed runs what failed in it",
             folder.display()
         );
-        return Err(Error::BadValue(what));
+        return Err(Error::NotFound(what));
     }
     if record.ended_at.is_none()
         && let Some(still) = still_goes_on(liveness(record.process.as_ref()), record.pid)
@@ -70,7 +71,7 @@ fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     record.pid = std::process::id();
     record.process = Some(ProcessId::current());
     record.ended_at = None;
-    write_record(&folder, RUN_FILE, &record).map_err(Error::io("write the record of the run"))?;
+    write_record(&folder, RUN_FILE, &record).map_err(cannot("write the record of the run"))?;
     Ok((folder, record))
 }
 
@@ -85,7 +86,7 @@ fn failed(request: &Request, root: &Path, parent: &Path) -> Result<Vec<BatchReco
         .collect();
     if let Some(name) = request.wanted.iter().find(|name| !known.contains(&name.as_str())) {
         let what = config::no_such("batch", name, &known);
-        return Err(Error::BadValue(format!(
+        return Err(Error::NotFound(format!(
             "the newest run ({}): {what}",
             folder.display()
         )));
@@ -101,7 +102,7 @@ fn failed(request: &Request, root: &Path, parent: &Path) -> Result<Vec<BatchReco
     let again: Vec<_> = again.collect();
     if again.is_empty() {
         let what = format!("nothing failed in the newest run ({})", folder.display());
-        return Err(Error::BadValue(what));
+        return Err(Error::NotFound(what));
     }
     Ok(again)
 }
@@ -133,7 +134,7 @@ pub fn chosen(request: &Request, root: &Path) -> Result<Vec<Batch>> {
     for path in &paths {
         if !root.join(file_of(path)).exists() {
             let what = config::no_such("batch or path", path, &names);
-            return Err(Error::BadValue(what));
+            return Err(Error::NotFound(what));
         }
     }
     let mut batches = if request.wanted.is_empty() {
@@ -168,7 +169,7 @@ fn configured(root: &Path) -> Result<Vec<Batch>> {
     let path = root.join(PYPROJECT);
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(Error::io(format!("read {}", path.display())))?,
+        read => read.map_err(cannot(format!("read {}", path.display())))?,
     };
     config::parse(&text, PYPROJECT, &|path| root.join(path).exists())
         .map_err(|refused| Error::BadValue(refused.to_string()))

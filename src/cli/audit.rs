@@ -15,7 +15,8 @@ use crate::audit::{
     AUDIT_FILE, Added, Audit, Cost, Found, Mark, Progress, Running, Setup, Store, Watcher, mark_word,
     outlines, patch,
 };
-use crate::error::Error;
+use crate::command_error::Result;
+use crate::io_error::cannot;
 use crate::shell;
 use crate::text::{Print, line as one_line};
 use crate::wire::file_of;
@@ -71,7 +72,7 @@ pub fn run(
     out: &mut dyn Print,
     err: &mut dyn Print,
     host: &mut Host<'_>,
-) -> io::Result<Exit> {
+) -> Result<Exit> {
     let python = arguments
         .python
         .clone()
@@ -89,10 +90,7 @@ pub fn run(
         jobs: arguments.jobs.map(usize::from),
         timeout: arguments.timeout,
     };
-    let mut audit = match Audit::begin(setup, arguments.resume, host.go_on) {
-        Err(Error::Interrupted) => return Ok(Exit::Interrupted),
-        begun => begun.map_err(other)?,
-    };
+    let mut audit = Audit::begin(setup, arguments.resume, host.go_on)?;
     let mut watcher = Display::new(err, host.go_on);
     let done = audit.run(&mut watcher);
     watcher.clear();
@@ -104,12 +102,15 @@ pub fn run(
         write_patch(&file, &python, &root, &report.marks, err)
     });
     if arguments.json {
-        out.raw(&format!("{}\n", serde_json::to_string_pretty(&store.record)?))?;
+        out.raw(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&store.record).map_err(io::Error::from)?
+        ))?;
     } else {
         show(&audit, out)?;
     }
     written?;
-    match done.map_err(other)? {
+    match done? {
         Progress::Finished if report.found.is_empty() => Ok(Exit::Ok),
         Progress::Finished => Ok(Exit::Unwell),
         Progress::Interrupted | Progress::Running => {
@@ -120,10 +121,6 @@ pub fn run(
             Ok(Exit::Interrupted)
         }
     }
-}
-
-fn other(error: Error) -> io::Error {
-    io::Error::other(error.to_string())
 }
 
 /// How the audit gets on: a line that changes at a terminal, a line an experiment elsewhere.
@@ -319,22 +316,17 @@ fn quoted(path: &Path) -> String {
     shell::join(&[path.display().to_string()])
 }
 
-fn write_patch(
-    file: &Path,
-    python: &Path,
-    root: &Path,
-    marks: &[Mark],
-    err: &mut dyn Print,
-) -> io::Result<()> {
+fn write_patch(file: &Path, python: &Path, root: &Path, marks: &[Mark], err: &mut dyn Print) -> Result<()> {
     let mut by_file: BTreeMap<&str, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         by_file.entry(&mark.file).or_default().push(mark);
     }
     if by_file.is_empty() {
-        return writeln!(err, "livegui: no mark is to be added, so there is no patch");
+        writeln!(err, "livegui: no mark is to be added, so there is no patch")?;
+        return Ok(());
     }
     let files: Vec<_> = by_file.keys().copied().collect();
-    let outlines = outlines(python, root, &files).map_err(other)?;
+    let outlines = outlines(python, root, &files)?;
     let mut patches = String::new();
     for (name, marks) in by_file {
         let source = fs::read_to_string(root.join(name));
@@ -350,8 +342,7 @@ fn write_patch(
     if patches.is_empty() {
         return Ok(());
     }
-    fs::write(file, patches)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", file.display())))?;
+    fs::write(file, patches).map_err(cannot(format!("write {}", file.display())))?;
     writeln!(
         err,
         "livegui: the marks are in {}; add them with: git -C {} apply {}",
@@ -359,5 +350,6 @@ fn write_patch(
         quoted(root),
         // As seen from there.
         quoted(&std::path::absolute(file)?)
-    )
+    )?;
+    Ok(())
 }

@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::serve::{parse_port, serve};
 use super::{Exit, Host};
+use crate::command_error::Result;
+use crate::io_error::cannot;
 use crate::report::{self, REPORT_FILE};
 use crate::text::{Print, line};
 
@@ -34,8 +36,8 @@ pub struct ReportArgs {
 }
 
 /// Writes what is asked for.
-pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io::Result<Exit> {
-    let folder = report::find(arguments.run.as_deref(), &arguments.root).map_err(io::Error::other)?;
+pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> Result<Exit> {
+    let folder = report::find(arguments.run.as_deref(), &arguments.root)?;
     if let Some(port) = arguments.serve {
         let python = host.python.clone();
         let mut began = |url: &str| {
@@ -48,16 +50,16 @@ pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> 
         serve(&folder, port, out, &mut began, host.go_on)?;
         return Ok(Exit::Interrupted);
     }
-    let records = report::read(&folder).map_err(io::Error::other)?;
+    let records = report::read(&folder)?;
     let report = report::build(&records);
     if let Some(file) = &arguments.trace {
-        let text = serde_json::to_string(&report::trace(&report))?;
-        report::write_whole(file, &text).map_err(|error| named(file, &error))?;
+        let text = serde_json::to_string(&report::trace(&report)).map_err(io::Error::from)?;
+        report::write_whole(file, &text).map_err(cannot(format!("write {}", file.display())))?;
         writeln!(out, "{}", file.display())?;
     }
     if arguments.trace.is_none() || arguments.html.is_some() || arguments.open {
         let file = arguments.html.clone().unwrap_or_else(|| folder.join(REPORT_FILE));
-        report::write(&report, &records, &file).map_err(|error| named(&file, &error))?;
+        report::write(&report, &records, &file).map_err(cannot(format!("write {}", file.display())))?;
         writeln!(out, "{}", file.display())?;
         if arguments.open {
             open(&url(&file)?, &host.python)?;
@@ -65,10 +67,6 @@ pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> 
     }
     writeln!(out, "{}", line(&report.sentence))?;
     Ok(Exit::Ok)
-}
-
-fn named(file: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }
 
 fn url(file: &Path) -> io::Result<String> {

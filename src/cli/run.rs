@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Exit, Host, console};
 use crate::batch::{self, OutputMode, Request, RunOutcome, StopRequest, Which, parse_timeout};
-use crate::error::Error;
+use crate::command_error::{Error, Result};
 use crate::text::Print;
 
 /// The table at the top of `cli.rs`, in short.
@@ -61,25 +61,20 @@ pub struct RunArgs {
 }
 
 /// Runs batches.
-pub fn run(arguments: &RunArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io::Result<Exit> {
+pub fn run(arguments: &RunArgs, out: &mut dyn Print, host: &mut Host<'_>) -> Result<Exit> {
     let python = arguments.python.as_ref().unwrap_or(&host.python);
     if python.is_empty() {
-        return Err(io::Error::other(
-            "which Python is to run pytest? Say so with --python",
-        ));
+        let what = "which Python is to run pytest? Say so with --python";
+        return Err(Error::BadValue(what.to_owned()));
     }
     let request = request(arguments, python);
     let mut signals = Signals::listen()?;
     let mut stop_request = || signals.stop_request(&mut *host.go_on);
-    let done = if arguments.list {
-        batch::list(&request, out, &mut stop_request).map(|all| if all { Exit::Ok } else { Exit::Lost })
-    } else {
-        batch::run(&request, out, &mut stop_request).map(exit)
-    };
-    match done {
-        Err(Error::Interrupted) => Ok(Exit::Interrupted),
-        done => done.map_err(io::Error::other),
+    if arguments.list {
+        let all = batch::list(&request, out, &mut stop_request)?;
+        return Ok(if all { Exit::Ok } else { Exit::Lost });
     }
+    batch::run(&request, out, &mut stop_request).map(exit)
 }
 
 fn request(arguments: &RunArgs, python: &str) -> Request {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::error::{AppError, AppErrorKind, Failure};
 use super::hook_port::HookPort;
 use super::process::ProcessTree;
 use super::silence;
 use super::stacks;
 use super::watch::{AppState, Watch};
-use crate::error::{Error, Failure};
 use crate::health::Code;
 use crate::process::Exit;
 use crate::wire::{CaughtException, Culprit, Reason};
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// The error that fits how it is. The first line says what is wrong with it, and `what` what happened.
-    pub fn failure(&self, what: &str, culprit: Option<Culprit>) -> Error {
+    pub fn failure(&self, what: &str, culprit: Option<Culprit>) -> AppError {
         let verdict = self.watch.verdict();
         let is = || format!("the app is {}", verdict.state());
         let (first, more) = match &verdict {
@@ -114,22 +114,22 @@ impl App {
     }
 
     /// The kind of error that fits how it is.
-    pub fn kind(&self) -> fn(Box<Failure>) -> Error {
+    pub fn kind(&self) -> AppErrorKind {
         match self.watch.verdict() {
-            AppState::Exited { .. } => Error::Exited,
-            AppState::Unreachable(_) | AppState::Starting | AppState::Ok => Error::Unreachable,
-            AppState::Degraded(_) | AppState::Stopping => Error::Degraded,
+            AppState::Exited { .. } => AppErrorKind::Exited,
+            AppState::Unreachable(_) | AppState::Starting | AppState::Ok => AppErrorKind::Unreachable,
+            AppState::Degraded(_) | AppState::Stopping => AppErrorKind::Degraded,
         }
     }
 
     /// The error of this kind, which says first what is wrong and then what happened.
     pub fn failure_with(
         &self,
-        kind: impl FnOnce(Box<Failure>) -> Error,
+        kind: AppErrorKind,
         first: &str,
         what: &str,
         culprit: Option<Culprit>,
-    ) -> Error {
+    ) -> AppError {
         let summary = format!("{first}\n  {what} ({})", self.which());
         self.failure_of(kind, summary, culprit)
     }
@@ -146,14 +146,9 @@ impl App {
     }
 
     /// The error of this kind.
-    pub fn failure_of(
-        &self,
-        kind: impl FnOnce(Box<Failure>) -> Error,
-        summary: String,
-        culprit: Option<Culprit>,
-    ) -> Error {
-        let mut failure = Box::new(self.describe(culprit));
+    pub fn failure_of(&self, kind: AppErrorKind, summary: String, culprit: Option<Culprit>) -> AppError {
+        let mut failure = self.describe(culprit);
         failure.summary = summary;
-        kind(failure)
+        AppError::new(kind, failure)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
 use crate::shell;
 
 /// The words that may stand in braces.

@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+use super::error::Result;
 use super::ledger::lock;
 use super::run_record::now_ms;
-use crate::error::{Error, Result};
+use crate::io_error::{IoError, cannot};
 use crate::process::Parent;
 use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
 
@@ -49,12 +50,12 @@ impl EventLog {
     /// is told as long as the process that the environment names is there.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be opened.
+    /// [`Error::Io`](super::error::Error::Io) if the file cannot be opened.
     pub fn open(path: Option<&Path>, worker: Option<String>) -> Result<Self> {
         let follow = |path: &Path| {
-            let file = append(path).map_err(Error::io(format!("open {}", path.display())))?;
+            let file = append(path).map_err(cannot(format!("open {}", path.display())))?;
             let (stop, by) = (stop_file(path), Parent::named());
-            Ok(Followed { file, stop, by })
+            Ok::<_, IoError>(Followed { file, stop, by })
         };
         Ok(Self {
             followed: path.map(follow).transpose()?,

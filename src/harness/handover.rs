@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Client, NoAnswer};
+use super::error::{Error, Result};
 use super::start::Step;
-use crate::error::{Error, Result};
 use crate::wire::{Health, Status};
 
 /// How long the agent may take to answer at all.

@@ -10,6 +10,7 @@ use once_cell::sync::OnceCell;
 
 use super::app::App;
 use super::command::CommandLine;
+use super::error::Result;
 use super::guard::Guard;
 use super::hook_port::HookPort;
 use super::ledger::Ledger;
@@ -18,8 +19,8 @@ use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
 use super::start::{Start, Step};
 use super::watch::{News, Watch};
-use crate::error::{Error, Result};
 use crate::injection::{Injection, Mode, pythonpath};
+use crate::io_error::cannot;
 use crate::process::{ProcessId, port};
 use crate::wire::{GenerationRecord, env};
 
@@ -96,7 +97,8 @@ impl Launcher {
     /// handle.
     ///
     /// # Errors
-    /// [`Error::Start`] says why it could not be started; [`Error::Interrupted`] if `step` ended the wait.
+    /// [`Error::App`](super::error::Error::App) says why it could not be started;
+    /// [`Error::Interrupted`](super::error::Error::Interrupted) if `step` ended the wait.
     pub fn launch(
         &self,
         generation: u32,
@@ -144,7 +146,7 @@ impl Launcher {
         });
         let watch = watch.map_err(|error| {
             process.end_tree(None);
-            Error::io("start the watch thread")(error)
+            cannot("start the watch thread")(error)
         })?;
         let app = App {
             name: self.settings.name.clone(),
@@ -204,23 +206,25 @@ impl Launcher {
             return Ok(());
         };
         let Some((stale, holder)) = held.run.as_ref().zip(held.holder.as_ref()) else {
-            return Err(start.refuse(&held));
+            return Err(start.refuse(&held).into());
         };
         if stale.goes_on || !self.settings.kill_stale {
-            return Err(start.refuse(&held));
+            return Err(start.refuse(&held).into());
         }
         let left = stale.end();
         if !left.is_empty() {
-            return Err(start.refuse(&held));
+            return Err(start.refuse(&held).into());
         }
         let remark = format!("ended what run {} had left: {}", stale.run, holder.description);
         self.ledger.state().run.remark(remark);
-        start.held_port().map_or(Ok(()), |held| Err(start.refuse(&held)))
+        start
+            .held_port()
+            .map_or(Ok(()), |held| Err(start.refuse(&held).into()))
     }
 
     fn prepare(&self, generation: u32) -> Result<(Launch, u16)> {
         let (folder, state) = self.ledger.state().run.generation_folder(generation)?;
-        let hook_port = port::free_port().map_err(Error::io("find a free port"))?;
+        let hook_port = port::free_port().map_err(cannot("find a free port"))?;
         let settings = &self.settings;
         let values = BTreeMap::from([
             ("hook_port", hook_port.to_string().into()),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::app::App;
 use super::client::NoAnswer;
+use super::error::{AppError, AppErrorKind, Error, Failure, Result};
 use super::handover::{Inspection, inspect};
 use super::launcher::{LaunchSettings, Launcher, When};
 use super::ledger::{Ledger, LedgerState, lock};
@@ -21,7 +22,7 @@ use super::spares::Spares;
 use super::stacks;
 use super::start::{STEP, Step};
 use super::watch::AppState;
-use crate::error::{Error, Failure, Result};
+use crate::io_error::cannot;
 use crate::wire::{Culprit, Health, Note, Reason, Status};
 
 pub use declared::End;
@@ -58,7 +59,7 @@ pub struct AfterTest {
     /// Why the app is not handed on, if it was asked and is not.
     pub unfit: Option<Trouble>,
     /// What the test is to be failed with because of that.
-    pub error: Option<Error>,
+    pub error: Option<AppError>,
 }
 
 /// One handle and the processes that it stands for, one after the other.
@@ -94,7 +95,7 @@ impl Live {
         }
         let mut run = RunFolder::create(&settings.run_dir)?;
         run.set_app(&settings.launch.name);
-        let alarm = Alarm::start(interrupt).map_err(Error::io("start the alarm thread"))?;
+        let alarm = Alarm::start(interrupt).map_err(cannot("start the alarm thread"))?;
         let ledger = Ledger::open(run, settings.rules, alarm.clone());
         let python = settings.launch.python.clone();
         let launcher = Arc::new(Launcher::new(settings.launch, ledger.clone()));
@@ -102,7 +103,7 @@ impl Live {
             0 => None,
             count if launcher.gives_each_a_port() => {
                 let spares = Spares::start(count, Arc::clone(&launcher), ledger.clone());
-                Some(spares.map_err(Error::io("start the thread that keeps spares"))?)
+                Some(spares.map_err(cannot("start the thread that keeps spares"))?)
             }
             count => {
                 ledger.state().run.remark(format!(
@@ -129,7 +130,7 @@ impl Live {
     /// Starts the first process, unless there is one.
     ///
     /// # Errors
-    /// [`Error::Start`] says why the app could not be started.
+    /// [`AppErrorKind::Start`] says why the app could not be started.
     pub fn start(&self, step: Step<'_>) -> Result<()> {
         if self.current().is_some() {
             return Ok(());
@@ -157,7 +158,7 @@ impl Live {
     /// under it if one is due.
     ///
     /// # Errors
-    /// [`Error::Degraded`] and its like if the test must not run, and why; [`Error::Start`] if it
+    /// [`AppErrorKind::Degraded`] and its like if the test must not run, and why; [`AppErrorKind::Start`] if it
     /// was to get a fresh process and that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
         let decide = || {
@@ -177,8 +178,8 @@ impl Live {
         match decision {
             Decision::Proceed | Decision::Ask => Ok(()),
             Decision::Respawn(because) => self.replace(&because, step),
-            Decision::Refuse(trouble) => Err(self.refusal(&trouble, false)),
-            Decision::GiveUp(trouble) => Err(self.refusal(&trouble, true)),
+            Decision::Refuse(trouble) => Err(self.refusal(&trouble, false).into()),
+            Decision::GiveUp(trouble) => Err(self.refusal(&trouble, true).into()),
         }
     }
 
@@ -252,7 +253,7 @@ impl Live {
         {
             let what = "this is how the test left the app, which is asked when it has ended";
             let culprit = trouble.culprit.clone();
-            after.error = Some(app.failure_with(Error::Degraded, &trouble.cause, what, culprit));
+            after.error = Some(app.failure_with(AppErrorKind::Degraded, &trouble.cause, what, culprit));
         }
         Ok(after)
     }
@@ -332,7 +333,7 @@ impl Live {
 
     /// What the running test is to be failed with, if it is to be failed: the app degraded during it.
     #[must_use]
-    pub fn verdict_on_running(&self) -> Option<Error> {
+    pub fn verdict_on_running(&self) -> Option<AppError> {
         let ledger = self.ledger.state();
         let Some(trouble) = ledger.policy.trouble() else {
             return self.callback_error(ledger);
@@ -374,18 +375,21 @@ impl Live {
     }
 
     /// What the running test is to be failed with though the app goes on: a callback raised.
-    fn callback_error(&self, ledger: MutexGuard<'_, LedgerState>) -> Option<Error> {
+    fn callback_error(&self, ledger: MutexGuard<'_, LedgerState>) -> Option<AppError> {
         let caught = ledger.callback_error()?.clone();
         drop(ledger);
         let current = self.current();
         let app = current.as_ref()?;
-        Some(Error::Callback(Box::new(app.callback_failure(caught))))
+        Some(AppError::new(
+            AppErrorKind::Callback,
+            app.callback_failure(caught),
+        ))
     }
 
     /// The same after asking the app anew, so that a crash that has already happened is not left for
     /// the next test to find.
     #[must_use]
-    pub fn confirm(&self) -> Option<Error> {
+    pub fn confirm(&self) -> Option<AppError> {
         self.ask_anew();
         self.verdict_on_running()
     }
@@ -407,8 +411,8 @@ impl Live {
     /// What the app's agent says now.
     ///
     /// # Errors
-    /// [`Error::Exited`] or [`Error::Unreachable`] if it gives no answer.
-    pub fn health(&self) -> Result<Health> {
+    /// [`AppErrorKind::Exited`] or [`AppErrorKind::Unreachable`] if it gives no answer.
+    pub fn health(&self) -> std::result::Result<Health, AppError> {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
         let why = match client.map(|client| client.health(ANSWER_WITHIN)) {
             Some(Ok(health)) => return Ok(health),
@@ -424,11 +428,11 @@ impl Live {
             let what = "the app does not answer";
             match (app.watch.verdict().cause(), exit) {
                 (Some(_), _) => app.failure(what, None),
-                (None, Some(exit)) => app.failure_with(Error::Exited, &exit.describe(), what, None),
+                (None, Some(exit)) => app.failure_with(AppErrorKind::Exited, &exit.describe(), what, None),
                 (None, None) => {
                     let why = silence.as_deref().unwrap_or(&why);
                     let (first, more) = why.split_once('\n').unwrap_or((why, ""));
-                    let mut error = app.failure_with(Error::Unreachable, first, what, None);
+                    let mut error = app.failure_with(AppErrorKind::Unreachable, first, what, None);
                     error.advise(more.trim_start());
                     error
                 }
@@ -453,20 +457,20 @@ impl Live {
     /// Waits until the app is `ok`.
     ///
     /// # Errors
-    /// [`Error::Degraded`] and its like if it is not by then.
+    /// [`AppErrorKind::Degraded`] and its like if it is not by then.
     pub fn wait_until_ok(&self, within: Duration, step: Step<'_>) -> Result<()> {
         let deadline = Instant::now() + within;
         loop {
             let current = self.current();
             let Some(app) = &*current else {
-                return Err(never_started());
+                return Err(never_started().into());
             };
             if app.watch.is_fit() {
                 return Ok(());
             }
             if app.watch.verdict().is_final() || Instant::now() >= deadline {
                 let summary = format!("the app was not ok within {:.1} s", within.as_secs_f64());
-                return Err(app.failure(&summary, None));
+                return Err(app.failure(&summary, None).into());
             }
             drop(current);
             if !step() {
@@ -679,7 +683,7 @@ impl Live {
     }
 
     /// What a test that cannot run is failed with.
-    fn refusal(&self, trouble: &Trouble, given_up: bool) -> Error {
+    fn refusal(&self, trouble: &Trouble, given_up: bool) -> AppError {
         // The short summary of pytest has room for a name, and as a rule the file is this one.
         let file = {
             let state = self.ledger.state();
@@ -721,11 +725,12 @@ impl Live {
                 .failure_of(app.kind(), summary, trouble.culprit.clone())
                 .in_brief();
         }
-        Error::Degraded(Box::new(Failure {
+        let failure = Failure {
             summary,
             culprit: trouble.culprit.clone(),
             ..Failure::default()
-        }))
+        };
+        AppError::new(AppErrorKind::Degraded, failure)
     }
 
     fn current(&self) -> MutexGuard<'_, Option<App>> {
@@ -743,10 +748,11 @@ impl Drop for Live {
     }
 }
 
-fn never_started() -> Error {
+fn never_started() -> AppError {
     let summary = "the app was never started".to_owned();
-    Error::Unreachable(Box::new(Failure {
+    let failure = Failure {
         summary,
         ..Failure::default()
-    }))
+    };
+    AppError::new(AppErrorKind::Unreachable, failure)
 }

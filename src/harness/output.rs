@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
 
 /// Bytes of each output that are kept, where nobody says.
 pub const DEFAULT_LIMIT: u64 = 16 * 1024 * 1024;

@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::Result;
 use super::events::{EventReader, ask_to_stop};
 use super::guard::Guard;
 use super::output::DEFAULT_LIMIT;
 use super::process::{GRACE, Launch, ProcessTree, STDERR, STDOUT};
-use crate::error::{Error, Result};
+use crate::io_error::cannot;
 use crate::process::{Exit, ProcessId};
 use crate::wire::{EVENTS_FILE, EventLine, env};
 
@@ -40,9 +41,9 @@ impl PytestProcess {
     /// Starts it. Its output goes to files in its folder: nothing waits for a reader.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be started.
+    /// [`Error::Io`](super::error::Error::Io) if it cannot be started.
     pub fn start(launch: &PytestLaunch) -> Result<Self> {
-        let folder = std::path::absolute(&launch.folder).map_err(Error::io("find the folder"))?;
+        let folder = std::path::absolute(&launch.folder).map_err(cannot("find the folder"))?;
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();
         // We may ourselves run in a test of a pytest that is followed.
@@ -72,7 +73,7 @@ impl PytestProcess {
             output_limit: DEFAULT_LIMIT,
         });
         Ok(Self {
-            process: process.map_err(Error::io(format!("start {what}")))?,
+            process: process.map_err(cannot(format!("start {what}")))?,
             _guard: guard,
             events: EventReader::new(events_file.clone()),
             events_file,

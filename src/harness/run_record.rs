@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::error::Result;
 use super::run_dir::{forget_old_runs, make_run_folder, write_record};
-use crate::error::{Error, Result};
+use crate::io_error::cannot;
 use crate::process::{Liveness, ProcessId, liveness};
 use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
 use crate::wire::{
@@ -35,13 +36,13 @@ impl RunFolder {
     /// Makes a folder for a run that begins now, and takes the oldest ones away.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be made or written.
+    /// [`Error::Io`](super::error::Error::Io) if it cannot be made or written.
     pub fn create(parent: &Path) -> Result<Self> {
         let doing = || format!("make a run folder in {}", parent.display());
-        let parent = std::path::absolute(parent).map_err(Error::io(doing()))?;
+        let parent = std::path::absolute(parent).map_err(cannot(doing()))?;
         let started = Timestamp::now();
         let pid = std::process::id();
-        let path = make_run_folder(&parent, started).map_err(Error::io(doing()))?;
+        let path = make_run_folder(&parent, started).map_err(cannot(doing()))?;
         let record = RunRecord {
             schema: RUN_SCHEMA.to_owned(),
             run: path
@@ -76,11 +77,11 @@ impl RunFolder {
     /// Makes the folder of a generation, and in it an empty one for the app's state.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be made.
+    /// [`Error::Io`](super::error::Error::Io) if it cannot be made.
     pub fn generation_folder(&self, generation: u32) -> Result<(PathBuf, PathBuf)> {
         let folder = generation_in(&self.path, generation);
         let state = folder.join("state");
-        fs::create_dir_all(&state).map_err(Error::io(format!("make the folder {}", state.display())))?;
+        fs::create_dir_all(&state).map_err(cannot(format!("make the folder {}", state.display())))?;
         Ok((folder, state))
     }
 
@@ -177,7 +178,7 @@ impl RunFolder {
 
     fn write(&self) -> Result<()> {
         let doing = || format!("write {}", self.path.join(RUN_FILE).display());
-        write_record(&self.path, RUN_FILE, &self.record).map_err(Error::io(doing()))
+        Ok(write_record(&self.path, RUN_FILE, &self.record).map_err(cannot(doing()))?)
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::app::App;
+use super::error::{Error, Result};
 use super::launcher::{Launcher, When};
 use super::ledger::{Ledger, lock};
 use super::start::{STEP, Step};
-use crate::error::{Error, Result};
 
 /// Spares that failed so often in a row are not replaced: the next start, in the foreground, tells why.
 const TRIES: u32 = 3;

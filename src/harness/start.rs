@@ -7,12 +7,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::app::App;
 use super::client::Client;
+use super::error::{AppError, AppErrorKind, Error, Failure, Result};
 use super::previous_runs::PreviousRun;
 use super::process::{Launch, ProcessTree};
 use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
-use crate::error::{Error, Failure, Result};
 use crate::injection::{Mode, obstacle};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
@@ -92,7 +92,7 @@ impl Start<'_> {
     }
 
     /// What is said of it.
-    pub fn refuse(&self, held: &HeldPort) -> Error {
+    pub fn refuse(&self, held: &HeldPort) -> AppError {
         let port = held.port;
         let unseen = "a process that cannot be seen from here";
         let holder = held.holder.as_ref().map_or(unseen, |holder| &holder.description);
@@ -118,7 +118,7 @@ impl Start<'_> {
     }
 
     /// What is said if the operating system starts no such process.
-    pub fn not_started(&self, error: &std::io::Error) -> Error {
+    pub fn not_started(&self, error: &std::io::Error) -> AppError {
         let folder = self.launch.cwd.display();
         self.error(
             format!("the app could not be started: {error}\n  working folder: {folder}"),
@@ -148,14 +148,16 @@ impl Start<'_> {
                         Some(words) => format!("{words}\n  {summary}"),
                         None => summary,
                     };
-                    return Err(self.error(summary, Some(app)));
+                    return Err(self.error(summary, Some(app)).into());
                 }
                 Ok(verdict) => {
                     let summary = format!("the app was {} before it was ready", verdict.state());
-                    return Err(self.error(summary, Some(app)));
+                    return Err(self.error(summary, Some(app)).into());
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.error("the watch over the app ended".to_owned(), Some(app)));
+                    return Err(self
+                        .error("the watch over the app ended".to_owned(), Some(app))
+                        .into());
                 }
             }
             if !step() {
@@ -168,7 +170,7 @@ impl Start<'_> {
                     "the app was not ready within {:.1} s (live_gui_ready_timeout): {missing}",
                     within.as_secs_f64()
                 );
-                return Err(self.error(summary, Some(app)));
+                return Err(self.error(summary, Some(app)).into());
             }
         }
     }
@@ -232,7 +234,7 @@ impl Start<'_> {
         format!("\n  live_gui_inject: {}", told.join("\n    "))
     }
 
-    fn error(&self, summary: String, app: Option<&App>) -> Error {
+    fn error(&self, summary: String, app: Option<&App>) -> AppError {
         let command = crate::shell::join(&self.words());
         let summary = format!("{summary}\n  command: {command}");
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
@@ -240,7 +242,7 @@ impl Start<'_> {
         failure.generation = self.generation;
         failure.folder = self.launch.folder.display().to_string();
         failure.exit_status = None; // the summary says it
-        Error::Start(Box::new(failure))
+        AppError::new(AppErrorKind::Start, failure)
     }
 
     /// What the run's record says of it.

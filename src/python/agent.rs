@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{Text, raise};
+use super::Text;
 use crate::agent::{Agent, Arguments, Settings, name_of_script};
 use crate::health::{Event, ExecutorEnd, Load};
 use crate::wire::env;
@@ -49,10 +49,13 @@ impl NativeAgent {
             }),
         };
         let app = app.map_or_else(|| name_of_script(&script.0), String::from);
-        let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok()).map_err(raise)?;
+        let settings = Settings::resolve(&app, given, |name| std::env::var(name).ok())?;
         match settings {
             None => Ok(Self(Agent::inert(&app))),
-            Some(settings) => py.detach(|| Agent::start(&settings)).map(Self).map_err(raise),
+            Some(settings) => py
+                .detach(|| Agent::start(&settings))
+                .map(Self)
+                .map_err(PyErr::from),
         }
     }
 
@@ -108,7 +111,7 @@ impl NativeAgent {
     fn executor_watched(&self, py: Python<'_>, name: Text, kind: Text) -> PyResult<()> {
         let (name, kind) = (name.into(), kind.into());
         py.detach(|| self.0.watch(Event::ExecutorWatched { name, kind }))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     fn executor_end_expected(&self, py: Python<'_>, name: Text) {
@@ -194,7 +197,7 @@ impl NativeAgent {
     fn thread_watched(&self, py: Python<'_>, name: Text) -> PyResult<()> {
         let name = name.into();
         py.detach(|| self.0.watch(Event::ThreadWatched { name }))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     fn thread_ended(&self, py: Python<'_>, name: Text, why: Option<Text>, traceback: Option<Text>) {
@@ -227,7 +230,7 @@ impl NativeAgent {
     ) -> PyResult<()> {
         let traceback = traceback.map(String::from);
         py.detach(|| self.0.report(&code.0, &message.0, traceback, recoverable))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     fn exception_swallowed(
@@ -240,11 +243,11 @@ impl NativeAgent {
     ) -> PyResult<()> {
         let (place, message, traceback) = (place.into(), message.into(), traceback.map(String::from));
         py.detach(|| self.0.exception_swallowed(&source.0, place, message, traceback))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     fn clear(&self, py: Python<'_>, code: Text) -> PyResult<()> {
-        py.detach(|| self.0.clear(&code.0)).map_err(raise)
+        py.detach(|| self.0.clear(&code.0)).map_err(PyErr::from)
     }
 
     fn pause(&self, py: Python<'_>, what: Text, max_s: f64, usable: bool) -> PyResult<u64> {

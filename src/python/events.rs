@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
+use super::Text;
 use super::harness::NativeLive;
-use super::{Text, raise};
-use crate::error::Error;
 use crate::harness::{EventLog, end_with_parent};
+use crate::io_error::cannot;
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
 
 /// Appends what a pytest does to a file, for whoever follows it and for whoever looks later.
@@ -20,11 +20,11 @@ impl NativeEvents {
     #[new]
     fn new(path: Option<PathBuf>, worker: Option<String>) -> PyResult<Self> {
         if path.is_some() {
-            end_with_parent()
-                .map_err(Error::io("start a thread"))
-                .map_err(raise)?;
+            end_with_parent().map_err(cannot("start a thread"))?;
         }
-        EventLog::open(path.as_deref(), worker).map(Self).map_err(raise)
+        EventLog::open(path.as_deref(), worker)
+            .map(Self)
+            .map_err(PyErr::from)
     }
 
     fn session_started(&self, py: Python<'_>, root: PathBuf) -> PyResult<()> {

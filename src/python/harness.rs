@@ -9,11 +9,10 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{Text, check_signals, raise};
-use crate::error::{Error, Result};
+use super::{Text, check_signals};
 use crate::harness::{
-    CallbackErrors, CommandLine, End, Exit, Expected, LaunchSettings, Live, ParseOptionError, ProcessTree,
-    Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
+    CallbackErrors, CommandLine, End, Error, Exit, Expected, LaunchSettings, Live, ParseOptionError,
+    ProcessTree, Result, Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
 use crate::injection::Mode;
 
@@ -65,14 +64,14 @@ impl NativeLive {
         };
         let launch = LaunchSettings {
             name: name.0,
-            command: command.map_err(raise)?,
+            command: command?,
             environment,
             cwd,
             python,
             ready_timeout: seconds("live_gui_ready_timeout", ready_timeout_s)?,
             kill_stale,
             callback_errors_degrade: rules.callback_errors == CallbackErrors::Degrade,
-            output_limit: parse_limit(output_limit).map_err(raise)?,
+            output_limit: parse_limit(output_limit)?,
             inject: Mode::parse(inject).ok_or_else(|| {
                 PyValueError::new_err(format!(
                     "live_gui_inject = {inject}: expected auto, true or false"
@@ -85,12 +84,12 @@ impl NativeLive {
             run_dir,
             rules,
             spares,
-            handover_timeout: parse_handover_timeout(handover_timeout).map_err(raise)?,
+            handover_timeout: parse_handover_timeout(handover_timeout)?,
         };
         let interrupt = super::interrupt::at_this_thread(py, signal);
         py.detach(|| Live::new(settings, interrupt))
             .map(Self)
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
@@ -135,7 +134,9 @@ impl NativeLive {
             let culprit = trouble.culprit.map(|culprit| culprit.test);
             (culprit.unwrap_or_default(), trouble.cause)
         });
-        let error = after.error.map(|error| raise(error).into_value(py).into_any());
+        let error = after
+            .error
+            .map(|error| PyErr::from(error).into_value(py).into_any());
         Ok((after.recovered, unfit, error))
     }
 
@@ -154,13 +155,13 @@ impl NativeLive {
     /// The exception that the running test is to be failed with, or None.
     fn verdict_on_running(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let verdict = py.detach(|| self.0.verdict_on_running());
-        verdict.map(|error| raise(error).into_value(py).into_any())
+        verdict.map(|error| PyErr::from(error).into_value(py).into_any())
     }
 
     /// The same after asking the app anew.
     fn confirm(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let verdict = py.detach(|| self.0.confirm());
-        verdict.map(|error| raise(error).into_value(py).into_any())
+        verdict.map(|error| PyErr::from(error).into_value(py).into_any())
     }
 
     /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
@@ -171,13 +172,13 @@ impl NativeLive {
     /// The running test declares that the process ends with one of these statuses, or any.
     fn expect_exit(&self, py: Python<'_>, statuses: Option<Vec<i64>>) -> PyResult<()> {
         py.detach(|| self.0.declare_end(Expected::Exit(statuses)))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     /// The running test declares that the agent calls the app degraded for the reason of this code.
     fn expect_degraded(&self, py: Python<'_>, code: Text) -> PyResult<()> {
         py.detach(|| self.0.declare_end(Expected::Degraded(code.0)))
-            .map_err(raise)
+            .map_err(PyErr::from)
     }
 
     /// Waits for what was declared, and puts the app away.
@@ -188,7 +189,7 @@ impl NativeLive {
 
     /// What was declared is not waited for.
     fn withdraw_end(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.withdraw_end()).map_err(raise)
+        py.detach(|| self.0.withdraw_end()).map_err(PyErr::from)
     }
 
     /// Whether there is no process because a test ended it on purpose.
@@ -202,7 +203,7 @@ impl NativeLive {
     }
 
     fn health_json(&self, py: Python<'_>) -> PyResult<String> {
-        let health = py.detach(|| self.0.health()).map_err(raise)?;
+        let health = py.detach(|| self.0.health())?;
         serde_json::to_string(&health).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
@@ -390,7 +391,7 @@ fn patiently<T: Send>(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Resul
     });
     match (done, interrupted) {
         (Err(Error::Interrupted), Some(error)) => Err(error),
-        (done, _) => done.map_err(raise),
+        (done, _) => done.map_err(PyErr::from),
     }
 }
 

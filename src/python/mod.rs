@@ -4,6 +4,7 @@
 
 mod agent;
 mod cli;
+mod errors;
 mod events;
 mod harness;
 mod interpreter;
@@ -11,11 +12,10 @@ mod interrupt;
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyString};
 
-use crate::error::{Error, Failure};
 use crate::harness::{Answer, PhaseEnd};
 
 /// The native half of livegui. Use `livegui` instead.
@@ -102,8 +102,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Text {
 /// the file.
 #[pyfunction]
 fn write_report(py: Python<'_>, run_folder: PathBuf) -> PyResult<PathBuf> {
-    py.detach(|| crate::report::write_into(&run_folder))
-        .map_err(raise)
+    Ok(py.detach(|| crate::report::write_into(&run_folder))?)
 }
 
 /// Lets the interpreter's signal handlers run, on a thread that is detached from it.
@@ -113,63 +112,4 @@ fn write_report(py: Python<'_>, run_folder: PathBuf) -> PyResult<PathBuf> {
 )]
 fn check_signals() -> PyResult<()> {
     Python::attach(|py| py.check_signals())
-}
-
-/// The one place where an error of ours becomes a Python exception.
-fn raise(error: Error) -> PyErr {
-    match error {
-        Error::BadValue(what) => PyValueError::new_err(what),
-        Error::Interrupted => PyKeyboardInterrupt::new_err(()),
-        Error::Io { doing, source } => match source.raw_os_error() {
-            // With its errno, so that Python makes it the right subclass.
-            Some(errno) => PyOSError::new_err((errno, format!("cannot {doing}: {source}"))),
-            None => PyOSError::new_err(format!("cannot {doing}: {source}")),
-        },
-        Error::Start(failure) => test_side("GuiStartError", &failure),
-        Error::Degraded(failure) => test_side("GuiDegraded", &failure),
-        Error::Callback(failure) => test_side("GuiCallbackError", &failure),
-        Error::Exited(failure) => test_side("GuiExited", &failure),
-        Error::Unreachable(failure) => test_side("GuiUnreachable", &failure),
-        Error::DidNotEnd(failure) => test_side("GuiDidNotEnd", &failure),
-    }
-}
-
-/// An exception of `livegui.errors`, with everything that is known as its attributes.
-fn test_side(class: &str, failure: &Failure) -> PyErr {
-    Python::attach(|py| {
-        let make = || -> PyResult<PyErr> {
-            let details = PyDict::new(py);
-            let reasons: Vec<_> = failure
-                .reasons
-                .iter()
-                .map(|reason| {
-                    (
-                        reason.code.as_str(),
-                        reason.component.as_str(),
-                        reason.message.as_str(),
-                    )
-                })
-                .collect();
-            details.set_item("summary", &failure.summary)?;
-            details.set_item("generation", failure.generation)?;
-            details.set_item("pid", failure.pid)?;
-            details.set_item("reasons", reasons)?;
-            details.set_item("exit_status", failure.exit_status.as_deref())?;
-            details.set_item(
-                "culprit",
-                failure.culprit.as_ref().map(|culprit| culprit.test.as_str()),
-            )?;
-            details.set_item(
-                "inferred",
-                failure.culprit.as_ref().is_some_and(|culprit| culprit.inferred),
-            )?;
-            details.set_item("stderr_tail", &failure.stderr_tail)?;
-            details.set_item("stacks", &failure.stacks)?;
-            details.set_item("run_folder", &failure.folder)?;
-            let class = py.import("livegui.errors")?.getattr(class)?;
-            let error = class.call((failure.to_string(),), Some(&details))?;
-            Ok(PyErr::from_value(error))
-        };
-        make().unwrap_or_else(|error| error)
-    })
 }

@@ -18,7 +18,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::command_error::Result;
+use crate::io_error::cannot;
 
 pub use build::{build, encode_path};
 pub use model::Report;
@@ -47,12 +48,12 @@ pub fn write(report: &Report, records: &Records, file: &Path) -> io::Result<()> 
 /// Writes the report of the run in `folder` into that folder. Returns the file.
 ///
 /// # Errors
-/// [`Error::BadValue`] if there is no run; [`Error::Io`] if the file cannot be written.
+/// [`NotFound`](crate::command_error::Error::NotFound) if there is no run, [`Io`](crate::command_error::Error::Io) if the file cannot be written.
 pub fn write_into(folder: &Path) -> Result<PathBuf> {
     let records = read(folder)?;
     let file = records.folder.join(REPORT_FILE);
     let written = write(&build(&records), &records, &file);
-    written.map_err(Error::io(format!("write {}", file.display())))?;
+    written.map_err(cannot(format!("write {}", file.display())))?;
     Ok(file)
 }
 

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::model::RunState;
-use crate::error::{Error, Result};
+use crate::command_error::{Error, Result};
 use crate::harness::{EventReader, Liveness, ProcessId, liveness, read_run};
+use crate::io_error::cannot;
 use crate::wire::{
     EVENTS_FILE, Event, EventLine, HEALTH_FILE, JOURNAL_FILE, JournalLine, RUN_FILE, RUN_SCHEMA, RunRecord,
 };
@@ -147,14 +148,14 @@ struct Head {
 /// these if none is named.
 ///
 /// # Errors
-/// [`Error::BadValue`] if there is none.
+/// [`Error::NotFound`] if there is none.
 pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
     let usual = || USUAL.iter().map(|folder| root.join(folder));
     let Some(wanted) = wanted else {
         let newest = usual().filter_map(|folder| newest(&folder));
         return of_which_none_is_part(newest.collect()).ok_or_else(|| {
             let looked: Vec<_> = usual().map(|folder| folder.display().to_string()).collect();
-            Error::BadValue(format!(
+            Error::NotFound(format!(
                 "there is no run in {}: name its folder (pytest's summary does, with -v)",
                 looked.join(" or ")
             ))
@@ -173,7 +174,7 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
     found
         .or_else(|| of_which_none_is_part(newest(&root.join(wanted)).into_iter().collect()))
         .ok_or_else(|| {
-            Error::BadValue(format!(
+            Error::NotFound(format!(
                 "{} is no folder of a run: it has no {RUN_FILE} of ours",
                 wanted.display()
             ))
@@ -213,10 +214,10 @@ fn head(folder: &Path) -> Option<Head> {
 /// Reads the records of the run in `folder`; of a session of pytest-xdist those of all of its workers.
 ///
 /// # Errors
-/// [`Error::BadValue`] if it is no run's folder.
+/// [`Error::NotFound`] if it is no run's folder.
 pub fn read(folder: &Path) -> Result<Records> {
-    let folder = std::path::absolute(folder).map_err(Error::io("find the run's folder"))?;
-    let no_run = || Error::BadValue(format!("{} is no folder of a run", folder.display()));
+    let folder = std::path::absolute(folder).map_err(cannot("find the run's folder"))?;
+    let no_run = || Error::NotFound(format!("{} is no folder of a run", folder.display()));
     let name = folder
         .file_name()
         .unwrap_or_default()

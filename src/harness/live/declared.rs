@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{ANSWER_WITHIN, Live, VERDICT_WITHIN, never_started};
-use crate::error::{Error, Result};
 use crate::harness::app::App;
 use crate::harness::ends::{Expected, Progress};
+use crate::harness::error::{AppError, AppErrorKind, Error, Result};
 use crate::harness::process::ProcessTree;
 use crate::harness::stacks;
 use crate::harness::start::Step;
@@ -36,7 +36,7 @@ impl Live {
     /// [`Live::await_end`] or [`Live::withdraw_end`].
     ///
     /// # Errors
-    /// [`Error::BadValue`] inside of another declaration; [`Error::Degraded`] and its like if something is wrong with
+    /// [`Error::BadValue`] inside of another declaration; [`AppErrorKind::Degraded`] and its like if something is wrong with
     /// the app already.
     pub fn declare_end(&self, expected: Expected) -> Result<()> {
         self.concluded().take();
@@ -44,7 +44,7 @@ impl Live {
         state.as_declared = None;
         if state.policy.trouble().is_some() {
             drop(state);
-            return Err(self.broken("before this was declared"));
+            return Err(self.broken("before this was declared").into());
         }
         let refused = format!("{expected} inside of");
         if let Some(before) = state.policy.end_declared(expected) {
@@ -75,18 +75,18 @@ impl Live {
             let is_broken = state.policy.trouble().is_some();
             if let Some(error) = self.callback_error(state) {
                 let _ = self.withdraw_end(); // what raised comes first
-                return Err(error);
+                return Err(error.into());
             }
             if is_broken {
                 let error = self.broken("first");
                 self.ledger.state().policy.declaration_over(false);
-                return Err(error);
+                return Err(error.into());
             }
             if progress == Progress::Done {
                 return self.conclude(&expected);
             }
             if Instant::now() >= deadline {
-                return Err(self.too_late(&expected, within));
+                return Err(self.too_late(&expected, within).into());
             }
             if !step() {
                 let _ = self.withdraw_end();
@@ -168,7 +168,7 @@ impl Live {
 
     fn conclude(&self, expected: &Expected) -> Result<End> {
         let Some(app) = self.current().take() else {
-            return Err(never_started());
+            return Err(never_started().into());
         };
         let mut state = app.watch.verdict();
         if !matches!(state, AppState::Exited { .. } | AppState::Degraded(_)) {
@@ -189,7 +189,7 @@ impl Live {
         let error = objection.map(|objection| {
             how = format!("{how}, {objection}");
             app.failure_with(
-                Error::Exited,
+                AppErrorKind::Exited,
                 &how,
                 &format!("the app did not end as {expected} says"),
                 None,
@@ -202,10 +202,10 @@ impl Live {
             reasons,
         };
         self.put_away(app, &how);
-        error.map_or(Ok(end), Err)
+        error.map_or(Ok(end), |error| Err(error.into()))
     }
 
-    fn too_late(&self, expected: &Expected, within: Duration) -> Error {
+    fn too_late(&self, expected: &Expected, within: Duration) -> AppError {
         let Some(app) = self.current().take() else {
             return never_started();
         };
@@ -221,7 +221,7 @@ impl Live {
             "the app still runs, and {expected} says that it is to {}{so_far}",
             expected.to_do()
         );
-        let error = app.failure_with(Error::DidNotEnd, &how, &what, None);
+        let error = app.failure_with(AppErrorKind::DidNotEnd, &how, &what, None);
         self.put_away(app, &how);
         error
     }
@@ -234,7 +234,7 @@ impl Live {
         self.retire(app);
     }
 
-    fn broken(&self, when: &str) -> Error {
+    fn broken(&self, when: &str) -> AppError {
         self.verdict_on_running().unwrap_or_else(|| {
             let current = self.current();
             current.as_ref().map_or_else(never_started, |app| {

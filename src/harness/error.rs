@@ -1,41 +1,96 @@
-//! Every error of the crate. The Python face maps them in one place (`python::raise`).
+//! What the test side cannot do, and everything that is known of an app that failed.
 
 use std::fmt;
-use std::io;
 
+use crate::io_error::IoError;
 use crate::text::printable;
 use crate::wire::{Culprit, Reason};
 
 /// What went wrong.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value from outside is not usable; says which, what it was and what would do.
+    /// A value, or a call at the wrong time; says which, and what would do.
+    #[error("{0}")]
     BadValue(String),
-    /// The operating system refused something; says what was being done.
-    Io {
-        /// What was being done, to read as "cannot …".
-        doing: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The app could not be started.
-    Start(Box<Failure>),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Whoever asked for it ceased to wait (Ctrl-C).
+    #[error("interrupted")]
     Interrupted,
-    /// The app is degraded.
-    Degraded(Box<Failure>),
-    /// A callback of the app raised, and the app goes on.
-    Callback(Box<Failure>),
-    /// The app's process is gone.
-    Exited(Box<Failure>),
-    /// The app's process lives, and its agent does not answer.
-    Unreachable(Box<Failure>),
-    /// The end that a test had declared did not come in time.
-    DidNotEnd(Box<Failure>),
+    /// The app is not what a test needs.
+    #[error(transparent)]
+    App(#[from] AppError),
 }
 
-/// The result of anything here that can fail.
+/// The result of what the test side does.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// What an app does to the tests that need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppErrorKind {
+    /// It could not be started.
+    Start,
+    /// It is degraded.
+    Degraded,
+    /// A callback of it raised, and it goes on.
+    Callback,
+    /// Its process is gone.
+    Exited,
+    /// Its process lives, and its agent does not answer.
+    Unreachable,
+    /// The end that a test had declared did not come in time.
+    DidNotEnd,
+}
+
+/// An app that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct AppError {
+    /// How.
+    pub kind: AppErrorKind,
+    /// Everything that is known.
+    pub failure: Box<Failure>,
+}
+
+impl AppError {
+    /// An app that failed so.
+    #[must_use]
+    pub fn new(kind: AppErrorKind, failure: Failure) -> Self {
+        let failure = Box::new(failure);
+        Self { kind, failure }
+    }
+
+    /// The same without tracebacks and output.
+    #[must_use]
+    pub fn in_brief(mut self) -> Self {
+        self.failure.stderr_tail.clear();
+        self.failure.stacks.clear();
+        for reason in &mut self.failure.reasons {
+            reason.detail.traceback = None;
+        }
+        self
+    }
+
+    /// Adds lines to what happened; none if they are empty.
+    pub fn advise(&mut self, advice: &str) {
+        if !advice.is_empty() {
+            self.failure.summary = format!("{}\n  {advice}", self.failure.summary);
+        }
+    }
+}
+
+impl Error {
+    /// What went wrong as one line: what a note quotes.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::App(error) => error.failure.cause(),
+            Self::Interrupted => "its start was interrupted".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
 
 /// Everything that is known of a failed app, for a person to read and a program to use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -135,83 +190,4 @@ fn indented(text: &str) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-impl Error {
-    /// What went wrong as one line: what a note quotes.
-    #[must_use]
-    pub fn cause(&self) -> String {
-        match self {
-            Self::Start(failure)
-            | Self::Degraded(failure)
-            | Self::Callback(failure)
-            | Self::Exited(failure)
-            | Self::DidNotEnd(failure)
-            | Self::Unreachable(failure) => failure.cause(),
-            Self::Interrupted => "its start was interrupted".to_owned(),
-            other => other.to_string(),
-        }
-    }
-
-    /// The same without tracebacks and output.
-    pub(crate) fn in_brief(mut self) -> Self {
-        if let Some(failure) = self.failure() {
-            failure.stderr_tail.clear();
-            failure.stacks.clear();
-            for reason in &mut failure.reasons {
-                reason.detail.traceback = None;
-            }
-        }
-        self
-    }
-
-    /// Adds lines to what happened; none if they are empty.
-    pub(crate) fn advise(&mut self, advice: &str) {
-        if let (Some(failure), false) = (self.failure(), advice.is_empty()) {
-            failure.summary = format!("{}\n  {advice}", failure.summary);
-        }
-    }
-
-    const fn failure(&mut self) -> Option<&mut Failure> {
-        match self {
-            Self::Start(failure)
-            | Self::Degraded(failure)
-            | Self::Callback(failure)
-            | Self::Exited(failure)
-            | Self::DidNotEnd(failure)
-            | Self::Unreachable(failure) => Some(failure),
-            Self::BadValue(_) | Self::Io { .. } | Self::Interrupted => None,
-        }
-    }
-
-    /// Turns an I/O error into one that says what was being done ("cannot …").
-    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let doing = doing.into();
-        move |source| Self::Io { doing, source }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadValue(what) => f.write_str(what),
-            Self::Interrupted => f.write_str("interrupted"),
-            Self::Io { doing, source } => write!(f, "cannot {doing}: {source}"),
-            Self::Start(failure)
-            | Self::Degraded(failure)
-            | Self::Callback(failure)
-            | Self::Exited(failure)
-            | Self::DidNotEnd(failure)
-            | Self::Unreachable(failure) => failure.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
 }

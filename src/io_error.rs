@@ -1,0 +1,19 @@
+//! What the operating system refused, and what was being done.
+
+use std::io;
+
+/// To read as "cannot …: …".
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing}: {source}")]
+pub struct IoError {
+    /// What was being done, as "start the thread".
+    pub doing: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Says of an I/O error what was being done.
+pub fn cannot(doing: impl Into<String>) -> impl FnOnce(io::Error) -> IoError {
+    let doing = doing.into();
+    |source| IoError { doing, source }
+}
