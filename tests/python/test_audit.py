@@ -288,7 +288,7 @@ def test_a_pytest_that_dies_is_followed_by_another_from_the_next_file(tmp_path: 
 
 def test_a_test_that_never_ends_is_ended(tmp_path: Path) -> None:
     hangs = "import time\ndef test_hangs(app):\n    if 'project' in app.words():\n        time.sleep(600)\n"
-    audit = Audit(suite(tmp_path, a=OPENS, b=hangs), "--timeout=2s").wait()
+    audit = Audit(suite(tmp_path, a=OPENS, b=hangs), "--timeout=4s").wait()
     assert audit.found == {("polluted", "tests/test_b.py"): ["tests/test_a.py::test_opens"]}
 
 
