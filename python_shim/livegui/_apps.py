@@ -49,18 +49,17 @@ class App:
         self.handle = handle
         #: Added to its environment.
         self.environment = dict(environment)
-        #: The running test uses it, as far as is known.
-        self.begun = False
 
 
 class Several:
     """Several apps as if they were one: of a test that uses some of them, any may take it down."""
 
-    def __init__(self, apps: Sequence[App]) -> None:
+    def __init__(self, apps: Sequence[App], used: Sequence[App]) -> None:
         self._apps = apps
+        self._in_use = used
 
     def _used(self) -> list[NativeLive]:
-        return [app.native for app in self._apps if app.begun]
+        return [app.native for app in self._in_use]
 
     def arm(self) -> None:
         """Let those that the test uses interrupt it."""
@@ -109,9 +108,9 @@ class Several:
         self._apps[0].native.remark(remark)
 
 
-def front(apps: list[App]) -> Any:
-    """What the plugin and the alarm deal with: the only one, or all."""
-    return None if not apps else apps[0].native if len(apps) == 1 else Several(apps)
+def front(apps: list[App], used: list[App]) -> Any:
+    """What the plugin and the alarm deal with: the only one, or all of which the running test uses some."""
+    return None if not apps else apps[0].native if len(apps) == 1 else Several(apps, used)
 
 
 def words_of(command: SystemString | Iterable[SystemString]) -> tuple[str | list[str], str]:

@@ -57,7 +57,7 @@ class Examples:
 
     def _used(self) -> NativeLive | None:
         session = self.session
-        return session.live if session.begun and not session.failed else None
+        return session.live if session.used and not session.failed else None
 
     def _end(self, live: NativeLive, error: BaseException | None) -> None:
         """End the test if the app is no longer fit, by what hypothesis does not shrink."""

@@ -60,7 +60,7 @@ class Phase:
         session.phase, session.verdict, session.abort.told = self, None, None
         if session.live is not None:
             self.follow()
-            if session.begun:
+            if session.used:
                 self.arm()
         return self
 
@@ -88,7 +88,7 @@ class Phase:
     def ask_last(self) -> None:
         """The app is about to be closed: ask it now what would be asked at the end of the phase."""
         session = self.session
-        if session.begun and not session.failed and session.live is not None:
+        if session.used and not session.failed and session.live is not None:
             session.abort.disarm(session.live)
             self._last = session.abort.told or self._confirm(session.live)
             if self._last is not None:
@@ -105,7 +105,7 @@ class Phase:
                 session.failed = True
             return  # there was no app
         self._within.__exit__(None, None, None)
-        if session.begun and live is not None:
+        if session.used and live is not None:
             abort.disarm(live)
         if session.failed:
             return
@@ -131,7 +131,7 @@ class Phase:
         session, told = self.session, self.session.abort.told
         if self._last is not None:
             return self._last
-        if not session.begun or session.live is None:
+        if not session.used or session.live is None:
             return None
         answer = answer_at_end(_end(error), told is not None, self.ask)
         if answer == "known":
@@ -201,7 +201,7 @@ class Reports:
         abort, live = session.abort, session.live
         if abort.told is not None and error is None:
             raise abort.aborted()
-        if live is None or session.failed or not session.begun or not abort.is_installed:
+        if live is None or session.failed or not session.used or not abort.is_installed:
             return
         if error is not None and not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
             abort.told = abort.told or live.confirm()

@@ -37,6 +37,8 @@ class Session:
         self.fixtures = Fixtures(self)
         #: The handles that are open.
         self.apps: list[_apps.App] = []
+        #: Those of them that the running test uses, as far as is known.
+        self.used: list[_apps.App] = []
         #: The only one of them, or all as if they were one; None if there is none.
         self.live: NativeLive | None = None
         #: Parts of the suite with an app of their own.
@@ -51,8 +53,6 @@ class Session:
         self.from_workers: list[_report.Report] = []
         self.item: pytest.Item | None = None
         self.phase: Phase | None = None
-        #: The running test uses the app, as far as is known.
-        self.begun = False
         #: The generation that this test, or the last one, ran on; None if it does not use the app.
         self.generation: int | None = None
         #: Whoever follows this run from outside.
@@ -103,7 +103,7 @@ class Session:
         handle = LiveGui(live, script, lambda: self.use(app))
         app = _apps.App(name, live, handle, dict(variables))
         self.apps.append(app)
-        self.live = _apps.front(self.apps)
+        self.live = _apps.front(self.apps, self.used)
         if self.events is not None:
             self.events.app_opened(live)
         if _options.flag(self.config, "abort") and not self.abort.is_installed and not self.abort.install():
@@ -157,20 +157,25 @@ class Session:
                 self.end(self.item, None)
         finally:
             for app in closing:
-                self.apps.remove(app)
-            self.live = _apps.front(self.apps)
+                self._forget(app)
+            self.live = _apps.front(self.apps, self.used)
             self.closed += [(app, app.native.close()) for app in closing]
 
     def _drop(self, app: _apps.App) -> None:
         """An app did not start: the running test goes on with the others, if it likes."""
         self.abort.disarm(app.native)
-        self.apps.remove(app)
-        self.live = _apps.front(self.apps)
+        self._forget(app)
+        self.live = _apps.front(self.apps, self.used)
         self.closed.append((app, app.native.close()))
         if not self.apps:
             self.abort.uninstall()
-        elif self.phase is not None and self.begun:
+        elif self.phase is not None and self.used:
             self.phase.arm()
+
+    def _forget(self, app: _apps.App) -> None:
+        self.apps.remove(app)
+        if app in self.used:
+            self.used.remove(app)
 
     def has_several(self) -> bool:
         """Whether tests may use different apps."""
@@ -194,18 +199,17 @@ class Session:
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
-        self.item, self.begun, self.failed, self.generation = item, False, False, None
+        self.item, self.failed, self.generation = item, False, None
         if self.apps:
             self.fixtures.failed.clear()
             self.screenshots = []
-            for app in self.apps:
-                app.begun = False
+            self.used.clear()
 
     def use(self, app: _apps.App) -> None:
         """The running test uses an app: put a fresh process under it if one is due, or refuse it."""
         __tracebackhide__ = True
         live = app.native
-        if app.begun:
+        if app in self.used:
             if live.was_ended_on_purpose():
                 live.use_after_end()
                 self.generation = live.generation
@@ -215,7 +219,7 @@ class Session:
         if self.item is None:
             live.between_tests()
             return
-        app.begun = self.begun = True
+        self.used.append(app)
         try:
             self.generation = live.before_test(plain(self.item.nodeid), _file(self.item))
         except LiveGuiError:
@@ -228,13 +232,12 @@ class Session:
         """At the end of a phase of a test that uses the app: take a picture, and link to what is known."""
         failed = report.failed and not _report.is_victim(report)
         due = self.pictures.is_due(failed=failed, ended=report.when == "call")
-        used = [app for app in self.apps if app.begun]
-        if not used or self.generation is None or not (failed or due):
+        if not self.used or self.generation is None or not (failed or due):
             return
         # Of several the one that something is wrong with.
-        app = min(used, key=lambda app: app.native.is_healthy())
+        app = min(self.used, key=lambda app: app.native.is_healthy())
         live, picture = app.native, None
-        if len(used) > 1:
+        if len(self.used) > 1:
             self.generation = live.generation or self.generation
         if due and not self.screenshots:
             picture = self.pictures.take(live, item.nodeid, app.environment)
@@ -258,14 +261,14 @@ class Session:
     def end(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
         __tracebackhide__ = True
-        self.item, self.begun = None, False
+        self.item, used = None, list(self.used)
+        self.used.clear()
         if not self.apps:
             return
         last_of_file = nextitem is None or _file(nextitem) != _file(item)
         errors = []
         for app in self.apps:
-            used, app.begun = app.begun, False
-            recovered, unfit, error = app.native.after_test(used, last_of_file)
+            recovered, unfit, error = app.native.after_test(app in used, last_of_file)
             item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
             if unfit is not None:
                 culprit, cause = unfit

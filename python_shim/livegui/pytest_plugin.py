@@ -109,7 +109,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     session.begin(item)
     with Phase(session, item):
         result = yield
-    if session.begun and session.live is not None:
+    if session.used and session.live is not None:
         _report.add_properties(item, session.live)
     return result
 
@@ -163,7 +163,7 @@ def pytest_enter_pdb(config: pytest.Config) -> None:
 
 def pytest_leave_pdb(config: pytest.Config) -> None:
     session = config.stash[_SESSION]
-    if session.phase is not None and session.begun:
+    if session.phase is not None and session.used:
         session.phase.arm()
 
 
