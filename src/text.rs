@@ -21,6 +21,17 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// `1 test`, `2 tests`, `2 processes`.
+#[must_use]
+pub fn count(number: usize, what: &str) -> String {
+    let ending = match what {
+        _ if number == 1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{ending}")
+}
+
 /// Text for a page, where nothing is a command: colours of a terminal are left out, and other control characters and
 /// what turns the direction of writing are shown as escapes.
 #[must_use]

@@ -47,12 +47,6 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
-/// `1 test`, `2 tests`.
-#[must_use]
-pub fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 
 use super::command::Pytest;
-use super::format::count;
 use super::plan::Batch;
 use super::results::Results;
 use super::runner::StopRequest;
@@ -13,7 +12,7 @@ use crate::command_error::{Error, Result};
 use crate::harness::{PytestLaunch, PytestProcess};
 use crate::io_error::cannot;
 use crate::runtime_dir::private_temporary_folder;
-use crate::text::{Print, line};
+use crate::text::{Print, count, line};
 use crate::wire::file_of;
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(25);

@@ -7,14 +7,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::RunOutcome;
 use super::estimate::History;
-use super::format::{count, gist, human};
+use super::format::{gist, human};
 use super::record::BatchRecord;
 use super::reporter::{FinishedRun, Reporter, RunEvent};
 use super::request::OutputMode;
 use super::results::Results;
 use super::summary;
 use super::verdict::{BatchVerdict, Counts, Lost};
-use crate::text::{Print, line as one_line};
+use crate::text::{Print, count, line as one_line};
 use crate::wire::file_of;
 use crate::wire::{Event, TestResult};
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::format::count;
 use crate::wire::{TestOutcome, TestResult};
 
 /// How a pytest process came to its end.

@@ -18,7 +18,7 @@ use crate::audit::{
 use crate::command_error::Result;
 use crate::io_error::cannot;
 use crate::shell;
-use crate::text::{Print, line as one_line};
+use crate::text::{Print, count, line as one_line};
 use crate::wire::file_of;
 
 /// Name of the patch, if no other is given.
@@ -225,7 +225,7 @@ fn table(found: &[Found]) -> Table {
             broken(&one.tests)
         };
         let because = if one.causes.is_empty() {
-            gist(&one.said)
+            first_reason(&one.said)
         } else {
             broken(&one.causes)
         };
@@ -246,18 +246,13 @@ fn broken(tests: &[String]) -> String {
 }
 
 /// The first reason of several, and not all of a long one.
-fn gist(said: &str) -> String {
+fn first_reason(said: &str) -> String {
     let first = said.split("; ").next().unwrap_or_default();
     let mut shown: String = first.chars().take(MAX_REASON).collect();
     if shown.len() < first.len() {
         shown.push('…');
     }
     shown
-}
-
-fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
 
 fn list(out: &mut dyn Print, what: &str, tests: &[String]) -> io::Result<()> {

@@ -28,43 +28,36 @@ pub fn sentence(report: &Report) -> (String, bool) {
     let mut parts = Vec::new();
     match (culprits, brought_down) {
         (0, 0) => {}
-        (0, down) => parts.push(format!("{} went down", count(down, "process", "processes"))),
+        (0, down) => parts.push(format!("{} went down", count(down, "process"))),
         (culprits, down) => parts.push(format!(
             "{} took down {}",
-            count(culprits, "culprit", "culprits"),
-            count(down, "process", "processes")
+            count(culprits, "culprit"),
+            count(down, "process")
         )),
     }
     if failed > 0 {
         let other = if culprits > 0 { "other " } else { "" };
-        parts.push(format!(
-            "{} failed",
-            count(failed, &format!("{other}test"), &format!("{other}tests"))
-        ));
+        parts.push(format!("{} failed", count(failed, &format!("{other}test"))));
     }
     if victims > 0 {
-        parts.push(format!(
-            "{} did not run because of that",
-            count(victims, "test", "tests")
-        ));
+        parts.push(format!("{} did not run because of that", count(victims, "test")));
     }
     match report.state {
-        RunState::Killed if lost > 0 => parts.push(format!(
-            "pytest was killed during {}",
-            count(lost, "test", "tests")
-        )),
+        RunState::Killed if lost > 0 => {
+            parts.push(format!("pytest was killed during {}", count(lost, "test")))
+        }
         RunState::Killed => parts.push("pytest was killed".to_owned()),
-        _ if lost > 0 => parts.push(format!("pytest ended during {}", count(lost, "test", "tests"))),
+        _ if lost > 0 => parts.push(format!("pytest ended during {}", count(lost, "test"))),
         _ => {}
     }
     if not_run > 0 && report.state != RunState::Running {
-        parts.push(format!("{} never began", count(not_run, "test", "tests")));
+        parts.push(format!("{} never began", count(not_run, "test")));
     }
     let bad = !parts.is_empty();
     if parts.is_empty() {
         let done = report.tests.len() - not_run;
         parts.push(match report.state {
-            RunState::Running => format!("{} so far, and nothing is wrong", count(done, "test", "tests")),
+            RunState::Running => format!("{} so far, and nothing is wrong", count(done, "test")),
             _ if done == 0 => "No test ran".to_owned(),
             _ => format!("All {done} tests ran, and no process went down"),
         });
@@ -95,8 +88,4 @@ fn trusted(report: &Report) -> Option<String> {
         let files = if total == 1 { "file" } else { "files" };
         format!("{good} of {total} {files} ran on a process they could trust")
     })
-}
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
