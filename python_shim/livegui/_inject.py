@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from livegui import Agent
     from livegui._bootstrap import Finder
+    from livegui.toolkits._common import CrashHook
 
     #: Wires a loop that is about to turn.
     Wire = Callable[[Agent], object]
@@ -42,6 +43,10 @@ class Injection:
         self._lock = _thread.allocate_lock()
         self._patches: list[tuple[Any, str, object, object]] = []
         self._wired: set[object] = set()
+        #: Hears of what ends the program, while no loop of a toolkit does.
+        self._crash_hook: CrashHook | None = None
+        #: A toolkit looks at who has ``sys.excepthook``.
+        self._leaves_excepthook = False
         self._frames: FrameLoop | None = None
         self._pending: list[Callable[[Agent], object]] = []
         #: Nothing is to be done any more.
@@ -216,7 +221,7 @@ class Injection:
         self._frames = self._frames or frames
         return self._frames is frames
 
-    def enter(self, what: str, wire: "Wire") -> "Agent | None":
+    def enter(self, what: str, wire: "Wire", *, may_come_back: bool) -> "Agent | None":
         """The agent, if a loop that is entered on this thread is to be told of. Never raises."""
         if self._removed or _thread.get_ident() != self._main_thread:
             return None
@@ -225,13 +230,31 @@ class Injection:
             return None
         key = getattr(wire, "key", wire)
         try:
+            if not may_come_back:
+                self.leave_excepthook()
             if key not in self._wired:
                 wire(agent)
                 self._wired.add(key)
+            if may_come_back:
+                self.hear_what_ends_the_program(agent)
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
             self.give_up(agent, what, error)
             return None
         return agent
+
+    def hear_what_ends_the_program(self, agent: "Agent") -> None:
+        """An exception that ends the program is to be a crash of its loop."""
+        from livegui.toolkits._common import CrashHook  # noqa: PLC0415 -- needed once
+
+        if self._crash_hook is None and not self._leaves_excepthook:
+            self._crash_hook = CrashHook(agent)
+
+    def leave_excepthook(self, *, for_good: bool = False) -> None:
+        """Leave ``sys.excepthook`` to the app, and to its toolkit: until the next loop, or for good."""
+        self._leaves_excepthook = self._leaves_excepthook or for_good
+        if self._crash_hook is not None:
+            self._crash_hook.remove()
+            self._crash_hook = None
 
     def give_up(self, agent: "Agent", what: str, error: Exception) -> None:
         """A loop could not be wired: no beat is to be expected of it."""
@@ -299,10 +322,8 @@ class Injection:
     def _watch_without_loop(self) -> None:
         agent = self.claim("its main thread alone", has_loop=False)
         if agent is not None:
-            from livegui.toolkits._common import CrashHook  # noqa: PLC0415
-
             agent._native.main_loop_unseen()
-            CrashHook(agent)
+            self.hear_what_ends_the_program(agent)
             note("its main loop cannot be seen: not_watched")
 
 
@@ -318,7 +339,7 @@ class Loop:
         self.agent: Agent | None = None
 
     def __enter__(self) -> None:
-        self.agent = self._injection.enter(self._what, self._wire)
+        self.agent = self._injection.enter(self._what, self._wire, may_come_back=self._may_come_back)
         if self.agent is not None:
             self.agent._loop.__enter__()
 
@@ -327,13 +348,13 @@ class Loop:
     ) -> None:
         if self.agent is None:
             return
-        if error is not None:
-            self.agent._loop.__exit__(kind, error, where)
-        elif self._may_come_back:
-            self.agent._loop.leave_for_now()
-        else:
+        if self._may_come_back:
+            # What has left it the app may handle; what ends the program is heard of.
+            self.agent._loop.leave_for_now(error)
+            return
+        if error is None:
             self.agent.stopping()
-            self.agent._loop.__exit__(None, None, None)
+        self.agent._loop.__exit__(kind, error, where)
 
 
 class FrameLoop:
@@ -362,11 +383,9 @@ class FrameLoop:
         if not self._injection.take_frames(self):
             return
         try:
-            from livegui.toolkits._common import CrashHook  # noqa: PLC0415
-
             beat = self._wire(agent)
             if not agent._loop.is_inside():
-                CrashHook(agent)
+                self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us

@@ -8,8 +8,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from livegui._crash import describe, format_traceback
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,8 +65,7 @@ class ExceptHook:
         done = False
         try:
             in_main_thread = threading.current_thread() is threading.main_thread()
-            ends_the_program = in_main_thread and sys._getframe().f_back is None
-            if not ends_the_program and isinstance(error, BaseException):
+            if not _ends_the_program() and isinstance(error, BaseException):
                 self._agent.record_exception(error, "gui" if in_main_thread else self._source_elsewhere)
                 done = self._instead is not None and self._instead(error)
         finally:
@@ -79,15 +76,14 @@ class ExceptHook:
 class CrashHook:
     """Tells of the exception that ends the program on the main thread, where no loop of a toolkit is around.
 
-    Whoever had ``sys.excepthook`` is called as before. With PyQt it is left alone: PyQt looks at it.
+    Whoever had ``sys.excepthook`` is called as before.
     """
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._earlier = sys.excepthook
-        if not any(f"{binding}.QtCore" in sys.modules for binding in ("PyQt5", "PyQt6")):
-            sys.excepthook = self._hook
-            agent._on_stop.append(self.remove)
+        sys.excepthook = self._hook
+        agent._on_stop.append(self.remove)
 
     def remove(self) -> None:
         """Give the hook back, unless somebody has taken it since: they call us, and we them."""
@@ -96,12 +92,18 @@ class CrashHook:
 
     def _hook(self, kind: Any, error: Any, where: Any, /) -> None:
         try:
-            ends_the_program = sys._getframe().f_back is None
-            in_main_thread = threading.current_thread() is threading.main_thread()
-            if ends_the_program and in_main_thread and isinstance(error, BaseException):
-                self._agent._native.main_loop_crashed(describe(error), format_traceback(error))
+            if _ends_the_program() and isinstance(error, BaseException):
+                self._agent._loop.end_by(error)
         finally:
             self._earlier(kind, error, where)
+
+
+def _ends_the_program() -> bool:
+    """Whether a hook hears of what ends the program: nobody has called it then, or another hook of ours."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals is globals():
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is None and threading.current_thread() is threading.main_thread()
 
 
 class Pictures:

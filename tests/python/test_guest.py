@@ -1,0 +1,147 @@
+"""What an app that nobody wired must never notice of us, and what must be told of it all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from executing import executed, health, shown
+from plain_suites import Suite
+
+import livegui
+from livegui.toolkits._common import Frames
+
+posix = pytest.mark.skipif(os.name != "posix", reason="forks")
+
+#: A toolkit with frames, of which each is a look at its events.
+GLFW = """
+def poll_events():
+    pass
+wait_events = wait_events_timeout = post_empty_event = poll_events
+"""
+#: A loop that no seam knows, until there is an agent.
+UNTIL_WATCHED = """
+import os, threading, time
+threading.Thread(target=int).start()
+while not os.path.exists("agent.json"):
+    time.sleep(0.01)
+"""
+
+
+def beats(document: dict[str, Any]) -> bool:
+    return bool(document["checks"]["main_loop"]["beats"] > 5)
+
+
+# --- Qt ---
+
+SLOT = """
+from PyQt6.QtCore import QCoreApplication, QTimer
+app = QCoreApplication([])
+def fail():
+    raise ValueError("bad value")
+QTimer.singleShot(0, fail)
+QTimer.singleShot(1000, app.quit)
+app.exec()
+print("went on")
+"""
+FRAMES_FIRST = """
+import glfw
+for _ in range(3):
+    glfw.poll_events()
+"""
+
+
+@posix
+@pytest.mark.parametrize("first", [UNTIL_WATCHED, FRAMES_FIRST], ids=["plain loop", "frames"])
+def test_pyqt_still_aborts_where_the_app_was_watched_before_it(first: str, tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text(GLFW)
+    with shown("pyqt6", first + SLOT, "PyQt6", tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (-signal.SIGABRT, "")
+    assert "ValueError: bad value" in err
+    assert "ValueError: bad value" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
+DIALOG = """
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QDialog
+app = QApplication([])
+dialog = QDialog()
+def fail():
+    raise ValueError("bad value")
+QTimer.singleShot(0, fail)
+QTimer.singleShot(300, dialog.accept)
+dialog.exec()
+raise RuntimeError("boom")
+"""
+
+
+def test_after_a_dialog_of_qt_only_what_ends_the_program_is_a_crash(tmp_path: Path) -> None:
+    with shown("pyside6", DIALOG, "PySide6", tmp_path, QT_QPA_PLATFORM="offscreen") as process:
+        _, err = process.communicate(timeout=30)
+    assert (err.count("ValueError: bad value"), err.count("RuntimeError: boom")) == (1, 1)
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    crashes = [line for line in journal.splitlines() if "main_loop_crashed" in line]
+    assert crashes
+    assert "RuntimeError: boom" in crashes[0]
+    assert "ValueError" not in crashes[0]
+
+
+# --- loops ---
+
+TWO_LOOPS = """
+import asyncio, sys
+async def interrupted():
+    raise KeyboardInterrupt
+async def exiting():
+    sys.exit(3)
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    raise RuntimeError("boom")
+try:
+    asyncio.run(asyncio.wait_for(asyncio.sleep(60), 0.01))
+except asyncio.TimeoutError:
+    pass
+try:
+    asyncio.run(interrupted())
+except KeyboardInterrupt:
+    pass
+try:
+    asyncio.run(exiting())
+except SystemExit:
+    pass
+asyncio.run(main())
+"""
+EXITS = """
+import asyncio, sys
+async def main():
+    await asyncio.sleep(0.1)
+    sys.exit(3)
+asyncio.run(main())
+"""
+
+
+def test_only_an_exception_that_ends_the_program_is_a_crash_of_a_loop_that_may_come_back(
+    tmp_path: Path,
+) -> None:
+    with executed(TWO_LOOPS, tmp_path) as process:
+        document = health(tmp_path, beats)
+        assert (document["status"], document["reasons"]) == ("ok", [])
+        _, err = process.communicate("\n", timeout=30)
+    assert err.count("RuntimeError: boom") == 1
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    assert "main_loop_crashed" in journal
+    assert "RuntimeError: boom" in journal
+    assert "TimeoutError" not in journal
+    assert "sys.exit" not in journal
+
+
+def test_a_sys_exit_that_leaves_asyncios_loop_is_told_with_its_place(tmp_path: Path) -> None:
+    with executed(EXITS, tmp_path) as process:
+        process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "sys.exit(3) at app.py:5" in (tmp_path / "heartbeat.jsonl").read_text()
