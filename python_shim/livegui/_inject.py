@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 PLAIN_AFTER_S = 1.0
 PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
 _LOOK_EVERY_S = 0.05
-#: Modules in which a launcher waits for the app.
-_WAITING = ("subprocess", "multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix")
+#: Modules in which, or in what these call, a launcher waits for the app.
+_WAITING = (
+    "subprocess",
+    "multiprocessing.popen_fork",
+    "multiprocessing.popen_forkserver",
+    "multiprocessing.popen_spawn_win32",
+)
 
 
 class Injection:
@@ -289,34 +294,33 @@ class Injection:
                 if time.monotonic() - since >= after and not self._is_known():
                     self._watch_without_loop()
                     return
-        except BaseException:  # noqa: BLE001 -- the interpreter ends
-            return
+        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+            if not sys.is_finalizing():
+                note(f"not watched without a loop: {type(error).__name__}: {error}")
 
     def _is_in_own_code(self) -> bool:
         frame: FrameType | None = sys._current_frames().get(self._main_thread)
-        if frame is None or frame.f_globals.get("__name__") in _WAITING:
-            return False
-        outermost = frame
         for _ in range(1000):
-            if frame is None:
-                break
-            if frame.f_code.co_filename.startswith("<frozen importlib"):
+            if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
                 return False
-            outermost, frame = frame, frame.f_back
-        return (
-            outermost.f_globals.get("__name__") in ("__main__", "runpy")
-            or "runpy" in outermost.f_code.co_filename
-        )
+            module = frame.f_globals.get("__name__")
+            if module in _WAITING:
+                return False
+            if frame.f_back is None:
+                return module in ("__main__", "runpy") or "runpy" in frame.f_code.co_filename
+            frame = frame.f_back
+        return False
 
     def _is_known(self) -> bool:
         """Whether the app has livegui imported: it is going to start an agent itself."""
         if self._finder.mode != "auto":
             return False
         package = sys.modules["livegui"]
+        # Of another type may be one that is loaded when it is first looked at.
         return "livegui._attach" in sys.modules or any(
             vars(module).get("livegui") is package
             for name, module in tuple(sys.modules.items())
-            if hasattr(module, "__dict__") and not name.startswith("livegui")
+            if type(module) is type(sys) and not name.startswith("livegui")
         )
 
     def _watch_without_loop(self) -> None:

@@ -91,6 +91,37 @@ def test_after_a_dialog_of_qt_only_what_ends_the_program_is_a_crash(tmp_path: Pa
     assert "ValueError" not in crashes[0]
 
 
+# --- modules ---
+
+
+def test_a_module_that_is_loaded_when_it_is_needed_is_not_loaded_by_us(tmp_path: Path) -> None:
+    (tmp_path / "heavy.py").write_text("open('loaded', 'w').close()\nraise RuntimeError('no licence')\n")
+    script = """
+import importlib.util, sys, threading
+spec = importlib.util.find_spec("heavy")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+sys.modules["heavy"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["heavy"])
+threading.Thread(target=int).start()
+sys.stdin.readline()
+"""
+    with executed(script, tmp_path):
+        health(tmp_path)
+    assert not (tmp_path / "loaded").exists()
+
+
+def test_an_app_whose_loop_cannot_be_looked_for_is_told_of(tmp_path: Path) -> None:
+    script = "import sys, threading\nsys._current_frames = None\nthreading.Thread(target=int).start()\nsys.stdin.readline()\n"
+    with executed(script, tmp_path) as process:
+        deadline = time.monotonic() + 20
+        log = tmp_path / "injection.log"
+        while not log.exists() or "not watched without a loop: TypeError" not in log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        _, err = process.communicate(timeout=30)
+    assert err == ""
+
+
 # --- loops ---
 
 TWO_LOOPS = """
@@ -145,3 +176,26 @@ def test_a_sys_exit_that_leaves_asyncios_loop_is_told_with_its_place(tmp_path: P
         process.communicate(timeout=30)
     assert process.returncode == 3
     assert "sys.exit(3) at app.py:5" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
+# --- launchers ---
+
+
+def test_a_launcher_that_reads_what_the_app_prints_is_not_taken_for_the_app(suite: Suite) -> None:
+    files = {
+        "real.py": "import asyncio, slow\nasyncio.run(asyncio.sleep(60))\n",
+        "slow.py": "import time\ntime.sleep(2)\n",
+        "launch.py": "import subprocess, sys\nsubprocess.run([sys.executable, 'real.py'], capture_output=True)\n",
+        "test_a.py": """
+import time
+
+def test_beats(live_gui):
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["beats"] < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+""",
+    }
+    result = suite(files, ini="live_gui_command = {python} launch.py")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*main loop is not watched*")
