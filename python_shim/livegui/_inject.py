@@ -133,7 +133,7 @@ class Injection:
     def when_watched(self, tell: "Callable[[Agent], object]") -> None:
         """Tell the agent something: now, or once there is one."""
         if self.agent is not None and self._pid == os.getpid():
-            tell(self.agent)
+            _tell(self.agent, tell)
         elif self.agent is None and not self._removed and len(self._pending) < 256:
             self._pending.append(tell)
 
@@ -162,7 +162,7 @@ class Injection:
         agent = _attach.start_agent(os.environ.get(NAME) or None)
         pending, self._pending = self._pending, []
         for tell in pending:
-            tell(agent)
+            _tell(agent, tell)
         return agent
 
     def _leave_environment(self) -> None:
@@ -401,3 +401,10 @@ class FrameLoop:
 
 def _nothing() -> None:
     pass
+
+
+def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
+    try:
+        tell(agent)
+    except Exception as error:  # noqa: BLE001 -- as of the 257th thread: the app is to run all the same
+        note(f"could not be told: {type(error).__name__}: {error}")

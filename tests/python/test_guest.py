@@ -122,6 +122,102 @@ def test_an_app_whose_loop_cannot_be_looked_for_is_told_of(tmp_path: Path) -> No
     assert err == ""
 
 
+OLD_FINDER = """
+import sys
+class Old:  # as six had it before 1.16
+    def find_module(self, name, path=None):
+        return None
+sys.meta_path.append(Old())
+sys.path.clear()
+try:
+    import qasync
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_a_finder_of_an_old_kind_is_left_out_as_python_does(tmp_path: Path) -> None:
+    with executed(OLD_FINDER, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("No module named 'qasync'\n", "")
+
+
+def test_modules_that_replace_or_rename_themselves_are_imported_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text("import sys\nsys.modules[__name__] = 'in its place'\n")
+    (tmp_path / "qasync.py").write_text("__name__ = 'other'\n")
+    script = "import glfw, qasync\nprint(glfw, qasync.__name__)\n"
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("in its place other\n", "")
+
+
+def test_a_module_with_another_name_does_not_end_the_look_for_a_loop(tmp_path: Path) -> None:
+    (tmp_path / "qasync.py").write_text("__name__ = 'other'\n")
+    with executed("import qasync\n" + UNTIL_WATCHED + "input()", tmp_path):
+        health(tmp_path)
+
+
+# --- errors of ours ---
+
+
+def test_a_toolkit_that_does_not_say_what_is_open_beats_all_the_same(agent: livegui.Agent) -> None:
+    def look() -> list[str]:
+        raise RuntimeError("that window was deleted")
+
+    before = agent.health()["checks"]["main_loop"]["beats"]
+    Frames(agent, look).beat()
+    assert agent.health()["checks"]["main_loop"]["beats"] == before + 1
+
+
+MANY_POOLS = """
+import asyncio, socketserver, threading
+from concurrent.futures import ThreadPoolExecutor
+class Server(socketserver.BaseServer):
+    def fileno(self):
+        raise OSError("theirs")
+threading.excepthook = lambda args: print(args.exc_value, flush=True)
+async def main():
+    pools = [ThreadPoolExecutor(1) for _ in range(300)]
+    for pool in pools:
+        pool.submit(int)
+    threading.Thread(target=Server(None, None).serve_forever).start()
+asyncio.run(main())
+"""
+
+
+def test_a_server_ends_of_its_own_exception_also_where_there_is_no_room_for_another_thread(
+    tmp_path: Path,
+) -> None:
+    with executed(MANY_POOLS, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("theirs\n", "")
+
+
+def test_what_cannot_be_told_costs_nobody_the_agent(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys
+from livegui import _bootstrap
+_bootstrap._finder.injection().when_watched(lambda agent: 1 / 0)
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path):
+        health(tmp_path, beats)
+    assert "ZeroDivisionError" in (tmp_path / "injection.log").read_text()
+
+
+def test_a_note_that_no_file_can_hold_as_it_is_costs_the_app_nothing(tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text(
+        "def poll_events():\n    pass\ndef __getattr__(name):\n    raise AttributeError('\\udcff')\n"
+    )
+    script = "import glfw\nglfw.poll_events()\nprint('goes on')\n"
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("goes on\n", "")
+    assert "glfw's events is not watched: AttributeError: \\udcff" in (tmp_path / "injection.log").read_text()
+
+
 # --- loops ---
 
 TWO_LOOPS = """

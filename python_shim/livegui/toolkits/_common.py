@@ -30,7 +30,10 @@ class Frames:
     def beat(self) -> None:
         """The main loop turns."""
         # What is open comes first: whoever asks if the loop turns is answered by the beat, and wants to know.
-        things = self._look()
+        try:
+            things = self._look()
+        except Exception:  # noqa: BLE001 -- whatever the toolkit says, as of a window that has just gone
+            things = []
         if things != self._told:
             self._told = things
             self._agent.tell_open(things)
