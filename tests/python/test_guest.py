@@ -274,6 +274,60 @@ def test_a_sys_exit_that_leaves_asyncios_loop_is_told_with_its_place(tmp_path: P
     assert "sys.exit(3) at app.py:5" in (tmp_path / "heartbeat.jsonl").read_text()
 
 
+# --- Dear ImGui ---
+
+SIMPLE = """
+import sys, threading
+from imgui_bundle import hello_imgui
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+def gui():
+    if not reader.is_alive():
+        hello_imgui.get_runner_params().app_shall_exit = True
+simple = hello_imgui.SimpleRunnerParams()
+simple.gui_function = gui
+simple.ini_disable = True
+hello_imgui.run(simple_params=simple)
+print("ended")
+"""
+SAME_CALLBACKS = """
+from imgui_bundle import hello_imgui, imgui
+order = []
+def own():
+    order.append("own")
+def gui():
+    params.app_shall_exit = True
+def allow_textures():
+    imgui.get_io().backend_flags |= imgui.BackendFlags_.renderer_has_textures.value
+for before in (None, own):
+    params = hello_imgui.RunnerParams()
+    params.ini_disable = True
+    params.platform_backend_type = hello_imgui.PlatformBackendType.null
+    params.renderer_backend_type = hello_imgui.RendererBackendType.null
+    params.callbacks.post_init = allow_textures
+    params.callbacks.show_gui = gui
+    if before:
+        params.callbacks.pre_new_frame = before
+    hello_imgui.run(params)
+    after = params.callbacks.pre_new_frame
+    print(after is before or after.__closure__)
+print(set(order))
+"""
+
+
+def test_simple_parameters_may_be_given_by_name(tmp_path: Path) -> None:
+    with shown("imgui_bundle", SIMPLE, "imgui_bundle", tmp_path) as process:
+        health(tmp_path, beats)
+        out, err = process.communicate("\n", timeout=30)
+    assert (process.returncode, out, err) == (0, "ended\n", "")
+
+
+def test_the_apps_own_parameters_are_as_they_were_after_a_run(tmp_path: Path) -> None:
+    with executed(SAME_CALLBACKS, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("None\nTrue\n{'own'}\n", "")
+
+
 # --- launchers ---
 
 
