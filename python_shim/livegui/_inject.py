@@ -61,6 +61,12 @@ class Injection:
         self._looks_for_plain_loop = False
         #: What was taken out of the environment.
         self._taken: dict[str, str] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork_in_child)
+
+    def _after_fork_in_child(self) -> None:
+        # A thread that is not here was giving the parent its agent, and would never give the lock back.
+        self._removed = self._removed or self._lock.locked()
 
     # --- patches ---
 
@@ -140,7 +146,11 @@ class Injection:
     def claim(self, what: str, *, has_loop: bool = True) -> "Agent | None":
         """A loop is entered: this process gets the agent, if it is to have one. Never raises."""
         if self._removed or (self.agent is not None and self._pid != os.getpid()):
-            return None  # in the child of a fork, where nobody may ever give the lock back
+            return None
+        if _is_helper():
+            self._removed = True
+            clean_environment()
+            return None
         with self._lock:
             try:
                 if self.agent is None:
@@ -191,6 +201,8 @@ class Injection:
         return execve
 
     def _with_ours(self, environment: "Any") -> dict[str, str]:
+        if os.getpid() != self._pid:  # the child of a fork takes nobody's place
+            return {}
         ours = {name: value for name, value in self._taken.items() if name != "PYTHONPATH"}
         if PATH in ours:
             path = environment.get("PYTHONPATH")
@@ -408,3 +420,9 @@ def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
         tell(agent)
     except Exception as error:  # noqa: BLE001 -- as of the 257th thread: the app is to run all the same
         note(f"could not be told: {type(error).__name__}: {error}")
+
+
+def _is_helper() -> bool:
+    """Whether ``multiprocessing`` has started this process, by a fork: that is never the app."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

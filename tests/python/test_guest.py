@@ -218,6 +218,76 @@ def test_a_note_that_no_file_can_hold_as_it_is_costs_the_app_nothing(tmp_path: P
     assert "glfw's events is not watched: AttributeError: \\udcff" in (tmp_path / "injection.log").read_text()
 
 
+# --- children ---
+
+CHILD = """
+import asyncio, os, sys
+async def main():
+    await asyncio.sleep(0)
+asyncio.run(main())
+print("livegui._attach" in sys.modules, flush=True)
+"""
+STARTS_CHILDREN = """
+import asyncio, multiprocessing, os, sys
+CHILD = [sys.executable, "-c", open("child.py").read()]
+
+def loops():
+    asyncio.run(asyncio.sleep(0))
+    print("livegui._attach" in sys.modules, flush=True)
+
+def early():
+    process = multiprocessing.get_context("fork").Process(target=loops)
+    process.start()
+    process.join()
+
+def forks(exec, *more):
+    pid = os.fork()
+    if pid == 0:
+        exec(sys.executable, CHILD, *more)
+    os.waitpid(pid, 0)
+
+async def main():
+    os.spawnv(os.P_WAIT, sys.executable, CHILD)
+    forks(os.execv)
+    forks(os.execve, dict(os.environ))
+    print("app", "livegui._attach" in sys.modules, flush=True)
+
+early()
+asyncio.run(main())
+"""
+
+
+@posix
+def test_children_that_are_forked_are_no_agents(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(CHILD)
+    with executed(STARTS_CHILDREN, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out.split("\n"), err) == ([*["False"] * 4, "app True", ""], "")
+
+
+@posix
+def test_a_child_that_is_forked_while_the_app_gets_its_agent_is_none_and_runs(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, signal, sys
+from livegui import _bootstrap
+lock = _bootstrap._finder.injection()._lock
+lock.acquire()  # as a thread has it that makes the agent
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    asyncio.run(asyncio.sleep(0))
+    print("child", "livegui._attach" in sys.modules, flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+lock.release()
+asyncio.run(asyncio.sleep(0))
+print("app", "livegui._attach" in sys.modules, flush=True)
+"""
+    with executed(script, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("child False\napp True\n", "")
+
+
 # --- loops ---
 
 TWO_LOOPS = """
