@@ -419,3 +419,25 @@ def test_beats(live_gui):
     result = suite(files, ini="live_gui_command = {python} launch.py")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*main loop is not watched*")
+
+
+# --- pools ---
+
+
+def test_a_pool_that_is_wired_keeps_its_wiring_in_an_app_that_is_watched_as_well(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, livegui
+from concurrent.futures import ThreadPoolExecutor
+agent = livegui.start()
+pool = ThreadPoolExecutor(thread_name_prefix="io")
+agent.watch_executor(pool, "io")
+async def main():
+    pool.submit(int).result()
+    pool.shutdown()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+    with executed(script, tmp_path, "--always"):
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("executor_shutdown", "io")
