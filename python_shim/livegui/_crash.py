@@ -56,8 +56,8 @@ class MainLoop:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
 
     def is_inside(self) -> bool:
-        """Whether this thread is in the main loop."""
-        return threading.get_ident() in self._inside
+        """Whether any thread is in the main loop."""
+        return bool(self._inside)
 
     def leave_for_now(self, error: BaseException | None) -> None:
         """The loop was left, and may be entered again: until then no beat is expected."""

@@ -238,9 +238,23 @@ class Injection:
         self._frames = self._frames or frames
         return self._frames is frames
 
+    def is_on_main_thread(self) -> bool:
+        """Whether this is the thread of which a loop, or a frame, is the app's."""
+        return _thread.get_ident() == self._main_thread
+
+    def only_on_main_thread(self, beat: "Callable[[], object]") -> "Callable[[], object]":
+        """The same, and nothing on any other thread."""
+        main_thread, get_ident = self._main_thread, _thread.get_ident
+
+        def called() -> None:
+            if get_ident() == main_thread:
+                beat()
+
+        return called
+
     def enter(self, what: str, wire: "Wire", *, may_come_back: bool) -> "Agent | None":
         """The agent, if a loop that is entered on this thread is to be told of. Never raises."""
-        if self._removed or _thread.get_ident() != self._main_thread:
+        if self._removed or not self.is_on_main_thread():
             return None
         agent = self.claim(what)
         if agent is None or agent._loop.is_inside():
@@ -374,7 +388,10 @@ class Loop:
 
 
 class FrameLoop:
-    """A loop of the app's own that calls a toolkit once a frame: :attr:`beat` is to be called then."""
+    """A loop of the app's own that calls a toolkit once a frame: :attr:`beat` is to be called then.
+
+    Frames of other threads are none of the main loop's.
+    """
 
     def __init__(
         self,
@@ -392,6 +409,8 @@ class FrameLoop:
         self.beat: Callable[[], object] = self._first
 
     def _first(self) -> None:
+        if not self._injection.is_on_main_thread():
+            return
         self.beat = _nothing
         agent = self._injection.claim(self._what)
         if agent is None or (agent._loop.is_inside() and not self._own_loop):
@@ -399,7 +418,7 @@ class FrameLoop:
         if not self._injection.take_frames(self):
             return
         try:
-            beat = self._wire(agent)
+            beat = self._injection.only_on_main_thread(self._wire(agent))
             if not agent._loop.is_inside():
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()

@@ -344,6 +344,58 @@ def test_a_sys_exit_that_leaves_asyncios_loop_is_told_with_its_place(tmp_path: P
     assert "sys.exit(3) at app.py:5" in (tmp_path / "heartbeat.jsonl").read_text()
 
 
+HANGS = {
+    "asyncio": """
+import asyncio, glfw, sys, threading, time
+def draw():
+    while True:
+        glfw.poll_events()
+        time.sleep(0.01)
+async def main():
+    threading.Thread(target=draw, daemon=True).start()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    time.sleep(60)
+asyncio.run(main())
+""",
+    "glfw": """
+import glfw, sys, threading, time
+def draw(while_):
+    while while_():
+        glfw.poll_events()
+        time.sleep(0.01)
+threading.Thread(target=draw, args=(lambda: True,), daemon=True).start()
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+draw(reader.is_alive)
+time.sleep(60)
+""",
+}
+HANGS["pygame"] = (
+    HANGS["glfw"]
+    .replace("glfw.poll_events", "pygame.display.flip")
+    .replace("import glfw", "import pygame")
+    .replace("def draw", "pygame.init()\npygame.display.set_mode((50, 50))\ndef draw")
+)
+
+
+@pytest.mark.parametrize("loop", HANGS)
+def test_frames_on_another_thread_do_not_hide_a_main_loop_that_hangs(loop: str, tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text(GLFW)
+    script, environment = HANGS[loop], {"SDL_VIDEODRIVER": "dummy", "LIVEGUI_STALL_AFTER_MS": "500"}
+    is_real = loop == "pygame"
+    with (
+        shown(loop, script, loop, tmp_path, **environment)
+        if is_real
+        else executed(script, tmp_path, **environment)
+    ) as process:
+        assert process.stdin is not None
+        health(tmp_path, beats)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        assert [reason["code"] for reason in document["reasons"]] == ["main_loop_stalled"]
+
+
 # --- Dear ImGui ---
 
 SIMPLE = """
