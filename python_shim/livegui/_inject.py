@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, ModuleType, TracebackType
     from typing import Any
+    from weakref import WeakSet
 
     from livegui import Agent
     from livegui._bootstrap import Finder
@@ -47,7 +48,8 @@ class Injection:
         self._pid = os.getpid()
         self._lock = _thread.allocate_lock()
         self._patches: list[tuple[Any, str, object, object]] = []
-        self._wired: set[object] = set()
+        #: What is wired, as long as it lives; made with the first.
+        self._wired: WeakSet[object] | None = None
         #: Hears of what ends the program, while no loop of a toolkit does.
         self._crash_hook: CrashHook | None = None
         #: A toolkit looks at who has ``sys.excepthook``.
@@ -259,19 +261,27 @@ class Injection:
         agent = self.claim(what)
         if agent is None or agent._loop.is_inside():
             return None
-        key = getattr(wire, "key", wire)
         try:
             if not may_come_back:
                 self.leave_excepthook()
-            if key not in self._wired:
-                wire(agent)
-                self._wired.add(key)
+            self.wire_once(agent, wire)
             if may_come_back:
                 self.hear_what_ends_the_program(agent)
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
             self.give_up(agent, what, error)
             return None
         return agent
+
+    def wire_once(self, agent: "Agent", wire: "Wire") -> None:
+        """Wire a loop, or the window that has it, unless that is done."""
+        if self._wired is None:
+            from weakref import WeakSet  # noqa: PLC0415 -- the agent has it imported
+
+            self._wired = WeakSet()
+        key = getattr(wire, "key", wire)
+        if key not in self._wired:
+            wire(agent)
+            self._wired.add(key)
 
     def hear_what_ends_the_program(self, agent: "Agent") -> None:
         """An exception that ends the program is to be a crash of its loop."""
@@ -412,13 +422,15 @@ class FrameLoop:
         if not self._injection.is_on_main_thread():
             return
         self.beat = _nothing
+        wire = self._wire
+        del self._wire  # it may hold a window
         agent = self._injection.claim(self._what)
         if agent is None or (agent._loop.is_inside() and not self._own_loop):
             return
         if not self._injection.take_frames(self):
             return
         try:
-            beat = self._injection.only_on_main_thread(self._wire(agent))
+            beat = self._injection.only_on_main_thread(wire(agent))
             if not agent._loop.is_inside():
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()

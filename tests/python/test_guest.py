@@ -396,6 +396,71 @@ def test_frames_on_another_thread_do_not_hide_a_main_loop_that_hangs(loop: str, 
         assert [reason["code"] for reason in document["reasons"]] == ["main_loop_stalled"]
 
 
+UPDATES = """
+import sys, threading, time, tkinter
+root = tkinter.Tk()
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+def fail():
+    raise ValueError("bad value")
+while reader.is_alive():
+    root.update()
+    time.sleep(0.01)
+root.after(0, fail)
+threading.Thread(target=lambda: sys.stdin.readline() and root.after(0, root.destroy), daemon=True).start()
+root.mainloop()
+"""
+
+
+def test_tk_that_is_updated_and_then_runs_its_loop_is_wired_once(tmp_path: Path) -> None:
+    with shown("tk", UPDATES, "tkinter", tmp_path) as process:
+        assert process.stdin is not None
+        document = health(tmp_path, beats)
+        assert (document["status"], document["reasons"]) == ("ok", [])
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: bool(document["exceptions"]))
+        (caught,) = document["exceptions"]
+        assert (caught["message"], caught["count"]) == ("ValueError: bad value", 1)
+
+
+LOOPS_GO = """
+import asyncio, gc, weakref
+known = []
+async def main():
+    known.append(weakref.ref(asyncio.get_running_loop()))
+for _ in range(3):
+    asyncio.run(main())
+gc.collect()
+print([loop() is None for loop in known], flush=True)
+"""
+ROOTS_GO = """
+import gc, tkinter, weakref
+known = []
+for _ in range(3):
+    root = tkinter.Tk()
+    root.update(), root.update(), root.update()
+    root.after(50, root.destroy)
+    root.mainloop()
+    known.append(weakref.ref(root))
+    del root
+gc.collect()
+print([root() is None for root in known], flush=True)
+"""
+
+
+def test_asyncio_loops_that_have_ended_are_not_kept(tmp_path: Path) -> None:
+    with executed(LOOPS_GO, tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("[True, True, True]\n", "")
+
+
+def test_windows_of_tk_that_are_destroyed_are_not_kept(tmp_path: Path) -> None:
+    with shown("tk", ROOTS_GO, "tkinter", tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert (out, err) == ("[True, True, True]\n", "")
+
+
 # --- Dear ImGui ---
 
 SIMPLE = """

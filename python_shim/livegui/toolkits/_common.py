@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -159,6 +160,22 @@ class Pictures:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)  # noqa: PTH118
+
+
+def give_back_on_stop(agent: Agent, target: Any, give_back: Callable[[Any], object]) -> None:
+    """Call ``give_back(target)`` when the agent stops, if there is such a target still: it is not kept."""
+
+    def stop() -> None:
+        left = known()
+        if left is not None:
+            give_back(left)
+
+    def forget(_gone: object) -> None:
+        with contextlib.suppress(ValueError):  # the agent is stopping
+            agent._on_stop.remove(stop)
+
+    known = weakref.ref(target, forget)
+    agent._on_stop.append(stop)
 
 
 def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
