@@ -75,7 +75,7 @@ def arm() -> None:
     note("waits for a main loop")
     for name in tuple(SEAMS):
         if name in sys.modules:
-            _finder.imported(sys.modules[name])
+            _finder.imported(name, sys.modules[name])
     if os.environ.get("LIVEGUI_PARENT"):
         _finder.injection().look_for_plain_loop()
 
@@ -126,7 +126,7 @@ def explain(text: str) -> None:
     if _finder is not None and _finder.explains and sys.stderr is not None:
         try:  # noqa: SIM105 -- contextlib may be imported by nobody yet
             sys.stderr.write(f"livegui: {text}\n")
-        except (OSError, ValueError):
+        except Exception:  # noqa: BLE001 -- it may be an object of the app's own
             pass
 
 
@@ -139,10 +139,11 @@ def note(text: str) -> None:
     folder = os.environ.get("LIVEGUI_RUN_DIR")
     if folder:
         try:
-            with open(os.path.join(folder, "injection.log"), "a", encoding="utf-8") as log:  # noqa: PTH118, PTH123
+            path = os.path.join(folder, "injection.log")  # noqa: PTH118
+            with open(path, "a", encoding="utf-8", errors="backslashreplace") as log:  # noqa: PTH123
                 if log.tell() < _LOG_BYTES:
                     log.write(line)
-        except OSError:
+        except (OSError, ValueError):
             pass
 
 
@@ -166,18 +167,24 @@ class Finder:
         self._looking.add(name)
         try:
             for finder in tuple(sys.meta_path):
-                spec = None if finder is self else finder.find_spec(name, path, target)
+                # One of an old kind has none, and is left out as Python leaves it out.
+                find_spec: Any = None if finder is self else getattr(finder, "find_spec", None)
+                spec: ModuleSpec | None = None if find_spec is None else find_spec(name, path, target)
                 if spec is not None:
                     if hasattr(spec.loader, "exec_module"):
-                        spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]  # a loader in the place of one
+                        spec.loader = _Loader(name, spec.loader, self)  # type: ignore[assignment]  # a loader in the place of one
                     return spec
             return None
         finally:
             self._looking.discard(name)
 
-    def imported(self, module: "ModuleType") -> None:
-        """A module with a seam was executed. Never raises."""
-        name = module.__name__
+    def imported(self, name: str, module: "ModuleType") -> None:
+        """A module with a seam was executed. Never raises.
+
+        Args:
+            name: what it was imported as: it may call itself by another name.
+            module: the module, or whatever it has put in its place.
+        """
         if name in self.seen:
             return
         self.seen.add(name)
@@ -207,7 +214,8 @@ class Finder:
 class _Loader:
     """Stands in for a loader while its module is loaded, and then leaves no trace."""
 
-    def __init__(self, loader: "Any", finder: Finder) -> None:
+    def __init__(self, name: str, loader: "Any", finder: Finder) -> None:
+        self._name = name
         self._loader = loader
         self._finder = finder
 
@@ -224,4 +232,4 @@ class _Loader:
         module.__loader__ = self._loader
         self._loader.exec_module(module)
         # A module may put another one in its place.
-        self._finder.imported(sys.modules.get(module.__name__, module))
+        self._finder.imported(self._name, sys.modules.get(self._name, module))

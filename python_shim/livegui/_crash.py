@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,14 @@ class MainLoop:
         self._away: int | None = None
         #: Where ``sys.exit()`` was last called, if a toolkit's adapter keeps that.
         self._last_exit: str | None = None
+        #: The ``sys.exit()`` that has left a loop that may be entered again, and that nobody has handled yet.
+        self._left_by: str | None = None
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
+        # asyncio runs its loop again, to clean up, while the exception is on its way.
+        if not isinstance(sys.exc_info()[1], SystemExit):
+            self._left_by = None
         self._native.main_loop_entered()
         self.come_back()
 
@@ -37,6 +43,10 @@ class MainLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._inside.remove(threading.get_ident())
+        self.end_by(error)
+
+    def end_by(self, error: BaseException | None) -> None:
+        """The loop is over: of this exception, if it is one."""
         if error is None:
             self._native.main_loop_exited(None)
         elif isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
@@ -46,12 +56,14 @@ class MainLoop:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
 
     def is_inside(self) -> bool:
-        """Whether this thread is in the main loop."""
-        return threading.get_ident() in self._inside
+        """Whether any thread is in the main loop."""
+        return bool(self._inside)
 
-    def leave_for_now(self) -> None:
-        """The loop returned, and may be entered again: until then no beat is expected."""
+    def leave_for_now(self, error: BaseException | None) -> None:
+        """The loop was left, and may be entered again: until then no beat is expected."""
         self._inside.remove(threading.get_ident())
+        if isinstance(error, SystemExit):
+            self._left_by = exit_of(error)
         self.come_back()
         self._away = self._native.pause("outside of the main loop", _AWAY_S, False)
 
@@ -67,10 +79,15 @@ class MainLoop:
             self._last_exit = _exit_words(status, where)
 
     def exit_from_inside(self, where: str) -> None:
-        """The interpreter ends. If this thread is still in the loop, nothing left it: say how it ends."""
+        """The interpreter ends: say how, if by a ``sys.exit()`` in the loop.
+
+        If this thread is still in it, nothing left it.
+        """
         if threading.get_ident() in self._inside:
             inside = f" inside of the main loop at {where}" if where else " inside of the main loop"
             self._native.main_loop_exited(self._last_exit or f"sys.exit(){inside}")
+        elif self._left_by is not None:
+            self._native.main_loop_exited(self._left_by)
 
 
 def describe(error: BaseException) -> str:
@@ -127,8 +144,6 @@ def _file_and_line(place: str) -> str:
 
 def caller_place() -> str:
     """``file:line`` of the innermost frame of the app's own code on this thread; empty if there is none."""
-    import sys  # noqa: PLC0415 -- needed once, at the end
-
     frame = sys._getframe(1)
     while frame is not None:
         if not is_library(frame.f_code.co_filename):

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, ModuleType, TracebackType
     from typing import Any
+    from weakref import WeakSet
 
     from livegui import Agent
     from livegui._bootstrap import Finder
+    from livegui.toolkits._common import CrashHook
 
     #: Wires a loop that is about to turn.
     Wire = Callable[[Agent], object]
@@ -27,8 +29,13 @@ if TYPE_CHECKING:
 PLAIN_AFTER_S = 1.0
 PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
 _LOOK_EVERY_S = 0.05
-#: Modules in which a launcher waits for the app.
-_WAITING = ("subprocess", "multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix")
+#: Modules in which, or in what these call, a launcher waits for the app.
+_WAITING = (
+    "subprocess",
+    "multiprocessing.popen_fork",
+    "multiprocessing.popen_forkserver",
+    "multiprocessing.popen_spawn_win32",
+)
 
 
 class Injection:
@@ -41,7 +48,12 @@ class Injection:
         self._pid = os.getpid()
         self._lock = _thread.allocate_lock()
         self._patches: list[tuple[Any, str, object, object]] = []
-        self._wired: set[object] = set()
+        #: What is wired, as long as it lives; made with the first.
+        self._wired: WeakSet[object] | None = None
+        #: Hears of what ends the program, while no loop of a toolkit does.
+        self._crash_hook: CrashHook | None = None
+        #: A toolkit looks at who has ``sys.excepthook``.
+        self._leaves_excepthook = False
         self._frames: FrameLoop | None = None
         self._pending: list[Callable[[Agent], object]] = []
         #: Nothing is to be done any more.
@@ -51,6 +63,12 @@ class Injection:
         self._looks_for_plain_loop = False
         #: What was taken out of the environment.
         self._taken: dict[str, str] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork_in_child)
+
+    def _after_fork_in_child(self) -> None:
+        # A thread that is not here was giving the parent its agent, and would never give the lock back.
+        self._removed = self._removed or self._lock.locked()
 
     # --- patches ---
 
@@ -123,14 +141,18 @@ class Injection:
     def when_watched(self, tell: "Callable[[Agent], object]") -> None:
         """Tell the agent something: now, or once there is one."""
         if self.agent is not None and self._pid == os.getpid():
-            tell(self.agent)
+            _tell(self.agent, tell)
         elif self.agent is None and not self._removed and len(self._pending) < 256:
             self._pending.append(tell)
 
     def claim(self, what: str, *, has_loop: bool = True) -> "Agent | None":
         """A loop is entered: this process gets the agent, if it is to have one. Never raises."""
         if self._removed or (self.agent is not None and self._pid != os.getpid()):
-            return None  # in the child of a fork, where nobody may ever give the lock back
+            return None
+        if _is_helper():
+            self._removed = True
+            clean_environment()
+            return None
         with self._lock:
             try:
                 if self.agent is None:
@@ -152,7 +174,7 @@ class Injection:
         agent = _attach.start_agent(os.environ.get(NAME) or None)
         pending, self._pending = self._pending, []
         for tell in pending:
-            tell(agent)
+            _tell(agent, tell)
         return agent
 
     def _leave_environment(self) -> None:
@@ -181,6 +203,8 @@ class Injection:
         return execve
 
     def _with_ours(self, environment: "Any") -> dict[str, str]:
+        if os.getpid() != self._pid:  # the child of a fork takes nobody's place
+            return {}
         ours = {name: value for name, value in self._taken.items() if name != "PYTHONPATH"}
         if PATH in ours:
             path = environment.get("PYTHONPATH")
@@ -216,22 +240,62 @@ class Injection:
         self._frames = self._frames or frames
         return self._frames is frames
 
-    def enter(self, what: str, wire: "Wire") -> "Agent | None":
+    def is_on_main_thread(self) -> bool:
+        """Whether this is the thread of which a loop, or a frame, is the app's."""
+        return _thread.get_ident() == self._main_thread
+
+    def only_on_main_thread(self, beat: "Callable[[], object]") -> "Callable[[], object]":
+        """The same, and nothing on any other thread."""
+        main_thread, get_ident = self._main_thread, _thread.get_ident
+
+        def called() -> None:
+            if get_ident() == main_thread:
+                beat()
+
+        return called
+
+    def enter(self, what: str, wire: "Wire", *, may_come_back: bool) -> "Agent | None":
         """The agent, if a loop that is entered on this thread is to be told of. Never raises."""
-        if self._removed or _thread.get_ident() != self._main_thread:
+        if self._removed or not self.is_on_main_thread():
             return None
         agent = self.claim(what)
         if agent is None or agent._loop.is_inside():
             return None
-        key = getattr(wire, "key", wire)
         try:
-            if key not in self._wired:
-                wire(agent)
-                self._wired.add(key)
+            if not may_come_back:
+                self.leave_excepthook()
+            self.wire_once(agent, wire)
+            if may_come_back:
+                self.hear_what_ends_the_program(agent)
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
             self.give_up(agent, what, error)
             return None
         return agent
+
+    def wire_once(self, agent: "Agent", wire: "Wire") -> None:
+        """Wire a loop, or the window that has it, unless that is done."""
+        if self._wired is None:
+            from weakref import WeakSet  # noqa: PLC0415 -- the agent has it imported
+
+            self._wired = WeakSet()
+        key = getattr(wire, "key", wire)
+        if key not in self._wired:
+            wire(agent)
+            self._wired.add(key)
+
+    def hear_what_ends_the_program(self, agent: "Agent") -> None:
+        """An exception that ends the program is to be a crash of its loop."""
+        from livegui.toolkits._common import CrashHook  # noqa: PLC0415 -- needed once
+
+        if self._crash_hook is None and not self._leaves_excepthook:
+            self._crash_hook = CrashHook(agent)
+
+    def leave_excepthook(self, *, for_good: bool = False) -> None:
+        """Leave ``sys.excepthook`` to the app, and to its toolkit: until the next loop, or for good."""
+        self._leaves_excepthook = self._leaves_excepthook or for_good
+        if self._crash_hook is not None:
+            self._crash_hook.remove()
+            self._crash_hook = None
 
     def give_up(self, agent: "Agent", what: str, error: Exception) -> None:
         """A loop could not be wired: no beat is to be expected of it."""
@@ -266,43 +330,40 @@ class Injection:
                 if time.monotonic() - since >= after and not self._is_known():
                     self._watch_without_loop()
                     return
-        except BaseException:  # noqa: BLE001 -- the interpreter ends
-            return
+        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+            if not sys.is_finalizing():
+                note(f"not watched without a loop: {type(error).__name__}: {error}")
 
     def _is_in_own_code(self) -> bool:
         frame: FrameType | None = sys._current_frames().get(self._main_thread)
-        if frame is None or frame.f_globals.get("__name__") in _WAITING:
-            return False
-        outermost = frame
         for _ in range(1000):
-            if frame is None:
-                break
-            if frame.f_code.co_filename.startswith("<frozen importlib"):
+            if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
                 return False
-            outermost, frame = frame, frame.f_back
-        return (
-            outermost.f_globals.get("__name__") in ("__main__", "runpy")
-            or "runpy" in outermost.f_code.co_filename
-        )
+            module = frame.f_globals.get("__name__")
+            if module in _WAITING:
+                return False
+            if frame.f_back is None:
+                return module in ("__main__", "runpy") or "runpy" in frame.f_code.co_filename
+            frame = frame.f_back
+        return False
 
     def _is_known(self) -> bool:
         """Whether the app has livegui imported: it is going to start an agent itself."""
         if self._finder.mode != "auto":
             return False
         package = sys.modules["livegui"]
+        # Of another type may be one that is loaded when it is first looked at.
         return "livegui._attach" in sys.modules or any(
             vars(module).get("livegui") is package
             for name, module in tuple(sys.modules.items())
-            if hasattr(module, "__dict__") and not name.startswith("livegui")
+            if type(module) is type(sys) and not name.startswith("livegui")
         )
 
     def _watch_without_loop(self) -> None:
         agent = self.claim("its main thread alone", has_loop=False)
         if agent is not None:
-            from livegui.toolkits._common import CrashHook  # noqa: PLC0415
-
             agent._native.main_loop_unseen()
-            CrashHook(agent)
+            self.hear_what_ends_the_program(agent)
             note("its main loop cannot be seen: not_watched")
 
 
@@ -318,7 +379,7 @@ class Loop:
         self.agent: Agent | None = None
 
     def __enter__(self) -> None:
-        self.agent = self._injection.enter(self._what, self._wire)
+        self.agent = self._injection.enter(self._what, self._wire, may_come_back=self._may_come_back)
         if self.agent is not None:
             self.agent._loop.__enter__()
 
@@ -327,17 +388,20 @@ class Loop:
     ) -> None:
         if self.agent is None:
             return
-        if error is not None:
-            self.agent._loop.__exit__(kind, error, where)
-        elif self._may_come_back:
-            self.agent._loop.leave_for_now()
-        else:
+        if self._may_come_back:
+            # What has left it the app may handle; what ends the program is heard of.
+            self.agent._loop.leave_for_now(error)
+            return
+        if error is None:
             self.agent.stopping()
-            self.agent._loop.__exit__(None, None, None)
+        self.agent._loop.__exit__(kind, error, where)
 
 
 class FrameLoop:
-    """A loop of the app's own that calls a toolkit once a frame: :attr:`beat` is to be called then."""
+    """A loop of the app's own that calls a toolkit once a frame: :attr:`beat` is to be called then.
+
+    Frames of other threads are none of the main loop's.
+    """
 
     def __init__(
         self,
@@ -355,18 +419,20 @@ class FrameLoop:
         self.beat: Callable[[], object] = self._first
 
     def _first(self) -> None:
+        if not self._injection.is_on_main_thread():
+            return
         self.beat = _nothing
+        wire = self._wire
+        del self._wire  # it may hold a window
         agent = self._injection.claim(self._what)
         if agent is None or (agent._loop.is_inside() and not self._own_loop):
             return
         if not self._injection.take_frames(self):
             return
         try:
-            from livegui.toolkits._common import CrashHook  # noqa: PLC0415
-
-            beat = self._wire(agent)
+            beat = self._injection.only_on_main_thread(wire(agent))
             if not agent._loop.is_inside():
-                CrashHook(agent)
+                self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
         except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
@@ -378,3 +444,16 @@ class FrameLoop:
 
 def _nothing() -> None:
     pass
+
+
+def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
+    try:
+        tell(agent)
+    except Exception as error:  # noqa: BLE001 -- as of the 257th thread: the app is to run all the same
+        note(f"could not be told: {type(error).__name__}: {error}")
+
+
+def _is_helper() -> bool:
+    """Whether ``multiprocessing`` has started this process, by a fork: that is never the app."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

@@ -73,7 +73,7 @@ class _Pools:
     def _know(self, pool: Any, frame: FrameType) -> None:
         """The first work: if the app itself gave it, the pool is listed, whose end is no reason."""
         pool.__dict__[_NAME] = None
-        if not _is_own(frame):
+        if not _is_own(frame) or WIRED in pool.__dict__:
             return
         self._count += 1
         prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
@@ -99,7 +99,7 @@ class _Pools:
 
 def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
     executor = pool()
-    if executor is None:
+    if executor is None or WIRED in executor.__dict__:
         return
     agent._drop_ended()
     with contextlib.suppress(ValueError):  # there are very many

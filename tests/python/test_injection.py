@@ -7,17 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import venv
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from executing import MORE, executed, health, shown
 from plain_suites import Suite
 from unwired import unwired
-from wiring import APPS, CATCHING, RUNS_ON, asks, display, run_on
+from wiring import APPS, CATCHING, RUNS_ON, asks, run_on
 
 from livegui._bootstrap import SEAMS
 
@@ -135,47 +134,6 @@ def test_a_wrong_mode_is_refused(suite: Suite) -> None:
 
 
 # --- livegui exec ---
-
-
-@contextmanager
-def executed(
-    script: str, folder: Path, *options: str, python: str = sys.executable, **environment: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Run a script under ``livegui exec``, its discovery file in ``folder``."""
-    (folder / "app.py").write_text(script)
-    command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
-    process = subprocess.Popen(
-        [*command, python, str(folder / "app.py")],
-        cwd=folder,
-        env=os.environ | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def health(
-    folder: Path, until: Callable[[dict[str, Any]], bool] = lambda document: document["status"] == "ok"
-) -> dict[str, Any]:
-    """What the agent in that folder says, once it says what is waited for."""
-    deadline = time.monotonic() + 30
-    while True:
-        done = subprocess.run(
-            [sys.executable, "-m", "livegui", "health", str(folder), "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        document: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"status": "none"}
-        if document["status"] != "none" and until(document):
-            return document
-        assert time.monotonic() < deadline, (document, done.stderr)
 
 
 ASYNCIO = """
@@ -496,10 +454,6 @@ def test_each_seam_has_its_file() -> None:
 
 # --- toolkits that examples/wiring has no app for ---
 
-#: Where `dev.py test` has put these.
-MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
-#: Debian's Python, which has the packages that no index has for Linux.
-SYSTEM_PYTHON = "/usr/bin/python3"
 PYGLET = """
 import pyglet, sys, threading
 window = pyglet.window.Window(50, 50)
@@ -569,30 +523,6 @@ SWALLOWING = {
     "gtk": (GTK, "gi", "gui"),
     "glib": (GLIB, "gi", "gui"),
 }
-
-
-@contextmanager
-def shown(name: str, script: str, needs: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a script on a toolkit, with whichever Python has it."""
-    path = os.pathsep.join([MORE, os.environ.get("LIVEGUI_TEST_TOOLKITS", "")])
-    environment = {
-        "DISPLAY": display(),
-        "LIBGL_ALWAYS_SOFTWARE": "1",
-        "QT_API": "pyside6",
-        "PYTHONPATH": path,
-    }
-    python = sys.executable
-    if needs in ("wx", "gi"):
-        python, environment["PYTHONPATH"] = SYSTEM_PYTHON, ""
-    can = [python, "-c", f"import {needs}"]
-    if (
-        not display()
-        or not shutil.which(python)
-        or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
-    ):
-        pytest.skip(f"{name} needs {needs} and a display")
-    with executed(script, folder, python=python, **environment) as process:
-        yield process
 
 
 @pytest.mark.parametrize("name", SWALLOWING)

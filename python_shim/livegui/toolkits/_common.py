@@ -6,9 +6,8 @@ import contextlib
 import os
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
-
-from livegui._crash import describe, format_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,10 @@ class Frames:
     def beat(self) -> None:
         """The main loop turns."""
         # What is open comes first: whoever asks if the loop turns is answered by the beat, and wants to know.
-        things = self._look()
+        try:
+            things = self._look()
+        except Exception:  # noqa: BLE001 -- whatever the toolkit says, as of a window that has just gone
+            things = []
         if things != self._told:
             self._told = things
             self._agent.tell_open(things)
@@ -67,8 +69,7 @@ class ExceptHook:
         done = False
         try:
             in_main_thread = threading.current_thread() is threading.main_thread()
-            ends_the_program = in_main_thread and sys._getframe().f_back is None
-            if not ends_the_program and isinstance(error, BaseException):
+            if not _ends_the_program() and isinstance(error, BaseException):
                 self._agent.record_exception(error, "gui" if in_main_thread else self._source_elsewhere)
                 done = self._instead is not None and self._instead(error)
         finally:
@@ -79,15 +80,14 @@ class ExceptHook:
 class CrashHook:
     """Tells of the exception that ends the program on the main thread, where no loop of a toolkit is around.
 
-    Whoever had ``sys.excepthook`` is called as before. With PyQt it is left alone: PyQt looks at it.
+    Whoever had ``sys.excepthook`` is called as before.
     """
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._earlier = sys.excepthook
-        if not any(f"{binding}.QtCore" in sys.modules for binding in ("PyQt5", "PyQt6")):
-            sys.excepthook = self._hook
-            agent._on_stop.append(self.remove)
+        sys.excepthook = self._hook
+        agent._on_stop.append(self.remove)
 
     def remove(self) -> None:
         """Give the hook back, unless somebody has taken it since: they call us, and we them."""
@@ -96,12 +96,18 @@ class CrashHook:
 
     def _hook(self, kind: Any, error: Any, where: Any, /) -> None:
         try:
-            ends_the_program = sys._getframe().f_back is None
-            in_main_thread = threading.current_thread() is threading.main_thread()
-            if ends_the_program and in_main_thread and isinstance(error, BaseException):
-                self._agent._native.main_loop_crashed(describe(error), format_traceback(error))
+            if _ends_the_program() and isinstance(error, BaseException):
+                self._agent._loop.end_by(error)
         finally:
             self._earlier(kind, error, where)
+
+
+def _ends_the_program() -> bool:
+    """Whether a hook hears of what ends the program: nobody has called it then, or another hook of ours."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals is globals():
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is None and threading.current_thread() is threading.main_thread()
 
 
 class Pictures:
@@ -154,6 +160,22 @@ class Pictures:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)  # noqa: PTH118
+
+
+def give_back_on_stop(agent: Agent, target: Any, give_back: Callable[[Any], object]) -> None:
+    """Call ``give_back(target)`` when the agent stops, if there is such a target still: it is not kept."""
+
+    def stop() -> None:
+        left = known()
+        if left is not None:
+            give_back(left)
+
+    def forget(_gone: object) -> None:
+        with contextlib.suppress(ValueError):  # the agent is stopping
+            agent._on_stop.remove(stop)
+
+    known = weakref.ref(target, forget)
+    agent._on_stop.append(stop)
 
 
 def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) -> None:

@@ -20,6 +20,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from livegui.toolkits._common import give_back_on_stop
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -47,28 +49,36 @@ def install(
         RuntimeError: no loop is given, and none runs.
     """
     loop = loop or asyncio.get_running_loop()
-    earlier = loop.get_exception_handler()
+    loop.set_exception_handler(_Handler(agent, loop.get_exception_handler()))
+    give_back_on_stop(agent, loop, _give_back)
+    if interval_ms is not None:
+        loop.call_soon(_beat, agent, loop, interval_ms / 1000)
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+
+class _Handler:
+    """Hears of what callbacks raise, and has the earlier handler see to it."""
+
+    def __init__(self, agent: Agent, earlier: Callable[..., Any] | None) -> None:
+        self._agent = agent
+        self.earlier = earlier
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         try:
             error = context.get("exception")
             if isinstance(error, BaseException):
                 never_asked_for = "never retrieved" in str(context.get("message"))
-                agent.record_exception(error, "task" if never_asked_for else "asyncio")
+                self._agent.record_exception(error, "task" if never_asked_for else "asyncio")
         finally:
-            if earlier is None:
+            if self.earlier is None:
                 loop.default_exception_handler(context)
             else:
-                earlier(loop, context)
+                self.earlier(loop, context)
 
-    def give_back() -> None:
-        if loop.get_exception_handler() is handle:
-            loop.set_exception_handler(earlier)
 
-    loop.set_exception_handler(handle)
-    agent._on_stop.append(give_back)
-    if interval_ms is not None:
-        loop.call_soon(_beat, agent, loop, interval_ms / 1000)
+def _give_back(loop: asyncio.AbstractEventLoop) -> None:
+    handler = loop.get_exception_handler()
+    if isinstance(handler, _Handler):
+        loop.set_exception_handler(handler.earlier)
 
 
 def patch(injection: Injection, module: ModuleType) -> None:

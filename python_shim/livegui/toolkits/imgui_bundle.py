@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgui_bundle import hello_imgui, imgui, immapp
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from livegui._inject import FrameLoop, Injection
 
 __all__ = ["patch", "run"]
+
+#: The names under which an app may hand over what is to be run, and the name under which it is run.
+_RUN = {"runner_params": "runner_params", "simple_params": "runner_params", "gui_function": "gui_function"}
 
 
 def run(
@@ -44,8 +48,8 @@ def run(
         agent: the agent to tell; the one of this process, started if need be, if none is given.
     """
     agent = agent or livegui.start()
-    full = _beating(agent, params)
-    with agent.main_loop():
+    full = _full(params)
+    with agent.main_loop(), _beating(agent, full):
         if add_ons is None:
             hello_imgui.run(full)
         else:
@@ -73,9 +77,10 @@ def _running(injection: Injection, name: str, original: Callable[..., Any]) -> C
     def run(*arguments: Any, **options: Any) -> Any:
         loop = injection.loop(f"imgui_bundle's {name}()", lambda agent: None)
         with loop:
-            if loop.agent is not None:
-                arguments, options = _beating_arguments(loop.agent, arguments, options)
-            return original(*arguments, **options)
+            if loop.agent is None:
+                return original(*arguments, **options)
+            with _beating_arguments(loop.agent, arguments, options) as (beating, named):
+                return original(*beating, **named)
 
     return run
 
@@ -88,33 +93,53 @@ def _framed(frames: FrameLoop, original: Callable[..., Any]) -> Callable[..., An
     return framed
 
 
+@contextmanager
 def _beating_arguments(
     agent: Agent, arguments: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """What is to be run is the first argument, or has one of these names; each overload takes one."""
     if arguments:
-        return (_beating(agent, arguments[0], as_is=True), *arguments[1:]), options
-    given = {
-        name: _beating(agent, value, as_is=True)
-        for name, value in options.items()
-        if name in ("runner_params", "simple_params", "gui_function")
-    }
-    return arguments, options | given
+        with _beating(agent, arguments[0]) as first:
+            yield (first, *arguments[1:]), options
+        return
+    name = next((name for name in _RUN if name in options), None)
+    if name is None:
+        yield arguments, options
+        return
+    rest = {other: value for other, value in options.items() if other != name}
+    with _beating(agent, options[name]) as given:
+        yield arguments, {_RUN[name]: given, **rest}
 
 
-def _beating(agent: Agent, params: Any, *, as_is: bool = False) -> Any:
-    """The same, with a beat a frame. A function stays one if it is to be left ``as_is``."""
-    if not as_is or not callable(params):
-        full = _full(params)
-        _beat_every_frame(full, agent)
-        return full
+@contextmanager
+def _beating(agent: Agent, given: Any) -> Iterator[Any]:
+    """What is to be run in the place of this, and beats once a frame; as it was, afterwards."""
     beat = Frames(agent, _popups).beat
+    if callable(given):
 
-    def gui_function() -> None:
-        beat()
-        params()
+        def gui_function() -> None:
+            beat()
+            given()
 
-    return gui_function
+        yield gui_function
+    elif isinstance(given, (hello_imgui.RunnerParams, hello_imgui.SimpleRunnerParams)):
+        full = _full(given)
+        given_before: Callable[[], None] | None = full.callbacks.pre_new_frame
+        before = given_before or _nothing
+
+        # Before the frame: a frame that hangs or raises is then one that was begun and not followed.
+        def pre_new_frame() -> None:
+            before()
+            beat()
+
+        full.callbacks.pre_new_frame = pre_new_frame
+        try:
+            yield full
+        finally:
+            if full.callbacks.pre_new_frame is pre_new_frame:
+                full.callbacks.pre_new_frame = before  # none at all cannot be set
+    else:  # what is wrong with it the toolkit says
+        yield given
 
 
 def _full(
@@ -135,8 +160,5 @@ def _popups() -> list[str]:
     return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []
 
 
-def _beat_every_frame(params: hello_imgui.RunnerParams, agent: Agent) -> None:
-    # Before the frame: a frame that hangs or raises is then one that was begun and not followed.
-    before = params.callbacks.pre_new_frame
-    beat = Frames(agent, _popups).beat
-    params.callbacks.pre_new_frame = beat if before is None else hello_imgui.sequence_functions(before, beat)
+def _nothing() -> None:
+    pass

@@ -90,18 +90,18 @@ class _FirstFrame:
     """Becomes the frames of the app with the first of them."""
 
     def __init__(self, injection: Injection) -> None:
+        self._injection = injection
         self._loop = injection.frames("pygame's frames", self._wire)
         self.look: Callable[[], object] = self._first
         self.show: Callable[[], object] = self._first
 
     def _first(self) -> None:
         self._loop.beat()
-        if self.look == self._first:  # nobody was wired
-            self.look = self.show = self._loop.beat
 
     def _wire(self, agent: Agent) -> Callable[[], object]:
         frames = _Frames(agent)
-        self.look, self.show = frames.look, frames.show
+        self.look = self._injection.only_on_main_thread(frames.look)
+        self.show = self._injection.only_on_main_thread(frames.show)
         return frames.look
 
 

@@ -79,6 +79,8 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 def patch(injection: Injection, module: ModuleType) -> None:
     """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog."""
     binding = module.__name__.partition(".")[0]
+    if binding.startswith("PyQt"):  # it ends the process for an exception in a slot unless there is a hook
+        injection.leave_excepthook(for_good=True)
     dialog = getattr(module, "QDialog", None)
     for name in ("exec", "exec_"):
         if dialog is not None and name in vars(dialog):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import Frames
+from livegui.toolkits._common import Frames, give_back_on_stop
 
 if TYPE_CHECKING:
     import tkinter
@@ -47,23 +47,33 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
     def beat() -> None:
         if not agent.stopped:
             frames.beat()
-            root.after(interval_ms, beat)
+            root.tk.call("after", interval_ms, again)
 
-    earlier = root.report_callback_exception
+    # A window that is destroyed takes the command along, and not the timer.
+    again = f"catch {root.register(beat)}"
+    root.report_callback_exception = _Report(agent, root.report_callback_exception)
+    give_back_on_stop(agent, root, _give_back)
+    root.tk.call("after", 1, again)
 
-    def report(kind: Any, error: Any, where: Any) -> None:
+
+class _Report:
+    """Hears of what callbacks raise, and has whatever was set before see to it."""
+
+    def __init__(self, agent: Agent, earlier: Callable[[Any, Any, Any], object]) -> None:
+        self._agent = agent
+        self.earlier = earlier
+
+    def __call__(self, kind: Any, error: Any, where: Any) -> None:
         try:
-            agent.record_exception(error)
+            self._agent.record_exception(error)
         finally:
-            earlier(kind, error, where)
+            self.earlier(kind, error, where)
 
-    def give_back() -> None:
-        if root.report_callback_exception is report:
-            root.report_callback_exception = earlier
 
-    root.report_callback_exception = report
-    agent._on_stop.append(give_back)
-    root.after(1, beat)
+def _give_back(root: tkinter.Tk) -> None:
+    report = root.report_callback_exception
+    if isinstance(report, _Report):
+        root.report_callback_exception = report.earlier
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
@@ -102,7 +112,7 @@ class _Wire:
 
     def __init__(self, root: tkinter.Tk | None) -> None:
         self._root = root
-        self.key = ("tk", id(root))
+        self.key = self if root is None else root
 
     def __call__(self, agent: Agent) -> None:
         if self._root is not None:
@@ -119,14 +129,14 @@ class _Updates:
     def beat(self, widget: tkinter.Misc) -> None:
         self._count += 1
         if self._count == _UPDATES and self._injection.agent is None:
-            root = _root(widget)
-            self._injection.frames("tkinter's update()", lambda agent: _installed(agent, root)).beat()
+            self._injection.frames("tkinter's update()", self._wiring(_root(widget))).beat()
 
+    def _wiring(self, root: tkinter.Tk | None) -> Callable[[Agent], Callable[[], object]]:
+        def wire(agent: Agent) -> Callable[[], object]:
+            self._injection.wire_once(agent, _Wire(root))
+            return agent.beat
 
-def _installed(agent: Agent, root: tkinter.Tk | None) -> Callable[[], object]:
-    if root is not None:
-        install(agent, root)
-    return agent.beat
+        return wire
 
 
 def _root(widget: Any) -> tkinter.Tk | None:
