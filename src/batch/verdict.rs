@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::count;
 use crate::wire::{TestOutcome, TestResult};
 
 /// How a pytest process came to its end.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::model::{Report, RunState, TestState};
+use crate::text::count;
 use crate::wire::TestOutcome;
 
 /// The sentence, and whether somebody has to look.
@@ -44,7 +45,7 @@ pub fn sentence(report: &Report) -> (String, bool) {
     }
     match report.state {
         RunState::Killed if lost > 0 => {
-            parts.push(format!("pytest was killed during {}", count(lost, "test")))
+            parts.push(format!("pytest was killed during {}", count(lost, "test")));
         }
         RunState::Killed => parts.push("pytest was killed".to_owned()),
         _ if lost > 0 => parts.push(format!("pytest ended during {}", count(lost, "test"))),
