@@ -94,7 +94,9 @@ def test_after(live_gui):
     )
 
 
-def test_an_app_that_fell_silent_between_two_tests_is_not_blamed_on_the_next_for_certain(suite: Suite) -> None:
+def test_an_app_that_fell_silent_between_two_tests_is_not_blamed_on_the_next_for_certain(
+    suite: Suite,
+) -> None:
     test = """
 import os, signal, time
 
@@ -112,5 +114,7 @@ def test_after(live_gui):
     result = suite({"test_a.py": test})
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["*the app ceased to answer before this test did anything; it followed *::test_uses (the blame is inferred)*"]
+        [
+            "*the app ceased to answer before this test did anything; it followed *::test_uses (the blame is inferred)*"
+        ]
     )
