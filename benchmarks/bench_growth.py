@@ -1,4 +1,4 @@
-"""How it grows: test files in one pytest, and apps at once. One more is to cost the same.
+"""How it grows: test files in one pytest, batches, and apps at once. One more is to cost the same.
 
 python3 dev.py bench growth
 
@@ -27,6 +27,7 @@ from livegui._livegui import NativeLive
 APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
 FILES = (1, 10, 100, 300, 1000)
 PROCESSES = (1, 10, 30, 100)
+BATCHES = (1, 10, 60)
 APPS = (1, 4, 16, 64)
 EXPONENT = 1.1
 CRASHES = 20
@@ -91,6 +92,51 @@ def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: i
     )
     a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
     table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100, "")
+
+
+def batches(table: Table, counts: Sequence[int]) -> None:
+    """The cost of a batch of `livegui run`, each of one test without an app; the memory of that."""
+    costs, memory = [], []
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            config = []
+            for number in range(count):
+                (folder / f"test_{number:03}.py").write_text("def test_it(): pass\n")
+                config.append(f'[tool.livegui.batches.b{number:03}]\npaths = ["test_{number:03}.py"]\n')
+            (folder / "pyproject.toml").write_text("".join(config))
+            began = time.perf_counter()
+            with (folder / "log").open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "livegui", "run"], cwd=folder, stdout=log, stderr=log
+                )
+            most = 0.0
+            while process.poll() is None:
+                most = max(most, memory_of(process.pid))
+                time.sleep(0.02)
+            costs.append(time.perf_counter() - began)
+            memory.append(most)
+            if process.returncode != 0:
+                sys.exit((folder / "log").read_text()[-3000:])
+        table.show(
+            f"livegui run: {count} batches",
+            f"{costs[-1]:.2f} s",
+            f"{1e3 * costs[-1] / count:.0f} ms a batch, {most:.0f} MiB",
+        )
+    grown = exponent([count - counts[0] for count in counts[1:]], [cost - costs[0] for cost in costs[1:]])
+    table.add("livegui run: time ~ batches to the power of", grown, "", EXPONENT, "most of it pytest's start")
+    a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
+    table.add("livegui run: memory for 1,000 batches more", a_thousand, "MiB", 100, "")
+
+
+def memory_of(pid: int) -> float:
+    """The most memory that a process has had, in MiB; its children do not count."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    lines = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return max((int(line.split()[1]) / 1024 for line in lines), default=0.0)
 
 
 @contextmanager
@@ -177,6 +223,7 @@ def main() -> None:
     steps: list[Callable[[], None]] = [
         lambda: files(table, "one app", "", FILES, 100),
         lambda: files(table, "a process a file", "live_gui_scope = module", PROCESSES, 10),
+        lambda: batches(table, BATCHES),
         lambda: apps(table, APPS),
     ]
     for step in steps:
