@@ -1,4 +1,4 @@
-//! The command line `livegui`. In the wheel a script of that name hands its arguments over.
+//! The command line of `livegui`. In the wheel, a script of that name passes its arguments on to `run`.
 //!
 //! | exit status | of `run` | of `audit` | of `health` | of `log` |
 //! |---|---|---|---|---|
@@ -9,7 +9,8 @@
 //! | 64 | the command line is wrong | the same | the same | the same |
 //! | 130 | interrupted | the same: what is known so far is shown and kept | the same | the same |
 //!
-//! Where several are true of a run: 130, then 3, then 1. `targets`: 1 if apps were left out, 2 if it cannot write. `exec` ends as the app does; 2 if it cannot be run.
+//! If several are true of a run: 130, otherwise 3, otherwise 1. `targets`: 1 if apps were left out, 2 if it cannot
+//! write. `exec`: the app's own exit status, or 2 if the app cannot be run.
 
 mod audit;
 mod console;
@@ -43,42 +44,42 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask an app's agent how the app is
+    /// Ask the agent of an app, or of all apps, for the app's health
     Health(HealthArgs),
-    /// Run an app that nobody wired with an agent inside
+    /// Run an unchanged app with an agent inside it
     Exec(exec::ExecArgs),
-    /// Show the heartbeat log of an app, alive or dead
+    /// Show the heartbeat log of an app, whether it still runs or not
     Log(LogArgs),
-    /// Run batches of tests, each in a pytest of its own
+    /// Run batches of tests, each in its own pytest
     Run(run::RunArgs),
     /// Watch all apps of this user, in the terminal
     Top(top::TopArgs),
     /// Tell Prometheus where the agents of this user's apps are
     Targets(targets::TargetsArgs),
-    /// Show what happened in a run: a page for a browser, a trace for Perfetto
+    /// Show what happened in a run: as a page for a browser, or as a trace for Perfetto
     Report(report::ReportArgs),
     /// Print the JSON Schema of a file that livegui writes
     Schema(describe::SchemaArgs),
-    /// Print what a shell needs to complete command lines of livegui
+    /// Print a shell's completion script for livegui
     Completions(describe::CompletionsArgs),
     /// Print the man page
     Man,
-    /// End what the process that starts this leaves, should it be killed: started by livegui itself
+    /// Kill what the process that starts this leaves behind if it is killed; only livegui itself starts this
     #[command(name = GUARD, hide = true)]
     Guard,
-    /// Find out which live test files depend on what an earlier one left in the app
+    /// Find live test files that depend on state an earlier file left in the app
     Audit(audit::AuditArgs),
 }
 
-/// Where to ask.
+/// Which app to ask.
 #[derive(Debug, Args)]
 struct HealthArgs {
-    /// A run folder, a discovery file, or http://127.0.0.1:PORT; every app of this user if none is given
+    /// A run folder, a discovery file, or http://127.0.0.1:PORT; without it, every app of this user
     target: Option<String>,
-    /// What opens /health, for a URL
+    /// The token for /health, if the target is a URL
     #[arg(long, env = "LIVEGUI_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Print the whole of it as JSON
+    /// Print the whole answer as JSON
     #[arg(long)]
     json: bool,
 }
@@ -86,10 +87,10 @@ struct HealthArgs {
 /// What to show.
 #[derive(Debug, Args)]
 struct LogArgs {
-    /// A journal (heartbeat.jsonl) or a folder that has one
+    /// A journal (heartbeat.jsonl), or a folder that has one
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// Go on with new lines as they come, until the clean end
+    /// Keep printing new lines as they come, until the clean end
     #[arg(short, long)]
     follow: bool,
     /// Write a picture of frame times and episodes
@@ -97,13 +98,14 @@ struct LogArgs {
     svg: Option<PathBuf>,
 }
 
-/// Who runs the command line.
+/// The program that runs the command line.
 pub struct Host<'a> {
-    /// The Python interpreter that does, which runs pytest too.
+    /// The Python interpreter that runs livegui and pytest.
     pub python: String,
-    /// The folder that makes a Python watch for a main loop which does not have livegui installed.
+    /// The folder that makes a Python watch for a main loop even if livegui is not installed in it.
     pub carrier: Option<PathBuf>,
-    /// Asked a few times a second whether a command that waits is to go on; `false` once for each Ctrl-C.
+    /// A command that waits asks this a few times a second whether to go on. It returns `false` once for each
+    /// Ctrl-C.
     pub go_on: &'a mut dyn FnMut() -> bool,
 }
 
@@ -112,23 +114,23 @@ pub struct Host<'a> {
 pub enum Exit {
     /// All is well.
     Ok,
-    /// It was asked, and it is not well.
+    /// The answer is that something is not well.
     Unwell,
-    /// It could not be asked, found, written or begun.
+    /// It could not be asked, found, written or started.
     Unreachable,
     /// Something did not run to its end.
     Lost,
     /// The command line is wrong.
     Usage,
-    /// Somebody ended it.
+    /// The user ended it.
     Interrupted,
-    /// As the app that was run.
+    /// With the exit status of the app that was run.
     #[cfg(not(unix))]
     Of(i32),
 }
 
 impl Exit {
-    /// What an error of this kind ends a command with.
+    /// Which end of a command an error means.
     const fn of(error: &Error) -> Self {
         match error {
             Error::Interrupted => Self::Interrupted,
@@ -138,7 +140,7 @@ impl Exit {
         }
     }
 
-    /// The process's exit status.
+    /// The exit status of the process.
     #[must_use]
     pub const fn code(self) -> i32 {
         match self {
@@ -154,7 +156,7 @@ impl Exit {
     }
 }
 
-/// Runs the command line `words`, of which the first is the program's name.
+/// Runs the command line `words`; the first word is the program's name.
 pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mut Host<'_>) -> Exit {
     let (out, err) = (&mut Screen::new(out), &mut Screen::new(err));
     let cli = match Cli::try_parse_from(words) {

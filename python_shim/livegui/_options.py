@@ -1,55 +1,78 @@
-"""The options: what there is, what each is by default, and how its value is read."""
+"""The options of the plugin: their defaults, their help, and how their values are read."""
 
 from __future__ import annotations
 
 import pytest
 
-#: Each option's default, and what ``--help`` says of it.
+#: The default of each option, and its text in ``--help``.
 OPTIONS = {
     "command": (
         "",
-        "command line of the app under test; {hook_port}, {state_dir} and {python} are filled in",
+        "the app's command line; {hook_port}, {state_dir} and {python} are filled in",
     ),
-    "scope": ("session", "how long one process is used: session, module or function"),
+    "scope": (
+        "session",
+        "how long one process is used: session, module (a fresh one for each file), function",
+    ),
     "respawn": (
         "file",
         "when a degraded app is replaced: before the next file, before the next test, or never",
     ),
-    "spares": ("0", "ready apps held in waiting, so that a fresh process costs no start; needs {hook_port}"),
+    "spares": (
+        "0",
+        "how many ready apps to keep waiting, so that a fresh process needs no start-up time; needs {hook_port}",
+    ),
     "callback_errors": (
         "fail",
-        "what a callback that raises means: a note, to fail the running test, or to degrade the app",
+        "what to do when a callback raises but the app goes on: note it, fail the running test, or degrade "
+        "the app",
     ),
-    "max_respawns": ("3", "the same failure this often in a row ends respawning"),
+    "max_respawns": (
+        "3",
+        "after the same failure this many times in a row, stop respawning: the remaining tests fail at once",
+    ),
     "ready_timeout": ("30", "seconds from start to ok"),
-    "abort": ("true", "fail the running test the moment the app degrades: true or false"),
+    "abort": (
+        "true",
+        "fail the running test the moment the app degrades, even while it sleeps or polls: true or false",
+    ),
     "handover": (
         "respawn",
-        "what follows if the main loop does not turn when a file begins: respawn, fail (the test that it "
-        "follows fails as well), or off",
+        "what to do if the main loop does not run when a file begins: respawn, fail (respawn, and fail the "
+        "test before it too), or off",
     ),
-    "handover_timeout": ("500ms", "how long the main loop may take to turn then: seconds, or with a unit"),
+    "handover_timeout": (
+        "500ms",
+        "how long to wait for the main loop when a file begins: seconds, or a number with a unit",
+    ),
     "left_open": (
         "respawn",
-        "what follows if a file leaves a dialog or a nested loop open: note or respawn",
+        "what to do if a file leaves a dialog or a nested loop open: note or respawn",
     ),
     "inject": (
         "auto",
-        "watch an app that nobody wired: auto (one that starts no agent itself), true (any), or false",
+        "which apps to watch without changes to them: auto (those that do not call livegui.start()), true "
+        "(any), or false",
     ),
-    "kill_stale": ("false", "end an app that an earlier run left on our port: true or false"),
+    "kill_stale": (
+        "false",
+        "kill an app that an earlier run of yours left on the port, but never a foreign process: true or false",
+    ),
     "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
     "report": ("true", "write report.html into the run folder: true or false"),
     "screenshot": (
         "on_failure",
-        "when a picture of the app is taken: on_failure, always (after every test) or never",
+        "when to take a picture of the app: on_failure, always (after every test) or never",
     ),
-    "output_limit": ("16M", "what is kept of each output of one process, its head and its tail"),
+    "output_limit": (
+        "16M",
+        "how much to keep of a process's stdout, and of its stderr: the head and the tail",
+    ),
 }
 
 
 def add(parser: pytest.Parser) -> None:
-    """Make them known, for a configuration file and for the command line."""
+    """Register every option, for the configuration file and for the command line."""
     group = parser.getgroup("live_gui", "tests of one long-lived GUI app (livegui)")
     for name, (default, what) in OPTIONS.items():
         parser.addini(f"live_gui_{name}", f"{what} (default: {default or 'none'})", default=default)

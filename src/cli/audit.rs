@@ -1,4 +1,4 @@
-//! `livegui audit`: hidden state between live test files, as a table, as JSON, and as a patch.
+//! `livegui audit`: shows hidden state between live test files, as a table, as JSON, and as a patch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,52 +21,52 @@ use crate::shell;
 use crate::text::{Print, count, line as one_line};
 use crate::wire::file_of;
 
-/// Name of the patch, if no other is given.
+/// The file name of the patch, unless `--fix` names one.
 const PATCH_FILE: &str = "requires_prior_state.patch";
-/// Tests that a list names before it only counts.
+/// How many tests a list names before it only counts the rest.
 const LISTED: usize = 10;
-/// Characters of a reason that the table shows.
+/// How many characters of a reason the table shows.
 const MAX_REASON: usize = 80;
 
 /// What to audit.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Test files or folders; without any, those that pytest takes by itself
+    /// Test files or folders to audit; without any, the ones that pytest collects by default
     paths: Vec<String>,
-    /// The folder of pytest's configuration
+    /// The folder that has pytest's configuration
     #[arg(short = 'C', long, default_value = ".", value_name = "DIR")]
     root: PathBuf,
-    /// How often a difference has to be seen, on either side of it
+    /// How many times to observe a difference, with and without its cause, before it counts
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
-    /// Ready apps held in waiting [default: 1 if the app's command has `{hook_port}`, else 0]
+    /// Number of ready apps to keep waiting [default: 1 if the app's command has `{hook_port}`, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=16))]
     spares: Option<u32>,
-    /// Experiments made at a time [default: 2 if the app's command has `{hook_port}`, else 1]
+    /// Number of experiments to run at the same time [default: 2 if the app's command has `{hook_port}`, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
-    /// Write the marks that are to be added as a patch [default: into the audit's folder]
+    /// Write the missing marks as a patch [default: into the audit's folder]
     #[arg(long, value_name = "PATCHFILE", num_args = 0..=1, require_equals = true)]
     #[allow(clippy::option_option, reason = "not given, given, given with a value")]
     fix: Option<Option<PathBuf>>,
     /// Print audit.json instead of the table
     #[arg(long)]
     json: bool,
-    /// Go on with the last audit, if it did not finish and the suite is what it was
+    /// Continue the last audit, if it did not finish and the suite has not changed since
     #[arg(long)]
     resume: bool,
-    /// The Python that has pytest [default: the one that livegui is installed in]
+    /// The Python that has pytest [default: the one in which livegui is installed]
     #[arg(long, value_name = "PY")]
     python: Option<PathBuf>,
-    /// How long one test may take before its pytest is ended
+    /// How long one test may take; after that, its pytest is ended
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// For pytest
+    /// Arguments for pytest
     #[arg(last = true, value_name = "PYTEST ARGS")]
     arguments: Vec<String>,
 }
 
-/// Makes the audit and shows what was found.
+/// Runs the audit and shows what it found.
 pub fn run(
     arguments: &AuditArgs,
     out: &mut dyn Print,
@@ -96,7 +96,7 @@ pub fn run(
     watcher.clear();
     let store = audit.store();
     let report = &store.record.report;
-    // First what lasts: what is shown may find no room.
+    // Write the patch first: printing the result may fail, for example if nobody reads it.
     let written = arguments.fix.as_ref().map_or(Ok(()), |file| {
         let file = file.clone().unwrap_or_else(|| store.path().join(PATCH_FILE));
         write_patch(&file, &python, &root, &report.marks, err)
@@ -123,7 +123,7 @@ pub fn run(
     }
 }
 
-/// How the audit gets on: a line that changes at a terminal, a line an experiment elsewhere.
+/// Shows progress: on a terminal a line that is updated, otherwise one line for each experiment.
 struct Display<'a> {
     err: &'a mut dyn Print,
     go_on: &'a mut dyn FnMut() -> bool,
@@ -134,7 +134,7 @@ impl<'a> Display<'a> {
     fn new(err: &'a mut dyn Print, go_on: &'a mut dyn FnMut() -> bool) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            // Without a thread of its own: this one holds standard error.
+            // No thread for the bar, because this thread holds standard error.
             if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {wide_msg}") {
                 bar.set_style(style);
             }
@@ -167,7 +167,7 @@ impl Watcher for Display<'_> {
     fn ended(&mut self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(one_line(line)),
-            // Who reads the log may have gone; the audit is worth more than it.
+            // The reader of the log may be gone. That must not stop the audit.
             None => drop(self.err.one_line(line)),
         }
     }
@@ -234,7 +234,7 @@ fn table(found: &[Found]) -> Table {
     table
 }
 
-/// Node ids, a file's below its name.
+/// Node ids, each below the name of its file.
 fn broken(tests: &[String]) -> String {
     let mut lines = Vec::new();
     for group in tests.chunk_by(|a, b| file_of(a) == file_of(b)) {
@@ -245,7 +245,7 @@ fn broken(tests: &[String]) -> String {
     lines.join("\n")
 }
 
-/// The first reason of several, and not all of a long one.
+/// The first of several reasons, shortened.
 fn first_reason(said: &str) -> String {
     let first = said.split("; ").next().unwrap_or_default();
     let mut shown: String = first.chars().take(MAX_REASON).collect();
@@ -274,7 +274,7 @@ fn show_mark(mark: &Mark, out: &mut dyn Print) -> io::Result<()> {
     if mark.whole_file {
         return writeln!(out, "  {}: pytestmark = {word}", mark.file);
     }
-    // A parametrized test is one function.
+    // A parametrized test counts as one function.
     let functions = mark
         .tests
         .iter()
@@ -343,7 +343,7 @@ fn write_patch(file: &Path, python: &Path, root: &Path, marks: &[Mark], err: &mu
         "livegui: the marks are in {}; add them with: git -C {} apply {}",
         file.display(),
         quoted(root),
-        // As seen from there.
+        // `git apply` runs in another folder.
         quoted(&std::path::absolute(file)?)
     )?;
     Ok(())

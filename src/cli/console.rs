@@ -1,19 +1,19 @@
-//! The terminal that a command runs in: whether it takes colours, and how it asks for an end.
+//! The terminal that a command runs in: whether it supports colours, and how it ends the command.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Whether what is printed may have colours: on a terminal, unless somebody set `NO_COLOR` (<https://no-color.org>).
+/// Whether to print in colour: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 pub fn takes_colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stdout().is_terminal() && imp::understands_escapes()
 }
 
-/// Has `ended` set when somebody asks this process to end, other than by Ctrl-C.
+/// Sets `ended` when this process is asked to end, other than by Ctrl-C.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn on_end(ended: &Arc<AtomicBool>) -> io::Result<()> {
     imp::on_end(ended)
 }
@@ -55,10 +55,10 @@ mod imp {
 
     static ENDED: OnceCell<Arc<AtomicBool>> = OnceCell::new();
 
-    /// Windows Terminal does, the older console only if it is told to.
+    /// Windows Terminal understands escapes; the older console does so only when it is asked to.
     pub fn understands_escapes() -> bool {
         let mut mode = 0;
-        // SAFETY: the pointer is to a live number; if the standard output is no console the other calls fail.
+        // SAFETY: the pointer is to a live number; if standard output is no console, the other calls fail.
         unsafe {
             let out = GetStdHandle(STD_OUTPUT_HANDLE);
             GetConsoleMode(out, &raw mut mode) != 0
@@ -70,14 +70,14 @@ mod imp {
         if ENDED.set(Arc::clone(ended)).is_err() {
             return Ok(()); // a second run in one process
         }
-        // SAFETY: the function is there for as long as this library is.
+        // SAFETY: the function exists for as long as this library does.
         if unsafe { SetConsoleCtrlHandler(Some(handle), 1) } == 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(())
     }
 
-    /// Called on a thread of its own. Ctrl-C is left to Python, whose handler was there before.
+    /// Windows calls this on a separate thread. Ctrl-C is left to Python, which installed its handler earlier.
     unsafe extern "system" fn handle(event: u32) -> i32 {
         if event == CTRL_C_EVENT {
             return 0;
@@ -86,8 +86,8 @@ mod imp {
             ended.store(true, Ordering::Relaxed);
         }
         if event != CTRL_BREAK_EVENT {
-            // The console is closed, or somebody logs off: as soon as this returns the process is ended. It
-            // ends by itself before that, or the system's patience does.
+            // The console closes, or the user logs off. Windows ends the process as soon as this returns. So wait
+            // until the process ends by itself, or until Windows ends it anyway.
             thread::sleep(Duration::from_mins(1));
         }
         1

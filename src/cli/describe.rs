@@ -1,4 +1,4 @@
-//! What livegui says of itself, for other programs: schemas, shell completions, a man page.
+//! What livegui tells other programs about itself: schemas, shell completions, a man page.
 
 use std::io;
 
@@ -12,11 +12,11 @@ use crate::wire::schema;
 /// Which schema.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Print this one; the names of all if none is given
+    /// The schema to print; without it, the names of all schemas
     name: Option<SchemaName>,
 }
 
-/// A file that livegui writes, or an answer that it gives.
+/// A file that livegui writes, or an answer of its endpoint.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SchemaName {
     /// The answer of /health
@@ -34,7 +34,7 @@ enum SchemaName {
 /// Which shell.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell that is to complete command lines
+    /// The shell to complete command lines for
     shell: Shell,
 }
 
@@ -60,7 +60,7 @@ pub fn schema(arguments: &SchemaArgs, out: &mut dyn Print) -> io::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Prints what a shell needs to complete command lines.
+/// Prints the completion script for a shell.
 pub fn completions(arguments: &CompletionsArgs, out: &mut dyn Print) -> io::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "livegui", &mut script);

@@ -1,4 +1,4 @@
-//! `livegui health`: one question, one answer.
+//! `livegui health`: asks an agent, or all of them, once.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, Status};
 
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// Asks, and shows what was answered.
+/// Asks, and shows the answer.
 pub fn run(arguments: &HealthArgs, out: &mut dyn Print) -> io::Result<Exit> {
     let answers = match &arguments.target {
         Some(target) => vec![ask(&find(target, arguments.token.as_deref())?)?],
@@ -33,7 +33,7 @@ pub fn run(arguments: &HealthArgs, out: &mut dyn Print) -> io::Result<Exit> {
 }
 
 fn ask(client: &Client) -> io::Result<Health> {
-    // Somebody else may have its port by now, and is told no token.
+    // Another process may have the port by now. It must not receive the token.
     if client.is_gone() {
         let what = format!("the app is gone: there is no process {} any more", client.pid());
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
@@ -68,8 +68,8 @@ fn find(target: &str, token: Option<&str>) -> io::Result<Client> {
     Client::read(&file).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
-/// The answers of every app of this user that left its discovery file in the runtime folder; the files of
-/// those that are gone are swept away.
+/// The answers of every app of this user that has a discovery file in the runtime folder. Deletes the files of apps
+/// that are gone.
 fn everybody() -> io::Result<Vec<Health>> {
     let nobody = || {
         let folder = RuntimeDir::path_of_user();

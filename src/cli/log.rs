@@ -12,10 +12,10 @@ use crate::runtime_dir::open_to_read;
 use crate::text::Print;
 use crate::wire::{JOURNAL_FILE, JournalLine};
 
-/// How often a followed file is looked at.
+/// How often to check a followed file for new lines.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Shows it, follows it, draws it.
+/// Shows the log, follows it, draws it.
 pub fn run(arguments: &LogArgs, out: &mut dyn Print, go_on: &mut dyn FnMut() -> bool) -> io::Result<Exit> {
     let path = if arguments.path.is_dir() {
         arguments.path.join(JOURNAL_FILE)
@@ -50,8 +50,8 @@ pub fn run(arguments: &LogArgs, out: &mut dyn Print, go_on: &mut dyn FnMut() -> 
     }
 }
 
-/// Every line of a journal, the part that was set aside first. A line that is torn, or of a kind that
-/// a newer agent writes, is passed over.
+/// Every line of a journal, beginning with the part that was rotated out. Skips lines that are torn, and kinds of
+/// lines that only a newer agent knows.
 fn read_all(path: &Path) -> io::Result<Vec<JournalLine>> {
     let mut lines = Vec::new();
     let mut old = path.as_os_str().to_owned();
@@ -77,7 +77,7 @@ fn parse(line: &str) -> Option<JournalLine> {
     serde_json::from_str(line).ok()
 }
 
-/// Reads what has been added since it was last asked, also across a rotation.
+/// Reads the lines added since the last call, even across a rotation.
 struct Tail {
     path: PathBuf,
     at: u64,
@@ -96,7 +96,7 @@ impl Tail {
 
     fn new_lines(&mut self) -> io::Result<Vec<JournalLine>> {
         let mut file = match open_to_read(&self.path) {
-            // Set aside this very moment; the new one is about to come.
+            // The file was rotated just now; the new one is about to appear.
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.at > 0 => return Ok(Vec::new()),
             opened => opened?,
         };
@@ -117,7 +117,7 @@ impl Tail {
     }
 }
 
-/// As one line, whatever is in it.
+/// As one line, whatever its text contains.
 fn shown(line: &JournalLine) -> String {
     match line {
         JournalLine::Header(header) => {

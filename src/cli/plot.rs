@@ -10,7 +10,7 @@ use crate::wire::JournalLine;
 const SIZE: (u32, u32) = (960, 420);
 const LEFT: RGBColor = RGBColor(31, 119, 180);
 const HIGH: RGBColor = RGBColor(214, 39, 40);
-/// Frames are drawn from here on up; the axis is logarithmic.
+/// The lower end of the axis for frame times, which is logarithmic.
 const SHORTEST_MS: f64 = 0.5;
 
 /// A span in which a reason held, in seconds.
@@ -20,10 +20,10 @@ struct Episode {
     code: String,
 }
 
-/// Draws it as SVG.
+/// Draws the journal as SVG.
 ///
 /// # Errors
-/// If there is nothing in it to draw.
+/// If the journal has nothing to draw.
 pub fn draw(lines: &[JournalLine]) -> io::Result<String> {
     let mut median = Vec::new();
     let mut high = Vec::new();
@@ -106,12 +106,12 @@ fn paint(
         .light_line_style(WHITE)
         .draw()?;
     for episode in episodes {
-        // An episode that opened at the very end is still to be seen.
+        // Keep an episode visible that opened at the very end.
         let to = episode.to.max(episode.from + last / 300.0);
         let span = [(episode.from, SHORTEST_MS), (to, top)];
         chart.draw_series([Rectangle::new(span, HIGH.mix(0.15).filled())])?;
     }
-    // Labels on lines of their own, so that episodes close together can all be read.
+    // One line for each label, so that labels of episodes close together stay readable.
     for (number, episode) in episodes.iter().enumerate().take(12) {
         let height = top / 1.25_f64.powi(i32::try_from(number).unwrap_or(0) + 1);
         let left = episode.from > last * 0.7;

@@ -1,4 +1,4 @@
-//! `livegui run`: what is asked for on the command line, and how its end is told.
+//! `livegui run`: its command line and its exit status.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -22,40 +22,40 @@ const EXIT_STATUS: &str = "Exit status: 0 all passed, 1 tests failed, 2 it canno
 #[command(after_help = EXIT_STATUS)]
 #[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct RunArgs {
-    /// Batches of [tool.livegui.batches.*] in pyproject.toml, or paths; every batch if none is given
+    /// Names of batches ([tool.livegui.batches.*] in pyproject.toml), or paths; without any, every batch
     #[arg(value_name = "BATCH|PATH")]
     wanted: Vec<String>,
-    /// The folder with pyproject.toml, in which pytest runs
+    /// The folder with pyproject.toml; pytest runs in it
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
-    /// How long one pytest may take, as in 90s or 20m, instead of what the batches say
+    /// How long one pytest may take, for example 90s or 20m; overrides the timeout of every batch
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
     timeout: Option<Duration>,
-    /// Only tests that match, as pytest's -k
+    /// Run only tests that match, as with pytest's -k
     #[arg(short, value_name = "EXPRESSION")]
     keyword: Option<String>,
-    /// Only tests so marked, as pytest's -m
+    /// Run only tests with these marks, as with pytest's -m
     #[arg(short, value_name = "MARKS")]
     marks: Option<String>,
-    /// Go on with the newest run, which was interrupted
+    /// Continue the newest run, if it was interrupted
     #[arg(long, conflicts_with_all = ["wanted", "timeout", "keyword", "marks", "last_failed", "list", "python", "pytest"])]
     resume: bool,
     /// Rerun only tests that failed or were lost in the last run
     #[arg(long, conflicts_with = "list")]
     last_failed: bool,
-    /// When a pytest dies in mid-file, do not go on with the files after it
+    /// When a pytest dies in the middle of a file, do not run the files after it
     #[arg(long)]
     no_resume_lost: bool,
-    /// Show batches, files and how many tests these have; run nothing
+    /// Show batches, their files and numbers of tests, but run nothing
     #[arg(long)]
     list: bool,
-    /// Where run folders go [default: .livegui/batches in the root]
+    /// Where run folders go [default: .livegui/batches in the folder of -C]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
     /// The Python that has pytest [default: the one that runs livegui]
     #[arg(long, value_name = "PYTHON")]
     python: Option<String>,
-    /// Arguments of every pytest
+    /// Arguments for every pytest
     #[arg(last = true, value_name = "PYTEST ARGUMENTS")]
     pytest: Vec<String>,
 }
@@ -117,8 +117,9 @@ const fn exit(outcome: RunOutcome) -> Exit {
     }
 }
 
-/// What ends a run: a signal, on Windows Ctrl-Break or the end of the console. Ctrl-C comes from the host, whose
-/// handler is in place; it has none for what would end it at once and leave everything to the pytests themselves.
+/// Reports what asks the run to end: a signal, on Windows Ctrl-Break or a closing console. Ctrl-C comes from the
+/// host, which has installed a handler for it. The host has no handler for the others: they would end this process
+/// at once, and leave the pytests to clean up after themselves.
 struct Signals {
     terminated: Arc<AtomicBool>,
     interrupts: u32,

@@ -1,5 +1,5 @@
-//! The report of a run that goes on, served on the loopback address: the page asks for what is new and is answered
-//! when there is something. Bounded: connections, heads, waits; GET only; nobody is let in without the token.
+//! Serves the report of a run in progress, on the loopback address. The page asks for changes, and the answer comes
+//! when there is one. Connections, heads and waits are bounded; only GET is allowed, and only with the token.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,16 +15,16 @@ use crate::http_head::{self, Head, MAX_HEAD};
 use crate::report::{self, Report, Setting};
 use crate::text::{Print, hex};
 
-/// How often the records are read anew.
+/// How often to read the records again.
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How long an answer may be waited for before there is an empty one.
+/// How long a request waits for a change before it gets an empty answer.
 const WAIT_AT_MOST: Duration = Duration::from_secs(20);
-/// How long a head may take, and how long an answer may take to be read.
+/// How long a client may take to send a head, and to read an answer.
 const HEAD_WITHIN: Duration = Duration::from_secs(2);
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Connections at once; each has a thread.
 const MAX_CONNECTIONS: usize = 16;
-/// How often somebody who ends the command is looked for.
+/// How often to check whether the command is to end.
 const STEP: Duration = Duration::from_millis(50);
 
 /// What is served.
@@ -44,7 +44,7 @@ struct Site {
     connections: AtomicUsize,
 }
 
-/// Serves until `go_on` says no. `began` is told the URL once it can be opened.
+/// Serves until `go_on` returns `false`. Calls `began` with the URL as soon as it can be opened.
 pub fn serve(
     folder: &Path,
     port: u16,
@@ -81,7 +81,7 @@ pub fn serve(
     while go_on() && !out.is_broken() {
         thread::sleep(STEP);
         if Instant::now() >= due {
-            // What cannot be read at this moment, as it is being taken away, is shown as it was.
+            // The folder may be disappearing just now. Then keep showing the last report.
             if let Ok(report) = read(folder) {
                 site.show(report);
             }
@@ -93,7 +93,7 @@ pub fn serve(
 
 fn read(folder: &Path) -> io::Result<Report> {
     let mut report = report::build(&report::read(folder).map_err(io::Error::other)?);
-    // A page from a server cannot lead to files of the machine.
+    // A page from a server cannot link to files on the machine.
     let processes = report.groups.iter_mut().flat_map(|group| &mut group.processes);
     processes.for_each(|process| process.files.clear());
     let tests = report.tests.iter_mut();
@@ -222,7 +222,7 @@ impl Answer {
 fn accept(listener: &TcpListener, site: &Arc<Site>) {
     loop {
         let Ok((mut stream, _)) = listener.accept() else {
-            thread::sleep(STEP); // no descriptor is free, say
+            thread::sleep(STEP); // no descriptor is free, for example
             continue;
         };
         if site.connections.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
@@ -269,7 +269,7 @@ fn one(stream: &mut TcpStream, site: &Site) -> io::Result<()> {
     site.answer(&head).write(stream, head.bodiless)
 }
 
-/// An address that a port was given for, or any.
+/// Parses the port of `--serve`; 0 is any free port.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| format!("expected a port, 0 to {}", u16::MAX))

@@ -1,4 +1,4 @@
-//! `livegui targets`: where Prometheus finds the agents of this user's apps.
+//! `livegui targets`: tells Prometheus where the agents of this user's apps are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,33 +16,33 @@ use crate::harness::Client;
 use crate::runtime_dir::{RuntimeDir, create_new_private};
 use crate::text::Print;
 
-/// Prometheus reads this: `file_sd_configs`.
+/// The file for Prometheus' `file_sd_configs`.
 const TARGETS: &str = "targets.json";
-/// And this: `authorization.credentials_file`.
+/// The file for Prometheus' `authorization.credentials_file`.
 const TOKEN: &str = "token";
-/// How long an app is asked for its name.
+/// How long to wait for an app's name.
 const WITHIN: Duration = Duration::from_secs(1);
-/// How soon Ctrl-C is heard.
+/// How often to check for Ctrl-C.
 const STEP: Duration = Duration::from_millis(200);
 
 /// Where to write, and which token.
 #[derive(Debug, Args)]
 pub struct TargetsArgs {
-    /// The folder in which targets.json and token are written; it has to be there
+    /// The folder to write targets.json and token into; it must exist
     folder: PathBuf,
-    /// The token that the apps share; if none is given, the one that all of them have
+    /// The token that the apps share; without it, the one that all of them have
     #[arg(long, env = "LIVEGUI_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Give each target its own token as a parameter of its URL, which Prometheus shows to whoever may see its
-    /// pages, instead of one file
+    /// Instead of writing one token file, put each target's token into its URL as a parameter; Prometheus then
+    /// shows it to everyone who can see its pages
     #[arg(long)]
     token_in_url: bool,
-    /// Write anew every so many seconds, until interrupted
+    /// Write again every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
 }
 
-/// An agent that is there.
+/// A running agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     address: String,
@@ -58,16 +58,16 @@ struct Group {
     labels: BTreeMap<String, String>,
 }
 
-/// What there is to write.
+/// What to write.
 #[derive(Debug, PartialEq, Eq)]
 struct Written {
     groups: Vec<Group>,
     token: Option<String>,
-    /// Apps that are left out, since their token is another one.
+    /// Apps that are left out because their token is a different one.
     others: Vec<String>,
 }
 
-/// Writes once, or over and over.
+/// Writes once, or repeatedly.
 pub fn run(
     arguments: &TargetsArgs,
     out: &mut dyn Print,
@@ -138,7 +138,8 @@ fn write(arguments: &TargetsArgs) -> io::Result<Written> {
     Ok(written)
 }
 
-/// Every app of this user whose process is there, also one that does not answer: that is for Prometheus to see.
+/// Every app of this user whose process runs. An app that does not answer is a target too, so that Prometheus
+/// notices.
 fn found(earlier: &[Group]) -> io::Result<Vec<Found>> {
     let folder = match RuntimeDir::open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -170,7 +171,7 @@ fn look_at(client: &Client, earlier: &[Group]) -> Found {
     }
 }
 
-/// Who becomes a target: pure.
+/// Decides which apps become targets; pure.
 fn choose(found: Vec<Found>, token: Option<&str>, in_url: bool) -> Written {
     let shared = token
         .map(ToOwned::to_owned)
@@ -204,7 +205,8 @@ fn choose(found: Vec<Found>, token: Option<&str>, in_url: bool) -> Written {
     written
 }
 
-/// Puts a file there, whole; one that is like it already is left as it is, with the access that somebody gave it.
+/// Writes a file as a whole. If the file already has this content it stays untouched, with any permissions that it
+/// was given.
 fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
     if fs::read(&path).is_ok_and(|there| there == content) {

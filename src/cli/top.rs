@@ -1,4 +1,4 @@
-//! `livegui top`: a view in a terminal, or plain lines where there is none.
+//! `livegui top`: a view in a terminal, or plain lines without one.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -12,23 +12,23 @@ use super::{Exit, Host, LogArgs, log};
 use crate::text::Print;
 use crate::top::{Finder, Key, Next, Row, State, draw};
 
-/// How often it is drawn anew; what an app says comes once a second.
+/// How often to redraw; news of an app comes once a second.
 const DRAW_EVERY: Duration = Duration::from_secs(1);
-/// How long a key is waited for before somebody else who ends the command is looked for.
+/// How long to wait for a key before checking whether the command is to end.
 const STEP: Duration = Duration::from_millis(200);
 
 /// How to watch.
 #[derive(Debug, Args)]
 pub struct TopArgs {
-    /// Print plain lines, one a second for each app, as is done where there is no terminal
+    /// Print plain lines, one a second for each app; this is the default without a terminal
     #[arg(long)]
     plain: bool,
-    /// Print plain lines once, and end
+    /// Print plain lines once, and exit
     #[arg(long)]
     once: bool,
 }
 
-/// Watches until somebody ends it.
+/// Watches until the user ends it.
 pub fn run(arguments: &TopArgs, out: &mut dyn Print, host: &mut Host<'_>) -> io::Result<Exit> {
     let finder = Finder::start()?;
     if arguments.plain || arguments.once || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
@@ -63,7 +63,7 @@ fn watch(
                 .for_each(|sighting| state.take(sighting));
             state.tick(began.elapsed());
             terminal.draw(|frame| draw(frame, state))?;
-            // The first apps are seen at once, not a second later.
+            // Show the first apps at once, not a second later.
             due = Instant::now() + if state.total() == 0 { STEP } else { DRAW_EVERY };
         }
         if !go_on() {
@@ -95,7 +95,7 @@ fn watch(
     }
 }
 
-/// The log, until Ctrl-C leads back.
+/// Follows the log until Ctrl-C returns to the view.
 fn follow(journal: &Path, out: &mut dyn Print, go_on: &mut dyn FnMut() -> bool) -> io::Result<()> {
     writeln!(out, "{}: Ctrl-C leads back", journal.display())?;
     let arguments = LogArgs {
@@ -105,7 +105,7 @@ fn follow(journal: &Path, out: &mut dyn Print, go_on: &mut dyn FnMut() -> bool) 
     };
     match log::run(&arguments, out, go_on) {
         Ok(_) => Ok(()),
-        // An app that ended has taken its log along.
+        // The log of an app that ended may be gone.
         Err(error) => writeln!(out, "{error}"),
     }
 }
@@ -118,7 +118,7 @@ fn lines(
 ) -> io::Result<Exit> {
     let mut state = State::default();
     let began = Instant::now();
-    let mut due = began + DRAW_EVERY + STEP; // by then each has answered
+    let mut due = began + DRAW_EVERY + STEP; // by then each app has answered
     while go_on() && !out.is_broken() {
         std::thread::sleep(STEP.min(due.saturating_duration_since(Instant::now())));
         finder
