@@ -12,7 +12,7 @@ OPTIONS = {
     ),
     "scope": (
         "session",
-        "how long one process is used: session, module (a fresh one for each file), function",
+        "how long one process is used: session, module (a fresh one for each file) or function",
     ),
     "respawn": (
         "file",
@@ -20,7 +20,8 @@ OPTIONS = {
     ),
     "spares": (
         "0",
-        "how many ready apps to keep waiting, so that a fresh process needs no start-up time; needs {hook_port}",
+        "how many ready apps to keep waiting, so that a fresh process needs no start-up time; "
+        "needs {hook_port}",
     ),
     "callback_errors": (
         "fail",
@@ -56,7 +57,8 @@ OPTIONS = {
     ),
     "kill_stale": (
         "false",
-        "kill an app that an earlier run of yours left on the port, but never a foreign process: true or false",
+        "kill an app that an earlier run of yours left on the port, but never a foreign process: true "
+        "or false",
     ),
     "run_dir": (".livegui", "where run folders go; those of the last 10 sessions are kept"),
     "report": ("true", "write report.html into the run folder: true or false"),
