@@ -1,4 +1,4 @@
-"""livegui: a GUI app under test that says at once when it is no longer fit to be tested.
+"""livegui: know at once when a GUI app is no longer fit to be tested.
 
 Inside the app::
 
@@ -10,7 +10,7 @@ Inside the app::
         while running:
             agent.beat()
 
-Outside it, ``pip install livegui[test]`` brings a pytest plugin with the fixture ``live_gui``.
+Outside the app, ``pip install livegui[test]`` installs a pytest plugin with the fixture ``live_gui``.
 """
 
 TYPE_CHECKING = False
@@ -22,8 +22,8 @@ __all__ = ["Agent", "__version__", "start"]
 
 
 def __getattr__(name: str) -> object:
-    # A Python that is watched without being wired loads the package at its start, and needs the rest only
-    # once there is a main loop.
+    # A Python in which livegui watches an unchanged app loads this package at its start. It needs the rest
+    # only once there is a main loop.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from livegui import _attach, _livegui  # noqa: PLC0415

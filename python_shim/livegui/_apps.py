@@ -1,4 +1,4 @@
-"""The apps of one pytest process: one as a rule, several where there are, say, a client and a server."""
+"""The apps of one pytest process. Usually there is one; with a client and a server, for example, several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COMMAND = "live_gui_command"
 
 
 class Opener(Protocol):
-    """Who makes handles, and ends what is behind them."""
+    """Makes handles, and ends the processes behind them."""
 
     def open(
         self,
@@ -35,11 +35,11 @@ class Opener(Protocol):
         """Make a handle and start its first process."""
 
     def close(self, handle: LiveGui) -> None:
-        """End its process and everything that it started."""
+        """End the handle's process and everything that it started."""
 
 
 class App:
-    """What is known of one handle."""
+    """What the plugin knows about one handle."""
 
     def __init__(
         self, name: str, native: NativeLive, handle: LiveGui, environment: Mapping[str, str]
@@ -47,12 +47,12 @@ class App:
         self.name = name
         self.native = native
         self.handle = handle
-        #: Added to its environment.
+        #: Added to the app's environment.
         self.environment = dict(environment)
 
 
 class Several:
-    """Several apps as if they were one: of a test that uses some of them, any may take it down."""
+    """Presents several apps as one. If a test uses some of them, any of these may take the test down."""
 
     def __init__(self, apps: Sequence[App], used: Sequence[App]) -> None:
         self._apps = apps
@@ -62,59 +62,59 @@ class Several:
         return [app.native for app in self._in_use]
 
     def arm(self) -> None:
-        """Let those that the test uses interrupt it."""
+        """Let the apps that the test uses interrupt it."""
         for native in self._used():
             native.arm()
 
     def disarm(self) -> None:
-        """Let none."""
+        """Let no app interrupt the test."""
         for app in self._apps:
             app.native.disarm()
 
     def is_ringing(self) -> bool:
-        """Whether one of them has something that the test is to know."""
+        """Whether one of the apps has something to report to the test."""
         return any(native.is_ringing() for native in self._used())
 
     def is_healthy(self) -> bool:
-        """Whether all of them are fit to be tested."""
+        """Whether all apps are fit to be tested."""
         return all(native.is_healthy() for native in self._used())
 
     def verdict_on_running(self) -> LiveGuiError | None:
-        """What the test is to fail of."""
+        """The error with which the test should fail, if there is one."""
         verdicts = (native.verdict_on_running() for native in self._used())
         return next((verdict for verdict in verdicts if verdict is not None), None)
 
     def confirm(self) -> LiveGuiError | None:
-        """The same after asking them anew."""
+        """The same, after querying the apps again."""
         verdicts = (native.confirm() for native in self._used())
         return next((verdict for verdict in verdicts if verdict is not None), None)
 
     def has_ended_in_order(self) -> bool:
-        """Whether whatever is to be said of them is that they ended, and well."""
+        """Whether all that can be reported of the apps is that they ended normally."""
         bad = [native for native in self._used() if native.verdict_on_running() is not None]
         return bool(bad) and all(native.has_ended_in_order() for native in bad)
 
     def lacks_prior_state(self, id: str, file: str, prior: str | None) -> str | None:
-        """Why none of them carries what a test requires."""
+        """Why none of the apps has the state that a test requires."""
         lacks = [app.native.lacks_prior_state(id, file, prior) for app in self._apps]
         return None if None in lacks else lacks[0]
 
     def notes(self) -> list[tuple[str, str, int, str, str]]:
-        """The notes of all."""
+        """The notes of all apps."""
         return [note for app in self._apps for note in app.native.notes()]
 
     def remark(self, remark: str) -> None:
-        """Have the first say it."""
+        """Add a remark to the first app."""
         self._apps[0].native.remark(remark)
 
 
 def front(apps: list[App], used: list[App]) -> Any:
-    """What the plugin and the alarm deal with: the only one, or all of which the running test uses some."""
+    """What the plugin and the alarm work with: the only app, or all apps with the ones in use."""
     return None if not apps else apps[0].native if len(apps) == 1 else Several(apps, used)
 
 
 def words_of(command: SystemString | Iterable[SystemString]) -> tuple[str | list[str], str]:
-    """A command line as the native side takes it, and for a person."""
+    """A command line as the native side expects it, and as text for people."""
     if isinstance(command, str):
         return command, command
     given = enumerate([command] if isinstance(command, os.PathLike) else command)
@@ -123,7 +123,7 @@ def words_of(command: SystemString | Iterable[SystemString]) -> tuple[str | list
 
 
 def needed_by(item: pytest.Item) -> list[LiveGui]:
-    """The handles among a test's fixtures, as far as these are set up; a set-up sees to its own."""
+    """The handles among a test's fixtures that are set up already; a set-up handles its own."""
     definitions: Mapping[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     found = []
     for name in getattr(item, "fixturenames", ()):
@@ -134,14 +134,14 @@ def needed_by(item: pytest.Item) -> list[LiveGui]:
 
 
 class Factory:
-    """Makes handles of more apps. What the fixture ``live_gui_factory`` is."""
+    """Makes handles for more apps. The fixture ``live_gui_factory`` returns it."""
 
     def __init__(self, session: Opener, command: Any, environment: Mapping[str, SystemString]) -> None:
         self._session = session
         self._command = command
         self._environment = environment
         self._made: dict[str, LiveGui] = {}
-        #: What came of those that could not be started: told to every test that needs them.
+        #: Why an app could not be started, by its name. Every test that needs the app gets this error.
         self._failed: dict[str, LiveGuiError] = {}
 
     def __call__(
@@ -150,12 +150,12 @@ class Factory:
         command: SystemString | Iterable[SystemString] | None = None,
         env: Mapping[str, SystemString] | None = None,
     ) -> LiveGui:
-        """The app of this name: started by the first call, and the same handle from then on.
+        """Return the app with this name. The first call starts it; later calls return the same handle.
 
         Args:
-            name: what reports call it, as ``server``.
-            command: its command line; that of ``live_gui_command`` if it is left out.
-            env: added to its environment, and to ``live_gui_env``.
+            name: the app's name in reports, for example ``server``.
+            command: its command line. Default: that of ``live_gui_command``.
+            env: variables to add to its environment, on top of ``live_gui_env``.
         """
         if not name:
             raise ValueError("live_gui_factory('', …): expected a name, which reports call the app by")
@@ -171,18 +171,18 @@ class Factory:
         return self._made[name]
 
     def close(self) -> None:
-        """End them all, the last one first."""
+        """End all apps, the last one first."""
         while self._made:
             self._session.close(self._made.popitem()[1])
 
 
 class Overrides:
-    """Gives every conftest, and every test file, that overrides ``live_gui_command`` an app of its own."""
+    """Gives each conftest and each test file that overrides ``live_gui_command`` a separate app."""
 
     def __init__(self, root: Path, make_fixture: Callable[[str], Any]) -> None:
         self._root = root
         self._make_fixture = make_fixture
-        #: How many there are.
+        #: How many overrides there are.
         self.count = 0
 
     @pytest.hookimpl(tryfirst=True)
@@ -200,7 +200,7 @@ class Overrides:
             try:
                 module: ModuleType = collector.obj
             except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001
-                pass  # told when it is collected
+                pass  # pytest reports it when it collects the file
             else:
                 self._give(module, Path(str(collector.path)).stem)
         return (yield)
@@ -220,7 +220,7 @@ def _names_the_command(file: Path) -> bool:
 
 
 def fixture_of_its_own(open_and_close: Callable[..., Iterator[LiveGui]]) -> Callable[[str], Any]:
-    """Makes fixtures ``live_gui`` for parts of a suite."""
+    """Returns a function that makes a fixture ``live_gui`` for one part of a suite."""
 
     def make(name: str) -> Any:
         @pytest.fixture(scope="session")

@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from livegui._handle import LiveGui
     from livegui._livegui import NativeEnd, NativeLive
 
-#: An exit status as ``subprocess.Popen.returncode`` has it, or the signal that ends the process.
+#: An exit status as in ``subprocess.Popen.returncode``, or the signal that ends the process.
 Status = int | signal.Signals
 
 MARK = "live_gui_ends_app"
-#: How long the app may take, unless the test says otherwise.
+#: How many seconds the app may take by default.
 WITHIN_S = 10.0
-#: What a process ends with on Windows that was asked to end, or was killed.
+#: The exit statuses of a process on Windows that was asked to end, or was killed.
 _ENDED_ON_WINDOWS = (0xC000013A, 1)
 
 
 class ExpectedEnd:
-    """An end of the app that a test has declared: a context manager, which waits for it at its end.
+    """An end of the app that a test has declared. As a context manager, it waits for that end when it exits.
 
     Attributes:
-        how: how the app ended, for a person; None before that.
+        how: how the app ended, for people; None before it has ended.
         generation: the number of the process that ended.
-        reasons: ``(code, component, message)`` of each reason for which it was degraded then.
-        seconds: from the end of the block to the end of the app.
+        reasons: ``(code, component, message)`` of each reason for which the app was degraded then.
+        seconds: the time from the end of the block to the end of the app.
     """
 
     def __init__(self, native: NativeLive, script: str, declare: Callable[[], None], within: float) -> None:
@@ -66,7 +66,7 @@ class ExpectedEnd:
 
     @property
     def status(self) -> int | None:
-        """Its exit status, a signal's number negative; None if the app has not ended."""
+        """The exit status; negative if it is the number of a signal; None if the app has not ended."""
         return None if self._end is None else self._end.process.poll()
 
     def __enter__(self) -> ExpectedEnd:
@@ -81,7 +81,7 @@ class ExpectedEnd:
         if error is not None:
             try:
                 self._native.withdraw_end()
-            except LiveGuiError as otherwise:  # it has ended, and not as declared: the error came of that
+            except LiveGuiError as otherwise:  # the app ended, but not as declared, and that caused the error
                 if isinstance(error, Exception):
                     raise otherwise from error
             return
@@ -90,14 +90,14 @@ class ExpectedEnd:
             end = self._native.await_end(self._within)
         except BaseException:
             with contextlib.suppress(LiveGuiError):
-                self._native.withdraw_end()  # if what ends the test came from elsewhere
+                self._native.withdraw_end()  # something else ends the test
             raise
         self.seconds = time.monotonic() - began
         self._end, self.how, self.generation, self.reasons = end, end.how, end.generation, end.reasons
 
 
 def statuses(status: Status | Collection[Status] | None) -> list[int] | None:
-    """The statuses that are meant, as ``Popen.returncode`` has them; None for any."""
+    """The expected statuses as in ``Popen.returncode``; None for any."""
     if status is None:
         return None
     given = status if isinstance(status, Collection) else [status]
@@ -117,7 +117,7 @@ def _codes(status: object) -> tuple[int, ...]:
 
 
 def describe(config: pytest.Config) -> None:
-    """Make the marker known to ``--strict-markers`` and ``--markers``."""
+    """Declare the marker for ``--strict-markers`` and ``--markers``."""
     what = (
         "the test ends the app: with this status (any, unless it is given), so many seconds after it at most"
     )
@@ -125,13 +125,13 @@ def describe(config: pytest.Config) -> None:
 
 
 def register(manager: pytest.PytestPluginManager) -> None:
-    """Have tests that carry the marker run as it says: once there is one, or an app."""
+    """Register what runs tests with the marker, once such a test or an app exists."""
     if not manager.has_plugin("livegui-ends"):
         manager.register(EndsApp(), "livegui-ends")
 
 
 class EndsApp:
-    """Runs a test that carries the marker in ``live_gui.expect_exit(…)``."""
+    """Runs a test with the marker inside ``live_gui.expect_exit(…)``."""
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

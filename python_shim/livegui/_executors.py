@@ -1,4 +1,4 @@
-"""What only Python can do to an executor: look at its flags, and learn who shut it down."""
+"""What only Python can do with an executor: read its flags, and find out what shut it down."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
     from livegui._livegui import NativeAgent
 
-#: What the executors of ``concurrent.futures`` call it when they take no more work.
+#: The flags with which the executors of ``concurrent.futures`` mark that they accept no more work.
 _ENDED = ("_broken", "_shutdown", "_shutdown_thread")
-#: Says, on an executor, that it tells of its refusals itself.
+#: An attribute that marks an executor as one that reports its refusals itself.
 WIRED = "_livegui_wired"
-#: Frames of these are never who shut an executor down: they pass on what somebody asked for.
+#: Modules whose frames never count as the caller of ``shutdown()``, because they only pass a call on.
 _GO_BETWEENS = frozenset({"concurrent", "asyncio", "contextlib", "threading", "livegui"})
 
 
 def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) -> ExecutorWatch | LoopWatch:
-    """Begin to watch an executor, or the default executor of an asyncio loop.
+    """Begins to watch an executor, or the default executor of an asyncio loop.
 
     Raises:
         TypeError: ``target`` is neither.
-        ValueError: too many are watched.
+        ValueError: too many executors and threads are watched.
     """
     from concurrent.futures import Executor  # noqa: PLC0415 -- whoever has one has imported it
 
     if isinstance(target, Executor):
         native.executor_watched(name, type(target).__name__)
         return ExecutorWatch(native, target, name)
-    # Whoever has a loop has imported asyncio; a GUI that has none must not pay for it.
+    # An app with a loop has imported asyncio. A GUI without one must not pay for the import.
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(target, asyncio.AbstractEventLoop):
         native.executor_watched(name, "asyncio default executor")
@@ -47,11 +47,11 @@ def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) 
 
 
 class ExecutorWatch:
-    """Watches one executor. The watch itself keeps a weak reference only.
+    """Watches one executor, through a weak reference.
 
-    Its ``shutdown`` is wrapped on the instance so that the agent hears of it at once and learns who
-    called. The flags are looked at besides: ``ThreadPoolExecutor.shutdown(executor)`` goes past the
-    wrap, and a broken executor calls nobody. In an app that nobody wired nothing is wrapped: a wrap keeps its
+    Its ``shutdown`` is wrapped on the instance, so that the agent knows at once, and knows the caller. The
+    canary also reads the flags, because ``ThreadPoolExecutor.shutdown(executor)`` bypasses the wrap, and
+    because a broken executor calls nothing. In an unchanged app nothing is wrapped, because a wrap keeps its
     executor alive until the next garbage collection.
     """
 
@@ -59,7 +59,7 @@ class ExecutorWatch:
         self._native = native
         self._name = name
         self.ended = False
-        #: Another has its name.
+        #: Another executor has the name now.
         self._is_forgotten = False
         self._load: tuple[int, int, int] | None = None
         self._finished = _Counter()
@@ -75,11 +75,11 @@ class ExecutorWatch:
             _count_finished(executor, self._finished)
 
     def forget(self) -> None:
-        """Another has taken its name: what becomes of this one is no news any more."""
+        """Another executor has taken the name. From now on this one is not reported."""
         self.ended = self._is_forgotten = True
 
     def look(self) -> None:
-        """Look at the flags; the canary calls this a few times a second."""
+        """Reads the flags; the canary calls this a few times a second."""
         if self.ended:
             return
         executor = self.target()
@@ -116,7 +116,7 @@ class ExecutorWatch:
         if self.ended:
             return
         self.ended = True
-        # One that broke is shut down afterwards as a rule, by somebody who is not to blame.
+        # A broken executor is usually shut down afterwards, by code that is not to blame.
         broken = broken_because(self.target())
         if broken is not None:
             self._native.executor_broken(self._name, broken)
@@ -125,7 +125,7 @@ class ExecutorWatch:
 
 
 class LoopWatch:
-    """Watches the default executor of an asyncio loop, which the loop makes when it first needs one."""
+    """Watches the default executor of an asyncio loop. The loop creates it when it first needs one."""
 
     def __init__(self, native: NativeAgent, loop: AbstractEventLoop, name: str) -> None:
         self._native = native
@@ -137,13 +137,13 @@ class LoopWatch:
         _wrap(loop, "close", self._shut_down_by)
 
     def forget(self) -> None:
-        """Another has taken its name: what becomes of this one is no news any more."""
+        """Another executor has taken the name. From now on this one is not reported."""
         self.ended = True
         if self._inner is not None:
             self._inner.forget()
 
     def look(self) -> None:
-        """Look at the loop and at its executor; the canary calls this a few times a second."""
+        """Checks the loop and its executor; the canary calls this a few times a second."""
         if self.ended:
             return
         loop = self.target()
@@ -168,7 +168,8 @@ class LoopWatch:
 
 
 class _Counter:
-    """Work items that were finished; ``+= 1`` under the GIL, and off by a few without one is no harm."""
+    """Counts finished work items. ``+= 1`` is safe under the GIL; without a GIL it may miss a few,
+    harmlessly."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -178,10 +179,10 @@ class _Counter:
 
 
 def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
-    """Have ``told`` called, with who is calling, before ``target.method()`` does what it does.
+    """Calls ``told`` with the caller before each ``target.method()``.
 
-    Somebody else's wrap on this instance is kept and called through. As a bound method does, the wrapper
-    keeps its target alive: who has only ``pool.shutdown`` still has the pool.
+    If something else has wrapped the method on this instance, that wrap is kept and called. Like a bound
+    method, the wrapper keeps its target alive, so code that has only ``pool.shutdown`` still has the pool.
     """
     original = getattr(target, method)
 
@@ -194,7 +195,7 @@ def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
 
 
 def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
-    """Have ``told`` called, with who was calling, when ``submit()`` refuses as the executor has ended."""
+    """Calls ``told`` with the caller whenever ``submit()`` refuses work because the executor has ended."""
     original = executor.submit
 
     @functools.wraps(original)
@@ -210,14 +211,14 @@ def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
 
 
 def has_ended(executor: object) -> bool:
-    """Whether it takes no more work."""
+    """Whether the executor accepts no more work."""
     return any(getattr(executor, flag, False) for flag in _ENDED)
 
 
 def refuses(executor: object) -> bool:
-    """Whether it has ended, or the interpreter has told all executors of its kind to end.
+    """Whether the executor has ended, or the interpreter has told all executors of this kind to end.
 
-    It does that on its way out. That is no trouble; only work that comes afterwards is.
+    The interpreter does so when it exits. That alone is no problem, but work submitted afterwards is.
     """
     if has_ended(executor):
         return True
@@ -227,7 +228,7 @@ def refuses(executor: object) -> bool:
 
 
 def broken_because(executor: object) -> str | None:
-    """Why it is broken; None if it is not."""
+    """Why the executor is broken; None if it is not."""
     broken = getattr(executor, "_broken", False)
     return None if not broken else broken if isinstance(broken, str) else "a worker died"
 
@@ -245,14 +246,14 @@ def _count_finished(executor: Any, finished: _Counter) -> None:
 
 
 def frame_of_caller(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame that does not merely pass on what somebody asked for."""
+    """The innermost frame that does more than pass a call on."""
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _GO_BETWEENS:
         frame = frame.f_back
     return frame
 
 
 def caller_of(frame: FrameType | None) -> str:
-    """``function() at file:line`` of the app's own code that is calling."""
+    """``function() at file:line`` of the app's own code that makes the call."""
     frame = frame_of_caller(frame)
     if frame is None:
         return "an unknown caller"
@@ -262,11 +263,11 @@ def caller_of(frame: FrameType | None) -> str:
 
 
 def _load(executor: Any) -> tuple[int, int] | None:
-    """Queued work items and workers, as far as the executor tells."""
+    """Queued work items and workers, if the executor reveals them."""
     try:
         if hasattr(executor, "_pending_work_items"):  # a ProcessPoolExecutor
             workers = len(executor._processes or ())
-            # Pending are those that run, too; each worker may have taken one.
+            # Running items count as pending too, and each worker may have taken one.
             return max(0, len(executor._pending_work_items) - workers), workers
         return executor._work_queue.qsize(), len(executor._threads)
     except (AttributeError, TypeError):

@@ -1,4 +1,4 @@
-"""What the fixture ``live_gui`` is: a handle that stays the same while processes change under it."""
+"""The fixture ``live_gui``: a handle that stays the same object when the process behind it changes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How often a wait looks.
+#: How often a wait checks its condition, in seconds.
 _LOOK_EVERY_S = 0.01
 
 
 class LiveGui:
-    """The app under test. Made by the fixture ``live_gui``.
+    """The app under test. The fixture ``live_gui`` returns it.
 
-    It unpacks as ``handle, script = live_gui`` for suites that are written so.
+    Suites that expect a pair can unpack it: ``handle, script = live_gui``.
     """
 
     def __init__(self, native: NativeLive, script: str, use: Callable[[], None]) -> None:
         self._native = native
-        #: Says that the running test uses the app, which shows only now if it got the handle by
-        #: ``request.getfixturevalue()`` or out of a fixture of a wider scope.
+        #: Marks the running test as one that uses the app. A test that got the handle from
+        #: ``request.getfixturevalue()``, or from a fixture of a wider scope, is recognised only by this.
         self._use = use
-        #: The command line as it was configured.
+        #: The configured command line.
         self.script = script
 
     def __iter__(self) -> Iterator[LiveGui | str]:
@@ -48,7 +48,7 @@ class LiveGui:
 
     @property
     def process(self) -> GuiProcess:
-        """The process that is being tested, much like a ``subprocess.Popen``."""
+        """The process under test, much like a ``subprocess.Popen``."""
         self._use()
         process = self._native.process
         if process is None:
@@ -57,24 +57,24 @@ class LiveGui:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self.process.pid
 
     @property
     def generation(self) -> int:
-        """Its number; 1 is the first, 0 means that there is none."""
+        """The number of the process: 1 is the first, 0 means that there is none."""
         self._use()
         return self._native.generation
 
     @property
     def hook_port(self) -> int | None:
-        """The port that its hook server was told to listen on (``{hook_port}``, ``LIVEGUI_HOOK_PORT``)."""
+        """The port that the app's hook server should listen on (``{hook_port}``, ``LIVEGUI_HOOK_PORT``)."""
         self._use()
         return self._native.hook_port
 
     @property
     def run_folder(self) -> Path:
-        """The folder of this run: ``run.json``, and a folder with the output of each generation."""
+        """The folder of this run: ``run.json``, and one folder for each generation, with its output."""
         return self._native.run_folder
 
     @property
@@ -83,35 +83,35 @@ class LiveGui:
         return self.run_folder / f"gen-{self.generation}"
 
     def health(self) -> dict[str, Any]:
-        """What the app's agent says now: the schema ``livegui/health/1``.
+        """The current answer of the app's agent, with the schema ``livegui/health/1``.
 
         Raises:
-            GuiExited: its process is gone.
-            GuiUnreachable: its agent does not answer within two seconds.
+            GuiExited: the process is gone.
+            GuiUnreachable: the agent does not answer within two seconds.
         """
         self._use()
         document: dict[str, Any] = json.loads(self._native.health_json())
         return document
 
     def is_alive(self) -> bool:
-        """Whether its process runs, in whatever state."""
+        """Whether the process runs, in whatever state."""
         self._use()
         return self._native.is_alive()
 
     def is_healthy(self) -> bool:
-        """Whether it is fit to be tested, as far as its watch knows; this asks nobody."""
+        """Whether the app is fit to be tested, as far as livegui knows. This does not query the app."""
         self._use()
         return self._native.is_healthy()
 
     def ensure_alive(self) -> None:
-        """Put a fresh process under the handle unless this one is fit to be tested.
+        """Replace the process by a fresh one, unless the app is fit to be tested.
 
-        Never in mid-test: a test that goes on with a process that knows nothing of what it did before
-        would fail of something else.
+        This never happens in the middle of a test. A fresh process knows nothing of what the test did
+        before, so the test would fail for the wrong reason.
 
         Raises:
-            LiveGuiError: it degraded during the running test, which is to fail of that.
-            GuiStartError: it could not be started.
+            LiveGuiError: the app degraded during the running test; let the test fail with this.
+            GuiStartError: a fresh process could not be started.
         """
         self._use()
         if self.is_healthy():
@@ -122,22 +122,22 @@ class LiveGui:
         self.respawn("ensure_alive() found it unfit")
 
     def respawn(self, reason: str) -> None:
-        """Put a fresh process under the handle, whatever the state of this one.
+        """Replace the process by a fresh one, whatever state it is in.
 
         Args:
-            reason: why; the report shows it.
+            reason: why; shown in the report.
 
         Raises:
-            GuiStartError: it could not be started.
+            GuiStartError: a fresh process could not be started.
         """
         self._use()
         self._native.respawn(reason)
 
     def wait_until_ok(self, timeout: float = 30.0) -> None:
-        """Wait until it is fit to be tested, for at most ``timeout`` seconds.
+        """Wait until the app is fit to be tested, for at most ``timeout`` seconds.
 
         Raises:
-            LiveGuiError: it is not by then; the subclass says how it is instead.
+            LiveGuiError: the app is not fit by then; the subclass says what state it is in.
         """
         self._use()
         self._native.wait_until_ok(timeout)
@@ -152,36 +152,36 @@ class LiveGui:
             with live_gui.expect_exit(status=0, within=10) as end:
                 click(live_gui.hook_port, "menu_file_quit")
             assert end.seconds < 2
-            assert live_gui.is_healthy()  # a fresh process: the next use brings it up
+            assert live_gui.is_healthy()  # a fresh process: the next use starts it
 
         Args:
-            status: the exit status, as ``subprocess.Popen.returncode`` has it; a ``signal.Signals``; a set of
-                these; None for any.
-            within: how many seconds after the block the app may take.
+            status: the exit status as in ``subprocess.Popen.returncode``, a ``signal.Signals``, a set of
+                these, or None for any.
+            within: how many seconds the app may take after the block.
 
         Raises:
-            GuiDidNotEnd: at the end of the block: it still runs.
-            GuiExited: it ended with another status.
-            GuiDegraded: it degraded first, say because it crashed.
-            ValueError: at the beginning of the block: it is inside of another one.
+            GuiDidNotEnd: at the end of the block: the app still runs.
+            GuiExited: the app ended with another status.
+            GuiDegraded: the app degraded first, for example because it crashed.
+            ValueError: at the beginning of the block: it is inside another such block.
         """
         wanted = statuses(status)
         return ExpectedEnd(self._native, self.script, lambda: self._declare_exit(wanted), within)
 
     def expect_degraded(self, code: str, within: float = WITHIN_S) -> ExpectedEnd:
-        """Declare that the app degrades in this block: for tests of its own crash handling.
+        """Declare that the app degrades in this block, for tests of its own crash handling.
 
-        After the block there is no process, even if it would live on; the next use brings up a fresh one.
+        livegui ends the process after the block, even if it would live on. The next use starts a fresh one.
 
         Args:
-            code: a reason code, ``main_loop_crashed`` or a word of the app's own.
-            within: how many seconds after the block the app may take.
+            code: a reason code of livegui, such as ``main_loop_crashed``, or one of the app.
+            within: how many seconds the app may take after the block.
 
         Raises:
-            GuiDidNotEnd: at the end of the block: it did not degrade.
-            GuiDegraded: it degraded for another reason only.
-            GuiExited: it ended, and its agent had not given that reason.
-            ValueError: at the beginning of the block: it is inside of another one.
+            GuiDidNotEnd: at the end of the block: the app did not degrade.
+            GuiDegraded: the app degraded, but only for other reasons.
+            GuiExited: the app ended before its agent reported that reason.
+            ValueError: at the beginning of the block: it is inside another such block.
         """
         if not isinstance(code, str) or not code:
             raise TypeError(f"code = {code!r}: expected a reason code, as 'main_loop_crashed'")
@@ -198,12 +198,12 @@ class LiveGui:
     def wait_for(self, condition: Callable[[], T], timeout: float = 30.0) -> T:
         """Wait until ``condition()`` is true, for at most ``timeout`` seconds, on any thread and any system.
 
-        For what nothing can interrupt: on Windows a lock, an event, a queue, a socket. Have the condition ask
-        without waiting: ``live_gui.wait_for(event.is_set)``,
+        Use it for waits that nothing can interrupt: on Windows a lock, an event, a queue, a socket. The
+        condition itself must not wait: ``live_gui.wait_for(event.is_set)``,
         ``live_gui.wait_for(lambda: lock.acquire(blocking=False))``.
 
         Returns:
-            What it returned last, which is false if it was not true by then.
+            The last result of ``condition()``, which is false if the time ran out.
 
         Raises:
             LiveGuiError: the app is no longer fit to be tested.
@@ -221,9 +221,9 @@ class LiveGui:
             time.sleep(min(_LOOK_EVERY_S, left))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep as ``time.sleep()`` does, on any thread, and end when the app is no longer fit to be tested.
+        """Sleep like ``time.sleep()``, on any thread, but stop when the app is no longer fit to be tested.
 
         Raises:
-            LiveGuiError: it is not.
+            LiveGuiError: the app is no longer fit to be tested.
         """
         self.wait_for(lambda: False, seconds)

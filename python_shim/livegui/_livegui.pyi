@@ -1,4 +1,4 @@
-"""The native half of livegui. Use :mod:`livegui` instead; this is what its shim calls."""
+"""The native half of livegui. Use :mod:`livegui` instead, which calls this."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def end_thread(ident: int) -> bool: ...
 
 @final
 class NativeAgent:
-    """The agent inside the app. Nothing waits with the GIL held; pushes wait 0.1 s at most."""
+    """The agent inside the app. No call waits while it holds the GIL; a push waits 0.1 s at most."""
 
     @staticmethod
     def start(
@@ -98,7 +98,8 @@ class NativeAgent:
 
 @final
 class NativeEvents:
-    """Appends what a pytest does to a file in its run's folder, and to that of whoever follows it.
+    """Appends what a pytest does to a file in its run's folder, and to the file of a program that follows
+    it.
 
     The schema is ``livegui/events/1``.
     """
@@ -129,7 +130,7 @@ class NativeEvents:
 
 @final
 class NativeLive:
-    """The processes behind a ``live_gui`` handle. Waits let signals through and hold no GIL."""
+    """The processes behind a ``live_gui`` handle. Waits release the GIL and let signals through."""
 
     def __new__(
         cls,

@@ -1,4 +1,4 @@
-"""What only Python can see of its threads: which ended and why, and who keeps the process alive."""
+"""What only Python can see of its threads: which ended and why, and which keep the process alive."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from livegui._livegui import NativeAgent
 
-#: Whoever debugs sits in one of these.
+#: Modules of debuggers: a frame of one means that somebody debugs.
 _DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pudb", "pydevd", "_pydevd_bundle", "debugpy", "pdbpp"})
 
 
 class ThreadWatch:
-    """Watches one thread; keeps a weak reference only.
+    """Watches one thread, through a weak reference.
 
-    A thread that is not started yet has its ``run`` wrapped, so that its end is heard of at once. Of
-    one that runs already an exception is heard of at once too (``threading.excepthook``), and a plain
-    return when the canary looks.
+    If the thread has not started yet, its ``run`` is wrapped, so that its end is known at once. If it
+    already runs, an exception is known at once too (``threading.excepthook``), but a plain return only when
+    the canary checks.
     """
 
     def __init__(self, native: NativeAgent, thread: threading.Thread, name: str) -> None:
@@ -35,17 +35,17 @@ class ThreadWatch:
             self._wrap_run(thread)
 
     def forget(self) -> None:
-        """Another has taken its name: what becomes of this one is no news any more."""
+        """Another thread has taken the name. From now on this one is not reported."""
         self.ended = True
 
     def look(self) -> None:
-        """Look whether it lives; the canary calls this a few times a second."""
+        """Checks whether the thread lives; the canary calls this a few times a second."""
         thread = self.target()
         if thread is None or (thread.ident is not None and not thread.is_alive()):
             self.end(None)
 
     def end(self, error: BaseException | None) -> None:
-        """It ended, of ``error`` if there is one."""
+        """The thread ended, because of ``error`` if there is one."""
         if self.ended:
             return
         self.ended = True
@@ -69,7 +69,7 @@ class ThreadWatch:
 
 
 class ThreadHook:
-    """Hears of exceptions that end threads; whoever had ``threading.excepthook`` is called as before."""
+    """Records exceptions that end threads. An earlier ``threading.excepthook`` is still called."""
 
     def __init__(self, watches: dict[str, ThreadWatch], record: Callable[[BaseException, str], None]) -> None:
         self._watches = watches
@@ -78,8 +78,8 @@ class ThreadHook:
         threading.excepthook = self._hook
 
     def remove(self) -> None:
-        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
-        # Bound methods are made anew each time: equal, never identical.
+        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
+        # Each access makes a new bound method: equal, but never identical.
         if threading.excepthook == self._hook:
             threading.excepthook = self._earlier
 
@@ -89,7 +89,7 @@ class ThreadHook:
             for watch in self._watches.copy().values():
                 if watch.target() is args.thread:
                     watch.end(error)
-            # By default threading keeps quiet about these.
+            # threading ignores these by default.
             if error is not None and not isinstance(error, SystemExit):
                 self._record(error, "thread")
         finally:
@@ -97,7 +97,7 @@ class ThreadHook:
 
 
 class UnraisableHook:
-    """Hears of exceptions that can be raised nowhere; an earlier ``sys.unraisablehook`` is called too."""
+    """Records exceptions that cannot be raised. An earlier ``sys.unraisablehook`` is still called."""
 
     def __init__(self, record: Callable[[BaseException, str], None]) -> None:
         self._record = record
@@ -105,7 +105,7 @@ class UnraisableHook:
         sys.unraisablehook = self._hook
 
     def remove(self) -> None:
-        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
+        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
         if sys.unraisablehook == self._hook:
             sys.unraisablehook = self._earlier
 
@@ -118,18 +118,18 @@ class UnraisableHook:
 
 
 def who_keeps_alive() -> str:
-    """The threads that keep the process alive after its main thread: their names."""
+    """The names of the threads that keep the process alive after its main thread ended."""
     main = threading.main_thread()
     others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
     return ", ".join(sorted(thread.name for thread in others))
 
 
 def look_at_main_thread() -> tuple[bool, bool]:
-    """Whether somebody is debugging the main thread, and whether it has ended.
+    """Whether a debugger is active in the main thread, and whether the main thread has ended.
 
-    What is left of a main thread that has ended is the wait for the other threads: its outermost frame
-    is then ``threading._shutdown``, also while workers of an executor are waited for. (No hook tells of
-    that reliably: they run last in, first out, and one that blocks keeps the others from running.)
+    A main thread that has ended still waits for the other threads. Its outermost frame is then
+    ``threading._shutdown``, also while it waits for the workers of an executor. (No hook reports that
+    reliably, because hooks run last in, first out, and one that blocks keeps the others from running.)
     """
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     debugged = False

@@ -1,4 +1,4 @@
-"""What the test side raises. All of it fails at once; nothing here is worth a retry.
+"""The exceptions of the test side. A test should fail with them at once; retrying never helps.
 
 ::
 
@@ -25,18 +25,20 @@ __all__ = [
 
 
 class LiveGuiError(Exception):
-    """Something is wrong with the app under test; the text tells a person everything.
+    """Something is wrong with the app under test. The text tells the whole story.
 
     Attributes:
-        summary: what is wrong, on the first line; then what happened.
+        summary: what is wrong, as on the first line of the text.
         generation: the number of the process behind the handle; 0 if none was started.
         pid: its process id; None if none was started.
-        reasons: ``(code, component, message)`` of each reason for which it is degraded.
-        exit_status: how its process ended, as text; None if it did not.
-        culprit: node id of the test that is blamed; None if there is none.
-        inferred: the culprit had ended when the app degraded, so that the blame is an inference.
-        stderr_tail: the last lines that it wrote to its standard error.
-        stacks: what its Python threads were at when it fell silent, if py-spy is installed and may look.
+        reasons: ``(code, component, message)`` of each reason for which the app is degraded.
+        exit_status: how the process ended, as text; None if it did not end.
+        culprit: the node id of the test that is blamed; None if there is none.
+        inferred: whether the culprit had already ended when the app degraded, so that the blame is
+            inferred.
+        stderr_tail: the last lines that the app wrote to its standard error.
+        stacks: the stacks of its Python threads when it stopped answering, if py-spy is installed and
+            permitted.
         run_folder: the folder of that generation, with all its output.
     """
 
@@ -73,7 +75,7 @@ class GuiStartError(LiveGuiError):
 
 
 class GuiDegraded(LiveGuiError):
-    """The app is not fit to be tested: its agent says so."""
+    """The app's agent reports that the app is not fit to be tested."""
 
 
 class GuiCallbackError(LiveGuiError):
@@ -89,4 +91,4 @@ class GuiUnreachable(LiveGuiError):
 
 
 class GuiDidNotEnd(LiveGuiError):
-    """An end that the test declared, by ``expect_exit()`` or ``expect_degraded()``, did not come in time."""
+    """An end that the test declared with ``expect_exit()`` or ``expect_degraded()`` did not come in time."""

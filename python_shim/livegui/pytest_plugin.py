@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures and the hooks. Every decision is made by the native side."""
+"""The pytest plugin: fixtures and hooks. The native side makes every decision."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SESSION = pytest.StashKey[Session]()
 
 
 class Uses:
-    """What has to come after the other plugins had their turn: neither a wrapper nor ``tryfirst``."""
+    """Hooks that must run after those of other plugins: neither wrappers nor ``tryfirst``."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Look at a test just before its fixtures are set up, and after it is known not to be skipped."""
+        """Check a test just before its fixtures are set up, when it is clear that it is not skipped."""
         __tracebackhide__ = True
         _prior.skip_unless_carried(item, self.session.live)
         session = self.session
@@ -54,25 +54,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_examples.Examples(session), "livegui-examples")
     _collectors.let_through(config)
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
-        session.follow_tests()  # of xdist's workers, which have the apps
+        session.follow_tests()  # of xdist's workers, which run the apps
     session.events = _events.follow(config, session)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # Here, and not in each test: it takes as long as everything else that is done for one without an app.
+    # Once, and not in each test, where it would double the time that a test without an app costs.
     if any(_ends.MARK in item.keywords for item in session.items):
         _ends.register(session.config.pluginmanager)
 
 
 @pytest.fixture(scope="session")
 def live_gui_command(pytestconfig: pytest.Config) -> str | list[str | os.PathLike[str]]:
-    """The app's command line; override it to make one up in Python, as text or as a list of words."""
+    """The app's command line. Override this to compute it in Python, as text or as a list of words."""
     return _options.option(pytestconfig, "command")
 
 
 @pytest.fixture(scope="session")
 def live_gui_env() -> dict[str, str | os.PathLike[str]]:
-    """Added to the app's environment; override it."""
+    """Variables to add to the app's environment. Override this to set some."""
     return {}
 
 
@@ -82,7 +82,7 @@ def live_gui(
     live_gui_command: str | list[str | os.PathLike[str]],
     live_gui_env: dict[str, str | os.PathLike[str]],
 ) -> Iterator[LiveGui]:
-    """The app under test: one handle for the whole run, whatever process is behind it."""
+    """The app under test: one handle for the whole run, even if the process behind it changes."""
     yield from pytestconfig.stash[_SESSION].open_and_close(live_gui_command, live_gui_env)
 
 
@@ -92,7 +92,7 @@ def live_gui_factory(
     live_gui_command: str | list[str | os.PathLike[str]],
     live_gui_env: dict[str, str | os.PathLike[str]],
 ) -> Iterator[_apps.Factory]:
-    """Makes handles of more apps: ``live_gui_factory("server", command=…)``."""
+    """Makes handles for more apps: ``live_gui_factory("server", command=…)``."""
     session = pytestconfig.stash[_SESSION]
     session.uses_factory = True
     factory = _apps.Factory(session, live_gui_command, live_gui_env)
@@ -145,7 +145,7 @@ def pytest_runtest_teardown(
             errors = session.fixtures.forget_failed() if session.failed else []
             result = yield
     except BaseException:
-        session.failed = True  # it has an error of its own already
+        session.failed = True  # it already has an error
         session.end(item, nextitem)
         raise
     session.end(item, nextitem)
@@ -155,7 +155,7 @@ def pytest_runtest_teardown(
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:
-    # A verdict in the middle of somebody's debugging would end it.
+    # A failure while somebody debugs would end the debugging.
     session = config.stash[_SESSION]
     if session.live is not None:
         session.abort.disarm(session.live)
@@ -179,7 +179,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
     ours = session.config.stash[_SESSION]
-    # Under pytest-xdist each worker has an app of its own; the controller tells of all.
+    # Under pytest-xdist each worker has its own app, and the controller reports all of them.
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["live_gui"] = ours.reports()
@@ -195,7 +195,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    # Closed by its fixture as a rule; not after an error of pytest's own.
+    # Its fixture usually closes it, but not after an internal error of pytest.
     session = config.stash.get(_SESSION, None)
     if session is not None:
         session.close()

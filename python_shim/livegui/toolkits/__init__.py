@@ -1,1 +1,1 @@
-"""One file a GUI toolkit: each runs that toolkit's main loop with beats and crash reporting."""
+"""One file for each GUI toolkit. It makes the toolkit's main loop beat, and reports its crashes."""

@@ -1,4 +1,4 @@
-"""What the adapters share."""
+"""Shared by the toolkit adapters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class Frames:
-    """Beats, and tells what is open on top of the main window whenever that changed.
+    """Beats, and reports what is open on top of the main window whenever that changes.
 
     Args:
-        agent: the agent to tell.
-        look: names what is open; called on the GUI's thread with every beat, so it must be cheap.
+        agent: the agent to report to.
+        look: returns the names of what is open. It is called on the GUI's thread with every beat, so it
+            must be cheap.
     """
 
     def __init__(self, agent: Agent, look: Callable[[], list[str]]) -> None:
@@ -29,11 +30,11 @@ class Frames:
         self._told: list[str] = []
 
     def beat(self) -> None:
-        """The main loop turns."""
-        # What is open comes first: whoever asks if the loop turns is answered by the beat, and wants to know.
+        """Report that the main loop runs."""
+        # Report what is open first: a check whether the loop runs is answered by the beat, and needs both.
         try:
             things = self._look()
-        except Exception:  # noqa: BLE001 -- whatever the toolkit says, as of a window that has just gone
+        except Exception:  # noqa: BLE001 -- whatever the toolkit raises, for example about a window that is gone
             things = []
         if things != self._told:
             self._told = things
@@ -42,26 +43,26 @@ class Frames:
 
 
 class ExceptHook:
-    """Hears of exceptions that a toolkit hands to ``sys.excepthook`` while the app goes on.
+    """Records exceptions that a toolkit passes to ``sys.excepthook`` while the app goes on.
 
-    Whoever had the hook is called as before, so that everything is printed as before. What ends the program
-    passes through here as well, and is not recorded: on the main thread nobody has called us then.
+    An earlier hook is still called, so everything is printed as before. An exception that ends the program
+    passes through here too, but is not recorded: then this hook has no caller on the main thread.
     """
 
     def __init__(
         self, agent: Agent, source_elsewhere: str, instead: Callable[[BaseException], bool] | None = None
     ) -> None:
         self._agent = agent
-        #: Who is said to have caught it on a thread that is not the main one.
+        #: The source to record for exceptions on other threads than the main one.
         self._source_elsewhere = source_elsewhere
-        #: What else is done; True if the earlier hook is not to be called.
+        #: What else to do; if it returns True, the earlier hook is not called.
         self._instead = instead
         self.earlier = sys.excepthook
         sys.excepthook = self._hook
         agent._on_stop.append(self.remove)
 
     def remove(self) -> None:
-        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
+        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
         if sys.excepthook == self._hook:
             sys.excepthook = self.earlier
 
@@ -78,9 +79,9 @@ class ExceptHook:
 
 
 class CrashHook:
-    """Tells of the exception that ends the program on the main thread, where no loop of a toolkit is around.
+    """Reports an exception that ends the program on the main thread, outside of any toolkit's loop.
 
-    Whoever had ``sys.excepthook`` is called as before.
+    An earlier ``sys.excepthook`` is still called.
     """
 
     def __init__(self, agent: Agent) -> None:
@@ -90,7 +91,7 @@ class CrashHook:
         agent._on_stop.append(self.remove)
 
     def remove(self) -> None:
-        """Give the hook back, unless somebody has taken it since: they call us, and we them."""
+        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
         if sys.excepthook == self._hook:
             sys.excepthook = self._earlier
 
@@ -103,7 +104,8 @@ class CrashHook:
 
 
 def _ends_the_program() -> bool:
-    """Whether a hook hears of what ends the program: nobody has called it then, or another hook of ours."""
+    """Whether the exception ends the program. Then the hook has no caller, or only another hook of
+    livegui."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals is globals():
         frame = frame.f_back  # type: ignore[assignment]
@@ -111,23 +113,23 @@ def _ends_the_program() -> bool:
 
 
 class Pictures:
-    """Takes a picture of the app when the test side asks for one, by a file in the generation's folder.
+    """Takes a picture of the app when the test side requests one with a file in the generation's folder.
 
     Args:
         agent: the agent, whose canary looks for the file.
-        grab: writes a PNG to the path it is given; called on the GUI's thread, between two frames.
+        grab: writes a PNG to the given path. It is called on the GUI's thread, between two frames.
     """
 
-    #: Says that there is somebody who takes pictures.
+    #: Announces that this app can take pictures.
     OFFER = "picture.offer"
-    #: Asks for one.
+    #: Requests a picture.
     REQUEST = "picture.request"
-    #: The picture, written whole.
+    #: The complete picture.
     ANSWER = "picture.png"
 
     def __init__(self, agent: Agent, grab: Callable[[str], object]) -> None:
         self._grab = grab
-        #: Somebody has asked. Set by the canary, read once a frame.
+        #: Whether a picture is requested. The canary sets this, and it is read once a frame.
         self.asked = False
         self._folder = os.environ.get("LIVEGUI_RUN_DIR", "")
         if not self._folder or agent.url is None:
@@ -138,16 +140,16 @@ class Pictures:
         agent._on_stop.append(self._withdraw)
 
     def look(self) -> None:
-        """On the canary's thread: look whether there is a request."""
+        """Checks for a request, on the canary's thread."""
         self.asked = self.asked or os.path.exists(self._path(self.REQUEST))  # noqa: PTH110
 
     def take_if_asked(self) -> None:
-        """On the GUI's thread, once a frame: cheap unless somebody has asked."""
+        """Takes the picture, on the GUI's thread, once a frame; cheap unless one is requested."""
         if not self.asked:
             return
         self.asked = False
         draft = self._path("draft." + self.ANSWER)
-        # Whatever the toolkit says of it: the test side then takes one from outside.
+        # If the toolkit raises anything, the test side takes a picture from outside.
         with contextlib.suppress(Exception):
             self._grab(draft)
             os.replace(draft, self._path(self.ANSWER))  # noqa: PTH105
@@ -163,7 +165,8 @@ class Pictures:
 
 
 def give_back_on_stop(agent: Agent, target: Any, give_back: Callable[[Any], object]) -> None:
-    """Call ``give_back(target)`` when the agent stops, if there is such a target still: it is not kept."""
+    """Calls ``give_back(target)`` when the agent stops, if the target still exists. Keeps no reference to
+    it."""
 
     def stop() -> None:
         left = known()
@@ -179,7 +182,7 @@ def give_back_on_stop(agent: Agent, target: Any, give_back: Callable[[Any], obje
 
 
 def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
-    """Put ``wrapper(function)`` in the place of a module's function until the agent stops."""
+    """Replaces a module's function by ``wrapper(function)`` until the agent stops."""
     earlier = getattr(module, name)
     ours = wrapper(earlier)
     setattr(module, name, ours)

@@ -1,4 +1,4 @@
-"""asyncio as the main loop, or beside one: one call inside of it.
+"""asyncio as the main loop, or beside another: one call inside the loop.
 
 ::
 
@@ -35,18 +35,19 @@ __all__ = ["install", "patch"]
 def install(
     agent: Agent, loop: asyncio.AbstractEventLoop | None = None, *, interval_ms: int | None = 20
 ) -> None:
-    """Wire an event loop; call it on its thread.
+    """Watch an event loop; call this on its thread.
 
-    A timer beats. What callbacks raise is recorded, and so are tasks whose exception nobody asks for, once
-    they are garbage-collected. The loop's exception handler, or asyncio's own, is called as before.
+    A timer beats. Exceptions that callbacks raise are recorded. So are exceptions of tasks that nobody
+    retrieved, once the tasks are garbage-collected. The loop's exception handler, or asyncio's own, is still
+    called.
 
     Args:
-        agent: the agent to tell.
-        loop: the loop; the running one if none is given.
-        interval_ms: milliseconds between two beats; None if another loop is the app's main loop.
+        agent: the agent to report to.
+        loop: the loop. Default: the running one.
+        interval_ms: milliseconds between two beats; None if the app's main loop is another one.
 
     Raises:
-        RuntimeError: no loop is given, and none runs.
+        RuntimeError: ``loop`` is not given, and no loop runs.
     """
     loop = loop or asyncio.get_running_loop()
     loop.set_exception_handler(_Handler(agent, loop.get_exception_handler()))
@@ -56,7 +57,7 @@ def install(
 
 
 class _Handler:
-    """Hears of what callbacks raise, and has the earlier handler see to it."""
+    """Records what callbacks raise, and then calls the earlier handler."""
 
     def __init__(self, agent: Agent, earlier: Callable[..., Any] | None) -> None:
         self._agent = agent
@@ -82,7 +83,7 @@ def _give_back(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when a loop runs on its main thread."""
+    """Install the agent in an unchanged app when a loop runs on its main thread."""
 
     def run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
         def run_forever(self: asyncio.AbstractEventLoop) -> None:
@@ -93,7 +94,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
     def run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
         def run_until_complete(self: asyncio.AbstractEventLoop, future: Any) -> Any:
-            # What the app's main coroutine raises leaves this, and not run_forever().
+            # An exception of the app's main coroutine leaves this function, not run_forever().
             with injection.loop("asyncio's loop", _Wire(self), may_come_back=True):
                 return original(self, future)
 
@@ -104,7 +105,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 class _Wire:
-    """Wires a loop, once."""
+    """Prepares a loop, once."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

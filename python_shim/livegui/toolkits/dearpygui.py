@@ -1,4 +1,4 @@
-"""Dear PyGui: one call that runs the app in place of ``dpg.start_dearpygui()``.
+"""Dear PyGui: one call that runs the app instead of ``dpg.start_dearpygui()``.
 
 ::
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch", "run"]
 
-#: A callback that has run for so long is told as open, and no longer taken for a busy moment.
+#: A callback that runs for longer than this many seconds is reported as open, and no longer as a short wait.
 _LONG_S = 1.0
-#: How often is looked what runs and what is open, while nobody asks.
+#: How often to check for callbacks and open windows while nothing asks, in seconds.
 _LOOK_EVERY_S = 0.05
 
 
 def install(agent: Agent) -> Frames:
-    """Hear of what callbacks raise; for an app with a render loop of its own.
+    """Record what callbacks raise; for an app that has its own render loop.
 
-    Dear PyGui runs callbacks on a thread of its own, and prints what they raise. It is printed as before. A
+    Dear PyGui runs callbacks on a separate thread, and prints what they raise. It is still printed. A
     ``sys.exit()`` in a callback does not end the app: that thread then stays in the interpreter's shutdown.
 
     Returns:
-        What to call the ``beat()`` of once a frame. While a callback runs the app does nothing else for its
-        users, so that is no beat, for a second at most. It also tells which modal windows and popups are
-        open, and which callback has run for longer than that.
+        An object whose ``beat()`` you call once a frame. While a callback runs, the app does nothing else
+        for its users, so for up to a second this does not beat. It also reports which modal windows and
+        popups are open, and which callback runs for longer than that.
     """
     ExceptHook(agent, "gui")
     callbacks = _Callbacks()
@@ -54,9 +54,9 @@ def install(agent: Agent) -> Frames:
 
 
 def run(agent: Agent) -> None:
-    """Run the app until its window closes; every frame is a beat.
+    """Run the app until its window closes. Every frame is a beat.
 
-    An exception that leaves a frame is ``main_loop_crashed`` and passes through.
+    An exception that leaves a frame is reported as ``main_loop_crashed`` and passes through.
     """
     frames = install(agent)
     with agent.main_loop():
@@ -67,7 +67,7 @@ def run(agent: Agent) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired with its first frame, or when it calls ``start_dearpygui()``."""
+    """Install the agent in an unchanged app at its first frame, or when it calls ``start_dearpygui()``."""
     if module.__name__.endswith("._dearpygui"):
         frames = injection.frames("dearpygui's frames", lambda agent: install(agent).beat, own_loop=True)
 
@@ -92,25 +92,25 @@ def _running(injection: Injection, original: Callable[..., Any]) -> Callable[...
 
 
 class _Callbacks:
-    """What Dear PyGui's own thread runs: it has a Python frame only while it is in a callback."""
+    """The callbacks on Dear PyGui's own thread, which has a Python frame only while one runs."""
 
     def __init__(self) -> None:
-        #: The outermost frame of the callback that ran when last looked at: each call has one of its own.
+        #: The outermost frame of the callback that ran at the last check; each call has a different one.
         self._frame: FrameType | None = None
         self._since = 0.0
 
     def look(self) -> None:
-        """See what runs now."""
+        """Checks what runs now."""
         before, self._frame = self._frame, self._outermost()
         if self._frame is not before:
             self._since = time.monotonic()
 
     def is_busy(self) -> bool:
-        """Whether one runs, and has not run for long."""
+        """Whether a callback runs, but has not run for long."""
         return self._frame is not None and not self._is_long()
 
     def told(self) -> list[str]:
-        """The one that has run for long."""
+        """The callback that has run for long, if there is one."""
         if self._frame is None or not self._is_long():
             return []
         code = self._frame.f_code
@@ -121,7 +121,7 @@ class _Callbacks:
         return time.monotonic() - self._since >= _LONG_S
 
     def _outermost(self) -> FrameType | None:
-        # A callback that asks threading for its thread gets a dummy, which stays on the list.
+        # If a callback asks threading for its thread, it gets a dummy, which stays on the list.
         dummy = threading._DummyThread
         known = {thread.ident for thread in threading.enumerate() if not isinstance(thread, dummy)}
         for ident, frame in sys._current_frames().items():
@@ -141,9 +141,10 @@ class _Frames(Frames):
         self._is_busy = False
 
     def beat(self) -> None:
-        """The main loop turns, and so do the callbacks."""
+        """Report that the main loop and the callbacks run."""
         now = time.monotonic()
-        # Whoever asks if the loop turns is told of what is open now. Else a look costs too much for a frame.
+        # An answer to a check must say what is open now. Otherwise, looking at every frame would cost too
+        # much.
         if now < self._next_look and not self._is_busy and self._native.question is None:
             self._agent.beat()
             return

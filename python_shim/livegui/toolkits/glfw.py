@@ -1,4 +1,4 @@
-"""GLFW, say under Dear ImGui: one call, and every look at the event queue is a beat.
+"""GLFW, for example under Dear ImGui: one call makes every look at the event queue a beat.
 
 ::
 
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
-#: With any of these a loop takes its events, once a frame.
+#: The functions with which a loop takes its events, once a frame.
 _LOOKS = ("poll_events", "wait_events", "wait_events_timeout")
 
 
 def install(agent: Agent) -> None:
-    """Let ``glfw.poll_events()``, ``wait_events()`` and ``wait_events_timeout()`` beat.
+    """Make ``glfw.poll_events()``, ``wait_events()`` and ``wait_events_timeout()`` beat.
 
-    A loop that sleeps in ``glfw.wait_events()`` is woken when somebody asks if it turns. Open popups of Dear
-    ImGui are told if that is ``imgui_bundle``'s. What GLFW's callbacks raise leaves the app's loop.
+    A loop that sleeps in ``glfw.wait_events()`` is woken when livegui checks whether it runs. Open popups of
+    Dear ImGui are reported if it is the one of ``imgui_bundle``. Exceptions in GLFW's callbacks leave the
+    app's loop.
     """
     frames = _wire(agent)
     for name in _LOOKS:
@@ -47,7 +48,7 @@ def install(agent: Agent) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired with its first look at the event queue."""
+    """Install the agent in an unchanged app at its first look at the event queue."""
     frames = injection.frames("glfw's events", lambda agent: _wire(agent).beat)
     for name in _LOOKS:
         injection.wrap(module, name, lambda look: _beating(frames, look))

@@ -1,4 +1,4 @@
-"""GTK by PyGObject, and whatever else runs GLib's loop: one call on its thread.
+"""GTK with PyGObject, and anything else that runs GLib's loop: one call on its thread.
 
 ::
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
-#: What runs a loop, by the module that has it: class, or none, and function.
+#: The functions that run a loop, by module: the class, if there is one, and the function.
 _RUNS: dict[str, list[tuple[str | None, str]]] = {
     "gi.overrides.GLib": [("MainLoop", "run")],
     "gi.overrides.Gio": [("Application", "run")],
@@ -35,10 +35,10 @@ _RUNS: dict[str, list[tuple[str | None, str]]] = {
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Have GLib's default context beat. What callbacks raise is recorded, and printed as before.
+    """Make GLib's default context beat. What callbacks raise is recorded, and printed as before.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     glib: Any = sys.modules["gi.repository.GLib"]
@@ -52,7 +52,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it runs a loop of GLib's."""
+    """Install the agent in an unchanged app when it runs a GLib loop."""
 
     def run(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **options: Any) -> Any:
@@ -62,7 +62,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
         return run
 
     for class_name, name in _RUNS[module.__name__]:
-        # A function of GTK's is placed in what the app gets to see, while the overrides are loaded.
+        # While GTK's overrides load, a patched function must go into the module that the app will see.
         seen = sys.modules.get(module.__name__.replace(".overrides.", ".repository."))
         owner: Any = seen if class_name is None else getattr(module, class_name, None)
         if owner is not None and hasattr(owner, name):

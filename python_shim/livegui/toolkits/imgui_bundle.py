@@ -1,4 +1,4 @@
-"""Dear ImGui by `imgui-bundle`: one call that runs the app with beats and crash reporting.
+"""Dear ImGui with `imgui-bundle`: one call runs the app, with beats and crash reporting.
 
 ::
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["patch", "run"]
 
-#: The names under which an app may hand over what is to be run, and the name under which it is run.
+#: The names under which an app can pass what to run, and the name under which livegui passes it on.
 _RUN = {"runner_params": "runner_params", "simple_params": "runner_params", "gui_function": "gui_function"}
 
 
@@ -36,16 +36,16 @@ def run(
     *,
     agent: Agent | None = None,
 ) -> None:
-    """Run the app until its window closes; every frame is a beat.
+    """Run the app until its window closes. Every frame is a beat.
 
-    Open popups are told. Callbacks that are set already stay and are called as before. A window that is
-    closed, or ``params.app_shall_exit``, is a normal end; an exception out of a frame (an ``IM_ASSERT`` is a
-    ``RuntimeError``) is ``main_loop_crashed`` and passes through.
+    Open popups are reported. Callbacks that are already set stay, and are still called. Closing the window,
+    or setting ``params.app_shall_exit``, is a normal end. An exception that leaves a frame (an ``IM_ASSERT``
+    is a ``RuntimeError``) is reported as ``main_loop_crashed`` and passes through.
 
     Args:
         params: what ``hello_imgui.run`` takes: runner parameters, simple ones, or a GUI function.
-        add_ons: what ``immapp.run`` takes besides; with them the app is run by ``immapp``.
-        agent: the agent to tell; the one of this process, started if need be, if none is given.
+        add_ons: the add-ons for ``immapp.run``; if they are given, ``immapp`` runs the app.
+        agent: the agent to report to. Default: the agent of this process, which is started if necessary.
     """
     agent = agent or livegui.start()
     full = _full(params)
@@ -59,7 +59,7 @@ def run(
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it runs, by whichever of the functions that do so."""
+    """Install the agent in an unchanged app when it runs, whichever function it uses for that."""
     runners: list[tuple[Any, str]] = [(hello_imgui, "run"), (immapp, "run"), (immapp, "run_with_markdown")]
     for owner, name in runners:
         injection.wrap(owner, name, lambda original, name=name: _running(injection, name, original))  # type: ignore[misc]
@@ -97,7 +97,7 @@ def _framed(frames: FrameLoop, original: Callable[..., Any]) -> Callable[..., An
 def _beating_arguments(
     agent: Agent, arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """What is to be run is the first argument, or has one of these names; each overload takes one."""
+    """What to run is the first argument, or has one of these names. Each overload takes one."""
     if arguments:
         with _beating(agent, arguments[0]) as first:
             yield (first, *arguments[1:]), options
@@ -113,7 +113,7 @@ def _beating_arguments(
 
 @contextmanager
 def _beating(agent: Agent, given: Any) -> Iterator[Any]:
-    """What is to be run in the place of this, and beats once a frame; as it was, afterwards."""
+    """Yields what to run instead, which beats once a frame, and restores the given parameters afterwards."""
     beat = Frames(agent, _popups).beat
     if callable(given):
 
@@ -127,7 +127,8 @@ def _beating(agent: Agent, given: Any) -> Iterator[Any]:
         given_before: Callable[[], None] | None = full.callbacks.pre_new_frame
         before = given_before or _nothing
 
-        # Before the frame: a frame that hangs or raises is then one that was begun and not followed.
+        # Before the frame, so that a frame that hangs or raises counts as one that began and had no
+        # successor.
         def pre_new_frame() -> None:
             before()
             beat()
@@ -137,8 +138,8 @@ def _beating(agent: Agent, given: Any) -> Iterator[Any]:
             yield full
         finally:
             if full.callbacks.pre_new_frame is pre_new_frame:
-                full.callbacks.pre_new_frame = before  # none at all cannot be set
-    else:  # what is wrong with it the toolkit says
+                full.callbacks.pre_new_frame = before  # it cannot be set to nothing
+    else:  # if it is wrong, the toolkit says so
         yield given
 
 

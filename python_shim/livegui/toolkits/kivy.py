@@ -1,4 +1,4 @@
-"""Kivy: one call, and its clock beats.
+"""Kivy: one call makes its clock beat.
 
 ::
 
@@ -25,10 +25,11 @@ __all__ = ["install", "patch"]
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Have Kivy's clock beat. What a callback raises leaves ``run()``, unless a handler has it pass.
+    """Make Kivy's clock beat. An exception in a callback leaves ``run()``, unless an exception handler
+    passes it.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     from kivy.clock import Clock  # noqa: PLC0415 -- kivy.base is imported before it is complete
@@ -38,7 +39,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when its event loop begins."""
+    """Install the agent in an unchanged app when its event loop begins."""
 
     def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
         def mainloop(self: Any) -> None:

@@ -1,4 +1,4 @@
-"""pygame: one call, and every look at the event queue is a beat.
+"""pygame: one call makes every look at the event queue a beat.
 
 ::
 
@@ -32,21 +32,22 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
-#: With any of these a loop takes its events, once a frame.
+#: The functions with which a loop takes its events, once a frame.
 _LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
-#: And with one of these it shows the frame.
+#: The functions with which it shows a frame.
 _SHOWS = ("flip", "update")
-#: An app that has shown a frame so lately beats with the next one that it shows.
+#: If an app showed a frame within this many seconds, it beats with the next frame that it shows.
 _SHOWN_S = 0.1
 
 
 def install(agent: Agent) -> None:
-    """Let each frame beat: ``pygame.display.flip()`` or ``update()``, or else a look at the event queue by
-    ``pygame.event.get()``, ``wait()``, ``pump()`` and their like.
+    """Make each frame beat: at ``pygame.display.flip()`` or ``update()``, or else when the app looks at the
+    event queue with ``pygame.event.get()``, ``wait()``, ``pump()`` or a similar function.
 
-    A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a type of its own, when somebody
-    asks if it turns. Functions that the app imported by name (``from pygame.event import get``) are not seen:
-    call :meth:`livegui.Agent.beat` once a frame then. Exceptions leave the app's own loop.
+    A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a separate type, when livegui
+    checks whether it runs. Functions that the app imported by name (``from pygame.event import get``) are
+    not noticed. In that case, call :meth:`livegui.Agent.beat` once a frame. Exceptions leave the app's own
+    loop.
     """
     frames = _Frames(agent)
     for name in _LOOKS:
@@ -56,7 +57,7 @@ def install(agent: Agent) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired with its first frame."""
+    """Install the agent in an unchanged app at its first frame."""
     frames = _FirstFrame(injection)
     for name in _LOOKS:
         injection.wrap(pygame.event, name, lambda function: _looking(frames, function))
@@ -65,13 +66,13 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 class _Frames:
-    """Beats once a frame: when it is shown, or where none is shown with a look at the event queue."""
+    """Beats once a frame: when it is shown, or if none is shown, when the app looks at the event queue."""
 
     def __init__(self, agent: Agent) -> None:
         self._beat = agent.beat
         self._pictures = Pictures(agent, _grab)
         self._shown = 0.0
-        # The last number that there is: an app counts its own from the first.
+        # Use the last number there is, because an app counts its event types from the first.
         wake = pygame.event.Event(pygame.NUMEVENTS - 1, {"livegui": "wake"})
         agent.wake_with(lambda: pygame.event.post(wake))
 
@@ -87,7 +88,7 @@ class _Frames:
 
 
 class _FirstFrame:
-    """Becomes the frames of the app with the first of them."""
+    """Becomes the ``_Frames`` of the app at its first frame."""
 
     def __init__(self, injection: Injection) -> None:
         self._injection = injection

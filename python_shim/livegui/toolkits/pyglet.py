@@ -1,4 +1,4 @@
-"""pyglet, and arcade on top of it: one call, and its clock beats.
+"""pyglet, and arcade on top of it: one call makes its clock beat.
 
 ::
 
@@ -25,10 +25,10 @@ __all__ = ["install", "patch"]
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Have pyglet's clock beat. What a handler raises leaves ``pyglet.app.run()``.
+    """Make pyglet's clock beat. An exception in a handler leaves ``pyglet.app.run()``.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     from pyglet import clock  # noqa: PLC0415 -- pyglet.app is imported before it
@@ -41,7 +41,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it runs pyglet's loop, by whichever class."""
+    """Install the agent in an unchanged app when it runs pyglet's loop, whichever class it uses."""
 
     def run(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **options: Any) -> Any:

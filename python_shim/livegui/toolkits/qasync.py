@@ -1,4 +1,5 @@
-"""qasync, asyncio on Qt's loop: what its callbacks raise. The loop is Qt's (:mod:`livegui.toolkits.qt`)."""
+"""qasync, asyncio on Qt's loop: records what its callbacks raise. :mod:`livegui.toolkits.qt` watches the
+loop."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ __all__ = ["patch"]
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Hear of what callbacks raise, in an app that nobody wired."""
+    """Record what callbacks raise, in an unchanged app."""
 
     def handle(original: Callable[..., Any]) -> Callable[..., Any]:
         def call_exception_handler(self: Any, context: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Qt by PyQt6, PySide6, PyQt5 or PySide2: one call after the ``QApplication`` is made.
+"""Qt with PyQt6, PySide6, PyQt5 or PySide2: one call after the ``QApplication`` is made.
 
 ::
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 __all__ = ["install", "patch"]
 
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
-#: How long the test side has to hear why, before PyQt's way of ending the process.
+#: How many seconds the test side has to learn the reason before PyQt ends the process.
 _TOLD_WITHIN_S = 0.05
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Wire the Qt application of this process; call it on its thread.
+    """Watch the Qt application of this process; call this on its thread.
 
-    A timer beats. What slots and virtual methods raise is recorded, and printed as before; where PyQt ends
-    the process for that, because the app has no ``sys.excepthook`` of its own, it still does. A
-    ``sys.exit()`` in a slot, for which Qt ends the process on the spot, is told with its place. Open dialogs,
-    popups and nested event loops are told.
+    A timer beats. What slots and virtual methods raise is recorded, and printed as before. If PyQt would end
+    the process because of an exception (it does so if the app has no ``sys.excepthook`` of its own), it
+    still does. A ``sys.exit()`` in a slot, for which Qt ends the process at once, is reported with its place
+    in the code. Open dialogs, popups and nested event loops are reported.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         interval_ms: milliseconds between two beats.
 
     Raises:
-        RuntimeError: no binding of Qt is imported, or there is no application yet.
+        RuntimeError: no Qt binding is imported, or there is no application yet.
     """
     binding = next((name for name in _BINDINGS if f"{name}.QtCore" in sys.modules), None)
     if binding is None:
@@ -62,13 +62,13 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     frames = Frames(agent, _left_open(binding, core))
     pictures = Pictures(agent, _grab(binding))
 
-    def on_timeout() -> None:  # no bound method: Qt keeps those by weak references
+    def on_timeout() -> None:  # no bound method, because Qt keeps only weak references to those
         frames.beat()
         pictures.take_if_asked()
 
     timer.timeout.connect(on_timeout)
     timer.start(interval_ms)
-    # A QApplication that is deleted takes its timer along.
+    # A QApplication that is deleted deletes its timer too.
     agent._on_stop.append(lambda: _stop(core, timer))
     app.aboutToQuit.connect(agent.stopping)
 
@@ -77,7 +77,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it calls ``exec()`` of its application, or of a dialog."""
+    """Install the agent in an unchanged app when it calls ``exec()`` of its application, or of a dialog."""
     binding = module.__name__.partition(".")[0]
     if binding.startswith("PyQt"):  # it ends the process for an exception in a slot unless there is a hook
         injection.leave_excepthook(for_good=True)
@@ -86,7 +86,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
         if dialog is not None and name in vars(dialog):
             injection.wrap(dialog, name, lambda run: _exec_dialog(injection, binding, run), native=True)
     for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
-        cls = getattr(module, class_name, None)  # PySide6 makes its classes when they are first asked for
+        cls = getattr(module, class_name, None)  # PySide6 creates its classes when they are first used
         for name in ("exec", "exec_"):
             if cls is not None and name in vars(cls) and cls.__module__ == module.__name__:
                 injection.wrap(
@@ -112,13 +112,13 @@ def _exec_dialog(injection: Injection, binding: str, run: Callable[..., Any]) ->
 
 def _stop(core: Any, timer: Any) -> None:
     with contextlib.suppress(RuntimeError):  # it is deleted
-        if timer.thread() == core.QThread.currentThread():  # from any other Qt prints a warning
+        if timer.thread() == core.QThread.currentThread():  # from any other thread Qt prints a warning
             timer.stop()
 
 
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
-    # Only what never answers with None is asked: in PySide6 6.12 each None that a function returns costs a
-    # reference to None, and Python before 3.12 ends the process once none is left: within a minute.
+    # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
+    # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
     popup = getattr(core.Qt, "WindowType", core.Qt).Popup
 
     def look() -> list[str]:
@@ -126,7 +126,7 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
         app = core.QCoreApplication.instance()
-        # Of an application without windows Qt must not be asked: it would crash.
+        # Don't ask Qt about windows in an application without any: it would crash.
         if widgets is not None and isinstance(app, widgets.QApplication):
             for widget in widgets.QApplication.topLevelWidgets():
                 if widget.isVisible() and (widget.isModal() or widget.windowType() == popup):
@@ -146,7 +146,7 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
 
 
 def _grab(binding: str) -> Callable[[str], object]:
-    """Writes what the top window, or the dialog over it, shows: also where no screen can be read."""
+    """Writes what the top window, or the dialog over it, shows, even where the screen cannot be captured."""
 
     def grab(path: str) -> None:
         app: Any = sys.modules[f"{binding}.QtWidgets"].QApplication
@@ -161,12 +161,13 @@ def _grab(binding: str) -> Callable[[str], object]:
 
 
 def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, error: BaseException) -> bool:
-    """PyQt ends the process for an exception in a slot unless there is a hook: ours must not count as one."""
+    """PyQt ends the process for an exception in a slot unless there is a hook. Ours must not count as
+    one."""
     if not binding.startswith("PyQt") or hook.earlier is not sys.__excepthook__:
         return False
     text = format_traceback(error) or describe(error)
     agent._native.main_loop_crashed(describe(error), text)
-    agent.health()  # what was told is known by then
+    agent.health()  # once this returns, everything reported before is known
     time.sleep(_TOLD_WITHIN_S)
     core.qFatal(text)
     return True

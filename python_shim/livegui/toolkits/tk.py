@@ -1,4 +1,4 @@
-"""Tk by ``tkinter``: one call after the root window is made.
+"""Tk with ``tkinter``: one call after the root window is made.
 
 ::
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
-#: So many calls of ``update()`` are a loop; a few are made before one.
+#: This many calls of ``update()`` are a loop; a few happen before one.
 _UPDATES = 3
 
 
 def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
-    """Wire a root window; call it on its thread.
+    """Watch a root window; call this on its thread.
 
-    A timer beats. What callbacks raise is recorded, and handed to the ``report_callback_exception`` that was
-    set before. Grabs, as a modal dialog has one, are told.
+    A timer beats. What callbacks raise is recorded, and passed to the ``report_callback_exception`` that was
+    set before. Grabs, such as the one of a modal dialog, are reported.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         root: the root window.
         interval_ms: milliseconds between two beats.
     """
@@ -49,7 +49,7 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
             frames.beat()
             root.tk.call("after", interval_ms, again)
 
-    # A window that is destroyed takes the command along, and not the timer.
+    # A window that is destroyed deletes the command, but not the timer.
     again = f"catch {root.register(beat)}"
     root.report_callback_exception = _Report(agent, root.report_callback_exception)
     give_back_on_stop(agent, root, _give_back)
@@ -57,7 +57,7 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
 
 
 class _Report:
-    """Hears of what callbacks raise, and has whatever was set before see to it."""
+    """Records what callbacks raise, and then calls what was set before."""
 
     def __init__(self, agent: Agent, earlier: Callable[[Any, Any, Any], object]) -> None:
         self._agent = agent
@@ -77,7 +77,8 @@ def _give_back(root: tkinter.Tk) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it enters ``mainloop()``, or calls ``update()`` again and again."""
+    """Install the agent in an unchanged app when it enters ``mainloop()``, or calls ``update()``
+    repeatedly."""
 
     def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
         def mainloop(widget: tkinter.Misc, n: int = 0) -> None:
@@ -108,7 +109,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 class _Wire:
-    """Wires a root window, once."""
+    """Prepares a root window, once."""
 
     def __init__(self, root: tkinter.Tk | None) -> None:
         self._root = root
@@ -120,7 +121,7 @@ class _Wire:
 
 
 class _Updates:
-    """An app's own loop around ``update()``: after a few rounds the window's timer beats in it."""
+    """An app's own loop around ``update()``. After a few rounds, a timer of the window beats in it."""
 
     def __init__(self, injection: Injection) -> None:
         self._injection = injection
@@ -145,7 +146,7 @@ def _root(widget: Any) -> tkinter.Tk | None:
 
 
 def _grabs(root: tkinter.Tk) -> list[str]:
-    # Asked of Tcl: tkinter's own grab_current() knows no window that Tcl itself has made, as a message box.
+    # Ask Tcl: tkinter's own grab_current() knows no window that Tcl itself has made, such as a message box.
     windows = root.tk.splitlist(root.tk.call("grab", "current"))
     return [f"a grab by {_title(root, str(window))}" for window in windows]
 

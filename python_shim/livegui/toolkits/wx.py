@@ -30,12 +30,12 @@ __all__ = ["install", "patch"]
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Wire the wx application of this process; call it on its thread.
+    """Watch the wx application of this process; call this on its thread.
 
-    A timer beats. What handlers raise is recorded, and printed as before. Modal dialogs are told.
+    A timer beats. What handlers raise is recorded, and printed as before. Modal dialogs are reported.
 
     Args:
-        agent: the agent to tell.
+        agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     core: Any = sys.modules["wx"]
@@ -57,7 +57,7 @@ def _modal(core: Any) -> list[str]:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Wire an app that nobody wired when it calls ``MainLoop()``."""
+    """Install the agent in an unchanged app when it calls ``MainLoop()``."""
 
     def main_loop(original: Callable[..., Any]) -> Callable[..., Any]:
         def MainLoop(self: Any) -> Any:  # noqa: N802 -- wx's name
