@@ -1,8 +1,7 @@
-//! livegui keeps a test suite that drives one long-lived GUI process honest and alive.
+//! livegui keeps the results of a test suite trustworthy that drives one long-lived GUI process.
 //!
-//! An [`agent`] inside the app knows at once when the app is no longer fit to be tested; a
-//! [`harness`] on the other side blames the right test, spares the others the time-out, and puts a
-//! fresh process under the next file.
+//! An [`agent`] inside the app knows at once when the app is no longer fit to be tested. A [`harness`] on the other
+//! side blames the right test, saves the other tests the time-out, and starts a fresh process for the next file.
 //!
 //! ```text
 //!        the app's process                                  pytest's process
@@ -14,8 +13,8 @@
 //!  └──────────────────────────────┘                 └─────────────────────────────────┘
 //! ```
 //!
-//! Both sides share [`wire`], the one schema. Python is a shim over this crate (feature `python`).
-// Allowed in `python`, and where Windows and macOS have no safe form of a call.
+//! Both sides share the schema in [`wire`]. Python is a shim over this crate (feature `python`).
+// Allowed in `python`, and where Windows and macOS offer no safe form of a call.
 #![deny(unsafe_code)]
 
 pub mod agent;

@@ -1,8 +1,8 @@
 //! The only place that reads time.
 //!
-//! Three kinds of it, kept apart by type: [`Raw`], what the monotonic clock says; [`Awake`], raw
-//! time less every span in which the monitor itself did not run (suspend, SIGSTOP, a starved
-//! machine), on which all judging is done; and wall time, only for what a person reads.
+//! There are three kinds of time, separated by type: [`Raw`] is the reading of the monotonic clock. [`Awake`] is
+//! raw time minus every span in which the monitor itself did not run (suspend, SIGSTOP, an overloaded machine); all
+//! judging uses it. Wall time is only for people.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Raw {
     }
 }
 
-/// One anchor for monotonic and wall time.
+/// One start for monotonic and wall time.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: u64,
@@ -29,7 +29,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose zero is now.
+    /// A clock that starts at zero now.
     pub fn start() -> Self {
         Self {
             origin: monotonic_nanos(),
@@ -37,7 +37,7 @@ impl Clock {
         }
     }
 
-    /// What the monotonic clock says.
+    /// The reading of the monotonic clock.
     pub fn raw(&self) -> Raw {
         Raw(monotonic_nanos().saturating_sub(self.origin))
     }
@@ -48,8 +48,9 @@ impl Clock {
     }
 }
 
-/// On Linux the same clock as `Instant`'s, read directly: what `Instant` adds is a tenth of a whole beat. On macOS
-/// this one goes on while the machine sleeps, and the sleep is seen as a gap. In 64 bits, which last for 584 years.
+/// On Linux this reads the same clock as `Instant` does, but directly, because what `Instant` adds costs a tenth of
+/// a whole beat. On macOS this clock continues while the machine sleeps, so a sleep is seen as a gap. 64 bits last
+/// for 584 years.
 #[cfg(unix)]
 fn monotonic_nanos() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -66,12 +67,12 @@ fn monotonic_nanos() -> u64 {
     u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Turns raw time into observed-awake time. Pure: the monitor tells it how each of its waits went.
+/// Turns raw time into observed-awake time. Pure: the monitor reports how each of its waits went.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AwakeClock {
-    /// Raw time that was lost to gaps, all together.
+    /// The sum of the raw time lost to gaps.
     lost: Duration,
-    /// The last gap: nothing that happened in it is believed to have aged.
+    /// The last gap. Nothing ages during a gap.
     gap: Option<Gap>,
     /// How many gaps there were.
     pub gaps: u64,
@@ -85,9 +86,9 @@ struct Gap {
 }
 
 impl AwakeClock {
-    /// Takes in that a wait, begun at `began` and meant to end at `due` at the latest, was over
-    /// only at `now`. If that is later than `tolerance` allows, the whole wait ages nothing: what
-    /// the app did with it, and whether it could do anything, is not known. Returns whether that is so.
+    /// Records a wait that began at `began`, should have ended at `due` at the latest, and ended at `now`. If that
+    /// is later than `tolerance` allows, the whole wait ages nothing, because nobody knows what the app did, or
+    /// could do, during it. Returns whether that is the case.
     pub fn waited(&mut self, began: Raw, due: Raw, now: Raw, tolerance: Duration) -> bool {
         if now.since(due) <= tolerance {
             return false;
@@ -102,7 +103,7 @@ impl AwakeClock {
         true
     }
 
-    /// The awake instant of a raw one, which must not lie before the last gap but one.
+    /// The awake instant of a raw one, which must not be before the last gap but one.
     pub fn awake(&self, raw: Raw) -> Awake {
         let nanos = Duration::from_nanos(raw.0);
         match self.gap {
@@ -114,7 +115,7 @@ impl AwakeClock {
         }
     }
 
-    /// The raw instant at which `awake` will be reached if no further gap comes.
+    /// The raw instant at which `awake` will be reached if there are no more gaps.
     pub fn raw(&self, awake: Awake) -> Raw {
         let raw = awake.since_start().saturating_add(self.lost);
         Raw(u64::try_from(raw.as_nanos()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! The discovery file: how somebody outside finds the endpoint and is let in.
+//! The discovery file, from which other programs learn the endpoint's address and token.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,18 +11,18 @@ use crate::process::Liveness;
 use crate::runtime_dir::{RuntimeDir, create_new_private, read_ours};
 use crate::wire::{DISCOVERY_FILE, Discovery};
 
-/// Where an agent leaves its files that was told no run folder.
+/// Where an agent without a run folder puts its files.
 #[derive(Debug, Default)]
 pub struct Place {
-    /// `None` if there is no place at all for them.
+    /// `None` if there is no place for them at all.
     pub folder: Option<RuntimeDir>,
-    /// Why it is not the user's runtime folder, if it is not.
+    /// Why this is not the user's runtime folder, if it is not.
     pub remark: String,
 }
 
 impl Place {
-    /// The user's runtime folder; where that is not to be used, a folder that only this app knows. An app is to start
-    /// whatever somebody has planted there.
+    /// The user's runtime folder. If that cannot be used, a folder that only this app knows. An app must start
+    /// whatever another user may have planted there.
     pub fn find() -> Self {
         let why = match RuntimeDir::make() {
             Ok(folder) => {
@@ -46,7 +46,7 @@ impl Place {
         }
     }
 
-    /// The same file in here, if it would be in a runtime folder that is not used.
+    /// The same path in this folder, if it was in a runtime folder that is not used.
     pub fn moved(&self, path: &Path) -> PathBuf {
         match (&self.folder, path.file_name()) {
             (Some(folder), Some(name)) if path.parent() == Some(&RuntimeDir::path_of_user()) => {
@@ -57,23 +57,23 @@ impl Place {
     }
 }
 
-/// A discovery file that is taken away again when its agent stops.
+/// A discovery file, which is deleted when its agent stops.
 #[derive(Debug)]
 pub struct DiscoveryFile {
     path: PathBuf,
     instance: String,
-    /// A folder that is there for this file only.
+    /// A folder that exists only for this file.
     alone_in: Option<PathBuf>,
 }
 
 impl DiscoveryFile {
-    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into `place`, if there is one;
-    /// as `<pid>.json` into `run_dir` too if another process that lives has its `agent.json` there: a
-    /// helper that the app started with its own environment is not the app. The file appears whole, and
-    /// only its owner can read it: it holds the token.
+    /// Writes `what` as `agent.json` into `run_dir`, or as `<pid>.json` into `place`, if there is one. If `run_dir`
+    /// already has the `agent.json` of another live process, writes `<pid>.json` there, because a helper that the
+    /// app started with its own environment is not the app. The file appears as a whole, and only its owner can
+    /// read it, because it contains the token.
     ///
     /// # Errors
-    /// [`Error::Io`](super::error::Error::Io) if the folder cannot be made or written.
+    /// [`Error::Io`](super::error::Error::Io) if the folder cannot be created or written.
     pub fn write(what: &Discovery, run_dir: Option<&Path>, place: &Place) -> Result<Option<Self>> {
         let own = format!("{}.json", what.pid);
         let (folder, name) = match (run_dir, &place.folder) {
@@ -87,7 +87,7 @@ impl DiscoveryFile {
         let write = || -> io::Result<()> {
             run_dir.map_or(Ok(()), make_private_folder)?;
             let draft = path.with_extension(format!("{}.tmp", what.pid));
-            // An older draft may have other rights, or be a link.
+            // An older draft may have other permissions, or be a link.
             let _ = fs::remove_file(&draft);
             let mut file = create_new_private(&draft)?;
             serde_json::to_writer(&mut file, what)?;
@@ -106,11 +106,11 @@ impl DiscoveryFile {
 
 impl Drop for DiscoveryFile {
     fn drop(&mut self) {
-        // It may be gone already, with its folder, or be another agent's by now.
+        // It may be gone already, with its folder, or belong to another agent by now.
         if read(&self.path).is_some_and(|found| found.instance == self.instance) {
             let _ = fs::remove_file(&self.path);
         }
-        // A folder of its own; with a journal in it, it stays.
+        // The folder was made for this file; it stays if it has a journal in it.
         if let Some(folder) = self.alone_in.take() {
             let _ = fs::remove_dir(folder);
         }
@@ -121,7 +121,7 @@ fn read(path: &Path) -> Option<Discovery> {
     serde_json::from_slice(&read_ours(path).ok()?).ok()
 }
 
-/// Whether the file there is that of another process that lives.
+/// Whether the file there belongs to another process that lives.
 fn is_taken(path: &Path, pid: u32) -> bool {
     read(path).is_some_and(|found| found.pid != pid && found.process_id().liveness() != Liveness::Gone)
 }
@@ -132,7 +132,7 @@ fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// The folders above it are made as any are.
+/// Creates the folders above it like any others.
 #[cfg(windows)]
 fn make_private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {

@@ -1,11 +1,11 @@
-//! What an agent cannot do.
+//! The errors of an agent.
 
 use crate::io_error::IoError;
 
-/// Why an agent did not start, or did not take what it was told.
+/// Why an agent did not start, or did not accept what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value from outside is not usable; says which, what it was and what would do.
+    /// A value from outside is invalid. The text says which one, its value, and what is valid.
     #[error("{0}")]
     BadValue(String),
     /// The operating system refused something.
@@ -13,5 +13,5 @@ pub enum Error {
     Io(#[from] IoError),
 }
 
-/// The result of what an agent does.
+/// The result of an agent's operations.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,7 +1,7 @@
 //! The lock-free beat.
 //!
-//! A beat is one clock read and a few plain loads and stores; it never locks, allocates or waits. It
-//! wakes nobody, unless the monitor asked to be woken because the very next beat matters to it.
+//! A beat is one clock read and a few plain loads and stores. It never locks, allocates or waits. It wakes no
+//! thread, unless the monitor asked to be woken because the very next beat matters.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Heartbeat {
     longest: AtomicU64,
 }
 
-/// Spans are counted in units of 1,024 ns: a shift is cheaper than a division.
+/// Durations are counted in units of 1,024 ns, because a shift is cheaper than a division.
 const UNIT_BITS: u32 = 10;
 /// Eight buckets an octave: a quantile is at most 12.5 % too high, and the whole histogram is 1 KiB.
 const SUB_BITS: u32 = 3;
@@ -26,14 +26,14 @@ const SUB_MASK: u64 = (1 << SUB_BITS) - 1;
 const OCTAVES: usize = 32;
 const BUCKETS: usize = OCTAVES << SUB_BITS;
 
-/// Figures of the time between beats.
+/// Statistics of the time between beats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameTimes {
     /// Half of the frames were at most this long.
     pub p50: Duration,
     /// Of a hundred frames, 99 were at most this long.
     pub p99: Duration,
-    /// None was longer than this.
+    /// The longest frame.
     pub max: Duration,
 }
 
@@ -48,10 +48,10 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// Records a beat. Returns whether the monitor waits to be told of it.
+    /// Records a beat. Returns whether the monitor waits to be woken by it.
     ///
-    /// Counts are exact for beats of one thread at a time, as a main loop's are; of several at once
-    /// some may count as one.
+    /// Counts are exact if one thread beats at a time, as a main loop does. If several do at once, some beats may
+    /// count as one.
     pub fn beat(&self, now: Raw) -> bool {
         let (before, wake) = self.last_sign.record(now);
         if let Some(before) = before {
@@ -65,12 +65,12 @@ impl Heartbeat {
         wake
     }
 
-    /// The sign of life itself.
+    /// When the last beat came.
     pub const fn last_sign(&self) -> &LastSign {
         &self.last_sign
     }
 
-    /// How long the frames took so far.
+    /// The durations of all frames so far.
     pub fn histogram(&self) -> Histogram {
         Histogram {
             counts: self
@@ -81,7 +81,7 @@ impl Heartbeat {
         }
     }
 
-    /// Beats given, the first included.
+    /// The number of beats, including the first.
     pub fn beats(&self) -> u64 {
         self.histogram().frames() + u64::from(self.last_sign.newest().is_some())
     }
@@ -91,7 +91,7 @@ impl Heartbeat {
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: [u64; BUCKETS],
-    /// No frame was longer than this, in units.
+    /// The longest frame, in units.
     longest: u64,
 }
 
@@ -105,7 +105,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// The frames that came after `earlier`, a histogram of the same heart.
+    /// The frames since `earlier`, an older histogram of the same heartbeat.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut counts = self.counts;
         for (count, before) in counts.iter_mut().zip(earlier.counts) {
@@ -117,12 +117,12 @@ impl Histogram {
         }
     }
 
-    /// How many there are.
+    /// The number of frames.
     pub fn frames(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Their figures. The longest of a part of the time is known to its bucket only.
+    /// Their statistics. For a part of the time, the longest frame is known only up to its bucket.
     pub fn times(&self) -> FrameTimes {
         let frames = self.frames();
         let quantile = |percent: u64| {
@@ -142,7 +142,7 @@ impl Histogram {
     }
 }
 
-/// The bucket of a span in units: the position of its highest bit, then three bits more.
+/// The bucket of a duration in units: the position of its highest bit, then three more bits.
 fn bucket(units: u64) -> usize {
     let octave = (units | 1).ilog2();
     if octave < SUB_BITS {
@@ -152,7 +152,7 @@ fn bucket(units: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX).min(BUCKETS - 1)
 }
 
-/// The longest span, in units, that falls into this bucket.
+/// The longest duration, in units, that falls into this bucket.
 fn upper_bound(index: usize) -> u64 {
     let (octave, sub) = ((index as u64) >> SUB_BITS, (index as u64) & SUB_MASK);
     if octave == 0 {

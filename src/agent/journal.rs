@@ -1,7 +1,7 @@
-//! The heartbeat log: what was known, second by second, for whoever looks after a crash.
+//! The heartbeat log: what was known, second by second, for people who look after a crash.
 //!
-//! A thread of its own writes it. Whoever has a line to add hands it over without waiting; a disk that
-//! is slow, full or gone costs lines, which are counted, and never detection.
+//! A separate thread writes it. The others hand over lines without waiting. If the disk is slow, full or gone,
+//! lines are lost and counted, but nothing goes undetected.
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,47 +18,47 @@ use super::report;
 use crate::runtime_dir::{RuntimeDir, append_to_ours};
 use crate::wire::{ExecutorCheck, JournalBeats, JournalEnd, JournalHeader, JournalTransition, ThreadCheck};
 
-/// Lines that may wait for the disk.
+/// How many lines may wait for the disk.
 const QUEUE: usize = 1024;
-/// A file that would grow beyond this is set aside as `.1`, in place of the one before.
+/// A file that would grow beyond this is renamed to `.1`, replacing the one before.
 pub const ROTATE_AT: u64 = 4 * 1024 * 1024;
-/// A file that cannot be set aside takes lines up to here.
+/// A file that cannot be renamed takes lines up to this size.
 const NEVER_BEYOND: u64 = 2 * ROTATE_AT;
-/// How often the beats are written down.
+/// How often beats are logged.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Of each kind, so many of the watched parts are named on a line.
+/// How many watched parts of each kind are named on a line.
 const MAX_PARTS: usize = 32;
-/// Lines of beats between two that name parts which did not change.
+/// After this many lines of beats, parts are named again even if they did not change.
 const NAME_PARTS_EVERY: u32 = 60;
-/// How long last words may take to the disk.
+/// How long to wait for the last words to be written.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
-/// What the journal's thread is handed.
+/// What the journal's thread receives.
 #[derive(Debug)]
 pub enum Entry {
     /// Something changed.
     Transition(Box<JournalTransition>),
-    /// The agent stops in good order.
+    /// The agent stops normally.
     End,
-    /// The app is about to end itself, for this reason. Whoever hands this in is told that it is written.
+    /// The app is about to end itself, for this reason. The sender is notified when it is written.
     LastWords(String, Sender<()>),
 }
 
-/// Where a journal's lines are handed in.
+/// Accepts lines for a journal.
 #[derive(Debug, Clone)]
 pub struct Journal {
     entries: Sender<Entry>,
 }
 
 impl Journal {
-    /// A journal, and what its thread reads.
+    /// A journal, and the receiver for its thread.
     pub fn new() -> (Self, Receiver<Entry>) {
         let (entries, receiver) = crossbeam_channel::bounded(QUEUE);
         (Self { entries }, receiver)
     }
 
-    /// Hands in a transition; drops and counts it if too many are waiting.
+    /// Adds a transition. If too many are waiting, drops and counts it.
     pub fn add(&self, transition: JournalTransition, gauge: &JournalStats) {
         if self
             .entries
@@ -69,7 +69,7 @@ impl Journal {
         }
     }
 
-    /// Has it say why the app ends itself, and waits for that for a moment.
+    /// Logs why the app ends itself, and waits a moment until that is written.
     pub fn last_words(&self, why: &str) {
         let (done, written) = crossbeam_channel::bounded(1);
         if self
@@ -81,9 +81,9 @@ impl Journal {
         }
     }
 
-    /// Ends it, with the line that says so.
+    /// Ends the journal, with a line that says so.
     pub fn end(&self) {
-        // A queue that is full belongs to a disk that is stuck; its thread is then left behind.
+        // If the queue is full, the disk is stuck, and the thread is left behind.
         let _ = self.entries.try_send(Entry::End);
     }
 }
@@ -98,7 +98,7 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, publi
     let mut before = Histogram::default();
     let mut parts = Parts::default();
     let mut due = published.clock().raw();
-    // The header is there from the start, even of an app that dies in its first second.
+    // Write the header at once, so that it is there even if the app dies in its first second.
     published.journal.wrote(0, &log.write(&[]));
     loop {
         let mut batch = Vec::new();
@@ -108,7 +108,7 @@ pub fn run(path: &Path, header: &JournalHeader, entries: &Receiver<Entry>, publi
         let now = published.clock().raw();
         if now >= due {
             due = Raw(now.0 + u64::try_from(EVERY.as_nanos()).unwrap_or(u64::MAX));
-            // At once: an app that is killed meanwhile has told all but its last second.
+            // Write the first line at once, so that an app that is killed loses at most its last second.
             let histogram = published.heart.histogram();
             let mut beats = beats(published, now, &histogram.since(&before));
             parts.add_to(&mut beats, published);
@@ -174,12 +174,12 @@ struct Parts {
 }
 
 impl Parts {
-    /// Has a line name them if they changed; and once a minute, so that a file that was begun anew has them too.
+    /// Makes a line name them if they changed, and once a minute, so that a new file has them too.
     fn add_to(&mut self, beats: &mut JournalBeats, published: &Published) {
         let (mut executors, mut threads) = report::parts(published);
         executors.truncate(MAX_PARTS);
         threads.truncate(MAX_PARTS);
-        // How long work has waited changes with every line, and says nothing that the lines do not.
+        // How long work has waited changes with every line, but tells nothing new.
         for executor in &mut executors {
             executor.queued_for_ms = None;
         }
@@ -196,7 +196,7 @@ impl Parts {
     }
 }
 
-/// One value as one line. Plain structs cannot fail to serialise.
+/// One value as one line. Plain structs always serialise.
 fn line(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).unwrap_or_default();
     bytes.push(b'\n');
@@ -206,21 +206,21 @@ fn line(value: &impl Serialize) -> Vec<u8> {
 struct Log<'a> {
     path: &'a Path,
     header: Vec<u8>,
-    /// The last write failed half-way: what follows must begin a line of its own.
+    /// The last write failed half-way, so the next one must begin a new line.
     torn: bool,
 }
 
 impl Log<'_> {
     fn open(&self) -> io::Result<fs::File> {
-        // Each time: what was closed to others may have been taken away, and made anew by somebody else.
+        // Check each time: another user may have deleted and recreated what was private.
         if self.path.parent() == Some(RuntimeDir::path_of_user().as_path()) {
             RuntimeDir::make()?;
         }
         append_to_ours(self.path)
     }
 
-    /// Appends whole lines. The file is opened anew each time: once a second that costs nothing, and a
-    /// file or folder that was taken away is noticed.
+    /// Appends whole lines. The file is opened again each time: once a second that costs nothing, and a file or
+    /// folder that was deleted is noticed.
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut file = self.open()?;
         let mut length = file.metadata()?.len();
@@ -231,7 +231,7 @@ impl Log<'_> {
                     length = 0;
                     self.torn = false;
                 }
-                // On Windows whoever reads it can keep it where it is: then it is set aside a little later.
+                // On Windows a reader can prevent the renaming. It is tried again later.
                 Err(_) if length < NEVER_BEYOND => {}
                 Err(error) => return Err(error),
             }
@@ -250,7 +250,7 @@ impl Log<'_> {
     }
 }
 
-/// The name under which a full file is set aside.
+/// The name that a full file is renamed to.
 pub fn rotated(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".1");

@@ -7,7 +7,7 @@
 //!                                        HTTP client ◀─ endpoint thread ◀───────────┤
 //!                                   heartbeat.jsonl ◀─ journal thread ◀────────────┘
 //! ```
-//! Nothing here attaches to a Python interpreter or owns a Python object: Python pushes, Rust judges.
+//! No code here attaches to a Python interpreter or owns a Python object. Python pushes, and Rust judges.
 
 mod canary;
 mod clock;
@@ -55,34 +55,34 @@ const ENDPOINT_THREAD: &str = "livegui-endpoint";
 const JOURNAL_THREAD: &str = "livegui-journal";
 /// How long a push waits for room in the inbox before it is dropped and counted.
 const PUSH_WITHIN: Duration = Duration::from_millis(100);
-/// How long `health()` waits for what was pushed before it to be judged.
+/// How long `health()` waits until everything pushed before it is judged.
 const SYNC_WITHIN: Duration = Duration::from_millis(100);
 /// How long `stop()` waits for each thread.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
-/// Executors and threads, together, that can be watched at once.
+/// How many executors and threads together can be watched at once.
 const MAX_WATCHED: usize = 256;
-/// Quarters of `stall_after` without a beat after which a loop is woken for the first time, and for the last.
+/// After how many quarters of `stall_after` without a beat a loop is woken for the first time, and for the last.
 const FIRST_WAKE: u32 = 2;
 const LAST_WAKE: u32 = 3;
-/// Characters of a watched name.
+/// The longest name of something watched, in characters.
 const MAX_NAME: usize = 200;
-/// Open dialogs and their like that are told of.
+/// How many open dialogs and the like are reported.
 const MAX_OPEN: usize = 16;
-/// Characters of the name of each.
+/// The longest name of each, in characters.
 const MAX_OPEN_NAME: usize = 200;
 
 /// The agent of one app. Every method can be called from any thread, at any time.
 pub struct Agent {
     shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
-    /// Where the endpoint is and how to be let in; `None` for an inert agent.
+    /// The endpoint's address and token; `None` for an inert agent.
     access: Option<Access>,
-    /// What the child of a fork must close.
+    /// The descriptors that the child of a fork must close.
     descriptors: Option<Arc<OpenDescriptors>>,
     executor_stall: bool,
     stall_after: Duration,
     pauses: AtomicU64,
-    /// Names that are watched; the same name again takes the place of the one before.
+    /// Names that are watched. Watching the same name again replaces the earlier one.
     watched: Mutex<BTreeSet<String>>,
 }
 
@@ -95,11 +95,11 @@ struct Shared {
     published: Published,
     identity: Identity,
     inbox: Sender<Message>,
-    /// In the child of a fork: there are no threads of ours here, and locks may be held for ever.
+    /// This is the child of a fork: none of our threads exist here, and locks may be held for ever.
     forked: AtomicBool,
 }
 
-/// What is to be ended.
+/// What must be stopped.
 struct Running {
     monitor: Option<Worker>,
     endpoint: Option<Worker>,
@@ -124,8 +124,8 @@ impl Agent {
     /// Starts the threads, binds the endpoint, writes the discovery file.
     ///
     /// # Errors
-    /// [`Error::Io`] if the port is held, the run folder cannot be written, or a thread cannot be
-    /// started. Nothing is left running then.
+    /// [`Error::Io`] if the port is in use, the run folder cannot be written, or a thread cannot be started.
+    /// Nothing is left running then.
     pub fn start(settings: &Settings) -> Result<Self> {
         let (inbox, messages) = monitor::inbox();
         let endpoint = Endpoint::bind(settings.port).map_err(cannot(format!(
@@ -162,7 +162,7 @@ impl Agent {
         agent.executor_stall = settings.thresholds.executor_stall.is_some();
         agent.descriptors = Some(endpoint.descriptors());
         agent.running = Mutex::new(Some(Running::new(endpoint.waker())));
-        // Whatever fails from here on, dropping `agent` stops what has been started by then.
+        // If anything fails from here on, dropping `agent` stops what has been started by then.
         agent.start_threads(settings, endpoint, messages)?;
         agent.announce(settings, &place)?;
         Ok(agent)
@@ -255,7 +255,7 @@ impl Agent {
         Ok(())
     }
 
-    /// An agent that does nothing at all: every call is accepted, and it is `starting` for ever.
+    /// An agent that does nothing: it accepts every call and is `starting` for ever.
     #[must_use]
     pub fn inert(app: &str) -> Self {
         let (inbox, _) = monitor::inbox();
@@ -304,7 +304,7 @@ impl Agent {
         Ok(())
     }
 
-    /// The main loop lives. Takes tens of nanoseconds, never waits.
+    /// Records that the main loop runs. Takes tens of nanoseconds and never waits.
     pub fn beat(&self) {
         let published = &self.shared.published;
         if published.heart.beat(published.clock().raw()) {
@@ -312,7 +312,8 @@ impl Agent {
         }
     }
 
-    /// The interpreter is free: the Python canary ran. Returns how long it is to wait until it does so again.
+    /// Records that the Python canary ran, so the interpreter is free. Returns how long the canary should wait
+    /// until its next tick.
     pub fn tick(&self) -> Duration {
         let published = &self.shared.published;
         let (wait, wake) = published
@@ -324,15 +325,15 @@ impl Agent {
         wait
     }
 
-    /// The number of the question whether the main loop turns, if somebody asks it right now. A loop that
-    /// sleeps until something happens is then to be woken.
+    /// The number of the check that waits for the next beat, if there is one right now. A loop that sleeps until
+    /// something happens must be woken then.
     #[must_use]
     pub fn question(&self) -> Option<u64> {
         self.shared.published.question()
     }
 
-    /// That no beat has come for so long that a loop which sleeps until something happens has to be woken, lest it be
-    /// taken for one that hangs: which silence it is, and how far on. `None` while there is none.
+    /// Whether no beat has come for so long that a loop which sleeps until something happens must be woken, because
+    /// it would soon count as hung. Returns which silence it is and which attempt; `None` if there is none.
     #[must_use]
     pub fn silence(&self) -> Option<(u64, u32)> {
         let published = &self.shared.published;
@@ -344,20 +345,20 @@ impl Agent {
         (quarters >= FIRST_WAKE).then(|| (published.heart.beats(), quarters))
     }
 
-    /// What is open on top of the main window now: dialogs, grabs, nested loops. Of very many, and of very
-    /// long names, a part is kept.
+    /// Records what is open on top of the main window now: dialogs, grabs, nested loops. The number and the length
+    /// of names are limited.
     pub fn tell_open(&self, things: impl IntoIterator<Item = String>) {
         let shorten = |thing: String| thing.chars().take(MAX_OPEN_NAME).collect();
         let things = things.into_iter().take(MAX_OPEN).map(shorten).collect();
         self.tell(Event::OpenChanged { things });
     }
 
-    /// Tells the monitor what happened. Waits 0.1 s at most, and only if it is flooded.
+    /// Reports an event to the monitor. Waits at most 0.1 s, and only if the monitor is flooded.
     pub fn tell(&self, event: Event) {
         if self.is_forked() {
             return;
         }
-        // Of what has ended nothing more is to come: its place is for another one.
+        // Nothing more will come from what has ended, so its place is free for another.
         let ended = match &event {
             Event::ExecutorEnded { name, .. } => Some(format!("executor {name}")),
             Event::ThreadEnded { name, .. } => Some(format!("thread {name}")),
@@ -369,7 +370,7 @@ impl Agent {
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&name);
         }
-        // Otherwise it is accepted, or the agent has stopped and nothing matters to it any more.
+        // Otherwise the event was accepted, or the agent has stopped and nothing matters any more.
         let Err(TrySendError::Full(message)) = self.shared.inbox.try_send(Message::Happened(event)) else {
             return;
         };
@@ -378,10 +379,10 @@ impl Agent {
         }
     }
 
-    /// Tells the monitor of something new to watch.
+    /// Reports something new to watch to the monitor.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if that would be more than a bounded number of things.
+    /// [`Error::BadValue`] if too many things are watched already.
     pub fn watch(&self, event: Event) -> Result<()> {
         let (kind, name) = match &event {
             Event::ExecutorWatched { name, .. } => ("executor", name),
@@ -406,7 +407,7 @@ impl Agent {
         Ok(())
     }
 
-    /// The app reports trouble of its own.
+    /// Reports a problem that the app found.
     ///
     /// # Errors
     /// [`Error::BadValue`] if `code` is not a plain word or is one of livegui's own.
@@ -414,7 +415,7 @@ impl Agent {
         self.report(code, message, None, recoverable)
     }
 
-    /// The same with the traceback of what caused it.
+    /// Does the same, with the traceback of the cause.
     ///
     /// # Errors
     /// As [`Agent::degrade`].
@@ -435,10 +436,10 @@ impl Agent {
         Ok(())
     }
 
-    /// A toolkit caught an exception, and the app goes on.
+    /// Records an exception that a toolkit caught while the app goes on.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if `source` is no source.
+    /// [`Error::BadValue`] if `source` is not a source.
     pub fn exception_swallowed(
         &self,
         source: &str,
@@ -460,7 +461,7 @@ impl Agent {
         Ok(())
     }
 
-    /// The app takes that report back.
+    /// Clears what the app reported.
     ///
     /// # Errors
     /// As [`Agent::degrade`].
@@ -470,8 +471,8 @@ impl Agent {
         Ok(())
     }
 
-    /// The app begins to wait on purpose, for at most `max`; `usable` if it serves its users meanwhile.
-    /// Returns what [`Agent::resume`] takes.
+    /// Records that the app waits on purpose, for at most `max`; `usable` if users can use it meanwhile. Returns
+    /// the argument for [`Agent::resume`].
     pub fn pause(&self, what: &str, max: Duration, usable: bool) -> u64 {
         let id = self.pauses.fetch_add(1, Ordering::Relaxed);
         self.tell(Event::PauseBegan {
@@ -483,27 +484,27 @@ impl Agent {
         id
     }
 
-    /// That wait ended.
+    /// Records that the wait ended.
     pub fn resume(&self, id: u64) {
         self.tell(Event::PauseEnded { id });
     }
 
-    /// Whether stalls of executors are looked for.
+    /// Whether stalls of executors are watched for.
     #[must_use]
     pub const fn looks_for_executor_stalls(&self) -> bool {
         self.executor_stall
     }
 
-    /// The whole of what is known, everything told before this call included.
+    /// Everything that is known, including everything reported before this call.
     #[must_use]
     pub fn health(&self) -> Health {
         if self.is_forked() {
-            // The lock of what the parent showed last may be held by a thread that does not exist here.
+            // The lock of what the parent published may be held by a thread that does not exist here.
             return report::health(&self.shared.identity, &Published::new(Config::default()));
         }
         let (done, judged) = crossbeam_channel::bounded(1);
         if self.shared.inbox.try_send(Message::Sync(done)).is_ok() {
-            // If it takes longer, what was known before is still an answer.
+            // If it takes longer, answer with what was known before.
             let _ = judged.recv_timeout(SYNC_WITHIN);
         }
         report::health(&self.shared.identity, &self.shared.published)
@@ -515,14 +516,14 @@ impl Agent {
         self.access.as_ref().map(|access| access.url.as_str())
     }
 
-    /// What opens `/health`; `None` for an inert agent.
+    /// The token for `/health`; `None` for an inert agent.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.access.as_ref().map(|access| access.token.as_str())
     }
 
-    /// Ends the threads, frees the port, takes the discovery file away. Takes a few seconds at the
-    /// very most; a second call does nothing. Must not be called with the GIL held.
+    /// Ends the threads, frees the port, deletes the discovery file. Takes a few seconds at most. A second call
+    /// does nothing. Must not be called with the GIL held.
     pub fn stop(&self) {
         if self.is_forked() {
             return;
@@ -538,7 +539,7 @@ impl Agent {
         if let Some(worker) = running.endpoint {
             worker.join_within(STOP_WITHIN);
         }
-        // Last, so that it has what the monitor said last.
+        // The journal is last, so that it gets the monitor's last lines.
         if let Some((journal, worker)) = running.journal {
             journal.end();
             worker.join_within(STOP_WITHIN);
@@ -546,7 +547,7 @@ impl Agent {
         drop(running.discovery);
     }
 
-    /// In the child of a fork: from now on nothing here does anything.
+    /// Makes this agent inert in the child of a fork.
     pub fn after_fork_in_child(&self) {
         self.shared.forked.store(true, Ordering::SeqCst);
         if let Some(descriptors) = &self.descriptors {
@@ -605,7 +606,7 @@ impl endpoint::HealthSource for Shared {
 
     fn await_beat(&self, awaited: bool) {
         if self.published.await_beat(awaited) && awaited {
-            // So that the monitor asks to be told of the next beat. A full inbox wakes it just as well.
+            // Makes the monitor ask for the next beat. A full inbox wakes it just as well.
             let _ = self.inbox.try_send(Message::Wake);
         }
     }
@@ -619,7 +620,7 @@ fn own_code(code: &str) -> Result<Code> {
         )));
     }
     if code == Code::CallbackException.as_str() {
-        return Ok(Code::CallbackException); // livegui's own, and the app's to report and to clear
+        return Ok(Code::CallbackException); // this code is livegui's own, but the app may report and clear it
     }
     if Code::is_reserved(code) {
         return Err(Error::BadValue(format!(
@@ -629,7 +630,7 @@ fn own_code(code: &str) -> Result<Code> {
     Ok(Code::App(code.to_owned()))
 }
 
-/// How the test run is watched that this app is to end with.
+/// Describes how this app watches the test run that it must end with.
 fn watch_over(parent: Option<&Parent>) -> String {
     match parent.map(Parent::unseen_because) {
         None => "none".to_owned(),

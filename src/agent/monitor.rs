@@ -1,8 +1,8 @@
 //! The thread that owns the state machine.
 //!
-//! Messages come in through a bounded inbox, snapshots go out through [`Published`]. Between the two the
-//! thread sleeps to the machine's next deadline, in steps short enough that a step which ends late
-//! shows that the observer itself did not run; it never polls the app.
+//! Messages arrive in a bounded inbox, and snapshots leave through [`Published`]. In between, the thread sleeps
+//! until the machine's next deadline, in steps so short that a late step shows that the observer itself did not
+//! run. It never polls the app.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use crate::health::{Awake, Config, Event, Machine, Transition};
 use crate::process::{Parent, end_after_family};
 use crate::wire::{JournalTransition, env};
 
-/// Messages that may wait for the monitor. It is never blocked by anything but its own sleep.
+/// How many messages may wait for the monitor. Only its own sleep ever blocks it.
 const INBOX: usize = 1024;
-/// The longest step of a sleep; a fraction of `stall_after` where that is short.
+/// The longest step of a sleep; a fraction of `stall_after` if that is short.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
-/// How often it looks after the test run that the app is to end with; its sleep is longer as a rule.
+/// How often to check for the test run that the app must end with; sleeps are usually longer.
 const LOOK_AFTER_PARENT_EVERY: Duration = Duration::from_millis(200);
 
-/// What the monitor can be told.
+/// A message to the monitor.
 #[derive(Debug)]
 pub enum Message {
     /// Something happened in the app.
     Happened(Event),
-    /// A sign of life came that the monitor had asked to be told of.
+    /// A beat or tick came that the monitor had asked for.
     Wake,
-    /// Answer once everything sent before this has been judged.
+    /// Answer when everything sent before this has been judged.
     Sync(Sender<()>),
-    /// End.
+    /// End the thread.
     Stop,
 }
 
@@ -42,8 +42,8 @@ pub fn inbox() -> (Sender<Message>, Receiver<Message>) {
     crossbeam_channel::bounded(INBOX)
 }
 
-/// The body of the monitor thread. `changed` is called after each change that is shown. When `parent` is
-/// gone, so is this process within a few seconds.
+/// The body of the monitor thread. Calls `changed` after each change that is shown. When `parent` is gone, this
+/// process ends within a few seconds.
 pub fn run(
     published: &Published,
     inbox: &Receiver<Message>,
@@ -87,12 +87,12 @@ pub fn run(
             }
         }
         let gapped = monitor.awake.waited(began, due, now, monitor.step / 2);
-        // The next wait begins here: nothing between two waits goes unobserved.
+        // The next wait begins here, so that no time between two waits is unobserved.
         began = now;
-        // One clock reading serves everything that is waiting; the inbox bounds how much that is.
+        // One clock reading serves all waiting messages. The inbox bounds how many there are.
         let mut stop = false;
         let mut synced = Vec::new();
-        // A gauge that moved is shown, and is no news that anybody waits for.
+        // A gauge that changed is shown, but no long poll waits for it.
         let mut gauges = gapped;
         let mut changes = monitor.look(now);
         for message in message.into_iter().chain(inbox.try_iter().take(INBOX)) {
@@ -119,7 +119,7 @@ pub fn run(
             changed();
         }
         for done in synced {
-            // Whoever asked may have ceased to wait; that is no concern of ours.
+            // The one who asked may have stopped waiting; ignore that.
             let _ = done.try_send(());
         }
         if stop {
@@ -142,7 +142,7 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     fn wake_at(&self, now: Raw) -> Raw {
         let step = Raw(now.0 + u64::try_from(self.step.as_nanos()).unwrap_or(u64::MAX));
-        // A sign of life that came before this was armed is looked at right away.
+        // Check at once for a beat or tick that came before this was armed.
         if self.has_news() {
             return now;
         }
@@ -159,7 +159,7 @@ impl Monitor<'_> {
                 && self.published.canary.last_sign().newest() != self.seen_tick.map(|(raw, _)| raw))
     }
 
-    /// Takes in the newest beat and tick.
+    /// Takes in the latest beat and tick.
     fn look(&mut self, now: Raw) -> bool {
         let mut changes = false;
         let beat = self.published.heart.last_sign().newest();
@@ -213,7 +213,7 @@ impl Monitor<'_> {
         });
     }
 
-    /// Arms the bells that the machine wants rung.
+    /// Asks the heartbeat and the canary for the wake-ups that the machine wants.
     fn arm(&self) {
         let now = self.awake.awake(self.published.clock().raw());
         let wants_beat = self.machine.wants_beat(now) || self.published.is_beat_awaited();

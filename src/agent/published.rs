@@ -1,5 +1,4 @@
-//! What the agent's threads know of each other: signs of life come in here, the newest snapshot is
-//! shown here.
+//! What the agent's threads share: beats and ticks come in here, and the latest snapshot is shown here.
 
 use std::io;
 use std::sync::Arc;
@@ -13,10 +12,10 @@ use super::latest::Latest;
 use crate::health::{Awake, Config, Machine, Snapshot};
 use crate::wire::JournalState;
 
-/// `/livez` answers while the monitor's last step is no older than this.
+/// `/livez` answers as long as the monitor's last step is no older than this.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What the monitor has last made known, and what it shares with those who push.
+/// What the monitor last published, and what it shares with the threads that push.
 #[derive(Debug)]
 pub struct Published {
     clock: Clock,
@@ -24,7 +23,7 @@ pub struct Published {
     pub heart: Heartbeat,
     /// The Python canary's ticks.
     pub canary: Canary,
-    /// How the journal is.
+    /// The state of the journal.
     pub journal: JournalStats,
     shown: Latest<TimedSnapshot>,
     progress: AtomicU64,
@@ -32,11 +31,11 @@ pub struct Published {
     dropped: AtomicU64,
     /// Somebody waits for the next beat.
     awaited: AtomicBool,
-    /// How often somebody began to.
+    /// How often somebody began to wait.
     questions: AtomicU64,
 }
 
-/// A snapshot and the clock that it was made by.
+/// A snapshot and the clock that it was made with.
 #[derive(Debug, Clone)]
 pub struct TimedSnapshot {
     /// What the machine knew.
@@ -45,12 +44,12 @@ pub struct TimedSnapshot {
     pub awake: AwakeClock,
     /// The newest beat that the monitor has taken in, and its instant.
     pub beat: Option<(Raw, Awake)>,
-    /// The same of the canary.
+    /// The same for the canary.
     pub tick: Option<(Raw, Awake)>,
 }
 
 impl Published {
-    /// Of an agent that starts now.
+    /// For an agent that starts now.
     pub fn new(thresholds: Config) -> Self {
         let shown = TimedSnapshot {
             health: Machine::new(thresholds).snapshot(),
@@ -73,7 +72,7 @@ impl Published {
         }
     }
 
-    /// Somebody waits for the next beat, or nobody does any more. Returns whether that is new.
+    /// Records whether somebody waits for the next beat. Returns whether that is new.
     pub fn await_beat(&self, awaited: bool) -> bool {
         let is_new = self.awaited.swap(awaited, Ordering::SeqCst) != awaited;
         if is_new && awaited {
@@ -82,7 +81,7 @@ impl Published {
         is_new
     }
 
-    /// The number of the question that waits for the next beat, if there is one; the first is 1.
+    /// The number of the check that waits for the next beat, if there is one; the first is 1.
     pub fn question(&self) -> Option<u64> {
         self.is_beat_awaited()
             .then(|| self.questions.load(Ordering::SeqCst))
@@ -98,12 +97,12 @@ impl Published {
         &self.clock
     }
 
-    /// What the monitor has last made known.
+    /// What the monitor last published.
     pub fn shown(&self) -> Arc<TimedSnapshot> {
         self.shown.value()
     }
 
-    /// The `seq` of what is shown, without looking at it.
+    /// The `seq` of the latest snapshot, without fetching the snapshot.
     pub fn seq(&self) -> u64 {
         self.shown.seq()
     }
@@ -113,7 +112,7 @@ impl Published {
         !self.is_dead() && self.clock.raw().since(Raw(self.progress.load(Ordering::Relaxed))) < ALIVE_WITHIN
     }
 
-    /// The monitor took a step.
+    /// Records that the monitor took a step.
     pub fn note_progress(&self, now: Raw) {
         self.progress.store(now.0, Ordering::Relaxed);
     }
@@ -123,7 +122,7 @@ impl Published {
         self.dead.load(Ordering::Acquire)
     }
 
-    /// Messages that found the inbox full.
+    /// How many messages found the inbox full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -133,20 +132,20 @@ impl Published {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Says that the monitor thread died, which it can no longer say itself.
+    /// Reports that the monitor thread died, because it can no longer do so itself.
     pub fn report_monitor_dead(&self) {
         self.dead.store(true, Ordering::Release);
         self.shown.touch();
     }
 
-    /// Makes a snapshot known.
+    /// Publishes a snapshot.
     pub fn show(&self, shown: TimedSnapshot) {
         let seq = shown.health.seq;
         self.shown.set(shown, seq);
     }
 }
 
-/// How the journal is, for everybody to see.
+/// The state of the journal, for all threads.
 #[derive(Debug, Default)]
 pub struct JournalStats {
     state: AtomicU8,
@@ -154,7 +153,7 @@ pub struct JournalStats {
 }
 
 impl JournalStats {
-    /// How it is.
+    /// Its state.
     pub fn state(&self) -> JournalState {
         match self.state.load(Ordering::Relaxed) {
             0 => JournalState::Off,
@@ -168,7 +167,7 @@ impl JournalStats {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// So many lines were written, or were not.
+    /// Records that this many lines were written, or could not be.
     pub fn wrote(&self, lines: u64, done: &io::Result<()>) {
         if done.is_err() {
             self.drop(lines);
@@ -177,7 +176,7 @@ impl JournalStats {
             .store(if done.is_ok() { 1 } else { 2 }, Ordering::Relaxed);
     }
 
-    /// So many lines are lost.
+    /// Records that this many lines are lost.
     pub fn drop(&self, lines: u64) {
         self.dropped.fetch_add(lines, Ordering::Relaxed);
     }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A reason code. The set is closed but for [`Code::App`], the app's own word.
+/// A reason code. The set is closed except for [`Code::App`], which holds a code of the app's choice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Code {
     /// An exception left the main loop.
     MainLoopCrashed,
-    /// The main loop returned and nobody had announced it.
+    /// The main loop returned, and the app had not announced it.
     MainLoopExited,
     /// No beat for `stall_after`, while the interpreter was free.
     MainLoopStalled,
@@ -15,11 +15,11 @@ pub enum Code {
     InterpreterHeld,
     /// No first beat within `startup`.
     StartupTimeout,
-    /// An executor refuses new work because somebody shut it down.
+    /// An executor refuses new work because it was shut down.
     ExecutorShutdown,
     /// An executor refuses new work because an initializer or a worker died.
     ExecutorBroken,
-    /// An executor refused work that somebody gave it: it was shut down, or it is broken.
+    /// An executor refused work that it was given, because it was shut down or is broken.
     ExecutorRefused,
     /// A watched executor was garbage-collected.
     ExecutorGone,
@@ -27,18 +27,18 @@ pub enum Code {
     ExecutorStalled,
     /// A watched thread ended.
     ThreadDied,
-    /// A toolkit caught an exception of a callback, and the app is told to be degraded by that.
+    /// A toolkit caught an exception of a callback, and the configuration makes that degrade the app.
     CallbackException,
-    /// The main thread ended, other threads keep the process alive.
+    /// The main thread ended, but other threads keep the process alive.
     AppExiting,
     /// A thread of the agent itself died.
     AgentFault,
-    /// The app said so, by a code of its own (`app_reported` unless it chose one).
+    /// The app reported it, with a code of its choice (`app_reported` by default).
     App(String),
 }
 
 impl Code {
-    /// What an app's report is called if it gives no code of its own.
+    /// The code of an app's report that names none.
     pub const APP_REPORTED: &'static str = "app_reported";
 
     const FIXED: [(Self, &'static str); 14] = [
@@ -58,7 +58,7 @@ impl Code {
         (Self::AgentFault, "agent_fault"),
     ];
 
-    /// The code as it stands on the wire.
+    /// The code as text on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
         if let Self::App(own) = self {
@@ -70,13 +70,13 @@ impl Code {
             .map_or(Self::APP_REPORTED, |(_, name)| name)
     }
 
-    /// Whether livegui itself uses `name`, so that an app must not report it as its own.
+    /// Whether livegui itself uses `name`. An app must not report such a code as its own.
     #[must_use]
     pub fn is_reserved(name: &str) -> bool {
         Self::FIXED.iter().any(|(_, fixed)| *fixed == name)
     }
 
-    /// Whether the reason clears itself when its cause goes.
+    /// Whether the reason clears itself when its cause is gone.
     #[must_use]
     pub const fn is_recoverable(&self) -> bool {
         matches!(

@@ -5,25 +5,25 @@ use super::{Awake, Code};
 /// Why the app is degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What kind of trouble.
+    /// The kind of problem.
     pub code: Code,
-    /// Which part of the app: `main_loop`, or the name it was watched under.
+    /// The part of the app: `main_loop`, or the name of something watched.
     pub component: String,
-    /// One line for a person. At most [`Reason::MAX_MESSAGE`] bytes.
+    /// One line for people. At most [`Reason::MAX_MESSAGE`] bytes.
     pub message: String,
-    /// The traceback, if there is one. At most [`Reason::MAX_TRACEBACK`] bytes, the end kept.
+    /// The traceback, if there is one. At most [`Reason::MAX_TRACEBACK`] bytes; the end is kept.
     pub traceback: Option<String>,
     /// Whether it clears itself, or can be cleared, while the process lives.
     pub recoverable: bool,
 }
 
 impl Reason {
-    /// Bytes of a message that are kept.
+    /// The longest message that is kept, in bytes.
     pub const MAX_MESSAGE: usize = 4 * 1024;
-    /// Bytes of a traceback that are kept.
+    /// The longest traceback that is kept, in bytes.
     pub const MAX_TRACEBACK: usize = 32 * 1024;
 
-    /// A reason whose texts are cut to their limits.
+    /// A reason with its texts cut to their limits.
     #[must_use]
     pub fn new(code: Code, component: &str, message: &str) -> Self {
         let recoverable = code.is_recoverable();
@@ -36,7 +36,7 @@ impl Reason {
         }
     }
 
-    /// The same, with a traceback.
+    /// Adds a traceback.
     #[must_use]
     pub fn with_traceback(mut self, traceback: Option<&str>) -> Self {
         self.traceback = traceback
@@ -45,7 +45,7 @@ impl Reason {
         self
     }
 
-    /// The same, recoverable or not as the app says.
+    /// Sets whether it is recoverable, as the app reports it.
     #[must_use]
     pub const fn recoverable(mut self, recoverable: bool) -> Self {
         self.recoverable = recoverable;
@@ -56,13 +56,13 @@ impl Reason {
 /// One unbroken span in which a reason holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
-    /// Numbered from 1 in the order in which they opened.
+    /// Numbered from 1 in the order of opening.
     pub number: u64,
-    /// What held.
+    /// The reason that held.
     pub reason: Reason,
     /// When it began to hold.
     pub opened: Awake,
-    /// When it ceased to; `None` while it holds.
+    /// When it stopped holding; `None` while it holds.
     pub closed: Option<Awake>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn head(text: &str, limit: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// The last `limit` bytes of `text`: a traceback says what matters at its end.
+/// The last `limit` bytes of `text`, because the end of a traceback matters most.
 pub(super) fn tail(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

@@ -1,16 +1,16 @@
-//! The reasons that hold, and a bounded memory of those that held.
+//! The reasons that hold, and a bounded history of those that held.
 
 use std::collections::VecDeque;
 
 use super::machine::Transition;
 use super::{Awake, Code, Episode, Reason};
 
-/// Closed episodes that are remembered.
+/// How many closed episodes are kept.
 const HISTORY: usize = 32;
-/// Reasons that can hold at once; far above what the watch limits allow.
+/// How many reasons can hold at once; far above what the watch limits allow.
 const MAX_OPEN: usize = 1024;
 
-/// Every episode, numbered in the order of their beginning.
+/// All episodes, numbered in the order of opening.
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
     open: Vec<Episode>,
@@ -19,12 +19,12 @@ pub(super) struct Episodes {
 }
 
 impl Episodes {
-    /// Those that hold, the oldest first.
+    /// The reasons that hold, oldest first.
     pub(super) fn open_now(&self) -> &[Episode] {
         &self.open
     }
 
-    /// Those that held, the latest last.
+    /// The reasons that held, latest last.
     pub(super) fn history(&self) -> Vec<Episode> {
         self.history.iter().cloned().collect()
     }
@@ -33,7 +33,7 @@ impl Episodes {
         self.open.iter().any(|episode| episode.reason.code == *code)
     }
 
-    /// Opens an episode unless this code already holds for this component.
+    /// Opens an episode, unless this code already holds for this component.
     pub(super) fn open(&mut self, reason: Reason, now: Awake, transitions: &mut Vec<Transition>) {
         let known = self.find(&reason.code, &reason.component).is_some();
         if known || self.open.len() >= MAX_OPEN {
@@ -50,14 +50,14 @@ impl Episodes {
         self.open.push(episode);
     }
 
-    /// The one that holds of this code for this component.
+    /// The open episode of this code and component.
     pub(super) fn find(&mut self, code: &Code, component: &str) -> Option<&mut Episode> {
         self.open
             .iter_mut()
             .find(|episode| is_of(episode, code, component))
     }
 
-    /// Closes that one, if there is one.
+    /// Closes the open episode of this code and component, if there is one.
     pub(super) fn close(&mut self, code: &Code, component: &str, now: Awake, out: &mut Vec<Transition>) {
         let holds = |episode: &Episode| is_of(episode, code, component);
         let Some(index) = self.open.iter().position(holds) else {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Awake, Code, Source};
 
-/// Why an executor takes no more work.
+/// Why an executor accepts no more work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecutorEnd {
-    /// `shutdown()` was called; by whom, as `function at file:line`, if that is known.
+    /// `shutdown()` was called; by what, as `function at file:line`, if known.
     ShutDown { by: Option<String> },
-    /// An initializer or a worker died; what the executor says of it.
+    /// An initializer or a worker died; `why` is what the executor says.
     Broken { why: String },
     /// It was garbage-collected.
     Collected,
@@ -23,16 +23,16 @@ pub struct Load {
     pub queued: u64,
     /// Worker threads or processes.
     pub workers: u64,
-    /// Work items that were finished since it is watched; counted only if stalls are looked for.
+    /// Work items finished since watching began; counted only if stalls are watched for.
     pub finished: u64,
 }
 
-/// One thing that happened, as told to [`super::Machine::handle`].
+/// Something that happened, passed to [`super::Machine::handle`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The app announced a main loop.
     MainLoopEntered,
-    /// The newest beat of the main loop was given at this instant (not after `now`).
+    /// The latest beat of the main loop came at this instant (not after `now`).
     BeatReceived(Awake),
     /// The Python canary last ran at this instant.
     CanaryTicked(Awake),
@@ -41,32 +41,32 @@ pub enum Event {
         message: String,
         traceback: Option<String>,
     },
-    /// There is a main loop, as far as can be told, and its beats cannot be seen.
+    /// There probably is a main loop, but its beats cannot be seen.
     MainLoopUnseen,
-    /// The main loop returned. `how` says more, if there is more to say.
+    /// The main loop returned. `how` adds detail, if there is any.
     MainLoopExited { how: Option<String> },
-    /// The app began to wait on purpose, for at most so long. `usable` says that it serves its users
-    /// meanwhile: it waits for their events, say.
+    /// The app began to wait on purpose, for a limited time. `usable` says whether users can use it meanwhile, for
+    /// example because it waits for their events.
     PauseBegan {
         id: u64,
         what: String,
         max: Duration,
         usable: bool,
     },
-    /// That wait ended.
+    /// The wait ended.
     PauseEnded { id: u64 },
     /// What is open on top of the main window now: dialogs, grabs, nested loops.
     OpenChanged { things: Vec<String> },
-    /// An executor is to be watched.
+    /// Watch an executor from now on.
     ExecutorWatched { name: String, kind: String },
-    /// How busy it is.
+    /// How busy the executor is.
     ExecutorObserved { name: String, load: Load },
-    /// Its owner announced that it will be shut down on purpose.
+    /// The executor's owner announced that it will shut it down on purpose.
     ExecutorEndExpected { name: String },
-    /// It takes no more work.
+    /// The executor accepts no more work.
     ExecutorEnded { name: String, end: ExecutorEnd },
-    /// It was given work and refused it. `by` gave it, `end` is why and `ago` when that was, if that is known. It need not
-    /// be watched.
+    /// The executor refused work. `by` submitted the work, `end` is why it was refused, and `ago` is when the
+    /// executor ended, if known. The executor need not be watched.
     ExecutorRefused {
         name: String,
         kind: String,
@@ -74,15 +74,15 @@ pub enum Event {
         end: ExecutorEnd,
         ago: Option<Duration>,
     },
-    /// A thread is to be watched.
+    /// Watch a thread from now on.
     ThreadWatched { name: String },
-    /// It ended; `why` is its exception, if it had one.
+    /// The thread ended; `why` is its exception, if it had one.
     ThreadEnded {
         name: String,
         why: Option<String>,
         traceback: Option<String>,
     },
-    /// The app reports trouble of its own.
+    /// The app reports a problem.
     Reported {
         code: Code,
         message: String,
@@ -96,14 +96,14 @@ pub enum Event {
         message: String,
         traceback: Option<String>,
     },
-    /// The app takes that report back.
+    /// The app clears its report.
     Cleared { code: Code },
     /// The main thread ended; `left` names the threads that keep the process alive.
     MainThreadEnded { left: String },
-    /// The app announced that it is going to end.
+    /// The app announced that it is about to end.
     StopAnnounced,
     /// A thread of the agent died.
     AgentThreadDied { thread: String, message: String },
-    /// Nothing but time.
+    /// Nothing but time passed.
     TimePassed,
 }

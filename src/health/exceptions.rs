@@ -1,24 +1,25 @@
-//! Exceptions that a toolkit caught while the app went on. No reasons: what one means is for others to say.
+//! Exceptions that a toolkit caught while the app went on. They are not reasons: what one means is decided
+//! elsewhere.
 
 use std::collections::VecDeque;
 
 use super::{Awake, Reason};
 
-/// Distinct exceptions that are kept, the newest.
+/// How many distinct exceptions are kept (the latest).
 const KEPT: usize = 32;
 
-/// Who caught an exception.
+/// What caught an exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A GUI toolkit, in a callback.
     Gui,
     /// An asyncio event loop, in a callback.
     Asyncio,
-    /// `threading`: it ended a thread.
+    /// `threading`: the exception ended a thread.
     Thread,
-    /// asyncio: a task raised, and nobody asked for its result.
+    /// asyncio: a task raised, and nothing retrieved its result.
     Task,
-    /// The interpreter, where nothing can be raised: `__del__`, a weak reference's callback.
+    /// The interpreter, where it cannot be raised: in `__del__` or in the callback of a weak reference.
     Unraisable,
 }
 
@@ -31,7 +32,7 @@ impl Source {
         (Self::Unraisable, "unraisable"),
     ];
 
-    /// The source of that name on the wire.
+    /// The source with this name on the wire.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(_, known)| *known == name);
@@ -50,35 +51,35 @@ impl Source {
         }
     }
 
-    /// Whether what the user did in the app did not do its work.
+    /// Whether the exception stopped a callback, so that a user's action did not do its work.
     #[must_use]
     pub const fn is_callback(self) -> bool {
         matches!(self, Self::Gui | Self::Asyncio)
     }
 }
 
-/// One exception, however often it came.
+/// One exception, however often it was raised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caught {
-    /// Numbered from 1 in the order in which they first came.
+    /// Numbered from 1 in the order in which they were first raised.
     pub number: u64,
-    /// Who caught it.
+    /// What caught it.
     pub source: Source,
     /// `file:line in function` of the innermost frame of the app's own code.
     pub place: String,
-    /// `Type: text` of the newest.
+    /// `Type: text` of the latest.
     pub message: String,
     /// The traceback of the first.
     pub traceback: Option<String>,
-    /// How often it came.
+    /// How often it was raised.
     pub count: u64,
-    /// When it first came.
+    /// When it was first raised.
     pub first: Awake,
-    /// When it last came.
+    /// When it was last raised.
     pub newest: Awake,
 }
 
-/// The newest exceptions.
+/// The latest exceptions.
 #[derive(Debug, Default)]
 pub struct Exceptions {
     kept: VecDeque<Caught>,
@@ -86,7 +87,7 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
-    /// Takes one in. Returns it if that is news: bounded, however often the same one comes.
+    /// Records an exception. Returns it if it should be reported, which is bounded however often it is raised.
     pub fn hear(
         &mut self,
         source: Source,
@@ -95,10 +96,11 @@ impl Exceptions {
         traceback: Option<&str>,
         now: Awake,
     ) -> Option<&Caught> {
-        // The texts are cut as those of a reason are.
+        // The texts are cut like those of a reason.
         let place = super::episode::head(place, 512);
         let message = super::episode::head(message, Reason::MAX_MESSAGE);
-        // An object that cannot be cleared up says another address each time: its place is enough.
+        // The message of an unraisable exception contains an object's address, which differs each time. So compare
+        // only the place.
         let same = |known: &Caught| {
             known.source == source
                 && known.place == place
@@ -127,12 +129,12 @@ impl Exceptions {
             first: now,
             newest: now,
         });
-        // A loop that raises something new each time is told in full only so often.
+        // A loop that raises something new each time is reported in full only so often.
         let news = self.numbered <= KEPT as u64 || self.numbered.is_power_of_two();
         self.kept.back().filter(|_| news)
     }
 
-    /// Those that are kept, the newest last.
+    /// The exceptions that are kept, latest last.
     #[must_use]
     pub fn kept(&self) -> Vec<Caught> {
         self.kept.iter().cloned().collect()

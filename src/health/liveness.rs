@@ -1,4 +1,4 @@
-//! Whether the main loop turns: what its beats, the canary and the clock say, as one explicit state.
+//! Whether the main loop runs, judged from its beats, the canary and the clock, as one explicit state.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::snapshot::Paused;
 use super::timers::{Timer, Timers};
 use super::{Awake, Code, Config};
 
-/// Beats must go on for this long before a stall counts as over, so that one stray frame in a
-/// frozen app does not close its episode.
+/// Beats must continue for this long before a stall counts as over, so that one stray frame in a frozen app does
+/// not close its episode.
 const RECOVERY: Duration = Duration::from_millis(500);
-/// Three ticks: however short `stall_after` is, a canary that is only due is not held.
+/// Three ticks. So even with a short `stall_after`, a canary that is merely due does not count as held.
 const CANARY_FRESH: Duration = Duration::from_millis(750);
 /// The timers that belong to the main loop.
 const TIMERS: [Timer; 5] = [
@@ -21,24 +21,24 @@ const TIMERS: [Timer; 5] = [
     Timer::Recovery,
 ];
 
-/// How the main loop is, as far as time tells.
+/// The state of the main loop, as far as time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No beat yet.
     Starting,
-    /// No beat yet, and there should have been one.
+    /// No beat yet, although one was due.
     Overdue,
-    /// Nobody sees beats, so that only the canary says something.
+    /// Beats cannot be seen, so only the canary tells something.
     Unseen { is_held: bool },
     /// Beats come.
     Turning,
-    /// No beat came for too long.
+    /// No beat for too long.
     Silent(Silence),
-    /// Beats come again since `first`, not yet for long enough.
+    /// Beats come again since `first`, but not yet for long enough.
     Recovering { from: Silence, first: Awake },
 }
 
-/// A loop that gives no beat.
+/// The silence of a loop that does not beat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Silence {
     /// When it was noticed.
@@ -52,7 +52,7 @@ enum Cause {
     Stalled,
     /// No Python code runs at all: native code holds the interpreter.
     Held,
-    /// Python code runs again, and the loop has until then to show that it was only that.
+    /// Python code runs again. The loop has until then to beat; otherwise it counts as stalled.
     Released { until: Awake },
 }
 
@@ -71,7 +71,8 @@ pub(super) struct Liveness {
     state: State,
     last_beat: Option<Awake>,
     last_tick: Option<Awake>,
-    /// The instant from which the next beat is due: a beat, the end of a pause, a loop that is entered anew.
+    /// The instant from which the next beat is due: the last beat, the end of a pause, or a new entry into the
+    /// loop.
     expected_from: Option<Awake>,
     pauses: Pauses,
 }
@@ -87,7 +88,7 @@ impl Liveness {
         }
     }
 
-    /// Returns whether it is the first beat.
+    /// Records a beat. Returns whether it is the first.
     pub(super) fn beat(&mut self, at: Awake) -> bool {
         let first = self.last_beat.is_none();
         if matches!(self.state, State::Unseen { .. }) {
@@ -98,7 +99,7 @@ impl Liveness {
         first
     }
 
-    /// No beat is to be expected until the first one comes. Returns whether that is news.
+    /// Expects no beats until the first one comes. Returns whether this changed anything.
     pub(super) fn go_unseen(&mut self) -> bool {
         let news = self.last_beat.is_none() && !self.is_unseen();
         if news {
@@ -111,19 +112,19 @@ impl Liveness {
         matches!(self.state, State::Unseen { .. })
     }
 
-    /// Returns whether it is the canary's first tick.
+    /// Records a tick of the canary. Returns whether it is the first.
     pub(super) fn tick(&mut self, at: Awake) -> bool {
         let first = self.last_tick.is_none();
         self.last_tick = self.last_tick.max(Some(at));
         first
     }
 
-    /// Returns whether the pause is believed.
+    /// Begins a pause. Returns whether it is accepted.
     pub(super) fn begin_pause(&mut self, pause: Pause, now: Awake) -> bool {
         self.pauses.begin(pause, now)
     }
 
-    /// Returns whether there was such a pause.
+    /// Ends a pause. Returns whether there was one.
     pub(super) fn end_pause(&mut self, id: u64, now: Awake) -> bool {
         let ended = self.pauses.end(id);
         if ended {
@@ -132,12 +133,12 @@ impl Liveness {
         ended
     }
 
-    /// The loop is entered anew: it gets as long as after any beat.
+    /// The loop is entered again. It gets as much time as after any beat.
     pub(super) fn begin_anew(&mut self, now: Awake) {
         self.expect_beat_from(now);
     }
 
-    /// The loop was left, or is about to be: time says nothing more about it.
+    /// The loop was left, or is about to be left, so time says nothing more about it.
     pub(super) fn cease(&mut self, timers: &mut Timers) {
         timers.stop_all(&TIMERS);
         self.state = match self.last_beat {
@@ -147,8 +148,7 @@ impl Liveness {
         };
     }
 
-    /// Moves on to `now`, and sets the timers to when that may next make a difference. Returns the reason that
-    /// holds.
+    /// Moves on to `now`, and sets the timers to when the state may change next. Returns the reason that holds.
     pub(super) fn judge(&mut self, now: Awake, config: &Config, timers: &mut Timers) -> Option<Code> {
         timers.stop_all(&TIMERS);
         match self.last_beat {
@@ -184,7 +184,7 @@ impl Liveness {
         self.pauses.shown()
     }
 
-    /// What holds because of time alone.
+    /// The reason that holds because of time alone.
     pub(super) const fn reason(&self) -> Option<Code> {
         match self.state {
             State::Starting | State::Turning | State::Unseen { is_held: false } => None,
@@ -194,7 +194,7 @@ impl Liveness {
         }
     }
 
-    /// That reason in words.
+    /// The reason in words.
     pub(super) fn message(&self, code: &Code, now: Awake, config: &Config) -> String {
         let sign = self.last_beat.or(self.last_tick).unwrap_or_default();
         let silent = seconds(now.since(sign));
@@ -230,7 +230,7 @@ impl Liveness {
         }
     }
 
-    /// There are no beats: an interpreter in which nothing runs is all that can be told.
+    /// Without beats, only one thing can be told: whether the interpreter is held.
     fn judge_canary(&mut self, now: Awake, config: &Config, timers: &mut Timers) {
         let Some(tick) = self.last_tick else { return };
         timers.set(Timer::Hold, tick + canary_fresh(config).max(config.stall_after));
@@ -259,7 +259,7 @@ impl Liveness {
                 self.state = State::Turning;
                 return;
             }
-            // Not a beat but a pause moved the deadline: what has stalled stays so until it beats.
+            // A pause moved the deadline, not a beat. What has stalled stays so until it beats.
             State::Silent(silence) if last_beat <= silence.since => return,
             State::Silent(silence) => (silence, last_beat),
             State::Recovering { from, first } => (from, first),
@@ -270,7 +270,7 @@ impl Liveness {
             return;
         }
         self.state = State::Recovering { from, first };
-        // The first beat after that instant ends the stall, and has to wake the machine.
+        // The first beat after that instant ends the stall, and must wake the machine.
         timers.set(Timer::Recovery, over);
         if timers.is_expired(Timer::Recovery, now) {
             timers.stop(Timer::Recovery);
@@ -318,9 +318,9 @@ impl Liveness {
     }
 }
 
-/// A canary that ran this recently proves that the interpreter is free. Well above the delay that busy Python
-/// threads cause it (0.4 s at p99 beside sixteen), well below `stall_after`, so that a GIL taken just after a
-/// tick is still told from a hung loop.
+/// A canary that ran this recently proves that the interpreter is free. This is well above the delay that busy
+/// Python threads cause (0.4 s at p99 beside sixteen), and well below `stall_after`, so that a GIL taken just after
+/// a tick is still distinguished from a hung loop.
 fn canary_fresh(config: &Config) -> Duration {
     CANARY_FRESH.max(config.stall_after / 2)
 }
@@ -329,7 +329,7 @@ fn recovery(config: &Config) -> Duration {
     RECOVERY.min(config.stall_after / 2)
 }
 
-/// A span as messages show it.
+/// A duration as messages show it.
 pub(super) fn seconds(span: Duration) -> String {
     format!("{:.1} s", span.as_secs_f64())
 }

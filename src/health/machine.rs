@@ -1,4 +1,4 @@
-//! The state machine itself: one owner of what is wrong with the app.
+//! The state machine: the one owner of what is wrong with the app.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::timers::{Timer, Timers};
 use super::watched::WatchList;
 use super::{Awake, Caught, Code, Episode, Event, ExecutorEnd, Reason, Source};
 
-/// A process whose main thread has ended gets this long to end before that is a reason.
+/// How long a process may live on after its main thread ended, before that becomes a reason.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
 
-/// The component of what the app says itself.
+/// The component of what the app itself reports.
 const APP: &str = "app";
-/// The component that every reason about the main loop names.
+/// The component of every reason about the main loop.
 const MAIN_LOOP: &str = "main_loop";
 
 /// Thresholds, all in observed-awake time.
@@ -24,11 +24,11 @@ const MAIN_LOOP: &str = "main_loop";
 pub struct Config {
     /// How long the loop may go without a beat.
     pub stall_after: Duration,
-    /// How long it may take to the first beat.
+    /// How long the first beat may take.
     pub startup: Duration,
-    /// How long queued work may go without any being finished; not looked at if `None`.
+    /// How long queued work may go without any being finished; `None` disables the check.
     pub executor_stall: Option<Duration>,
-    /// Whether a callback that raises makes the app degraded.
+    /// Whether a callback that raises degrades the app.
     pub callback_errors_degrade: bool,
 }
 
@@ -48,15 +48,15 @@ impl Default for Config {
 pub enum Transition {
     /// A reason began to hold.
     Opened(Episode),
-    /// A reason ceased to hold.
+    /// A reason stopped holding.
     Closed(Episode),
-    /// An exception was caught, for the first time or for so many times more that it is worth saying.
+    /// An exception was caught for the first time, or so many more times that it is reported again.
     ExceptionCaught(Caught),
-    /// The word for the whole app changed.
+    /// The status of the app changed.
     StatusChanged {
-        /// The word before.
+        /// The status before.
         from: Status,
-        /// The word now.
+        /// The status now.
         to: Status,
     },
 }
@@ -80,7 +80,7 @@ pub struct Machine {
     threads: WatchList,
     exceptions: Exceptions,
     stopping: bool,
-    /// Who keeps the process alive, since its main thread ended.
+    /// The threads that keep the process alive, since its main thread ended.
     kept_alive_by: Option<String>,
     episodes: Episodes,
     seq: u64,
@@ -112,7 +112,7 @@ impl Machine {
         }
     }
 
-    /// Takes in one event. `now` never goes backwards.
+    /// Handles one event. `now` never goes backwards.
     pub fn handle(&mut self, event: Event, now: Awake) -> Vec<Transition> {
         let mut transitions = Vec::new();
         let shown = self.apply(event, now, &mut transitions);
@@ -124,13 +124,13 @@ impl Machine {
         transitions
     }
 
-    /// When to come back with [`Event::TimePassed`] if nothing else happens.
+    /// When to call again with [`Event::TimePassed`] if nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Awake> {
         self.timers.next_timeout()
     }
 
-    /// Whether the very next beat would change something, so that the beat should wake the monitor.
+    /// Whether the very next beat would change something, so that it should wake the monitor.
     #[must_use]
     pub fn wants_beat(&self, now: Awake) -> bool {
         self.is_loop_watched() && self.liveness.wants_beat(now, &self.config)
@@ -142,13 +142,13 @@ impl Machine {
         self.liveness.reason() == Some(Code::InterpreterHeld)
     }
 
-    /// Counts what a snapshot would show anew.
+    /// Counts the changes that a snapshot shows.
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// The word for the whole app.
+    /// The status of the app.
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
@@ -211,7 +211,7 @@ impl Machine {
             Event::PauseEnded { id } => self.liveness.end_pause(id, now),
             Event::OpenChanged { things } => {
                 self.left_open = things;
-                false // whoever wants to know asks
+                false // a reader that wants to know asks
             }
             Event::ExecutorWatched { name, kind } => self.executors.watch(name, kind, now),
             Event::ThreadWatched { name } => self.threads.watch(name, String::new(), now),
@@ -286,7 +286,7 @@ impl Machine {
 
     fn report(&mut self, reason: Reason, now: Awake, transitions: &mut Vec<Transition>) -> bool {
         match self.episodes.find(&reason.code, APP) {
-            // Said anew in other words it is still the same trouble.
+            // The same problem reported in other words is still the same.
             Some(episode) if episode.reason != reason => episode.reason = reason,
             Some(_) => return false,
             None => self.episodes.open(reason, now, transitions),
@@ -306,7 +306,7 @@ impl Machine {
         let news = self.exceptions.hear(source, place, message, traceback, now);
         transitions.extend(news.cloned().map(Transition::ExceptionCaught));
         if self.config.callback_errors_degrade && source.is_callback() {
-            // The first one stays: those that follow are as a rule of its making.
+            // Keep the first exception, because those that follow are usually caused by it.
             let reason = Reason::new(Code::CallbackException, APP, message);
             self.episodes
                 .open(reason.with_traceback(traceback), now, transitions);
@@ -314,7 +314,7 @@ impl Machine {
     }
 
     fn enter_loop(&mut self, now: Awake) -> bool {
-        // A loop that was left on purpose and is entered anew is watched anew.
+        // A loop that was left on purpose and is entered again is watched again.
         if self.main_loop == Loop::Exited && !self.episodes.is_open(&Code::MainLoopExited) {
             self.main_loop = Loop::Live;
             self.stopping = false;
@@ -397,14 +397,14 @@ impl Machine {
         true
     }
 
-    /// Opens and closes the reasons that only time makes.
+    /// Opens and closes the reasons that depend on time alone.
     fn judge_time(&mut self, now: Awake, transitions: &mut Vec<Transition>) {
         self.judge_main_loop(now, transitions);
         self.judge_executors(now, transitions);
         self.judge_exit(now, transitions);
     }
 
-    /// Whether beats are expected of the main loop, now or later.
+    /// Whether beats of the main loop are expected, now or later.
     fn is_loop_watched(&self) -> bool {
         !self.stopping && self.main_loop == Loop::Live
     }
@@ -503,7 +503,7 @@ impl Machine {
     }
 }
 
-/// That an executor refused work, in words: who gave it, and why it takes none.
+/// Describes the refusal of an executor: what submitted the work, and why the executor refused it.
 fn refusal(name: &str, kind: &str, by: &str, end: &ExecutorEnd, ago: Option<Duration>) -> String {
     let before = ago.map_or_else(String::new, |ago| format!(" {} before", seconds(ago)));
     let why = match end {

@@ -1,8 +1,8 @@
-//! The pure centre: what the app told us and what time it is, in; what is wrong with it, out.
+//! The pure centre. It takes what the app reported and the time, and decides what is wrong with the app.
 //!
-//! No I/O, no clock, no thread and no Python. `now` is an argument, and [`Machine::next_deadline`]
-//! tells the driver when to come back, so a hang of an hour is tested in a microsecond. Time here is
-//! [`Awake`]: only time during which the observer itself was running (see `agent::clock`).
+//! No I/O, no clock, no thread and no Python. `now` is an argument, and [`Machine::next_deadline`] says when to
+//! call again, so a test of a one-hour hang takes a microsecond. Time here is [`Awake`]: only time during which the
+//! observer itself was running (see `agent::clock`).
 
 mod code;
 mod episode;
@@ -26,8 +26,8 @@ pub use watched::Watched;
 
 use std::time::Duration;
 
-/// An instant on the observed-awake time line: the time since the agent started, less every span
-/// in which the observer itself did not run.
+/// An instant in observed-awake time: the time since the agent started, minus every span in which the observer
+/// itself did not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Awake(Duration);
 

@@ -3,9 +3,9 @@
 use super::Awake;
 use super::snapshot::Paused;
 
-/// Pauses at once.
+/// How many pauses can be open at once.
 const MAX_PAUSES: usize = 256;
-/// Characters that say what a pause waits for.
+/// The longest description of a pause, in characters.
 const MAX_WHAT: usize = 256;
 
 /// One declared wait.
@@ -13,15 +13,15 @@ const MAX_WHAT: usize = 256;
 pub(super) struct Pause {
     /// Chosen by the app.
     pub id: u64,
-    /// What it waits for.
+    /// What the app waits for.
     pub what: String,
-    /// Whether the app serves its users meanwhile.
+    /// Whether users can use the app meanwhile.
     pub usable: bool,
     /// When it is overdue.
     pub until: Awake,
 }
 
-/// Those that have begun and not ended.
+/// The pauses that have begun and not ended.
 #[derive(Debug, Default)]
 pub(super) struct Pauses(Vec<Pause>);
 
@@ -30,7 +30,7 @@ impl Pauses {
         Self(Vec::new())
     }
 
-    /// Returns false if there are too many at once.
+    /// Begins a pause. Returns false if too many are open.
     pub(super) fn begin(&mut self, mut pause: Pause, now: Awake) -> bool {
         if self.0.len() >= MAX_PAUSES {
             self.0.retain(|pause| pause.until > now);
@@ -43,7 +43,7 @@ impl Pauses {
         true
     }
 
-    /// Returns false if there is no such pause.
+    /// Ends a pause. Returns false if there is no such pause.
     pub(super) fn end(&mut self, id: u64) -> bool {
         let before = self.0.len();
         self.0.retain(|pause| pause.id != id);
@@ -54,17 +54,17 @@ impl Pauses {
         self.0.is_empty()
     }
 
-    /// Until when no beat is expected. Of several pauses the shortest counts.
+    /// Until when no beat is expected. If several pauses are open, the shortest counts.
     pub(super) fn until(&self) -> Option<Awake> {
         self.0.iter().map(|pause| pause.until).min()
     }
 
-    /// One that should have ended.
+    /// A pause that should have ended.
     pub(super) fn overdue(&self, now: Awake) -> Option<&Pause> {
         self.0.iter().find(|pause| now >= pause.until)
     }
 
-    /// The one to show: of several the first in which the app is of no use.
+    /// The pause to show: the first during which the app cannot be used, or else the first.
     pub(super) fn shown(&self) -> Option<Paused> {
         let unusable = self.0.iter().find(|pause| !pause.usable);
         unusable.or_else(|| self.0.first()).map(|pause| Paused {

@@ -1,13 +1,13 @@
-//! What the machine shows: the word for the whole app, and how each part is.
+//! What the machine shows: the status of the app, and the state of each part.
 
 use super::{Awake, Caught, Episode, Watched};
 
-/// The agent's word for the whole app.
+/// The status of the whole app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// No beat yet.
     Starting,
-    /// Beating, and no reason to think otherwise.
+    /// It beats, and no reason holds.
     Ok,
     /// At least one reason holds.
     Degraded,
@@ -20,17 +20,17 @@ pub enum Status {
 pub enum CheckState {
     /// Nothing is known yet.
     Waiting,
-    /// Its beats cannot be seen, so that nothing is known of it.
+    /// Its beats cannot be seen, so nothing is known about it.
     NotWatched,
-    /// As it should be.
+    /// All is well.
     Ok,
-    /// The app said that it waits on purpose.
+    /// The app declared that it waits on purpose.
     Paused,
-    /// The loop gives no beat.
+    /// The loop does not beat.
     Stalled,
     /// Native code holds the interpreter.
     Held,
-    /// The loop died of an exception.
+    /// An exception ended the loop.
     Crashed,
     /// The loop returned, or a thread ended.
     Ended,
@@ -43,7 +43,7 @@ pub enum CheckState {
 }
 
 impl CheckState {
-    /// Whether it is as it should be.
+    /// Whether all is well.
     #[must_use]
     pub const fn is_ok(self) -> bool {
         matches!(self, Self::Ok)
@@ -55,35 +55,35 @@ impl CheckState {
 pub struct Paused {
     /// What it waits for.
     pub what: String,
-    /// Whether it serves its users meanwhile.
+    /// Whether users can use the app meanwhile.
     pub usable: bool,
 }
 
 /// Everything the machine knows, to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The word for the whole app.
+    /// The status of the whole app.
     pub status: Status,
-    /// Since when.
+    /// Since when it has this status.
     pub since: Awake,
-    /// Counts changes of anything below; a reader who has it has seen everything up to it.
+    /// Counts changes of anything below. A reader who has this number has seen everything up to it.
     pub seq: u64,
-    /// Reasons that hold, the oldest first.
+    /// Reasons that hold, oldest first.
     pub open: Vec<Episode>,
-    /// Reasons that held, the latest last.
+    /// Reasons that held, latest last.
     pub history: Vec<Episode>,
-    /// How the main loop is.
+    /// The state of the main loop.
     pub main_loop: CheckState,
-    /// The declared wait that it is in. Of several the first that is not usable.
+    /// The declared wait that the app is in. If there are several, the first that is not usable.
     pub paused: Option<Paused>,
-    /// What is open on top of the main window, as far as its toolkit tells.
+    /// What is open on top of the main window, as far as its toolkit reports it.
     pub left_open: Vec<String>,
-    /// How the interpreter is.
+    /// The state of the interpreter.
     pub interpreter: CheckState,
-    /// Watched executors, in the order they were named.
+    /// Watched executors, in the order in which they were named.
     pub executors: Vec<Watched>,
-    /// Watched threads, in the order they were named.
+    /// Watched threads, in the order in which they were named.
     pub threads: Vec<Watched>,
-    /// Exceptions that a toolkit caught, the newest last.
+    /// Exceptions that a toolkit caught, latest last.
     pub exceptions: Vec<Caught>,
 }

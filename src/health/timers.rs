@@ -1,23 +1,23 @@
-//! When to look again: one row for each thing that only time brings.
+//! When to check again: one entry for each thing that only time can bring.
 
 use super::Awake;
 
 /// What the machine waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// When to call a start that has brought no beat a time-out.
+    /// When a start without a beat counts as timed out.
     Startup,
-    /// When to call a main loop that gives no beat stalled.
+    /// When a main loop without a beat counts as stalled.
     Stall,
-    /// When to call an interpreter in which no Python code runs held.
+    /// When an interpreter in which no Python code runs counts as held.
     Hold,
-    /// When to call the main loop stalled although the interpreter, which was held, is free again.
+    /// When the main loop counts as stalled although the interpreter, which was held, is free again.
     Release,
-    /// When to ask whether beats that came after a stall have gone on for long enough.
+    /// When to check whether beats after a stall have continued for long enough.
     Recovery,
-    /// When to call an executor that finishes none of its queued work stalled.
+    /// When an executor that finishes none of its queued work counts as stalled.
     Executor,
-    /// When to say that a process lives on without its main thread.
+    /// When to report that a process lives on without its main thread.
     Exit,
 }
 
@@ -25,28 +25,28 @@ impl Timer {
     const COUNT: usize = Self::Exit as usize + 1;
 }
 
-/// When each timer expires; those that are not set never do.
+/// When each timer expires. Timers that are not set never do.
 #[derive(Debug, Default)]
 pub(super) struct Timers([Option<Awake>; Timer::COUNT]);
 
 impl Timers {
-    /// Has this timer expire at `when`.
+    /// Sets this timer to expire at `when`.
     pub(super) const fn set(&mut self, timer: Timer, when: Awake) {
         self.0[timer as usize] = Some(when);
     }
 
-    /// Has this timer expire at `when`, unless it expires before.
+    /// Sets this timer to expire at `when`, unless it expires earlier.
     pub(super) fn set_earlier(&mut self, timer: Timer, when: Awake) {
         let set = self.0[timer as usize].map_or(when, |before| before.min(when));
         self.set(timer, set);
     }
 
-    /// Has this timer never expire.
+    /// Stops this timer.
     pub(super) const fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }
 
-    /// Has none of these expire.
+    /// Stops all of these timers.
     pub(super) fn stop_all(&mut self, timers: &[Timer]) {
         for timer in timers {
             self.stop(*timer);

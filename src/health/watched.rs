@@ -1,9 +1,9 @@
-//! The executors and threads that the app can't do without.
+//! The executors and threads that the app depends on.
 
 use super::snapshot::CheckState;
 use super::{Awake, Load};
 
-/// Executors, and threads, that are watched at once.
+/// How many executors, and how many threads, are watched at once.
 const MAX_WATCHED: usize = 256;
 
 /// A watched executor or thread.
@@ -11,11 +11,11 @@ const MAX_WATCHED: usize = 256;
 pub struct Watched {
     /// The name it is watched under.
     pub name: String,
-    /// Its Python type, for an executor.
+    /// The Python type of an executor.
     pub kind: String,
     /// How it is.
     pub state: CheckState,
-    /// How busy an executor was when last looked at.
+    /// How busy an executor was at the last check.
     pub load: Option<Load>,
     /// Its owner announced that it will end.
     pub(super) end_expected: bool,
@@ -44,20 +44,20 @@ impl Watched {
     }
 }
 
-/// What is watched, in the order it was named.
+/// What is watched, in the order in which it was named.
 #[derive(Debug, Default)]
 pub(super) struct WatchList(Vec<Watched>);
 
 impl WatchList {
-    /// Watches one more. Returns whether a snapshot shows something new.
+    /// Watches one more. Returns whether this changes a snapshot.
     pub(super) fn watch(&mut self, name: String, kind: String, now: Awake) -> bool {
         let fresh = Watched::new(name, kind, now);
-        // The same name again is a new thing in the old one's place: a pool that was rebuilt.
+        // A new one of the same name replaces the old one, for example a pool that was rebuilt.
         if let Some(old) = self.find(&fresh.name) {
             *old = fresh;
             return true;
         }
-        // The oldest that have ended make room; what they were a reason for is told elsewhere.
+        // The oldest that have ended make room. The reasons that they caused are kept elsewhere.
         if self.0.len() >= MAX_WATCHED
             && let Some(ended) = self.0.iter().position(|watched| !watched.state.is_ok())
         {
@@ -69,7 +69,7 @@ impl WatchList {
         true
     }
 
-    /// The one of that name.
+    /// The one with this name.
     pub(super) fn find(&mut self, name: &str) -> Option<&mut Watched> {
         self.0.iter_mut().find(|watched| watched.name == name)
     }

@@ -1,7 +1,7 @@
 //! One connection: from the first byte of a head to the last byte of the answer.
 //!
-//! It never blocks, and whatever it does it has a deadline for. Each serves one request; the answer
-//! is HTTP/1.0, which says that the connection closes behind it.
+//! It never blocks, and it has a deadline for each step. Each connection serves one request. The answer is
+//! HTTP/1.0, which means that the connection closes after it.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -13,16 +13,16 @@ use super::route::{Reply, Seen, refused};
 use crate::agent::clock::Raw;
 use crate::http_head::{self as head, Head, MAX_HEAD};
 
-/// A head must be whole within this.
+/// How long a client may take to send the whole head.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// An answer must be taken within this.
+/// How long a client may take to read an answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
-/// How long the rest of what a client still sends is read, so that closing does not tear the answer
-/// out of its hands.
+/// How long to read what a client still sends. Closing earlier could destroy the answer before the client has read
+/// it.
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 const DRAIN_AT_MOST: usize = 256 * 1024;
 
-/// A connection and how far it has come.
+/// A connection and its progress.
 pub struct Connection {
     /// The socket; the server registers it.
     pub stream: TcpStream,
@@ -37,13 +37,13 @@ enum Phase {
     Draining { left: usize },
 }
 
-/// What a connection wants from the server.
+/// What the server should do next with a connection.
 pub enum NextStep {
-    /// To be told when the socket is ready, or its time is up.
+    /// Call again when the socket is ready, or the time is up.
     Wait,
-    /// The answer to this; tell it by [`Connection::answer`] or [`Connection::park`].
+    /// Route this, and pass the answer to [`Connection::answer`] or [`Connection::park`].
     Route(Head),
-    /// To be dropped.
+    /// Drop the connection.
     Close,
 }
 
@@ -62,7 +62,7 @@ impl Connection {
         self.deadline
     }
 
-    /// Since when the head is awaited; `None` once it is whole.
+    /// When the head must be complete; `None` once it is.
     pub const fn incomplete_until(&self) -> Option<Raw> {
         if matches!(self.phase, Phase::Reading { .. }) {
             Some(self.deadline)
@@ -71,7 +71,7 @@ impl Connection {
         }
     }
 
-    /// Whether an answer is on its way, or the client has it already.
+    /// Whether an answer is being sent, or the client has it already.
     pub const fn is_answered(&self) -> bool {
         matches!(self.phase, Phase::Draining { .. })
     }
@@ -95,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Its time is up.
+    /// Handles the end of its time.
     pub fn expire(&mut self, now: Raw) -> NextStep {
         match self.phase {
             Phase::Reading { ref bytes } if !bytes.is_empty() => {
@@ -105,12 +105,12 @@ impl Connection {
                 };
                 self.answer(refused(late), false, now)
             }
-            // A long poll's time is up when the server says so; it sends what is known by then.
+            // The server decides when a long poll's time is up, and sends what is known by then.
             _ => NextStep::Close,
         }
     }
 
-    /// Waits until the server has news, for at most `wait`.
+    /// Waits until the server has something new, for at most `wait`.
     pub fn park(&mut self, seen: Seen, wait: Duration, bodiless: bool, now: Raw) {
         self.phase = Phase::Waiting { bodiless, seen };
         self.deadline = after(now, wait);
@@ -172,7 +172,7 @@ impl Connection {
             {
                 NextStep::Wait
             }
-            // Gone, broken, or talking where it should listen.
+            // Gone, broken, or sending when it should read.
             _ => NextStep::Close,
         }
     }

@@ -1,12 +1,12 @@
-//! Which descriptors the endpoint holds, for the child of a fork: it has them too, and must let go of
-//! them, or a client would wait for an answer from a process that knows of no question.
+//! The descriptors that the endpoint holds. The child of a fork inherits them and must close them, or a client
+//! would wait for an answer from a process that knows of no request.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
 const NONE: i32 = -1;
 
-/// A table that the endpoint's thread keeps and the child of a fork reads. No lock: in the child
-/// nobody could release it.
+/// A table that the endpoint's thread keeps and the child of a fork reads. It has no lock, because nothing could
+/// release that in the child.
 #[derive(Debug)]
 pub struct Descriptors<const N: usize>([AtomicI32; N]);
 
@@ -17,7 +17,7 @@ impl<const N: usize> Default for Descriptors<N> {
 }
 
 impl<const N: usize> Descriptors<N> {
-    /// Notes what is open in a place.
+    /// Records the descriptor that is open in a place.
     #[cfg(unix)]
     pub fn set(&self, place: usize, open: &impl std::os::fd::AsRawFd) {
         if let Some(entry) = self.0.get(place) {
@@ -25,18 +25,18 @@ impl<const N: usize> Descriptors<N> {
         }
     }
 
-    /// Without fork there is nothing to note.
+    /// Without fork there is nothing to record.
     #[cfg(not(unix))]
     pub fn set<T>(&self, _place: usize, _open: &T) {}
 
-    /// Notes that a place is about to be closed.
+    /// Records that a place is about to be closed.
     pub fn clear(&self, place: usize) {
         if let Some(entry) = self.0.get(place) {
             entry.store(NONE, Ordering::SeqCst);
         }
     }
 
-    /// Closes everything that is noted. Only in the child of a fork, where nobody else will.
+    /// Closes everything that is recorded. Only for the child of a fork, where nothing else closes it.
     pub fn close_all(&self) {
         for entry in &self.0 {
             let descriptor = entry.swap(NONE, Ordering::SeqCst);

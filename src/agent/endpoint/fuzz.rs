@@ -1,4 +1,4 @@
-//! The way in for `cargo fuzz`: any bytes, as a request to an endpoint that is fixed.
+//! The entry for `cargo fuzz`: any bytes, as a request to a fixed endpoint.
 
 use super::route::{self, Answer, EndpointConfig, HealthSource};
 use crate::agent::published::Published;
@@ -38,7 +38,7 @@ impl HealthSource for Fixed {
     fn await_beat(&self, _awaited: bool) {}
 }
 
-/// Parses and routes. Panics if something holds that must not.
+/// Parses and routes. Panics if an invariant is broken.
 pub fn request(bytes: &[u8]) {
     let parsed = head::parse(bytes);
     let reply = match &parsed {

@@ -1,4 +1,4 @@
-//! The same health as `OpenMetrics`, for Prometheus.
+//! The health as `OpenMetrics`, for Prometheus.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -13,8 +13,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 const STATUSES: [Status; 4] = [Status::Starting, Status::Ok, Status::Degraded, Status::Stopping];
 
-/// Writes it down. Made anew each time: a scrape every few seconds is not worth a second copy of what
-/// the machine already knows.
+/// Renders the health. This is computed anew each time, because a scrape every few seconds does not justify a
+/// second copy of what the machine already knows.
 pub fn render(health: &Health) -> String {
     let mut registry = Registry::with_prefix("livegui");
     let status = Family::<Vec<(String, String)>, Gauge>::default();

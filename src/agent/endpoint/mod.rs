@@ -4,9 +4,8 @@
 //! listener ─ accept ─▶ Connection ─ head ─▶ route(head, site, view) ─▶ Now(reply) ─▶ write, close
 //!                      (at most 64)                                └▶ Wait ─ seq changed, time up ─▶ reply
 //! ```
-//! Everything is non-blocking and bounded: connections, head bytes, waiting polls, time. An accept
-//! error never ends the loop; when descriptors run out a spare one is given up to serve one
-//! connection at a time.
+//! Everything is non-blocking and bounded: connections, head bytes, waiting polls, time. An accept error never ends
+//! the loop. When descriptors run out, a spare one is given up to serve one connection at a time.
 
 mod connection;
 mod descriptors;
@@ -33,22 +32,23 @@ use route::{Answer, EndpointConfig};
 
 pub use route::HealthSource;
 
-/// Connections at once; beyond that, the one longest without a whole head goes first.
+/// How many connections can be open at once. Beyond that, the one that has been without a whole head for the
+/// longest is closed first.
 const MAX_CONNECTIONS: usize = 64;
-/// Of these, long polls.
+/// How many of these can be long polls.
 const MAX_POLLS: usize = 32;
-/// Connections taken in before those that are open get their turn again.
+/// How many connections to accept before the open ones get another turn.
 const ACCEPT_BATCH: usize = 64;
-/// How soon an accept that failed is tried again.
+/// How long to wait before a failed accept is tried again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// The connections' descriptors in their places, and behind them the listener's and the queue's.
+/// The connections' descriptors in their places, and after them the listener's and the queue's.
 pub type OpenDescriptors = Descriptors<{ MAX_CONNECTIONS + 2 }>;
 
 const LISTENER: Token = Token(usize::MAX);
 const BELL: Token = Token(usize::MAX - 1);
 
-/// A bound endpoint that nobody serves yet.
+/// A bound endpoint that is not served yet.
 pub struct Endpoint {
     descriptors: Arc<OpenDescriptors>,
     listener: TcpListener,
@@ -57,7 +57,7 @@ pub struct Endpoint {
     port: u16,
 }
 
-/// Wakes the endpoint's thread: something changed, or it is to end.
+/// Wakes the endpoint's thread because something changed, or because it must end.
 #[derive(Clone)]
 pub struct EndpointWaker {
     waker: Arc<Waker>,
@@ -65,9 +65,9 @@ pub struct EndpointWaker {
 }
 
 impl EndpointWaker {
-    /// Something changed: answer those who wait for it.
+    /// Something changed: answer the polls that wait for it.
     pub fn wake(&self) {
-        // The one way this fails is that the endpoint's descriptors are gone, and it with them.
+        // This fails only if the endpoint's descriptors are gone, and the endpoint with them.
         let _ = self.waker.wake();
     }
 
@@ -79,10 +79,10 @@ impl EndpointWaker {
 }
 
 impl Endpoint {
-    /// Binds to `port` on the loopback address; 0 is any free one.
+    /// Binds to `port` on the loopback address; 0 is any free port.
     ///
     /// # Errors
-    /// What the operating system says: the port is held, or there are no descriptors left.
+    /// What the operating system reports: the port is in use, or there are no descriptors left.
     pub fn bind(port: u16) -> io::Result<Self> {
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         let port = listener.local_addr()?.port();
@@ -111,20 +111,20 @@ impl Endpoint {
         self.port
     }
 
-    /// What the child of a fork must close.
+    /// The descriptors that the child of a fork must close.
     pub fn descriptors(&self) -> Arc<OpenDescriptors> {
         Arc::clone(&self.descriptors)
     }
 
-    /// What wakes and ends it.
+    /// What wakes and ends the endpoint.
     pub fn waker(&self) -> EndpointWaker {
         self.waker.clone()
     }
 
-    /// Serves until its waker says stop.
+    /// Serves until its waker stops it.
     ///
     /// # Errors
-    /// If the operating system's readiness queue itself fails, which leaves nothing to go on with.
+    /// If the operating system's readiness queue itself fails, because nothing can continue without it.
     pub fn serve(self, token: String, clock: Clock, view: &impl HealthSource) -> io::Result<()> {
         let site = EndpointConfig {
             token,
@@ -163,7 +163,7 @@ struct Server<'a, V> {
     connections: [Option<Connection>; MAX_CONNECTIONS],
     /// A descriptor to give up when there are no others.
     reserve: Option<File>,
-    /// There may be connections to accept, though no event will say so again.
+    /// There may be connections to accept, although no event will announce them again.
     accepting: bool,
 }
 
@@ -187,10 +187,10 @@ impl<V: HealthSource> Server<'_, V> {
             if self.accepting {
                 self.accept(now);
             }
-            // Last, so that a poll which has just come in is known to wait for a beat.
+            // Last, so that a poll which has just arrived is known to wait for a beat.
             self.settle(now);
         }
-        // The last news reach those who wait for them.
+        // Send the last news to the polls that wait.
         self.settle(self.clock.raw());
         (0..MAX_CONNECTIONS + 2).for_each(|place| self.descriptors.clear(place));
         Ok(())
@@ -199,7 +199,7 @@ impl<V: HealthSource> Server<'_, V> {
     fn timeout(&self, now: Raw) -> Option<Duration> {
         let next = self.connections.iter().flatten().map(Connection::deadline).min();
         let next = next.map(|deadline| deadline.since(now));
-        // Rounded up: a wait that ends just before the deadline would spin until it is there.
+        // Round up: a wait that ends just before the deadline would spin until then.
         let next = next.map(|wait| wait + Duration::from_millis(1));
         if self.accepting {
             Some(next.unwrap_or(ACCEPT_RETRY).min(ACCEPT_RETRY))
@@ -210,7 +210,7 @@ impl<V: HealthSource> Server<'_, V> {
 
     fn accept(&mut self, now: Raw) {
         for _ in 0..ACCEPT_BATCH {
-            // Without a reserve one connection at a time is served, until there is one again.
+            // Without a reserve, serve one connection at a time until there is one again.
             if self.reserve.is_none() {
                 self.reserve = open_reserve();
                 if self.reserve.is_none() {
@@ -225,13 +225,13 @@ impl<V: HealthSource> Server<'_, V> {
                         return;
                     }
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    // Most likely there are no descriptors left: the reserve is what one may have.
+                    // Most likely there are no descriptors left, so use the reserve.
                     _ => {
                         self.reserve = None;
                         if let Ok((stream, _)) = self.listener.accept() {
                             self.admit(stream, now);
                         }
-                        return; // and tried again in a while
+                        return; // try again later
                     }
                 },
             }
@@ -259,8 +259,8 @@ impl<V: HealthSource> Server<'_, V> {
         }
     }
 
-    /// A free place, made by ending another connection if need be: one that has its answer, else the
-    /// one that has been without a whole head for the longest. `None` if every one is being served.
+    /// A free place. If necessary, closes another connection for it: one that has its answer, or else the one that
+    /// has been without a whole head for the longest. `None` if all are being served.
     fn free_place(&mut self) -> Option<usize> {
         if let Some(index) = self.connections.iter().position(Option::is_none) {
             return Some(index);
@@ -315,7 +315,7 @@ impl<V: HealthSource> Server<'_, V> {
                 )
             }
             Answer::Wait { seen, wait } => {
-                // Not `now`: it may be older than the request, and the answer would come too early.
+                // Not `now`, which may be older than the request; the answer would come too early.
                 connection.park(seen, wait, head.bodiless, self.clock.raw());
                 NextStep::Wait
             }
@@ -325,7 +325,7 @@ impl<V: HealthSource> Server<'_, V> {
         }
     }
 
-    /// Answers the polls that have waited for this, and ends what is overdue.
+    /// Answers the polls whose news has come, and closes what is overdue.
     fn settle(&mut self, now: Raw) {
         let mut awaited = false;
         for index in 0..MAX_CONNECTIONS {
@@ -354,7 +354,7 @@ impl<V: HealthSource> Server<'_, V> {
     fn drop_connection(&mut self, index: usize) {
         if let Some(mut connection) = self.connections[index].take() {
             self.descriptors.clear(index);
-            // Closing the socket takes it out of the queue too; this is for platforms that differ.
+            // Closing the socket removes it from the queue too; this is for platforms that differ.
             let _ = self.poll.registry().deregister(&mut connection.stream);
         }
     }

@@ -11,45 +11,45 @@ use crate::health::Status;
 use crate::http_head::{Head, Refusal};
 use crate::wire::{self, Health};
 
-/// How long a long poll waits if it does not say.
+/// How long a long poll waits by default.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-/// How long it may wait at most; it can ask again.
+/// The longest that it may wait; it can ask again.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// A response whose body is at hand.
+/// A response with a complete body.
 pub type Reply = Response<Cursor<Vec<u8>>>;
 
-/// What the endpoint is bound to.
+/// The configuration of the endpoint.
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
-    /// The token that opens `/health`.
+    /// The token for `/health`.
     pub token: String,
     /// The port, on the loopback address.
     pub port: u16,
 }
 
-/// What is known of the app right now.
+/// What is known about the app right now.
 pub trait HealthSource {
     /// Whether the monitor makes progress.
     fn is_alive(&self) -> bool;
-    /// The word for the whole app.
+    /// The status of the app.
     fn status(&self) -> Status;
-    /// The whole of it.
+    /// The complete health.
     fn health(&self) -> Health;
-    /// Its number, without looking at it.
+    /// The number of the latest snapshot, without fetching it.
     fn seq(&self) -> u64;
-    /// How often the main loop has beaten.
+    /// The number of the main loop's beats.
     fn beats(&self) -> u64;
-    /// Somebody waits for the next beat, or nobody does any more.
+    /// Records whether somebody waits for the next beat.
     fn await_beat(&self, awaited: bool);
 }
 
-/// What a long poll has seen; it is answered as soon as this is no longer all.
+/// What a long poll has seen. It is answered as soon as there is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// The number of the newest snapshot.
+    /// The number of the latest snapshot.
     pub seq: u64,
-    /// The number of the newest beat, if the next one is waited for.
+    /// The number of the latest beat, if the client waits for the next one.
     pub beats: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub fn route(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> An
     }
 }
 
-/// The answer of `/health`: the body always, and a status that a probe understands.
+/// The answer of `/health`: always with a body, and with a status that a probe understands.
 pub fn health(view: &impl HealthSource) -> Reply {
     let health = view.health();
     let status = if health.status == wire::Status::Ok {
@@ -89,13 +89,13 @@ pub fn health(view: &impl HealthSource) -> Reply {
     } else {
         503
     };
-    // Serialising plain structs into memory cannot fail; an empty body would still be an answer.
+    // Serialising plain structs into memory cannot fail; even an empty body would be an answer.
     let mut body = serde_json::to_vec(&health).unwrap_or_default();
     body.push(b'\n');
     reply(status, "application/json", body)
 }
 
-/// What is sent for a head that gets no route.
+/// The answer to a head that gets no route.
 pub fn refused(refusal: Refusal) -> Reply {
     let mut response = reply(
         refusal.status,
@@ -113,8 +113,8 @@ pub fn refused(refusal: Refusal) -> Reply {
     response
 }
 
-/// A page that some browser shows must not be able to reach us: not by a name that it made resolve
-/// to the loopback address, and not from a script of its own.
+/// Refuses requests from a page in a browser: neither a name that resolves to the loopback address nor a script of
+/// the page may reach us.
 fn admit(head: &Head, site: &EndpointConfig) -> Result<(), Refusal> {
     let ours = |authority: &str| {
         authority.rsplit_once(':').is_some_and(|(name, port)| {
@@ -167,7 +167,7 @@ fn choose(head: &Head, site: &EndpointConfig, view: &impl HealthSource) -> Resul
     }
 }
 
-/// Lets in whoever has the token.
+/// Admits a request that has the token.
 fn admit_holder(head: &Head, query: &Query<'_>, site: &EndpointConfig) -> Result<(), Refusal> {
     let token = head
         .bearer
@@ -236,7 +236,7 @@ fn reply(status: u16, kind: &str, body: Vec<u8>) -> Reply {
     response.with_chunked_threshold(usize::MAX)
 }
 
-/// A query string. Nothing in it needs unescaping: tokens, instances and numbers are plain.
+/// A query string. It needs no unescaping, because tokens, instances and numbers are plain.
 struct Query<'a>(&'a str);
 
 impl Query<'_> {
