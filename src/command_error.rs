@@ -1,34 +1,34 @@
-//! What ends a command of `livegui` before its end.
+//! The errors that end a command of `livegui`.
 
 use std::io;
 
 use crate::harness;
 use crate::io_error::IoError;
 
-/// Why a command did not do what it was asked for. [`crate::cli::Exit`] has the exit status of each.
+/// Why a command did not do its job. [`crate::cli::Exit`] has the exit status of each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An option or a configuration file is not usable; says which, what it was and what would do.
+    /// An option or a configuration file is invalid. The text says which, its value, and what is valid.
     #[error("{0}")]
     BadValue(String),
-    /// What was named is not there: a run, a batch, a test.
+    /// Something that was named does not exist: a run, a batch, a test.
     #[error("{0}")]
     NotFound(String),
-    /// Another program, as a rule pytest, did not do its part.
+    /// Another program, usually pytest, did not do its part.
     #[error("{0}")]
     Program(String),
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Nobody takes its output.
+    /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] io::Error),
-    /// Somebody ended it.
+    /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// The result of a command, or of a part of one.
+/// The result of a command, or of part of one.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl From<harness::Error> for Error {

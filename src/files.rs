@@ -1,4 +1,4 @@
-//! Putting a file in the place of another.
+//! Replaces a file that may be in use.
 
 use std::fs;
 use std::io;
@@ -6,16 +6,16 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a file may be held by somebody who reads it and lets nobody take it away meanwhile.
+/// How long to wait for a reader that does not let others replace the file.
 const HELD_FOR: Duration = Duration::from_millis(500);
-/// How often that is tried.
+/// How often to try.
 const TRY_EVERY: Duration = Duration::from_millis(5);
 
-/// Puts `draft` in the place of `path`: whoever opens that sees the one or the other, whole. On Windows most
-/// programs that read a file do not let it be replaced; this waits for them for a moment.
+/// Replaces `path` by `draft`: a program that opens `path` sees one or the other, complete. On Windows most
+/// programs that read a file prevent its replacement, so this waits a moment for them.
 ///
 /// # Errors
-/// What the operating system says; `draft` is still there then.
+/// What the operating system reports; `draft` still exists then.
 pub fn replace(draft: &Path, path: &Path) -> io::Result<()> {
     let deadline = Instant::now() + HELD_FOR;
     loop {
@@ -26,7 +26,7 @@ pub fn replace(draft: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Access denied, a sharing violation, a lock violation: so Windows calls it. Elsewhere a file is nobody's.
+/// Whether the file is in use: on Windows, access denied, a sharing violation or a lock violation. Elsewhere never.
 fn is_held(error: &io::Error) -> bool {
     cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
@@ -37,7 +37,7 @@ mod tests {
     use std::fs::OpenOptions;
     use std::os::windows::fs::OpenOptionsExt;
 
-    /// As `open()` of Python and most editors have it: others may read and write it, not take it away.
+    /// The share mode of Python's `open()` and of most editors: others may read and write, but not delete.
     const NO_DELETE: u32 = 3;
 
     #[test]

@@ -1,20 +1,20 @@
-//! A request head: the bytes that came, parsed by `httparse` and judged before anything is looked at.
+//! A request head: the bytes received, parsed by `httparse` and checked before anything uses them.
 
 use std::str;
 
-/// Bytes of a head that are read before it is refused.
+/// The longest head that is read before it is refused, in bytes.
 pub const MAX_HEAD: usize = 8 * 1024;
-/// Header lines of a head; with [`MAX_HEAD`] more than any client sends.
+/// The most header lines of a head. Together with [`MAX_HEAD`] this is more than any client sends.
 const MAX_HEADERS: usize = 64;
 
-/// What the routes look at.
+/// The parts of a head that the routes use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
     /// `HEAD` instead of `GET`: the same answer without its body.
     pub bodiless: bool,
-    /// The target up to the `?`.
+    /// The target before the `?`.
     pub path: String,
-    /// The target after it.
+    /// The target after the `?`.
     pub query: String,
     /// The `Host` header.
     pub host: String,
@@ -29,7 +29,7 @@ pub struct Head {
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// What to say.
+    /// The text of the answer.
     pub why: &'static str,
 }
 
@@ -37,10 +37,10 @@ const fn refuse(status: u16, why: &'static str) -> Refusal {
     Refusal { status, why }
 }
 
-/// Parses the head at the beginning of `bytes`; `None` if it is not whole yet.
+/// Parses the head at the beginning of `bytes`; `None` if it is not complete yet.
 ///
 /// # Errors
-/// A [`Refusal`] if it is no HTTP, too long, or asks for what this endpoint does not do.
+/// A [`Refusal`] if it is not HTTP, too long, or asks for something that this endpoint does not do.
 pub fn parse(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -149,7 +149,7 @@ mod tests {
         b"GET /readyz?after=3&wait_ms=5 HTTP/1.1\r\nHost: 127.0.0.1:8\r\nOrigin: http://a\r\n\
         Authorization: Bearer abc\r\nContent-Length: 0\r\nUser-Agent: a\r\n\r\n";
 
-    /// Requests with some bytes put in the place of others, so that most get as far as those.
+    /// Requests with some bytes replaced by others, so that most get as far as those.
     fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
         let strokes = proptest::collection::vec((0..WHOLE.len(), any::<u8>()), 0..6);
         strokes.prop_map(|strokes| {

@@ -1,4 +1,4 @@
-//! Having an app watched that nobody wired: what its environment has to say, and what stands in the way.
+//! Watching an unchanged app: which environment it gets, and what could prevent the watching.
 //!
 //! The other half is `livegui/_bootstrap.py`, which each Python that finds this environment runs at its start.
 
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use crate::wire::env;
 
-/// The variable with folders in which Python looks for modules first.
+/// The variable with the folders in which Python looks for modules first.
 const PYTHONPATH: &str = "PYTHONPATH";
 
-/// Which apps are watched without being wired.
+/// Which unchanged apps are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Those that start no agent themselves.
+    /// Those that do not start the agent themselves.
     Auto,
     /// All.
     True,
@@ -22,7 +22,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The mode that is called so.
+    /// The mode with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Auto, Self::True, Self::False]
@@ -30,7 +30,7 @@ impl Mode {
             .find(|mode| mode.as_str() == text.to_ascii_lowercase())
     }
 
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,21 +41,21 @@ impl Mode {
     }
 }
 
-/// How an app is to be watched.
+/// How to watch an app.
 #[derive(Debug, Clone, Copy)]
 pub struct Injection<'a> {
-    /// Which apps are.
+    /// Which apps to watch.
     pub mode: Mode,
-    /// The name it gets.
+    /// The name for the app.
     pub name: Option<&'a str>,
-    /// Whether what is patched is told on its standard error.
+    /// Whether to print on its standard error what is patched.
     pub explain: bool,
-    /// The folder that makes a Python run the bootstrap which does not have livegui installed.
+    /// The folder that makes a Python run the bootstrap even if livegui is not installed in it.
     pub carrier: &'a Path,
 }
 
 impl Injection<'_> {
-    /// The variables that are set for the app, whose Python looks for modules in `pythonpath` as it is.
+    /// The variables to set for an app whose `PYTHONPATH` is `pythonpath`.
     #[must_use]
     pub fn environment(&self, pythonpath: Option<&OsStr>) -> Vec<(OsString, OsString)> {
         if self.mode == Mode::False {
@@ -81,7 +81,7 @@ impl Injection<'_> {
     }
 }
 
-/// What `PYTHONPATH` will be for an app that is given these variables beside those of this process.
+/// The `PYTHONPATH` of an app that gets these variables in addition to those of this process.
 #[must_use]
 pub fn pythonpath(given: &[(OsString, OsString)]) -> Option<OsString> {
     let named = |(name, _): &&(OsString, OsString)| name == PYTHONPATH;
@@ -89,8 +89,8 @@ pub fn pythonpath(given: &[(OsString, OsString)]) -> Option<OsString> {
     given.or_else(|| std::env::var_os(PYTHONPATH))
 }
 
-/// Why the Python of this command line cannot run the bootstrap, or can only if livegui is installed for it, as far as
-/// the command line tells.
+/// Why the Python of this command line cannot run the bootstrap, or can do so only if livegui is installed in it,
+/// as far as the command line tells.
 #[must_use]
 pub fn obstacle<S: AsRef<str>>(command: &[S]) -> Option<String> {
     let mut words = command.iter().map(AsRef::as_ref);

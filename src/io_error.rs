@@ -2,17 +2,17 @@
 
 use std::io;
 
-/// To read as "cannot …: …".
+/// Displayed as "cannot …: …".
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing}: {source}")]
 pub struct IoError {
-    /// What was being done, as "start the thread".
+    /// What was being done, for example "start the thread".
     pub doing: String,
-    /// What the system said.
+    /// What the system reported.
     pub source: io::Error,
 }
 
-/// Says of an I/O error what was being done.
+/// Adds to an I/O error what was being done.
 pub fn cannot(doing: impl Into<String>) -> impl FnOnce(io::Error) -> IoError {
     let doing = doing.into();
     |source| IoError { doing, source }

@@ -1,5 +1,5 @@
-//! Files and folders of Windows that only this user may open, and whose a file is: what POSIX has modes and
-//! owners for. These calls have no safe form.
+//! Files and folders on Windows that only this user can open, and who owns a file. On POSIX, modes and owners do
+//! this. These calls have no safe form.
 
 use std::fs::File;
 use std::io;
@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-/// Makes a file that is not there yet, to write to.
+/// Creates a new file for writing.
 pub fn create_file(path: &Path) -> io::Result<File> {
     let rights = Rights::of_this_user()?;
     let attributes = rights.attributes();
@@ -45,11 +45,11 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     if file == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was opened just now, and is nobody else's.
+    // SAFETY: it was just opened, and nothing else owns it.
     Ok(File::from(unsafe { OwnedHandle::from_raw_handle(file) }))
 }
 
-/// Makes a folder that is not there yet; what is made in it later has the same rights.
+/// Creates a new folder. What is created in it later has the same permissions.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let rights = Rights::of_this_user()?;
     let attributes = rights.attributes();
@@ -61,8 +61,8 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether an open file or folder belongs to this user, or to whom what this process makes belongs: that of an
-/// administrator's may be all administrators'.
+/// Whether an open file or folder belongs to this user, or to the owner of what this process creates: for an
+/// administrator, that may be the group of administrators.
 pub fn is_ours(open: &impl AsRawHandle) -> io::Result<bool> {
     let (mut owner, mut descriptor): (PSID, PSECURITY_DESCRIPTOR) = (null_mut(), null_mut());
     // SAFETY: the handle is open, and both pointers are to live places of their own.
@@ -82,20 +82,21 @@ pub fn is_ours(open: &impl AsRawHandle) -> io::Result<bool> {
         return Err(io::Error::from_raw_os_error(status.cast_signed()));
     }
     let _descriptor = Local(descriptor);
-    // SAFETY: `owner` lies in the descriptor, which lives until the end of this function; so do the others in
-    // the buffers that are handed out with them.
+    // SAFETY: `owner` is in the descriptor, which lives until the end of this function. The other SIDs are in the
+    // buffers that are returned with them.
     let is = |(sid, _buffer): (PSID, Vec<u64>)| unsafe { EqualSid(owner, sid) } != 0;
     Ok(is(token(TokenUser)?) || is(token(TokenOwner)?))
 }
 
-/// Full access for this user and the system itself, none for anybody else, and none from the folder above.
+/// Full access for this user and the system itself, none for anybody else, and nothing inherited from the folder
+/// above.
 struct Rights(Local);
 
 impl Rights {
     fn of_this_user() -> io::Result<Self> {
         let (sid, _buffer) = token(TokenUser)?;
         let mut text = null_mut();
-        // SAFETY: the SID lies in the buffer, which lives through the call; the text is freed below.
+        // SAFETY: the SID is in the buffer, which lives through the call; the text is freed below.
         if unsafe { ConvertSidToStringSidW(sid, &raw mut text) } == 0 {
             return Err(io::Error::last_os_error());
         }
@@ -132,30 +133,30 @@ impl Rights {
     }
 }
 
-/// Memory that the system hands over.
+/// Memory that the system allocated.
 struct Local(*mut core::ffi::c_void);
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // SAFETY: the call that filled it in says that it is to be freed so, and nobody else does.
+        // SAFETY: the call that filled it in requires that it is freed this way, and nothing else frees it.
         unsafe { LocalFree(self.0) };
     }
 }
 
-/// Of this process: its user, or the owner of what it makes; and the buffer that the SID lies in.
+/// The user of this process, or the owner of what it creates, and the buffer that contains the SID.
 fn token(what: TOKEN_INFORMATION_CLASS) -> io::Result<(PSID, Vec<u64>)> {
     let mut handle: HANDLE = null_mut();
     // SAFETY: a constant that stands for this process, and a pointer to a live place.
     if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut handle) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was opened just now, and is nobody else's.
+    // SAFETY: it was just opened, and nothing else owns it.
     let token = unsafe { OwnedHandle::from_raw_handle(handle) };
-    // A SID takes 68 bytes at most. Numbers, so that the place of the pointer is aligned.
+    // A SID has at most 68 bytes. The buffer is of numbers, so that the pointer in it is aligned.
     let mut buffer = vec![0_u64; 32];
     let size = u32::try_from(buffer.len() * size_of::<u64>()).unwrap_or(0);
     let mut used = 0;
-    // SAFETY: the buffer is as long as is said, and lives through the call.
+    // SAFETY: the buffer is as long as stated, and lives through the call.
     let known = unsafe {
         GetTokenInformation(
             token.as_raw_handle(),
@@ -168,7 +169,7 @@ fn token(what: TOKEN_INFORMATION_CLASS) -> io::Result<(PSID, Vec<u64>)> {
     if known == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: that is what the system has written there, aligned, and longer than either.
+    // SAFETY: this is what the system has written there; it is aligned, and the buffer is longer than either.
     let sid = unsafe {
         if what == TokenOwner {
             (*buffer.as_ptr().cast::<TOKEN_OWNER>()).Owner
@@ -189,7 +190,7 @@ mod tests {
     use windows_sys::Win32::Security::Authorization::ConvertSecurityDescriptorToStringSecurityDescriptorW;
     use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
 
-    /// The list of rights, as text.
+    /// The access list as text.
     fn rights(open: &File) -> String {
         let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
         let what = DACL_SECURITY_INFORMATION;
@@ -236,7 +237,7 @@ mod tests {
         let file = create_file(&path).unwrap();
         assert!(is_ours(&file).unwrap());
         let rights = rights(&File::open(&path).unwrap());
-        // Everybody, all who are known, all users.
+        // Everyone, authenticated users, users.
         for group in [";;;WD)", ";;;AU)", ";;;BU)"] {
             assert!(!rights.contains(group), "{rights}");
         }

@@ -1,4 +1,4 @@
-//! Folders and files in places that others can write to as well: opened only if they are ours.
+//! Folders and files in shared places. They are opened only if they belong to this user.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -9,19 +9,19 @@ use std::time::SystemTime;
 use crate::process::{Liveness, ProcessId};
 use crate::wire::{Discovery, JOURNAL_FILE, RunPointer};
 
-/// A file larger than this is none of ours.
+/// A larger file was not written by livegui.
 const MAX_FILE: u64 = 64 * 1024;
-/// Apps that are gone of which the logs are kept.
+/// How many logs of apps that are gone are kept.
 const KEPT_LOGS: usize = 10;
 
-/// Where the agents of this user leave their discovery files if no run folder is named.
+/// The folder for this user's discovery files, for agents that have no run folder.
 #[derive(Debug, Clone)]
 pub struct RuntimeDir {
     path: PathBuf,
 }
 
 impl RuntimeDir {
-    /// Where it is, be it there or not.
+    /// Its path, whether it exists or not.
     #[must_use]
     pub fn path_of_user() -> PathBuf {
         let set = |name: &str| {
@@ -30,27 +30,27 @@ impl RuntimeDir {
                 .map(PathBuf::from)
         };
         let mut folders = ["XDG_RUNTIME_DIR", "LOCALAPPDATA"].into_iter().filter_map(set);
-        // One that is named and not there is nobody's to make.
+        // A named folder that does not exist is not ours to create.
         if let Some(folder) = folders.find(|folder| folder.is_dir()) {
             return folder.join("livegui");
         }
         std::env::temp_dir().join(format!("livegui-{}", user()))
     }
 
-    /// The one that is there.
+    /// Opens the folder, which must exist.
     ///
     /// # Errors
-    /// `NotFound` if there is none; otherwise what makes it one that is not to be used.
+    /// `NotFound` if there is none; otherwise why it must not be used.
     pub fn open() -> io::Result<Self> {
         let path = Self::path_of_user();
         check_folder(&path)?;
         Ok(Self { path })
     }
 
-    /// The same, made if there is none.
+    /// Opens the folder, and creates it if there is none.
     ///
     /// # Errors
-    /// As [`RuntimeDir::open`], or that it cannot be made.
+    /// As [`RuntimeDir::open`], or that it cannot be created.
     pub fn make() -> io::Result<Self> {
         let path = Self::path_of_user();
         match make_private(&path) {
@@ -63,16 +63,16 @@ impl RuntimeDir {
         Ok(Self { path })
     }
 
-    /// A folder that nobody else knows of, for an app that cannot have the one of its user.
+    /// Creates a folder that nobody else knows, for an app that cannot use the one of its user.
     ///
     /// # Errors
-    /// That it cannot be made.
+    /// If it cannot be created.
     pub fn make_private() -> io::Result<Self> {
         let path = private_temporary_folder()?.keep();
         Ok(Self { path })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -84,7 +84,7 @@ impl RuntimeDir {
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
     }
 
-    /// Takes away what apps that are gone have left: the files that name them, and all but the newest of their logs.
+    /// Deletes what apps that are gone have left: the files that name them, and all but their latest logs.
     pub fn sweep(&self) {
         for file in self.discovery_files() {
             let text = read_ours(&file).unwrap_or_default();
@@ -131,10 +131,10 @@ impl RuntimeDir {
     }
 }
 
-/// A new folder that is closed to others, and taken away again when this is dropped.
+/// Creates a folder that is closed to others, and is deleted when this is dropped.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn private_temporary_folder() -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("livegui-");
@@ -146,17 +146,17 @@ pub fn private_temporary_folder() -> io::Result<tempfile::TempDir> {
     builder.tempdir()
 }
 
-/// Opens a file to read it, be it whose it may or a link: but it waits for nobody at the other end of a pipe.
+/// Opens a file for reading. It may be anybody's, or a link, but opening never waits for the other end of a pipe.
 ///
 /// # Errors
-/// What makes it one that is not to be read, or what the operating system says.
+/// Why it must not be read, or what the operating system reports.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     open_regular(&mut options, path, Links::Followed)
 }
 
-/// The whole of such a file.
+/// Reads such a file completely.
 ///
 /// # Errors
 /// As [`open_to_read`].
@@ -166,10 +166,10 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The whole of a small file: a regular one, of this user, and no link to another.
+/// Reads a small file completely. It must be a regular file of this user, and not a link.
 ///
 /// # Errors
-/// What makes it one that is not to be read, or what the operating system says.
+/// Why it must not be read, or what the operating system reports.
 pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -183,8 +183,8 @@ pub fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file to append to it, and makes it if there is none: a regular one, of this user, and neither a link to
-/// another nor another's second name.
+/// Opens a file for appending, and creates it if there is none. It must be a regular file of this user, neither a
+/// symbolic link nor a second name of another file.
 ///
 /// # Errors
 /// As [`read_ours`].
@@ -202,10 +202,10 @@ pub fn append_to_ours(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a file that is not there yet, which only this user may read.
+/// Creates a new file that only this user can read.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 #[cfg(unix)]
 pub fn create_new_private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -221,14 +221,14 @@ fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, what)
 }
 
-/// What is done about a path that is a link.
+/// Whether a path may be a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Links {
     Followed,
     Refused,
 }
 
-/// Waits for nobody at the other end of a pipe.
+/// Opens a regular file without waiting for the other end of a pipe.
 fn open_regular(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -320,7 +320,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     crate::owner_only::create_folder(path)
 }
 
-/// In a folder that only its owner may write into nobody else makes names.
+/// In a folder that only its owner can write to, nobody else can create names.
 #[cfg(windows)]
 fn check_names(_open: &File, _path: &Path) -> io::Result<()> {
     Ok(())
@@ -334,7 +334,7 @@ fn check_owner(open: &File, path: &Path) -> io::Result<()> {
     Err(refused(path, "it belongs to another user"))
 }
 
-/// Who else may look into it is for its list of rights to say, which its owner has made.
+/// The access list that its owner has set decides who else can look into it.
 #[cfg(windows)]
 fn check_folder(path: &Path) -> io::Result<()> {
     use std::os::windows::fs::OpenOptionsExt;

@@ -1,4 +1,4 @@
-//! Command lines as text: split as this system's programs do it, and quoted to be pasted into a shell.
+//! Command lines as text: split as programs of this system do, and quoted for a shell.
 
 use std::fmt::Write as _;
 
@@ -10,19 +10,19 @@ pub enum Shell {
     Posix,
     /// The command prompt of Windows.
     Cmd,
-    /// `PowerShell`, from 7.3 on where a word has a double quote in it: older ones lose that.
+    /// `PowerShell`; a word with a double quote needs 7.3 or newer, because older versions lose the quote.
     PowerShell,
 }
 
 impl Shell {
-    /// Those that people use on this system.
+    /// The shells that people use on this system.
     pub const HERE: &'static [Self] = if cfg!(windows) {
         &[Self::Cmd, Self::PowerShell]
     } else {
         &[Self::Posix]
     };
 
-    /// As people call it.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -32,14 +32,14 @@ impl Shell {
         }
     }
 
-    /// One word of a command line.
+    /// Quotes one word of a command line.
     #[must_use]
     pub fn quote(self, word: &str) -> String {
         match self {
             Self::Posix => shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into),
             Self::Cmd if is_plain(word) => word.to_owned(),
             Self::Cmd => caret(&as_argument(word)),
-            // `-x.y` and `-x:y` are taken apart.
+            // PowerShell splits `-x.y` and `-x:y`.
             Self::PowerShell if is_plain(word) && !word.starts_with('-') => word.to_owned(),
             Self::PowerShell if is_option(word) => word.to_owned(),
             Self::PowerShell => power_quote(word),
@@ -70,12 +70,12 @@ impl Shell {
                 Self::PowerShell => write!(line, "${{env:{name}}} = {}; ", power_quote(value)),
             };
         }
-        // Without the call operator a program in quotes would be a text.
+        // Without the call operator, a program in quotes would be a string.
         line + if self == Self::PowerShell { "& " } else { "" } + &command
     }
 }
 
-/// A command line that can be pasted into the shell that most people use here.
+/// A command line to paste into the shell that most people use here.
 #[must_use]
 pub fn join(words: &[String]) -> String {
     let shell = Shell::HERE.first().copied().unwrap_or(Shell::Posix);
@@ -83,9 +83,9 @@ pub fn join(words: &[String]) -> String {
     words.join(" ")
 }
 
-/// The words of a command line, as a shell has them, or on Windows, where each program splits its own, as those
-/// do that were written in C: a backslash is an escape only before a double quote, a single quote is a letter.
-/// `None` if a quote is not closed.
+/// Splits a command line into words, as a shell does. On Windows each program splits its own line, so this splits
+/// as programs written in C do: a backslash is an escape only before a double quote, and a single quote is an
+/// ordinary character. `None` if a quote is not closed.
 #[must_use]
 pub fn split(text: &str) -> Option<Vec<String>> {
     if cfg!(windows) {
@@ -130,7 +130,7 @@ fn split_for_windows(text: &str) -> Option<Vec<String>> {
     (!quoted).then_some(words)
 }
 
-/// One word of a Windows command line, before any shell sees it.
+/// Quotes one word of a Windows command line, before any shell sees it.
 fn as_argument(word: &str) -> String {
     let mut argument = String::from("\"");
     let mut backslashes = 0;
@@ -145,13 +145,13 @@ fn as_argument(word: &str) -> String {
         }
         argument.push(c);
     }
-    // The closing quote is to be one.
+    // Double the backslashes, so that the closing quote is not escaped.
     argument.extend(std::iter::repeat_n('\\', backslashes));
     argument.push('"');
     argument
 }
 
-/// For cmd: in its own quotes everything is text but `%` and `"`; a text that has these gets carets instead.
+/// Quotes for cmd. Inside its quotes everything is text except `%` and `"`; a text with these gets carets instead.
 fn caret(text: &str) -> String {
     let inner = text.trim_start_matches('"').trim_end_matches('"');
     if !inner.contains(['"', '%']) {
@@ -167,7 +167,7 @@ fn caret(text: &str) -> String {
     line
 }
 
-/// In single quotes nothing has a meaning but these themselves, straight or curly.
+/// Inside single quotes nothing has a meaning except single quotes, straight or curly.
 fn power_quote(word: &str) -> String {
     let mut quoted = String::from("'");
     for c in word.chars() {
@@ -180,7 +180,7 @@ fn power_quote(word: &str) -> String {
     quoted
 }
 
-/// Means itself, in cmd and in `PowerShell`.
+/// Whether a word needs no quotes, in cmd and in `PowerShell`.
 fn is_plain(word: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '\\' | ':' | '+');
     !word.is_empty() && word.chars().all(plain)

@@ -1,11 +1,11 @@
-//! Text of an app is data: what a terminal or a CI log would take for a command is shown instead of done.
+//! Text of an app is only data. What a terminal or a CI log would take for a command is shown, not executed.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Text of several lines that can be printed: control characters and what turns the direction of writing are
-/// shown as escapes, and so is what a log of GitHub Actions, Azure Pipelines or `TeamCity` would take for a command.
+/// Text of several lines, made printable. Shows as escapes: control characters, characters that change the
+/// direction of writing, and what a log of GitHub Actions, Azure Pipelines or `TeamCity` would take for a command.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_command) && !has_log_command(text) {
@@ -32,8 +32,8 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{ending}")
 }
 
-/// Text for a page, where nothing is a command: colours of a terminal are left out, and other control characters and
-/// what turns the direction of writing are shown as escapes.
+/// Text for a page, where nothing can be a command. Drops the colours of a terminal, and shows other control
+/// characters and characters that change the direction of writing as escapes.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_command) {
@@ -60,7 +60,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The same on one line.
+/// Does the same on one line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     match printable(text) {
@@ -95,7 +95,7 @@ fn show_line(line: &str, shown: &mut String) {
     }
 }
 
-/// Where `::` stands if it begins the line: white space before it counts for nothing.
+/// The position of `::` if it begins the line. White space before it does not count.
 fn command_at(line: &str) -> Option<usize> {
     let invisible = |c: char| c.is_whitespace() || is_command(c);
     let text = line.trim_start_matches(invisible);
@@ -109,13 +109,14 @@ fn has_log_command(text: &str) -> bool {
     after_hashes.any(is_word_and_bracket) || text.split('\n').any(|line| command_at(line).is_some())
 }
 
-/// What makes a command of two `#` before it: `##[group]`, `##vso[task.complete]`, `##teamcity[message]`.
+/// Whether this makes a command of two `#` before it: `##[group]`, `##vso[task.complete]`, `##teamcity[message]`.
 fn is_word_and_bracket(text: &str) -> bool {
     text.trim_start_matches(|c: char| c.is_ascii_alphabetic())
         .starts_with('[')
 }
 
-/// C0 but for the line feed and the tab, DEL, C1, line separators, and what turns the direction of writing.
+/// C0 except for the line feed and the tab, DEL, C1, line separators, and characters that change the direction of
+/// writing.
 const fn is_command(c: char) -> bool {
     matches!(c, '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -129,8 +130,8 @@ fn escape(c: char, shown: &mut String) {
     };
 }
 
-/// Where a command line prints: whatever is written comes out printable, line by line. Who has ceased to read
-/// changes nothing about what a command does and how it ends.
+/// The output of a command. It makes everything printable, line by line. If nobody reads it any more, that does not
+/// change what the command does or how it ends.
 pub struct Screen<'a> {
     out: &'a mut dyn Write,
     line: Vec<u8>,
@@ -139,13 +140,13 @@ pub struct Screen<'a> {
 
 /// What a command prints on.
 pub trait Print: Write {
-    /// What is ours from end to end, or JSON: as it is.
+    /// Prints text that is entirely ours, or JSON, as it is.
     ///
     /// # Errors
-    /// What the operating system says, a broken pipe aside.
+    /// What the operating system reports, except for a broken pipe.
     fn raw(&mut self, text: &str) -> io::Result<()>;
 
-    /// One line, whatever is in it.
+    /// Prints one line, whatever the text contains.
     ///
     /// # Errors
     /// As [`Print::raw`].
@@ -153,7 +154,7 @@ pub trait Print: Write {
         writeln!(self, "{}", line(text))
     }
 
-    /// Whether nobody reads it any more.
+    /// Whether nobody reads the output any more.
     fn is_broken(&self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! The Python thread that proves that the interpreter is free: when it ran, and how late it was.
+//! The Python thread that proves that the interpreter is free: when it ran, and how late.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,22 +8,22 @@ use super::last_sign::LastSign;
 
 /// How long it waits between two ticks.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// The same while somebody asks whether the main loop turns: its lateness tells how much of the wait for a
-/// beat the loop could not have used either.
+/// How long it waits while somebody checks whether the main loop runs. How late it is shows for how much of the
+/// check the loop could not have run either.
 const INTERVAL_WHILE_ASKED: Duration = Duration::from_millis(10);
 
-/// The ticks of one thread, which alone may call [`Canary::tick`].
+/// The ticks of one thread, the only one that may call [`Canary::tick`].
 #[derive(Debug, Default)]
 pub struct Canary {
     last_sign: LastSign,
     /// The instant of the next tick plus one; zero before the first.
     due: AtomicU64,
-    /// Nanoseconds by which ticks came late, all together.
+    /// The sum of the nanoseconds by which ticks came late.
     late: AtomicU64,
 }
 
 impl Canary {
-    /// It ran. Returns how long it is to wait now, and whether somebody waits to be told of this tick.
+    /// Records a tick. Returns how long to wait until the next one, and whether somebody waits for this one.
     pub fn tick(&self, now: Raw, asked: bool) -> (Duration, bool) {
         let wait = if asked { INTERVAL_WHILE_ASKED } else { INTERVAL };
         self.late.fetch_add(self.overdue(now), Ordering::Relaxed);
@@ -32,12 +32,12 @@ impl Canary {
         (wait, self.last_sign.record(now).1)
     }
 
-    /// The sign of life itself.
+    /// When it last ticked.
     pub const fn last_sign(&self) -> &LastSign {
         &self.last_sign
     }
 
-    /// How long it has waited to run so far, all together.
+    /// The sum of the time for which it has waited to run so far.
     pub fn starved(&self, now: Raw) -> Duration {
         Duration::from_nanos(self.late.load(Ordering::Relaxed) + self.overdue(now))
     }

@@ -1,12 +1,12 @@
-//! The newest of something, for any number of readers.
+//! The latest version of something, for any number of readers.
 //!
-//! `tests/loom.rs` compiles this very file against loom and tries every interleaving.
+//! `tests/loom.rs` compiles this very file with loom and tries every interleaving.
 
 use std::sync::{Arc, PoisonError};
 
 use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-/// A value and its number. Whoever reads a number and then the value gets that value or a newer one.
+/// A value and its number. A reader who reads the number first, and then the value, gets that value or a later one.
 #[derive(Debug)]
 pub struct Latest<T> {
     value: Mutex<Arc<T>>,
@@ -22,29 +22,29 @@ impl<T> Latest<T> {
         }
     }
 
-    /// Puts a newer value in its place.
+    /// Replaces the value by a later one.
     pub fn set(&self, value: T, seq: u64) {
         *self.lock() = Arc::new(value);
         self.seq.store(seq, Ordering::Release);
     }
 
-    /// The number of the newest value.
+    /// The number of the latest value.
     pub fn seq(&self) -> u64 {
         self.seq.load(Ordering::Acquire)
     }
 
-    /// Counts on without a new value: something about it changed that it does not say itself.
+    /// Increases the number without a new value, because something changed that the value does not contain.
     pub fn touch(&self) {
         self.seq.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The newest value.
+    /// The latest value.
     pub fn value(&self) -> Arc<T> {
         Arc::clone(&self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<T>> {
-        // A writer that panicked left a whole value behind: it is swapped in one go.
+        // A writer that panicked left a complete value behind, because values are swapped in one step.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

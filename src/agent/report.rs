@@ -1,4 +1,4 @@
-//! A snapshot as the wire shows it. Pure, but for reading the newest beat.
+//! Converts a snapshot to what the wire shows. Pure, except that it reads the latest beat.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::wire::{
     JournalCheck, MainLoopCheck, Observer, Paused, Reason, ThreadCheck,
 };
 
-/// Who the agent is.
+/// The identity of the agent.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The app's name.
@@ -20,7 +20,7 @@ pub struct Identity {
     pub pid: u32,
     /// Random, new for every agent.
     pub instance: String,
-    /// How the test run is watched that this app is to end with.
+    /// How the agent watches the test run that this app must end with.
     pub parent: String,
     /// As in [`Observer::runtime_dir`](crate::wire::Observer::runtime_dir).
     pub runtime_dir: String,
@@ -55,7 +55,7 @@ impl From<CheckState> for wire::CheckState {
     }
 }
 
-/// The word for the whole app, the monitor's own death included.
+/// The status of the whole app; it includes the death of the monitor itself.
 pub fn status(published: &Published) -> Status {
     if published.is_dead() {
         Status::Degraded
@@ -64,7 +64,7 @@ pub fn status(published: &Published) -> Status {
     }
 }
 
-/// The whole of what `/health` answers.
+/// The answer of `/health`.
 pub fn health(identity: &Identity, published: &Published) -> Health {
     let now = published.clock().raw();
     let dead = published.is_dead();
@@ -72,7 +72,7 @@ pub fn health(identity: &Identity, published: &Published) -> Health {
     let snapshot = &shown.health;
     let awake = shown.awake.awake(now);
     let age = |sign: Option<Raw>, seen: Option<(Raw, Awake)>| {
-        // One that the monitor has seen keeps the instant that it was given then, whatever gaps came since.
+        // A beat that the monitor has seen keeps the instant that it was given then, whatever gaps came since.
         let at = |raw| {
             seen.filter(|(known, _)| *known == raw)
                 .map_or_else(|| shown.awake.awake(raw), |(_, at)| at)
@@ -93,7 +93,8 @@ pub fn health(identity: &Identity, published: &Published) -> Health {
     Health {
         schema: HEALTH_SCHEMA.to_owned(),
         status: if dead { Status::Degraded } else { snapshot.status }.into(),
-        // Of one piece with what is below: a client that hands it back must not miss what it has not seen.
+        // This must match the content below: a client that sends it back must not miss anything that it has not
+        // seen.
         seq: if dead { published.seq() } else { snapshot.seq },
         instance: identity.instance.clone(),
         pid: identity.pid,
@@ -146,7 +147,7 @@ pub fn health(identity: &Identity, published: &Published) -> Health {
     }
 }
 
-/// The executors and threads that are watched.
+/// The watched executors and threads.
 pub fn parts(published: &Published) -> (Vec<ExecutorCheck>, Vec<ThreadCheck>) {
     parts_of(&published.shown(), published.clock().raw())
 }

@@ -1,4 +1,4 @@
-//! What an agent may be told, by an argument or by the environment, and which values are refused.
+//! The settings of an agent from arguments and the environment, and which values are refused.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::process::Parent;
 use crate::runtime_dir::RuntimeDir;
 use crate::wire::{JOURNAL_FILE, env};
 
-/// Arguments of `livegui.start()`; each beats its environment variable.
+/// Arguments of `livegui.start()`. Each overrides its environment variable.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
     /// The endpoint's port.
@@ -18,9 +18,9 @@ pub struct Arguments {
     pub token: Option<String>,
     /// How long the loop may go without a beat.
     pub stall_after_ms: Option<u64>,
-    /// How long it may take to the first beat.
+    /// How long the first beat may take.
     pub startup_ms: Option<u64>,
-    /// How long queued work may go without any being finished; 0 for not to be looked at.
+    /// How long queued work may go without any being finished; 0 disables the check.
     pub executor_stall_ms: Option<u64>,
     /// Whether and where a journal is kept: `0`, `1` or a path.
     pub journal: Option<String>,
@@ -28,35 +28,35 @@ pub struct Arguments {
     pub run_dir: Option<PathBuf>,
 }
 
-/// What an agent runs by.
+/// The settings that an agent runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The app's name.
     pub app: String,
     /// Port of the endpoint; 0 for any free one.
     pub port: u16,
-    /// Token of the endpoint; a random one if none is given.
+    /// Token of the endpoint; a random one if `None`.
     pub token: Option<String>,
     /// Thresholds of the state machine.
     pub thresholds: Config,
-    /// Where the discovery file goes; the user's runtime folder if none is given.
+    /// Where the discovery file goes; the user's runtime folder if `None`.
     pub run_dir: Option<PathBuf>,
     /// Where the journal goes, if one is kept.
     pub journal: Option<PathBuf>,
-    /// The process without which the app is to end: a test run's.
+    /// The process of a test run with which the app must end.
     pub parent: Option<Parent>,
 }
 
-/// Characters of an app's name.
+/// The longest name of an app, in characters.
 const MAX_APP: usize = 64;
-/// A day; a threshold beyond it is taken for a mistake in the unit.
+/// One day. A longer threshold is probably a mistake in the unit.
 const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Settings {
-    /// Puts arguments and environment together; `None` if `LIVEGUI=0` asks for an inert agent.
+    /// Combines arguments and environment; `None` if `LIVEGUI=0` asks for an inert agent.
     ///
     /// # Errors
-    /// [`Error::BadValue`] names the variable or argument, its value and what would do.
+    /// [`Error::BadValue`] names the variable or argument, its value, and what is valid.
     pub fn resolve(
         app: &str,
         given: Arguments,
@@ -115,7 +115,7 @@ impl Settings {
         };
         let token = given.token.or_else(|| variable(env::TOKEN));
         if let Some(token) = &token {
-            // Kept to characters that need no escaping in a URL or a header. The value stays secret.
+            // Allow only characters that need no escaping in a URL or a header. The error does not show the value.
             let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
             if !(8..=128).contains(&token.len()) || !token.chars().all(plain) {
                 return Err(bad(
@@ -128,7 +128,7 @@ impl Settings {
         let run_dir = given
             .run_dir
             .or_else(|| variable(env::RUN_DIR).map(PathBuf::from));
-        // Made absolute now: an app that changes its folder must not take its files along.
+        // Make paths absolute now, because an app may change its folder later.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let run_dir = run_dir.map(absolute);
         let parent = variable(env::PARENT)
@@ -164,7 +164,7 @@ impl Settings {
     }
 }
 
-/// A name for an app that gave none, out of that of its script, whatever that is.
+/// A valid app name, made from the name of its script.
 #[must_use]
 pub fn name_of_script(script: &str) -> String {
     let plain = script.chars().filter(|c| !c.is_control());

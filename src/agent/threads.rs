@@ -1,4 +1,4 @@
-//! Threads inside somebody else's process: named, deaf to signals, and never a panic that gets out.
+//! Threads inside a host process: they have names, block all signals, and never let a panic out.
 
 use std::any::Any;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-/// A thread of ours that can be joined within a time.
+/// A thread of the agent that can be joined with a time limit.
 #[derive(Debug)]
 pub struct Worker {
     thread: JoinHandle<()>,
@@ -16,10 +16,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts `livegui-<role>`. If `body` panics, `died` is called with what it said.
+    /// Starts `livegui-<role>`. If `body` panics, `died` is called with the panic's message.
     ///
     /// # Errors
-    /// What the operating system says if it starts no thread.
+    /// What the operating system reports if it cannot start the thread.
     pub fn start(
         name: &str,
         body: impl FnOnce() + Send + 'static,
@@ -37,10 +37,10 @@ impl Worker {
         Ok(Self { thread, ended })
     }
 
-    /// Waits for its end, for at most `limit`; a thread that takes longer is left to itself.
+    /// Waits for its end, for at most `limit`. A thread that takes longer is left alone.
     pub fn join_within(self, limit: Duration) {
         if self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected) {
-            // It has dropped its sender, so only its last instructions are left; it cannot have panicked.
+            // It has dropped its sender, so only its last instructions remain, and it cannot have panicked.
             let _ = self.thread.join();
         }
     }
@@ -52,11 +52,11 @@ fn said(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("it panicked")
 }
 
-/// The host's signals are for the host's threads: one that a thread of ours took would leave the
-/// main thread asleep.
+/// Signals of the host must go to threads of the host: one delivered to a thread of ours would leave the main
+/// thread asleep.
 #[cfg(unix)]
 fn ignore_signals() {
-    // It fails for an invalid argument only, and this is none.
+    // It fails only for an invalid argument, and this one is valid.
     let _ = nix::sys::signal::SigSet::all().thread_block();
 }
 

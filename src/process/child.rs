@@ -1,4 +1,4 @@
-//! A process that this one started: how it ends, whoever reads its exit status, and its group.
+//! A process that this process started: how it ends (even if something else reads its exit status), and its group.
 
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
 
-/// How often a wait looks where nothing can tell it.
+/// How often to check during a wait where nothing can notify.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How a process ended.
@@ -17,12 +17,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub enum Exit {
     /// With this status.
     Status(ExitStatus),
-    /// Nobody can tell any more: somebody else read its exit status, or the system did where nobody wants to.
+    /// Nobody knows any more: something else read its exit status, or the system discarded it.
     Unknown,
 }
 
 impl Exit {
-    /// For a person.
+    /// A description for people.
     #[must_use]
     pub fn describe(self) -> String {
         let Self::Status(status) = self else {
@@ -47,8 +47,8 @@ impl Exit {
         )
     }
 
-    /// As `subprocess.Popen.returncode` has it: a signal is its negative number. 255, as asyncio has it, if
-    /// nobody knows.
+    /// As `subprocess.Popen.returncode`: negative if it is the number of a signal. 255, as in asyncio, if nobody
+    /// knows.
     #[must_use]
     pub fn return_code(self) -> i32 {
         let Self::Status(status) = self else { return 255 };
@@ -62,7 +62,7 @@ impl Exit {
         status.code().unwrap_or(-1)
     }
 
-    /// The same, without a sign on Windows, as `subprocess` has it there; `None` if nobody knows.
+    /// The same, but unsigned on Windows, as in `subprocess` there; `None` if nobody knows.
     #[must_use]
     pub fn status(self) -> Option<i64> {
         let code = match self {
@@ -76,7 +76,7 @@ impl Exit {
         })
     }
 
-    /// What it exited with; `None` if a signal ended it, or nobody knows.
+    /// Its exit code; `None` if a signal ended it, or nobody knows.
     #[must_use]
     pub fn code(self) -> Option<i32> {
         match self {
@@ -86,7 +86,7 @@ impl Exit {
     }
 }
 
-/// With what Windows ends a process that failed, and what that means.
+/// The status of a process that failed on Windows, and what it means.
 fn failure_of_windows(code: i32) -> Option<(u32, &'static str)> {
     let number = code.cast_unsigned();
     let what = match number {
@@ -102,7 +102,7 @@ fn failure_of_windows(code: i32) -> Option<(u32, &'static str)> {
     (cfg!(windows) || cfg!(test)).then_some((number, what))
 }
 
-/// A child at the head of a process group (on Windows a job) of its own.
+/// A child at the head of its own process group (on Windows, of its own job).
 #[derive(Debug)]
 pub struct Child {
     id: ProcessId,
@@ -115,15 +115,15 @@ pub struct Child {
 struct State {
     child: imp::Started,
     exit: Option<Exit>,
-    /// Its exit status was read by us: from then on its number is anybody's.
+    /// We have read its exit status. From then on another process may get its number.
     reaped: bool,
 }
 
 impl Child {
-    /// Starts it.
+    /// Starts the process.
     ///
     /// # Errors
-    /// What the operating system says: no such program, no such folder, no right.
+    /// What the operating system reports: no such program, no such folder, no permission.
     pub fn start(command: std::process::Command) -> std::io::Result<Self> {
         let child = imp::start(command)?;
         #[cfg(windows)]
@@ -140,18 +140,18 @@ impl Child {
         })
     }
 
-    /// Who it is.
+    /// Its identity.
     pub const fn id(&self) -> &ProcessId {
         &self.id
     }
 
-    /// Where what it reads is written, if that was piped; the first time only.
+    /// The pipe to its standard input, if it has one; only the first time.
     pub fn take_input(&self) -> Option<std::process::ChildStdin> {
         imp::take_input(&mut self.state().child)
     }
 
-    /// How it ended, once it did. Leaves its exit status where it is: as long as nobody reads that, its number
-    /// and its group's are nobody else's.
+    /// How it ended, once it has. This does not read its exit status, because until somebody does, no other process
+    /// can get its number or its group's.
     pub fn exit(&self) -> Option<Exit> {
         self.look(&mut self.state())
     }
@@ -161,17 +161,17 @@ impl Child {
             state.exit = match self.ended(state) {
                 imp::Ended::With(status) => Some(Exit::Status(status)),
                 imp::Ended::Not => None,
-                // Nobody's child any more, or, after a fork, the child of whoever forked.
+                // It is no longer anybody's child, or after a fork, it is the child of the process that forked.
                 imp::Ended::NoChild => (self.id.liveness() == Liveness::Gone).then_some(Exit::Unknown),
             };
         }
         state.exit
     }
 
-    /// What the system says of it; `NoChild` also if another child of this process has its number by now.
+    /// What the system says about it; `NoChild` also if another child of this process has its number by now.
     fn ended(&self, state: &mut State) -> imp::Ended {
         match imp::ended(&mut state.child) {
-            // On Windows a number is given away only once nobody has a handle any more, and we have one.
+            // Windows reuses a number only after the last handle is closed, and we have one.
             imp::Ended::With(_) | imp::Ended::Not
                 if cfg!(unix) && (state.reaped || !self.id.has_its_number()) =>
             {
@@ -187,7 +187,7 @@ impl Child {
         #[cfg(target_os = "linux")]
         let descriptor = super::handle::Descriptor::open(self.id.pid);
         loop {
-            // After the descriptor was opened: if its number was somebody else's by then, it has ended.
+            // After opening the descriptor: if the number belonged to another process by then, this one has ended.
             let exit = self.exit();
             let left = deadline.saturating_duration_since(Instant::now());
             if exit.is_some() || left.is_zero() {
@@ -209,7 +209,7 @@ impl Child {
         }
     }
 
-    /// Asks it and its group, if that is still its own.
+    /// Asks it and its group to end, if the group is still its own.
     pub fn send_group(&self, kill: bool) {
         let mut state = self.state();
         if !matches!(self.ended(&mut state), imp::Ended::NoChild) {
@@ -217,8 +217,8 @@ impl Child {
         }
     }
 
-    /// Asks it to end as Ctrl-C does; on Windows as Ctrl-Break does, which alone can be pressed for another
-    /// group, and only if it has the same console as this process.
+    /// Asks it to end as Ctrl-C does. On Windows, as Ctrl-Break does, because only that can be sent to another
+    /// group; it works only if both have the same console.
     pub fn interrupt(&self) {
         let mut state = self.state();
         if self.look(&mut state).is_none() && matches!(self.ended(&mut state), imp::Ended::Not) {
@@ -226,7 +226,8 @@ impl Child {
         }
     }
 
-    /// Reads its exit status, if it has ended: the very last thing, for from then on its number is anybody's.
+    /// Reads its exit status, if it has ended. Do this last of all, because from then on another process may get
+    /// its number.
     pub fn reap(&self) {
         let mut state = self.state();
         self.look(&mut state);
@@ -275,7 +276,7 @@ mod imp {
         let Some(pid) = pid else { return Ended::NoChild };
         let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(pid), how) {
-            // As wait(2) would have put it.
+            // The status as wait(2) would have returned it.
             Ok(Some(status)) => Ended::With(ExitStatus::from_raw(match status.terminating_signal() {
                 Some(signal) => signal | if status.dumped() { 0x80 } else { 0 },
                 None => (status.exit_status().unwrap_or_default() & 0xff) << 8,
@@ -352,7 +353,7 @@ mod imp {
         }
     }
 
-    /// One that has no console in common with this process cannot be asked: it is ended.
+    /// A process that shares no console with this one cannot be asked, so it is killed.
     pub fn send_group(child: &mut Started, ask: Ask) {
         let asked = ask != Ask::Kill && windows::press_break(child.id());
         if !asked {
@@ -360,7 +361,7 @@ mod imp {
         }
     }
 
-    /// As Ctrl-Break: Ctrl-C can be pressed for no other group.
+    /// Sends Ctrl-Break, because Ctrl-C cannot be sent to another group.
     pub fn interrupt(child: &Started) {
         windows::press_break(child.id());
     }
@@ -423,7 +424,7 @@ mod tests {
             assert!(Instant::now() < deadline, "its helper lives");
             thread::sleep(LOOK_EVERY);
         }
-        child.send_group(true); // its number is anybody's by now
+        child.send_group(true); // another process may have its number by now
     }
 
     #[test]

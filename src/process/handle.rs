@@ -1,12 +1,12 @@
-//! A process that was verified: what is sent to it reaches nobody else.
+//! A verified process: signals sent through this reach no other process.
 
 use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
 
-/// A process that was there when it was looked at. On Unix without a descriptor: what this process has open may be
-/// closed by anybody in it, and the number of a descriptor then be something else's. On Windows with a handle, which
-/// keeps its number.
+/// A process that existed when it was checked. On Unix this holds no descriptor: other code in this process may
+/// close any descriptor, and the number may then stand for something else. On Windows it holds a handle, which
+/// keeps the process' number from being reused.
 #[derive(Debug)]
 pub struct Handle {
     id: ProcessId,
@@ -20,7 +20,7 @@ impl Handle {
     pub fn open(id: &ProcessId) -> Option<Self> {
         #[cfg(windows)]
         let process = super::windows::Process::open(id.pid).ok()?;
-        // After it was opened: what has this identity now is what was opened, or that is gone.
+        // Check after opening: then what has this identity is what was opened, or that is gone.
         (id.liveness() == Liveness::Alive).then(|| Self {
             id: id.clone(),
             #[cfg(windows)]
@@ -28,23 +28,24 @@ impl Handle {
         })
     }
 
-    /// Who it is.
+    /// Its identity.
     #[must_use]
     pub const fn id(&self) -> &ProcessId {
         &self.id
     }
 
-    /// Whether it is still there.
+    /// Whether it still exists.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         self.id.liveness()
     }
 
-    /// Sends it a signal, if it is still there.
+    /// Sends it a signal, if it still exists.
     pub(super) fn send(&self, ask: Ask) {
         #[cfg(target_os = "linux")]
         let descriptor = Descriptor::open(self.id.pid);
-        // After the descriptor was opened: what has this identity now is what that stands for, or that is gone.
+        // Check after opening the descriptor: then what has this identity is what the descriptor stands for, or
+        // that is gone.
         if self.liveness() != Liveness::Alive {
             return;
         }
@@ -56,18 +57,18 @@ impl Handle {
         super::signal::process(self.id.pid, ask);
         #[cfg(windows)]
         {
-            // What is not at the head of a group of ours cannot be asked.
+            // A process that is not at the head of a group of ours cannot be asked.
             let (Ask::Terminate | Ask::Kill) = ask;
             self.process.end();
         }
     }
 
-    /// Asks it to end; where it cannot be asked (Windows) it is ended.
+    /// Asks it to end. Where that is impossible (on Windows), kills it.
     pub fn terminate(&self) {
         self.send(Ask::Terminate);
     }
 
-    /// Ends it.
+    /// Kills it.
     pub fn kill(&self) {
         self.send(Ask::Kill);
     }
@@ -90,20 +91,20 @@ mod linux {
 
     use super::Ask;
 
-    /// Stands for the process that had this number when it was opened, whoever has the number later. To be held for
-    /// as short as can be.
+    /// Stands for the process that had this number when this was opened, even if another process has the number
+    /// later. Hold it as briefly as possible.
     #[derive(Debug)]
     pub struct Descriptor {
         descriptor: Option<OwnedFd>,
         opened: Option<Seen>,
     }
 
-    /// What is behind a descriptor. Since Linux 6.9 each process has a file of its own there; before, its number alone
-    /// tells them apart.
+    /// What is behind a descriptor. Since Linux 6.9 each process has its own file there. Before, only the number
+    /// distinguishes them.
     #[derive(Debug, PartialEq, Eq)]
     struct Seen {
         file: (u64, u64),
-        /// -1 once there is no such process.
+        /// -1 if there is no such process.
         pid: i32,
     }
 
@@ -121,7 +122,7 @@ mod linux {
     }
 
     impl Descriptor {
-        /// `None` also where the kernel is too old, or does not allow it.
+        /// `None` also if the kernel is too old, or does not allow it.
         pub fn open(pid: u32) -> Option<Self> {
             close_those_for_later();
             let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
@@ -132,7 +133,7 @@ mod linux {
             Some(Self { descriptor, opened })
         }
 
-        /// Whether it still is what was opened: somebody may have closed it, and opened something else.
+        /// Whether it is still what was opened. Other code may have closed it and opened something else.
         fn is_intact(&self) -> bool {
             let (Some(now), Some(opened)) = (self.descriptor.as_ref().and_then(Seen::behind), &self.opened)
             else {
@@ -141,7 +142,7 @@ mod linux {
             now.file == opened.file && (now.pid == opened.pid || now.pid == -1)
         }
 
-        /// Whether it was sent, or there is nobody left to send it to.
+        /// Whether it was sent, or there is no process left to send it to.
         pub fn send(&self, ask: Ask) -> bool {
             let signal = match ask {
                 Ask::Terminate => Signal::TERM,
@@ -154,14 +155,16 @@ mod linux {
                 })
         }
 
-        /// Waits until it has ended, or for `limit`; false if that cannot be done, or there is nothing to wait for.
+        /// Waits until the process has ended, for at most `limit`. False if that is impossible, or there is nothing
+        /// to wait for.
         pub fn wait(&self, limit: Duration) -> bool {
             let Some(descriptor) = &self.descriptor else {
                 return false;
             };
             let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
             let limit = Timespec::try_from(limit).unwrap_or_default();
-            // Whatever it says is looked at anew: somebody may have closed it, and its number be another file's.
+            // The caller checks again in any case: other code may have closed it, and its number may stand for
+            // another file.
             poll(&mut watched, Some(&limit)) == Ok(0)
         }
     }
@@ -181,13 +184,13 @@ mod linux {
                 };
                 LATER.lock().unwrap_or_else(PoisonError::into_inner).push(again);
             } else {
-                // What somebody else has opened under this number since is theirs to close.
+                // Other code has opened something else under this number since, and must close it itself.
                 std::mem::forget(descriptor);
             }
         }
     }
 
-    /// Those of which nobody could tell what they were: it takes a descriptor to look. They are looked at again when
+    /// Descriptors that could not be checked, because a check needs a free descriptor. They are checked again when
     /// the next one is opened.
     static LATER: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
 

@@ -1,16 +1,16 @@
-//! Who a process is, and whether it is still there.
+//! The identity of a process, and whether it still exists.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::start::{self, Looked};
 use crate::wire::{Discovery, ProcessId};
 
-/// Whether a process is still there.
+/// Whether a process still exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It runs.
     Alive,
-    /// There is no such process, or it has ended and only waits for its exit status to be read.
+    /// There is no such process, or it has ended and only its exit status is still to be read.
     Gone,
     /// That cannot be told from here.
     Unknown,
@@ -26,7 +26,8 @@ impl ProcessId {
         }
     }
 
-    /// A child of this process that was just started, and may have ended since: nobody else has its number.
+    /// A child of this process that was just started. It may have ended since, but no other process can have its
+    /// number.
     pub(super) fn of_child(pid: u32) -> Self {
         match start::look(pid) {
             Looked::Runs { start } | Looked::Ended { start } => Self::from_here(pid, Some(start)),
@@ -34,7 +35,7 @@ impl ProcessId {
         }
     }
 
-    /// Whether what has its number now, be it running or ended, is still this one, as far as can be told.
+    /// Whether the process that has its number now, running or ended, is still this one, as far as can be told.
     pub(super) fn has_its_number(&self) -> bool {
         match (start::look(self.pid), self.start) {
             (Looked::Runs { start } | Looked::Ended { start }, Some(known)) => start == known,
@@ -50,8 +51,8 @@ impl ProcessId {
         Self::of(pid).unwrap_or_else(|| Self::from_here(pid, None))
     }
 
-    /// A process of this machine of which no more than its number is known: it may be seen to be gone,
-    /// and is never known to be alive.
+    /// A process of this machine of which only the number is known. It can be known to be gone, but never to be
+    /// alive.
     #[must_use]
     pub fn unverified(pid: u32) -> Self {
         Self::from_here(pid, None)
@@ -67,18 +68,18 @@ impl ProcessId {
         }
     }
 
-    /// Whether its number means here what it meant to whoever wrote it down.
+    /// Whether its number means the same here as where it was written down.
     #[must_use]
     pub fn is_of_here(&self) -> bool {
         self.boot == start::boot() && self.namespace == start::namespace()
     }
 
-    /// Whether it is still there.
+    /// Whether it still exists.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         if self.boot != start::boot() {
-            // What ran before this machine was started is gone; of another machine nothing is known. Its name
-            // alone says little: copies of a machine have the same one.
+            // What ran before this machine was started is gone. Nothing is known of another machine. The name of
+            // the machine alone is not enough, because copies of a machine share it.
             let is_same_machine = !self.host.is_empty() && self.host == start::host();
             return if is_same_machine {
                 Liveness::Gone
@@ -98,7 +99,7 @@ impl ProcessId {
 }
 
 impl Discovery {
-    /// The process that its agent is in.
+    /// The process that contains its agent.
     #[must_use]
     pub fn process_id(&self) -> ProcessId {
         self.process
@@ -107,17 +108,17 @@ impl Discovery {
     }
 }
 
-/// Of a process that a record names, or does not.
+/// The process that a record names, if it names one.
 #[must_use]
 pub fn liveness(process: Option<&ProcessId>) -> Liveness {
     process.map_or(Liveness::Unknown, ProcessId::liveness)
 }
 
-/// Tells one program that a process runs from the next one that it runs after an `exec`; `None` where that
-/// cannot be told.
+/// Distinguishes a program that a process runs from the next one that it runs after an `exec`; `None` where that is
+/// impossible.
 #[must_use]
 pub fn program(pid: u32) -> Option<u64> {
-    // The addresses in it are drawn anew with each program.
+    // The addresses in it are chosen anew for each program.
     let addresses = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
     let mut hasher = DefaultHasher::new();
     addresses.hash(&mut hasher);

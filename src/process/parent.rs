@@ -1,5 +1,5 @@
-//! The process that started this one for a test run: an app, or a pytest that is followed. When it is gone,
-//! nobody will end this one any more: then it ends itself, so that nothing outlives its run.
+//! The process that started this one (an app, or a followed pytest) for a test run. When it is gone, nothing will
+//! end this process any more. So this process then ends itself, and nothing outlives its run.
 
 use std::io::{self, Write};
 use std::thread;
@@ -10,17 +10,17 @@ use super::id::Liveness;
 use super::table::{self, Mark};
 use crate::wire::{ProcessId, env};
 
-/// How long this process gets between being asked to end and being ended.
+/// How long this process has to end when it is asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a wait for the others looks.
+/// How often to check while waiting for the others.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How often a process that does nothing else for it looks after its parent.
+/// How often a process that does nothing else for it checks for its parent.
 const LOOK_AFTER_PARENT_EVERY: Duration = Duration::from_millis(200);
-/// How long standard error may take to the line that says why this process ends: nobody may be reading it.
+/// How long to wait for the line on standard error that says why this process ends. Nobody may be reading it.
 const SAID_WITHIN: Duration = Duration::from_millis(200);
 
-/// Somebody whose end is ours. Holds no descriptor: an app may close what it did not open, and open something
-/// else under the same number.
+/// A process with which this one must end. Holds no descriptor: an app may close descriptors that it did not open,
+/// and open something else under the same number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent(ProcessId);
 
@@ -31,27 +31,26 @@ impl Parent {
         Self(id)
     }
 
-    /// The process that the environment names, if it names one.
+    /// The process named in the environment, if there is one.
     #[must_use]
     pub fn named() -> Option<Self> {
         let text = std::env::var(env::PARENT).ok()?;
         serde_json::from_str(&text).ok().map(Self)
     }
 
-    /// Who it is.
+    /// Its identity.
     #[must_use]
     pub const fn id(&self) -> &ProcessId {
         &self.0
     }
 
-    /// Whether it is known to be gone: no such process, where its number means what it meant to whoever wrote
-    /// it down. Waits for nothing.
+    /// Whether it is known to be gone: its number is valid here, and there is no such process. Does not wait.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.is_of_here() && self.0.liveness() == Liveness::Gone
     }
 
-    /// Why its end would not be noticed from here, if it would not be.
+    /// Why this process would not notice its end, if it would not.
     #[must_use]
     pub fn unseen_because(&self) -> Option<String> {
         let pid = self.0.pid;
@@ -63,7 +62,7 @@ impl Parent {
         (self.0.liveness() == Liveness::Unknown).then(|| format!("the system does not tell of pid {pid}"))
     }
 
-    /// What is said before this process ends itself.
+    /// The message before this process ends itself.
     #[must_use]
     pub fn gone(&self) -> String {
         format!(
@@ -73,10 +72,10 @@ impl Parent {
     }
 }
 
-/// Ends this process as soon as the one is gone that the environment names, if it names one.
+/// Ends this process as soon as the process named in the environment is gone, if there is one.
 ///
 /// # Errors
-/// If the thread that looks after it cannot be started.
+/// If the thread that checks for it cannot be started.
 pub fn end_with_parent() -> io::Result<()> {
     let Some(parent) = Parent::named() else {
         return Ok(());
@@ -98,12 +97,12 @@ pub fn end_with_parent() -> io::Result<()> {
     thread.spawn(body).map(drop)
 }
 
-/// Ends an app: everything that it started, also what left its group and is known by `mark`, a variable of its
-/// environment; then asks this process to end, and ends it and its group if it does not. Says `why` on
-/// standard error. Does not return.
+/// Ends an app. Ends everything that the app started, including processes that left its group and are recognised by
+/// `mark`, a variable of their environment. Then asks this process to end, and kills it and its group if it does
+/// not. Writes `why` to standard error. Does not return.
 pub fn end_after_family(mark: &str, why: &str) -> ! {
     say(why);
-    // First: once this process has ended there is nobody left to see to the others.
+    // Do this first: when this process has ended, nothing is left to end the others.
     let family = ask_family(mark);
     let mut left = GRACE;
     while !left.is_zero() && family.iter().any(|member| member.liveness() == Liveness::Alive) {
@@ -114,8 +113,8 @@ pub fn end_after_family(mark: &str, why: &str) -> ! {
     end_itself()
 }
 
-/// Ends a pytest and what it started at the same time: it is not to take the end of its app for a failure of a
-/// test. An app that does not end when it is asked will miss its own parent. Does not return.
+/// Ends a pytest and what it started at the same time, so that pytest does not take the end of its app for a test
+/// failure. An app that does not end when it is asked notices the end of its own parent. Does not return.
 fn end_with_family(mark: &str) -> ! {
     ask_family(mark);
     end_itself()
@@ -129,7 +128,7 @@ fn ask_family(mark: &str) -> Vec<Handle> {
     family
 }
 
-/// On a thread of its own: it may wait for a reader for ever.
+/// Runs on a separate thread, because it may wait for a reader for ever.
 fn say(why: &str) {
     let line = format!("livegui: {why}\n");
     let (done, said) = crossbeam_channel::bounded(1);
@@ -163,7 +162,7 @@ mod imp {
     }
 
     fn send(signal: Signal) {
-        // The harness made it the leader of a group of its own; any other group is not ours to end.
+        // The harness made it the leader of its own group. No other group is ours to end.
         let _ = if getpgrp() == getpid() {
             killpg(getpgrp(), signal)
         } else {
@@ -172,7 +171,8 @@ mod imp {
     }
 }
 
-/// On Windows the harness puts it into a job, which ends with the harness: this is for one that nobody put there.
+/// On Windows the harness puts it into a job, which ends with the harness. This is for a process without such a
+/// job.
 #[cfg(windows)]
 mod imp {
     pub fn ask() {}

@@ -1,14 +1,14 @@
-//! Signals, to numbers that the caller has verified.
+//! Signals to process numbers that the caller has verified.
 
-/// What a process is asked.
+/// What to ask a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     /// To end.
     Terminate,
-    /// To end as after Ctrl-C. On Windows only a group can be asked so.
+    /// To end as after Ctrl-C. On Windows only a group can be asked this way.
     #[cfg(unix)]
     Interrupt,
-    /// Nothing: it is ended.
+    /// To be killed.
     Kill,
 }
 
@@ -23,11 +23,11 @@ mod unix {
 
     use super::Ask;
 
-    /// Whether a number is a process's.
+    /// Whether a process has this number.
     pub enum Probe {
-        /// There is none.
+        /// No process has it.
         NoSuch,
-        /// There is one, or that cannot be told.
+        /// A process has it, or that cannot be told.
         Some,
     }
 

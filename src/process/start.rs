@@ -1,19 +1,19 @@
-//! When a process was started, as the system wrote it down then: no clock step changes it.
+//! When a process was started, as the system recorded it then. Setting the clock does not change it.
 
-/// What is seen of the process that has a number.
+/// What can be seen of the process with a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looked {
     /// It runs.
     Runs {
-        /// In the system's own unit; compared, never converted.
+        /// In the system's own unit. It is compared, but never converted.
         start: u64,
     },
-    /// It has ended, and its exit status is yet to be read.
+    /// It has ended, and its exit status is still to be read.
     Ended {
-        /// As of one that runs: it tells a child from another one that got its number.
+        /// As for one that runs. This distinguishes a child from another one that got its number.
         start: u64,
     },
-    /// There is none.
+    /// There is no such process.
     NoSuch,
     /// It cannot be told.
     Unseen,
@@ -25,7 +25,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use once_cell::sync::OnceCell;
 
-/// The machine: its name, and what tells it from another one of that name, a copy of it. Empty where nothing does.
+/// The machine: its name, and what distinguishes it from another of that name, such as a copy. Empty if nothing
+/// does.
 pub fn host() -> String {
     static HOST: OnceCell<String> = OnceCell::new();
     HOST.get_or_init(|| {
@@ -38,7 +39,7 @@ pub fn host() -> String {
             });
         let name = sysinfo::System::host_name().unwrap_or_default();
         number.map_or_else(String::new, |number| {
-            // The number itself is not for others to read.
+            // Hash the number, because others should not be able to read it.
             let mut hasher = DefaultHasher::new();
             ("livegui", number.trim()).hash(&mut hasher);
             format!("{name} {:016x}", hasher.finish())
@@ -57,14 +58,14 @@ mod imp {
     use super::Looked;
     use crate::process::signal::{Probe, probe};
 
-    /// Of the running system: another one after each start of the machine.
+    /// Identifies the running system; it changes with each start of the machine.
     pub fn boot() -> String {
         static BOOT: OnceCell<String> = OnceCell::new();
         let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         BOOT.get_or_init(|| read().trim().to_owned()).clone()
     }
 
-    /// Within which numbers and start times mean the same. Not kept: a process can change it.
+    /// The PID namespace, in which numbers and start times are valid. Not cached, because a process can change it.
     pub fn namespace() -> String {
         let link = |kind: &str| fs::read_link(format!("/proc/self/ns/{kind}"));
         let names = ["pid", "time"].map(|kind| link(kind).unwrap_or_default().display().to_string());
@@ -74,7 +75,7 @@ mod imp {
     pub fn look(pid: u32) -> Looked {
         match fs::read_to_string(format!("/proc/{pid}/stat")) {
             Ok(stat) => parse(&stat, pid).unwrap_or(Looked::Unseen),
-            // /proc may hide what is there, or not be mounted.
+            // /proc may hide what exists, or not be mounted.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound) || is_no_such(&error) => {
                 match probe(pid) {
                     Probe::NoSuch => Looked::NoSuch,
@@ -90,7 +91,7 @@ mod imp {
     }
 
     fn parse(stat: &str, pid: u32) -> Option<Looked> {
-        // The name, in parentheses, may hold anything.
+        // The name, in parentheses, may contain anything.
         let (_, rest) = stat.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
         let ended = matches!(fields.next()?, "Z" | "X" | "x");
@@ -102,7 +103,7 @@ mod imp {
         })
     }
 
-    /// Whether threads of a process whose first thread has ended are still there, and with them its ports.
+    /// Whether other threads of a process whose first thread has ended still exist, and with them its ports.
     fn has_other_threads(pid: u32) -> bool {
         let tasks = fs::read_dir(format!("/proc/{pid}/task"));
         tasks.is_ok_and(|tasks| tasks.count() > 1)
@@ -116,8 +117,8 @@ mod imp {
     use crate::process::signal::{Probe, probe};
     use nix::libc;
 
-    /// A start time that is another tells as much as a name of the system's start would. So this is the
-    /// machine's own.
+    /// A different start time tells as much as an identifier of the system's start would. So this identifies the
+    /// machine.
     pub fn boot() -> String {
         super::host()
     }
@@ -133,12 +134,12 @@ mod imp {
         let size = std::mem::size_of::<libc::proc_bsdinfo>();
         // SAFETY: a plain C struct of integers, for which all zeros is a value.
         let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
-        // SAFETY: the buffer is `info`, which is as long as is said, and lives through the call.
+        // SAFETY: the buffer is `info`, which is as long as stated, and lives through the call.
         let filled = unsafe {
             libc::proc_pidinfo(
                 number,
                 libc::PROC_PIDTBSDINFO,
-                1, // of one that has ended, too
+                1, // also of a process that has ended
                 (&raw mut info).cast(),
                 libc::c_int::try_from(size).unwrap_or(0),
             )
@@ -164,8 +165,8 @@ mod imp {
     use super::Looked;
     use crate::process::windows::Process;
 
-    /// The system has no name for its start: a start time that is another tells as much. So this is the
-    /// machine's own.
+    /// The system has no identifier for its start, but a different start time tells as much. So this identifies the
+    /// machine.
     pub fn boot() -> String {
         super::host()
     }
@@ -177,7 +178,7 @@ mod imp {
     pub fn look(pid: u32) -> Looked {
         match Process::open(pid) {
             Ok(process) => match process.started() {
-                // Somebody may hold a handle of a process that has ended.
+                // Something may hold a handle of a process that has ended.
                 Some(start) if process.wait(Duration::ZERO) => Looked::Ended { start },
                 Some(start) => Looked::Runs { start },
                 None => Looked::Unseen,
@@ -201,7 +202,7 @@ mod imp {
         String::new()
     }
 
-    /// No start time: a process can be seen to be gone, and never be taken for one that was known.
+    /// No start time: a process can be known to be gone, but never be taken for one that was known.
     pub fn look(pid: u32) -> Looked {
         match probe(pid) {
             Probe::NoSuch => Looked::NoSuch,

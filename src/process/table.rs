@@ -1,4 +1,4 @@
-//! The operating system's table of processes: who came from whom.
+//! The operating system's table of processes: which process started which.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -12,15 +12,15 @@ use super::handle::Handle;
 use super::id::Liveness;
 use crate::wire::ProcessId;
 
-/// How long a process may take to replace its program, on a machine that is busy.
+/// How long a process may take to replace its program, on a busy machine.
 const REPLACED_WITHIN: Duration = Duration::from_millis(100);
-/// How soon it is looked at again meanwhile.
+/// How soon to check again meanwhile.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
-/// How often a process may do so between two looks: a script becomes `setsid`, and that an interpreter.
+/// How many times a process may do so between two checks: a script becomes `setsid`, and that an interpreter.
 const PROGRAMS_IN_A_ROW: u32 = 3;
 
-/// What whoever came from a process carries in the environment, though the parents in between are gone. One
-/// without a value is nobody's.
+/// A variable in the environment of everything that a process started, even if the parents in between are gone. A
+/// mark without a value matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark(Option<OsString>);
 
@@ -44,7 +44,7 @@ impl Mark {
     }
 }
 
-/// A process for a person: pid, start time, command line.
+/// Describes a process for people: pid, start time, command line.
 pub fn describe(pid: u32) -> Option<String> {
     let system = look(pid)?;
     let process = system.process(Pid::from_u32(pid))?;
@@ -56,7 +56,7 @@ pub fn describe(pid: u32) -> Option<String> {
     Some(format!("pid {pid}{since}: {}", command.join(" ")))
 }
 
-/// What a process has in its environment under this name; `None` also if that must not be seen.
+/// The value of a variable in the environment of a process; `None` also if it may not be read.
 #[must_use]
 pub fn environment(process: &ProcessId, name: &str) -> Option<OsString> {
     let system = look(process.pid)?;
@@ -80,8 +80,8 @@ fn value_of(entry: &OsStr, name: &str) -> Option<OsString> {
     Some(entry.to_str()?.strip_prefix(name)?.strip_prefix('=')?.into())
 }
 
-/// Everything that `ancestor` started and that still runs: its descendants, and whoever carries `mark`
-/// though its parent is gone.
+/// Everything that `ancestor` started and that still runs: its descendants, and processes that carry `mark`
+/// although their parent is gone.
 #[must_use]
 pub fn family(ancestor: &ProcessId, mark: &Mark) -> Vec<Handle> {
     let mut family = grown_from(Handle::open(ancestor), mark, Bearers::Any);
@@ -89,8 +89,8 @@ pub fn family(ancestor: &ProcessId, mark: &Mark) -> Vec<Handle> {
     family
 }
 
-/// The same of a process that this one started, and which got `mark` with its start: nothing of it is older, so that
-/// the environment of many others need not be read.
+/// The same for a process that this one started, and which got `mark` at its start. Nothing in its family is older,
+/// so the environments of many other processes need not be read.
 #[must_use]
 pub fn family_of_child(child: &ProcessId, mark: &Mark) -> Vec<Handle> {
     let mut family = grown_from(Handle::open(child), mark, Bearers::NoOlder);
@@ -98,23 +98,23 @@ pub fn family_of_child(child: &ProcessId, mark: &Mark) -> Vec<Handle> {
     family
 }
 
-/// Everything that runs and carries `mark`, and what that started: the family of somebody who is gone.
+/// Everything that runs and carries `mark`, and what that started: the family of a process that is gone.
 #[must_use]
 pub fn marked(mark: &Mark) -> Vec<Handle> {
     grown_from(None, mark, Bearers::Any)
 }
 
-/// Who may carry a mark.
+/// Which processes may carry a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bearers {
     /// Any process.
     Any,
-    /// None that is older than the root.
+    /// Only processes that are no older than the root.
     NoOlder,
 }
 
-/// First a quick look at all processes, then a slow one at those that may belong: what is read of a number
-/// counts only if the process that has it was the same before and after.
+/// First a quick check of all processes, then a slow one of those that may belong to the family. What is read of a
+/// number counts only if the same process had it before and after.
 fn grown_from(root: Option<Handle>, mark: &Mark, bearers: Bearers) -> Vec<Handle> {
     let mut family = Vec::from_iter(root);
     let mut candidates = candidates(family.first().map(|root| root.id().pid), mark, bearers);
@@ -133,12 +133,12 @@ fn grown_from(root: Option<Handle>, mark: &Mark, bearers: Bearers) -> Vec<Handle
     }
 }
 
-/// Numbers of those that seem to belong, their parents before them as a rule.
+/// Numbers of the processes that seem to belong to the family, usually parents first.
 fn candidates(root: Option<u32>, mark: &Mark, bearers: Bearers) -> Vec<u32> {
     let Ok(mut system) = System::new() else {
         return Vec::new();
     };
-    // A thread is no member of its own: what is sent to it ends its process.
+    // A thread is not a member, because a signal to it ends its process.
     let what = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let since = root.filter(|_| bearers == Bearers::NoOlder);
@@ -147,7 +147,7 @@ fn candidates(root: Option<u32>, mark: &Mark, bearers: Bearers) -> Vec<u32> {
         .with_environ(UpdateKind::Always)
         .with_user(UpdateKind::OnlyIfNotSet);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&later), false, what);
-    // The environment of another user's process shows nothing at any time.
+    // The environment of another user's process can never be read.
     let user = |process: &Process| process.effective_user_id().cloned();
     let own = system.process(Pid::from_u32(std::process::id())).and_then(user);
     let may_carry = |process: &Process| {
@@ -169,8 +169,8 @@ fn candidates(root: Option<u32>, mark: &Mark, bearers: Bearers) -> Vec<u32> {
     }
 }
 
-/// Those that are no older than a process; all, if that is none. To read the environment of all is slow where
-/// there are many.
+/// The processes that are no older than the given one; all, if there is none. Reading the environments of all is
+/// slow if there are many.
 fn started_after(root: Option<u32>, system: &System) -> Vec<Pid> {
     let root = root.and_then(|root| system.process(Pid::from_u32(root)));
     let since = root.map_or(0, Process::start_time);
@@ -189,7 +189,7 @@ fn belongs(pid: u32, family: &[Handle], mark: &Mark) -> Option<Handle> {
     let process = system.process(Pid::from_u32(pid))?;
     let parent = process.parent().map(Pid::as_u32);
     let parent = family.iter().find(|other| Some(other.id().pid) == parent);
-    // A parent that still is there was there when its child named it.
+    // A parent that still exists existed when its child named it.
     let born_here = parent.is_some_and(|parent| parent.liveness() == Liveness::Alive);
     let belongs = born_here || mark.is_carried_by(process);
     (belongs && member.liveness() == Liveness::Alive).then_some(member)
@@ -204,13 +204,13 @@ fn look(pid: u32) -> Option<System> {
     let deadline = Instant::now() + REPLACED_WITHIN;
     let mut whole = 0;
     loop {
-        // Another one each time: it keeps what it read before where it now reads nothing.
+        // A new one each time, because it keeps what it read before where it now reads nothing.
         let mut system = System::new().ok()?;
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
         let Some(process) = system.process(pid).filter(|process| is_blank(process)) else {
             return Some(system);
         };
-        // One that is halfway has neither; of one that has a command line the environment was read later.
+        // A process that is half-way has neither. If it has a command line, its environment was read later.
         if process.cmd().is_empty() {
             thread::sleep(LOOK_AGAIN_AFTER);
         } else {
@@ -222,8 +222,8 @@ fn look(pid: u32) -> Option<System> {
     }
 }
 
-/// Whether it has no environment. As a rule that is one that replaces its program just now: for a moment the system
-/// shows nothing of it.
+/// Whether it has no environment. Usually it is just replacing its program, and for a moment the system shows
+/// nothing of it.
 fn is_blank(process: &Process) -> bool {
     let may_run = !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
     let is_kernel = process.thread_kind().is_some();

@@ -1,21 +1,21 @@
-//! Where an agent is: the schema `livegui/agent/1`.
+//! Where an agent can be reached: the schema `livegui/agent/1`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::process_id::ProcessId;
 
-/// The discovery file: where the endpoint is and how to be let in.
+/// The discovery file: the endpoint's address and token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discovery {
     /// `livegui/agent/1`.
     pub schema: String,
     /// The app's process.
     pub pid: u32,
-    /// The same process, for good; null in the file of an older version.
+    /// The process by an identity that is never reused; null in the file of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
-    /// Another one after the process re-executed itself; null where that cannot be told.
+    /// Identifies the program; it changes when the process re-executes itself; null if that cannot be told.
     #[serde(default)]
     pub program: Option<u64>,
     /// As in `instance` in `/health`.

@@ -1,4 +1,4 @@
-//! Environment that the test side hands the app, or a pytest.
+//! Environment variables that the test side sets for an app or a pytest.
 
 /// `0` makes the agent inert.
 pub const SWITCH: &str = "LIVEGUI";
@@ -6,26 +6,25 @@ pub const SWITCH: &str = "LIVEGUI";
 pub const RUN_DIR: &str = "LIVEGUI_RUN_DIR";
 /// A fresh, empty folder for the app's own state.
 pub const STATE_DIR: &str = "LIVEGUI_STATE_DIR";
-/// The port that the app's hook server is to listen on.
+/// The port that the app's hook server should listen on.
 pub const HOOK_PORT: &str = "LIVEGUI_HOOK_PORT";
-/// The process that drives the run, a `ProcessId` as JSON: when it is gone, the app is
-/// to end, or the pytest.
+/// The process that drives the run, a `ProcessId` as JSON. When it is gone, the app or the pytest must end.
 pub const PARENT: &str = "LIVEGUI_PARENT";
-/// A file to which a pytest appends what it does, an `Event` a line; if there is one
-/// of that name with `STOP_SUFFIX`, it is to end after the running test.
+/// A file to which a pytest appends what it does, an `Event` a line. If a file of that name with `STOP_SUFFIX`
+/// exists, it must end after the running test.
 pub const EVENTS: &str = "LIVEGUI_EVENTS";
-/// Set, and not empty, for what a followed pytest starts: a pytest that one of its tests runs is not
+/// Set, and not empty, for processes that a followed pytest starts. So a pytest that one of its tests runs is not
 /// followed.
 pub const FOLLOWED: &str = "LIVEGUI_FOLLOWED";
-/// A file with the node ids, a JSON list, that a followed pytest is to run of those it collects.
+/// A file with node ids, as a JSON list: the only tests that a followed pytest runs of those it collects.
 pub const ONLY: &str = "LIVEGUI_ONLY";
-/// Has each Python that finds it watch for a main loop that nobody wired: `auto` or `true`.
+/// Makes each Python that finds it watch for a main loop, in an unchanged app: `auto` or `true`.
 pub const INJECT: &str = "LIVEGUI_INJECT";
-/// The folder that was put at the head of `PYTHONPATH` for that.
+/// The folder that livegui put at the head of `PYTHONPATH` for that.
 pub const INJECT_PATH: &str = "LIVEGUI_INJECT_PATH";
-/// What an app is called that is so watched.
+/// The name of an unchanged app that is watched.
 pub const INJECT_NAME: &str = "LIVEGUI_INJECT_NAME";
-/// Set, and not empty, if what is patched is to be told on standard error.
+/// Set, and not empty, to print on standard error what is patched.
 pub const INJECT_EXPLAIN: &str = "LIVEGUI_INJECT_EXPLAIN";
 /// The endpoint's port.
 pub const PORT: &str = "LIVEGUI_PORT";
@@ -33,11 +32,11 @@ pub const PORT: &str = "LIVEGUI_PORT";
 pub const TOKEN: &str = "LIVEGUI_TOKEN";
 /// How long the loop may go without a beat.
 pub const STALL_AFTER_MS: &str = "LIVEGUI_STALL_AFTER_MS";
-/// How long it may take to the first beat.
+/// How long the first beat may take.
 pub const STARTUP_MS: &str = "LIVEGUI_STARTUP_MS";
 /// How long queued work may go without any being finished.
 pub const EXECUTOR_STALL_MS: &str = "LIVEGUI_EXECUTOR_STALL_MS";
-/// `degrade` makes the app degraded by a callback that raises; `note` and `fail` are for the test side.
+/// `degrade` makes a callback that raises degrade the app; `note` and `fail` concern only the test side.
 pub const CALLBACK_ERRORS: &str = "LIVEGUI_CALLBACK_ERRORS";
 /// Whether and where a journal is kept.
 pub const JOURNAL: &str = "LIVEGUI_JOURNAL";

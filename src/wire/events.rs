@@ -1,13 +1,12 @@
-//! `events.jsonl`, what a pytest does: the schema `livegui/events/1`.
+//! `events.jsonl`, the record of what a pytest does: the schema `livegui/events/1`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::words::TestOutcome;
 
-/// What a pytest does, for whoever follows it from outside: an append-only file of one JSON a line, which
-/// is whole up to the moment at which the process is killed. Under pytest-xdist every worker writes into
-/// the same file.
+/// What a pytest does, for a program that follows it: an append-only file with one JSON object a line, complete up
+/// to the moment at which the process is killed. Under pytest-xdist every worker writes into the same file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
     /// Milliseconds since the epoch.
@@ -23,41 +22,41 @@ pub struct EventLine {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// It begins. Of each worker, and of the process that runs alone; not of xdist's controller.
+    /// The session begins; for each worker and for a process that runs alone, but not for xdist's controller.
     SessionStarted {
         /// `livegui/events/1`.
         schema: String,
         /// The process.
         pid: u32,
-        /// pytest's root folder, which node ids begin at.
+        /// pytest's root folder, which node ids are relative to.
         #[serde(default)]
         root: String,
     },
-    /// A file, or what it holds, could not be collected.
+    /// A file, or something in it, could not be collected.
     CollectionFailed {
         /// Its node id.
         node: String,
-        /// What it said, cut as that of a test.
+        /// The error, cut like the message of a test.
         message: String,
     },
-    /// It knows its tests, in the order in which it would run them.
+    /// pytest has collected its tests, in the order in which it would run them.
     Collected {
         /// Node ids.
         tests: Vec<String>,
     },
-    /// Its `live_gui` fixture was set up.
+    /// The fixture `live_gui` was set up.
     AppOpened {
         /// The folder of the run, with `run.json`.
         run_folder: String,
     },
-    /// A test begins, its set-up included.
+    /// A test begins, including its set-up.
     TestStarted {
         /// Its node id.
         test: String,
     },
-    /// A test has ended, its tear-down included.
+    /// A test has ended, including its tear-down.
     TestFinished(Box<TestResult>),
-    /// It has ended in good order, or so far as pytest calls it that.
+    /// The session has ended, as far as pytest itself can tell.
     SessionFinished {
         /// pytest's exit status.
         exit_status: i32,
@@ -71,18 +70,18 @@ pub struct TestResult {
     pub test: String,
     /// How it ended.
     pub outcome: TestOutcome,
-    /// All of its phases.
+    /// The duration of all its phases.
     pub duration_ms: f64,
-    /// What it said: the failure in full, cut to 16 KiB, or why it was skipped.
+    /// The failure in full, cut to 16 KiB, or why the test was skipped.
     pub message: String,
     /// The test that is blamed, for a victim.
     pub culprit: Option<String>,
-    /// The generation that it ran on; null if it does not use `live_gui`.
+    /// The generation on which it ran; null if it does not use `live_gui`.
     pub generation: Option<u32>,
-    /// How often it was run before that (pytest-rerunfailures).
+    /// How many times it was run before (pytest-rerunfailures).
     #[serde(default)]
     pub reruns: u32,
-    /// The line of its file at which it begins, the first being 1.
+    /// The line at which it begins in its file, counted from 1.
     #[serde(default)]
     pub line: Option<u32>,
     /// Pictures of the app, taken when the test failed or ended: paths relative to the run's folder.

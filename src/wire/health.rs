@@ -1,4 +1,4 @@
-//! What an agent answers: the schema `livegui/health/1`.
+//! The answer of an agent: the schema `livegui/health/1`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,31 +10,32 @@ use super::words::{CheckState, JournalState, Status};
 pub struct Health {
     /// `livegui/health/1`.
     pub schema: String,
-    /// The word for the whole app.
+    /// The status of the whole app.
     pub status: Status,
-    /// Counts changes; hand it back as `after=` to be told of the next one.
+    /// Counts changes. Send it back as `after=` to wait for the next one.
     pub seq: u64,
     /// Random, new for every agent.
     pub instance: String,
     /// The app's process.
     pub pid: u32,
-    /// The app's name, as it gave it.
+    /// The app's name, as the app gave it.
     pub app: String,
     /// Wall time of the agent's start, RFC 3339 in UTC.
     pub started_at: String,
-    /// Observed-awake time since then.
+    /// Observed-awake time since the agent started.
     pub uptime_ms: u64,
-    /// Since the status changed.
+    /// Time since the status changed.
     pub since_ms: u64,
-    /// Why the app is degraded, the oldest first; empty if and only if it is not.
+    /// Why the app is degraded, oldest first; empty if and only if it is not.
     pub reasons: Vec<Reason>,
-    /// The parts, one by one.
+    /// The state of each part.
     pub checks: Checks,
     /// How well the agent itself could observe.
     pub observer: Observer,
-    /// Reasons that held and no longer do, the latest last.
+    /// Reasons that no longer hold, latest last.
     pub history: Vec<Reason>,
-    /// Exceptions that a toolkit, a thread or the interpreter caught while the app went on, the newest last; at most 32.
+    /// Exceptions that a toolkit, a thread or the interpreter caught while the app went on, latest last; at most
+    /// 32.
     #[serde(default)]
     pub exceptions: Vec<CaughtException>,
 }
@@ -50,11 +51,11 @@ pub struct CaughtException {
     pub place: String,
     /// `Type: text`.
     pub message: String,
-    /// How often it came. Not every one changes `seq`.
+    /// How often it was raised. Not every time changes `seq`.
     pub count: u64,
-    /// Since it first came.
+    /// Time since it was first raised.
     pub since_ms: u64,
-    /// Since it last came.
+    /// Time since it was last raised.
     pub newest_ms: u64,
     /// The traceback of the first.
     #[serde(default)]
@@ -66,33 +67,33 @@ pub struct CaughtException {
 pub struct Reason {
     /// A reason code.
     pub code: String,
-    /// `main_loop`, or the name of what was watched.
+    /// `main_loop`, or the name of something watched.
     pub component: String,
     /// Whether it clears itself or can be cleared.
     pub recoverable: bool,
     /// Its number.
     pub episode: u64,
-    /// Since it began.
+    /// Time since it began.
     pub since_ms: u64,
     /// How long it held; only in `history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<u64>,
-    /// One line for a person.
+    /// One line for people.
     pub message: String,
-    /// More, if there is more.
+    /// Details, if there are any.
     #[serde(default)]
     pub detail: Detail,
 }
 
 impl Reason {
-    /// `code: message`, the form in which one line names a reason.
+    /// `code: message`, which names a reason on one line.
     #[must_use]
     pub fn line(&self) -> String {
         format!("{}: {}", self.code, self.message)
     }
 }
 
-/// What does not fit on a line.
+/// Details that do not fit on a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Detail {
     /// The Python traceback.
@@ -100,7 +101,7 @@ pub struct Detail {
     pub traceback: Option<String>,
 }
 
-/// The parts of the app, one by one.
+/// The state of each part of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checks {
     /// The main loop.
@@ -124,11 +125,11 @@ pub struct MainLoopCheck {
     pub beats: u64,
     /// Observed-awake time since the last beat; null before the first.
     pub age_ms: Option<u64>,
-    /// The wait that the app declared, while it is in one.
+    /// The wait that the app has declared, while it lasts.
     #[serde(default)]
     pub paused: Option<Paused>,
-    /// What is open on top of the main window: dialogs, grabs, nested loops. Empty also where the toolkit
-    /// does not tell.
+    /// What is open on top of the main window: dialogs, grabs, nested loops. Also empty if the toolkit does not
+    /// report it.
     #[serde(default)]
     pub left_open: Vec<String>,
     /// Time between beats since the start, in milliseconds.
@@ -136,23 +137,23 @@ pub struct MainLoopCheck {
 }
 
 impl MainLoopCheck {
-    /// Whether anything is known of the loop: beats of it can be seen, or are to come.
+    /// Whether anything is known of the loop: its beats can be seen, or are still to come.
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.state != CheckState::NotWatched
     }
 }
 
-/// A wait that the app declared by `paused()`.
+/// A wait that the app declared with `paused()`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Paused {
-    /// What it waits for.
+    /// What the app waits for.
     pub what: String,
-    /// Whether the app serves its users meanwhile.
+    /// Whether users can use the app meanwhile.
     pub usable: bool,
 }
 
-/// Figures of the time between beats, in milliseconds.
+/// Statistics of the time between beats, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameMs {
     /// The median.
@@ -168,9 +169,9 @@ pub struct FrameMs {
 pub struct InterpreterCheck {
     /// `waiting`, `ok` or `held`.
     pub state: CheckState,
-    /// Observed-awake time since the canary ran; null before it first did.
+    /// Observed-awake time since the canary ran; null before it first ran.
     pub canary_age_ms: Option<u64>,
-    /// How long the canary has waited to run since the start, all together: for the interpreter lock, or for
+    /// The sum of the time for which the canary has waited to run since the start: for the interpreter lock, or for
     /// a processor.
     #[serde(default)]
     pub starved_ms: u64,
@@ -185,9 +186,9 @@ pub struct ExecutorCheck {
     pub kind: String,
     /// `ok`, `shutdown`, `broken` or `gone`.
     pub state: CheckState,
-    /// Work items that no worker has taken yet; null until first looked at.
+    /// Work items that no worker has taken yet; null until first checked.
     pub queued: Option<u64>,
-    /// Worker threads or processes; null until first looked at.
+    /// Worker threads or processes; null until first checked.
     pub workers: Option<u64>,
     /// How long work has been queued without any being known to have finished; null while none is queued.
     #[serde(default)]
@@ -206,7 +207,7 @@ pub struct ThreadCheck {
 /// The heartbeat log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalCheck {
-    /// Whether it is kept.
+    /// Whether it is written.
     pub state: JournalState,
     /// Lines that could not be written.
     pub dropped: u64,
@@ -215,17 +216,17 @@ pub struct JournalCheck {
 /// How well the agent could observe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Observer {
-    /// Spans in which the agent itself did not run; they age nothing.
+    /// Spans in which the agent itself did not run. Nothing ages during them.
     pub gaps: u64,
-    /// The last of them.
+    /// The length of the last gap.
     pub last_gap_ms: u64,
     /// Messages that found the monitor's inbox full.
     #[serde(default)]
     pub dropped: u64,
-    /// The test run that this app is to end with: `none`, `watched`, or `not watched: ` and why.
+    /// The test run that this app must end with: `none`, `watched`, or `not watched: ` and why.
     #[serde(default)]
     pub parent: String,
-    /// Why the user's runtime folder is not used, and what is used instead; empty as a rule.
+    /// Why the user's runtime folder is not used, and what is used instead; usually empty.
     #[serde(default)]
     pub runtime_dir: String,
 }

@@ -14,13 +14,13 @@ pub enum JournalLine {
     Header(JournalHeader),
     /// Something changed.
     Transition(JournalTransition),
-    /// The last line, if the agent was stopped in good order.
+    /// The last line, if the agent was stopped normally.
     End(JournalEnd),
-    /// One a second.
+    /// One line a second.
     Beats(JournalBeats),
 }
 
-/// Whose journal it is.
+/// The agent whose journal it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalHeader {
     /// `livegui/journal/1`.
@@ -31,7 +31,7 @@ pub struct JournalHeader {
     pub app: String,
     /// As in `instance` in `/health`.
     pub instance: String,
-    /// Wall time of the agent's start, RFC 3339 in UTC: the zero of every `t_ms`.
+    /// Wall time of the agent's start, RFC 3339 in UTC; `t_ms` counts from here.
     pub started_at: String,
     /// As in `Observer::parent`.
     #[serde(default)]
@@ -46,30 +46,30 @@ pub struct JournalHeader {
 pub struct JournalBeats {
     /// When.
     pub t_ms: u64,
-    /// The word for the whole app.
+    /// The status of the whole app.
     pub status: Status,
-    /// Beats since the line before.
+    /// Beats since the previous line.
     pub beats: u64,
     /// The time between them; null if there were none.
     pub frame_ms: Option<FrameMs>,
-    /// Journal lines that could not be written so far.
+    /// Journal lines so far that could not be written.
     pub dropped: u64,
-    /// Watched executors; absent if all are as in the line before.
+    /// Watched executors; absent if unchanged since the previous line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executors: Option<Vec<ExecutorCheck>>,
-    /// Watched threads; absent if all are as in the line before.
+    /// Watched threads; absent if unchanged since the previous line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<Vec<ThreadCheck>>,
 }
 
-/// A reason that began or ceased to hold, or a new word for the whole app.
+/// A reason that began or stopped holding, or a new status of the whole app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalTransition {
     /// When.
     pub t_ms: u64,
     /// `opened`, `closed`, `status` or `exception`.
     pub event: String,
-    /// The word for the whole app from now on.
+    /// The status of the whole app from now on.
     pub status: Status,
     /// The reason, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct JournalTransition {
     pub exception: Option<CaughtException>,
 }
 
-/// The last line of an agent that knew of its end.
+/// The last line of an agent that knew that it ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalEnd {
     /// When.

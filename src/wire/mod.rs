@@ -1,6 +1,6 @@
-//! What goes over the wire and onto the disk: one schema for both sides.
+//! The formats on the wire and on disk: one schema for both sides.
 //!
-//! Readers ignore fields they do not know, so that an older test side reads a newer agent.
+//! Readers ignore fields that they do not know, so that an older test side can read a newer agent.
 
 mod discovery;
 pub mod env;
@@ -36,19 +36,20 @@ pub const RUN_POINTER_SCHEMA: &str = "livegui/run-pointer/1";
 pub const JOURNAL_SCHEMA: &str = "livegui/journal/1";
 /// `schema` of [`Event::SessionStarted`].
 pub const EVENTS_SCHEMA: &str = "livegui/events/1";
-/// Name of the file in a run folder in which each Python says what came of watching for a main loop, a line a fact.
+/// Name of the file in a run folder in which each Python reports how watching for a main loop went, one fact a
+/// line.
 pub const INJECTION_FILE: &str = "injection.log";
 /// Name of the run record in a run's folder.
 pub const RUN_FILE: &str = "run.json";
-/// Name of the file in a generation's folder with what its agent said last while it was not well: a [`Health`].
+/// Name of the file in a generation's folder with the agent's last answer while the app was not well: a [`Health`].
 pub const HEALTH_FILE: &str = "health.json";
 /// Name of the file with what a pytest did, [`EventLine`]s, in a run's folder.
 pub const EVENTS_FILE: &str = "events.jsonl";
 
-/// What the name of the file has more that asks a pytest to end after the running test.
+/// The suffix of a file that asks a pytest to end after the running test.
 pub const STOP_SUFFIX: &str = ".stop";
 
-/// The file that a node id, or a path that pytest takes, begins with.
+/// The file at the beginning of a node id, or of a path argument of pytest.
 #[must_use]
 pub fn file_of(node: &str) -> &str {
     node.split_once("::").map_or(node, |(file, _)| file)

@@ -1,24 +1,24 @@
-//! Which process: for good, not by its number alone.
+//! The identity of a process, which is more than its number.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Names a process for good: a number alone comes to stand for another one, and a time on the wall clock is
-/// another one after that was set.
+/// Identifies a process for ever. Its number alone may later belong to another process, and a time of the wall
+/// clock changes when the clock is set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessId {
     /// Its number.
     pub pid: u32,
-    /// When the system says it was started, in the system's own unit (ticks since the boot on Linux,
-    /// microseconds on macOS, the creation FILETIME on Windows); null if that could not be seen.
+    /// When it was started, in the system's own unit (ticks since the boot on Linux, microseconds on macOS, the
+    /// creation FILETIME on Windows); null if that could not be seen.
     pub start: Option<u64>,
     /// The id of the boot on Linux; empty elsewhere.
     #[serde(default)]
     pub boot: String,
-    /// Within which the number and the start mean something, on Linux; empty elsewhere.
+    /// The PID namespace in which the number and the start are valid, on Linux; empty elsewhere.
     #[serde(default)]
     pub namespace: String,
-    /// The machine: its name, and what tells it from others of that name. Empty where nothing does.
+    /// The machine: its name, and what distinguishes it from others of that name. Empty if nothing does.
     #[serde(default)]
     pub host: String,
 }

@@ -1,4 +1,4 @@
-//! `run.json`, what a run of `live_gui` leaves: the schema `livegui/run/1`.
+//! `run.json`, the record of a run of `live_gui`: the schema `livegui/run/1`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,44 +6,45 @@ use serde::{Deserialize, Serialize};
 use super::process_id::ProcessId;
 use super::words::GenerationState;
 
-/// `run.json`: what became of every process of a run, and which file got which.
+/// `run.json`: what happened to each process of a run, and which file used which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// `livegui/run/1`.
     pub schema: String,
-    /// The run's name, which is its folder's.
+    /// The run's name, which is the name of its folder.
     pub run: String,
     /// The process that drives the run (pytest's).
     pub pid: u32,
-    /// The same process, for good; null in the record of an older version.
+    /// The process by an identity that is never reused; null in the record of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
-    /// The session of pytest-xdist that it is part of, if it is: its workers have a run each.
+    /// The session of pytest-xdist that it belongs to, if any; each of its workers has its own run.
     #[serde(default)]
     pub session: Option<String>,
-    /// What its app is called, if the tests have several: each has a run.
+    /// The name of its app, if the tests have several; each has its own run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
     /// The pytest-xdist worker that drives it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// The file with what its pytest did (`EventLine`s), relative to the run's folder.
+    /// The file that records what its pytest did (`EventLine`s), relative to the run's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<String>,
-    /// Wall time of its start, RFC 3339 in UTC.
+    /// Wall time of the start, RFC 3339 in UTC.
     pub started_at: String,
-    /// Wall time of its end; null while it goes on, and for ever if it was killed.
+    /// Wall time of the end; null while the run goes on, and if it was killed.
     pub ended_at: Option<String>,
-    /// Every process, the first first.
+    /// Every process, in order.
     pub generations: Vec<GenerationRecord>,
-    /// Which files started on a process they did not inherit, and why.
+    /// Which files started on a fresh process, and why.
     pub notes: Vec<Note>,
-    /// What else a person should know of this run.
+    /// Other remarks on this run, for people.
     #[serde(default)]
     pub remarks: Vec<String>,
 }
 
-/// Where a run that goes on has its folder: a file `run-*.json` in the user's runtime folder, as long as it does.
+/// Names the folder of a running run: a file `run-*.json` in the user's runtime folder, which exists while the run
+/// does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPointer {
     /// `livegui/run-pointer/1`.
@@ -61,36 +62,36 @@ pub struct GenerationRecord {
     pub generation: u32,
     /// Its process.
     pub pid: u32,
-    /// The same process, for good; null in the record of an older version.
+    /// The process by an identity that is never reused; null in the record of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
     /// The command line it was started with.
     pub command: Vec<String>,
     /// Its folder.
     pub folder: String,
-    /// Start to `ok`; null if it never was.
+    /// Time from start to `ok`; null if it was never `ok`.
     pub ready_ms: Option<u64>,
-    /// How it is, or how it ended.
+    /// Its state, or how it ended.
     pub state: GenerationState,
-    /// Why it is in that state, if it is not a good one.
+    /// Why it is in that state, if that is a bad one.
     pub why: Option<String>,
-    /// The test that is blamed for it.
+    /// The test that is blamed for that.
     pub culprit: Option<Culprit>,
-    /// The test that ended it, if that was on purpose.
+    /// The test that ended it on purpose, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndOnPurpose>,
     /// When it was started, in milliseconds since the epoch; null in the record of an older version, as below.
     #[serde(default)]
     pub started_at_ms: Option<u64>,
-    /// When it was known to have ended, or was ended, in milliseconds since the epoch; null while it runs.
+    /// When it ended or was ended, as far as known, in milliseconds since the epoch; null while it runs.
     #[serde(default)]
     pub ended_at_ms: Option<u64>,
-    /// Its states, the first first; at most 64.
+    /// Its states, in order; at most 64.
     #[serde(default)]
     pub states: Vec<StateChange>,
 }
 
-/// A state of a process, from some moment on.
+/// A state of a process, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StateChange {
     /// When it was noticed, in milliseconds since the epoch.
@@ -108,7 +109,7 @@ pub struct StateChange {
 pub struct EndOnPurpose {
     /// Its pytest node id.
     pub test: String,
-    /// How it ended, and what is wrong with that, if something is.
+    /// How the app ended, and what is wrong with that, if anything.
     pub how: String,
 }
 
@@ -117,20 +118,20 @@ pub struct EndOnPurpose {
 pub struct Culprit {
     /// Its pytest node id.
     pub test: String,
-    /// It was not running any more when the process degraded: the blame is an inference.
+    /// The test was no longer running when the process degraded, so the blame is inferred.
     pub inferred: bool,
 }
 
-/// A file that started on a process it did not inherit.
+/// A file that started on a fresh process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// The test file.
     pub file: String,
-    /// The test in it that got the process first.
+    /// The first test in it that used the process.
     pub test: String,
-    /// The process's number.
+    /// The number of the process.
     pub generation: u32,
-    /// Why it is a new one.
+    /// Why it is a fresh one.
     pub because: String,
 }
 

@@ -1,4 +1,4 @@
-//! The words of the schemas: states and outcomes. Each takes what a newer version may write for `Unknown`.
+//! The words of the schemas: states and outcomes. A word that only a newer version knows becomes `Unknown`.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The word as it is written.
+            /// The word as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -45,11 +45,11 @@ macro_rules! words {
 }
 
 words! {
-    /// The agent's word for the whole app.
+    /// The status of the whole app.
     Status {
         /// No beat yet.
         Starting = "starting",
-        /// Beating, and no reason to think otherwise.
+        /// It beats, and no reason holds.
         Ok = "ok",
         /// At least one reason holds.
         Degraded = "degraded",
@@ -57,25 +57,25 @@ words! {
         Stopping = "stopping",
     }
 
-    /// How one part of the app is.
+    /// The state of one part of the app.
     CheckState {
         /// Nothing is known yet.
         Waiting = "waiting",
-        /// Its beats cannot be seen, so that nothing is known of it.
+        /// Its beats cannot be seen, so nothing is known about it.
         NotWatched = "not_watched",
-        /// As it should be.
+        /// All is well.
         Ok = "ok",
-        /// The app said that it waits on purpose.
+        /// The app declared that it waits on purpose.
         Paused = "paused",
-        /// The loop gives no beat.
+        /// The loop does not beat.
         Stalled = "stalled",
         /// Native code holds the interpreter.
         Held = "held",
-        /// The loop died of an exception.
+        /// An exception ended the loop.
         Crashed = "crashed",
         /// The loop returned, or a thread ended.
         Ended = "ended",
-        /// A thread that runs.
+        /// The thread runs.
         Alive = "alive",
         /// An executor was shut down.
         Shutdown = "shutdown",
@@ -85,9 +85,9 @@ words! {
         Gone = "gone",
     }
 
-    /// How the heartbeat log is.
+    /// The state of the heartbeat log.
     JournalState {
-        /// None is kept.
+        /// It is turned off.
         Off = "off",
         /// Lines are written.
         Ok = "ok",
@@ -95,25 +95,25 @@ words! {
         Failing = "failing",
     }
 
-    /// How a process behind a `live_gui` handle is, or how it ended.
+    /// The state of a process behind a `live_gui` handle, or how it ended.
     #[derive(Default)]
     GenerationState {
-        /// It has not been ready yet.
+        /// It is not ready yet.
         #[default]
         Starting = "starting",
-        /// It is ready, and no test has got it yet.
+        /// It is ready, but no test has used it yet.
         Ready = "ready",
-        /// It is tested, and fit for that.
+        /// It is in use, and fit to be tested.
         Ok = "ok",
-        /// It is not fit, by its agent's own word.
+        /// Its agent reports that it is not fit to be tested.
         Degraded = "degraded",
         /// It announced its end.
         Stopping = "stopping",
         /// Its process is gone.
         Exited = "exited",
-        /// Its process lives, and its agent gives no answer.
+        /// Its process lives, but its agent does not answer.
         Unreachable = "unreachable",
-        /// It was ended: by us in good health, or on purpose by a test.
+        /// It was ended: by livegui in good health, or on purpose by a test.
         Ended = "ended",
     }
 
@@ -131,21 +131,21 @@ words! {
         Victim = "victim",
         /// It was skipped.
         Skipped = "skipped",
-        /// It failed, as was expected.
+        /// It failed, as expected.
         Xfailed = "xfailed",
-        /// It passed, which was not expected.
+        /// It passed, although it was expected to fail.
         Xpassed = "xpassed",
     }
 }
 
 impl GenerationState {
-    /// Whether there is nothing wrong with the process.
+    /// Whether all is well with the process.
     #[must_use]
     pub const fn is_good(&self) -> bool {
         matches!(self, Self::Ok | Self::Ready | Self::Ended | Self::Starting)
     }
 
-    /// Whether a test has got the process.
+    /// Whether a test has used the process.
     #[must_use]
     pub const fn was_tested(&self) -> bool {
         !matches!(self, Self::Starting | Self::Ready)
@@ -153,7 +153,7 @@ impl GenerationState {
 }
 
 impl TestOutcome {
-    /// Whether nobody has to look at the test. Not of what only a newer plugin knows.
+    /// Whether the test needs nobody's attention. False for an outcome that only a newer plugin knows.
     #[must_use]
     pub const fn is_good(&self) -> bool {
         matches!(self, Self::Passed | Self::Xpassed | Self::Skipped | Self::Xfailed)
