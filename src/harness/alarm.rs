@@ -1,8 +1,7 @@
-//! Reaches into a running test: a thread that interrupts it until somebody answers.
+//! Interrupts a running test: a thread that does so until the test answers.
 //!
-//! The verdict is made without the interpreter; only its delivery needs it. So this thread does
-//! nothing but have the operating system interrupt the test's thread, over and over, until the test
-//! side says that it heard.
+//! The verdict is made without the interpreter; only its delivery needs it. So this thread only makes the operating
+//! system interrupt the test's thread, over and over, until the test side confirms that it received the interrupt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +10,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-/// Milliseconds between two interrupts, in turn. Of many lengths: a test that waits in steps as long as these, in
-/// an event loop where it cannot be ended, would be found in there each time.
+/// Milliseconds between two interrupts, in turn. The lengths vary because of tests that wait in equal steps in an
+/// event loop, where they cannot be ended: an interrupt at the same rhythm would always find them there.
 const PAUSES_MS: [u64; 5] = [20, 13, 23, 17, 29];
 
-/// Somebody who can interrupt the test's thread. Does nothing while it is not armed.
+/// Interrupts the test's thread. Does nothing while it is not armed.
 #[derive(Debug, Clone)]
 pub struct Alarm {
     shared: Arc<Shared>,
@@ -29,13 +28,13 @@ struct Shared {
 }
 
 impl Alarm {
-    /// An alarm that calls `interrupt` on a thread of its own.
+    /// Starts an alarm that calls `interrupt` on a separate thread.
     ///
     /// # Errors
-    /// What the operating system says if it starts no thread.
+    /// What the operating system reports if it cannot start the thread.
     pub fn start(interrupt: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        // One place is enough: whoever finds it taken is heard all the same.
+        // One place is enough, because a ring that is already waiting serves the next one too.
         let (bell, heard) = crossbeam_channel::bounded(1);
         let inside = Arc::clone(&shared);
         let run = move || run(&inside, &heard, interrupt);
@@ -45,7 +44,7 @@ impl Alarm {
         Ok(Self { shared, bell })
     }
 
-    /// From here on the test may be interrupted.
+    /// Allows interrupting the test from now on.
     pub fn arm(&self) {
         self.shared.armed.store(true, Ordering::SeqCst);
         if self.shared.ringing.load(Ordering::SeqCst) {
@@ -53,23 +52,23 @@ impl Alarm {
         }
     }
 
-    /// From here on it must not be.
+    /// Forbids interrupting the test from now on.
     pub fn disarm(&self) {
         self.shared.armed.store(false, Ordering::SeqCst);
     }
 
-    /// There is something that a running test has to know.
+    /// Reports that there is something that a running test must know.
     pub fn ring(&self) {
         self.shared.ringing.store(true, Ordering::SeqCst);
         self.wake();
     }
 
-    /// Whether there is.
+    /// Whether the alarm rings.
     pub fn is_ringing(&self) -> bool {
         self.shared.ringing.load(Ordering::SeqCst)
     }
 
-    /// There no longer is.
+    /// Stops ringing.
     pub fn quiet(&self) {
         self.shared.ringing.store(false, Ordering::SeqCst);
     }

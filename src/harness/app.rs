@@ -1,4 +1,4 @@
-//! One running generation, and how its failure is told.
+//! One running generation, and how to describe its failure.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use crate::health::Code;
 use crate::process::Exit;
 use crate::wire::{CaughtException, Culprit, Reason};
 
-/// A process that is ready, or was.
+/// A process that is, or was, ready.
 pub struct App {
-    /// What it is called beside others of the same tests; empty if it is the only one.
+    /// Its name among several apps of the same tests; empty if it is the only one.
     pub name: String,
     /// Its number.
     pub generation: u32,
     /// The process itself.
     pub process: Arc<ProcessTree>,
-    /// The watch over it.
+    /// The watch of this process.
     pub watch: Watch,
-    /// The port that its hook server was told to listen on.
+    /// The port that its hook server should listen on.
     pub hook_port: Arc<HookPort>,
 }
 
 impl App {
-    /// Whether it announced its end, or ended with a status of 0 and nothing wrong with it.
+    /// Whether it announced its end, or ended with status 0 and nothing wrong.
     pub fn has_ended_in_order(&self) -> bool {
         match self.watch.verdict() {
             AppState::Stopping => true,
@@ -38,7 +38,7 @@ impl App {
         }
     }
 
-    /// Everything that is known of it.
+    /// Everything that is known about it.
     pub fn describe(&self, culprit: Option<Culprit>) -> Failure {
         let (reasons, exit_status) = match self.watch.verdict() {
             AppState::Degraded(reasons) => (reasons, None),
@@ -58,7 +58,7 @@ impl App {
         }
     }
 
-    /// Everything about a callback of it that raised, while the app itself goes on.
+    /// Everything about a callback that raised while the app itself goes on.
     pub fn callback_failure(&self, caught: CaughtException) -> Failure {
         let source = if caught.source == "asyncio" {
             "an asyncio callback"
@@ -94,7 +94,7 @@ impl App {
         }
     }
 
-    /// The error that fits how it is. The first line says what is wrong with it, and `what` what happened.
+    /// The error for its state. The first line says what is wrong with the app; `what` says what happened.
     pub fn failure(&self, what: &str, culprit: Option<Culprit>) -> AppError {
         let verdict = self.watch.verdict();
         let is = || format!("the app is {}", verdict.state());
@@ -113,7 +113,7 @@ impl App {
         error
     }
 
-    /// The kind of error that fits how it is.
+    /// The kind of error for its state.
     pub fn kind(&self) -> AppErrorKind {
         match self.watch.verdict() {
             AppState::Exited { .. } => AppErrorKind::Exited,
@@ -122,7 +122,7 @@ impl App {
         }
     }
 
-    /// The error of this kind, which says first what is wrong and then what happened.
+    /// An error of this kind, which says first what is wrong and then what happened.
     pub fn failure_with(
         &self,
         kind: AppErrorKind,
@@ -134,7 +134,7 @@ impl App {
         self.failure_of(kind, summary, culprit)
     }
 
-    /// Which process it is, for a person.
+    /// Names the process for people.
     fn which(&self) -> String {
         let name = if self.name.is_empty() { "" } else { ", " };
         format!(
@@ -145,7 +145,7 @@ impl App {
         )
     }
 
-    /// The error of this kind.
+    /// An error of this kind.
     pub fn failure_of(&self, kind: AppErrorKind, summary: String, culprit: Option<Culprit>) -> AppError {
         let mut failure = self.describe(culprit);
         failure.summary = summary;

@@ -1,4 +1,4 @@
-//! Asking an agent how its app is.
+//! Queries an agent about its app.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::process::{Liveness, program};
 use crate::runtime_dir::read_ours;
 use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, ProcessId};
 
-/// An answer larger than this is none of ours.
+/// A larger answer does not come from an agent of livegui.
 const MAX_ANSWER: u64 = 4 * 1024 * 1024;
 
 /// A connection to the agent of one process.
@@ -26,13 +26,13 @@ pub struct Client {
 pub struct NoAnswer(pub String);
 
 impl Client {
-    /// The agent that left its discovery file in `folder`; `None` as long as there is none.
+    /// The agent whose discovery file is in `folder`; `None` as long as there is none.
     #[must_use]
     pub fn find(folder: &Path) -> Option<Self> {
         Self::read(&folder.join(DISCOVERY_FILE)).ok()
     }
 
-    /// Every agent of a run that left a discovery file in `folder`: the first that started, and those of helpers.
+    /// Every agent of a run with a discovery file in `folder`: the first that started, and those of helpers.
     #[must_use]
     pub fn all(folder: &Path) -> Vec<Self> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -47,11 +47,11 @@ impl Client {
         files.filter_map(|path| Self::read(&path).ok()).collect()
     }
 
-    /// The agent that left this discovery file: a regular file of this user, of our schema, with an address of
-    /// this machine.
+    /// The agent with this discovery file, which must be a regular file of this user, follow our schema, and have
+    /// an address of this machine.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the file.
     pub fn read(file: &Path) -> io::Result<Self> {
         let discovery: Discovery = serde_json::from_slice(&read_ours(file)?)?;
         let refused = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
@@ -69,7 +69,7 @@ impl Client {
     /// The agent that `discovery` names.
     #[must_use]
     pub fn new(discovery: Discovery) -> Self {
-        // No proxy, whatever the environment says: the endpoint is on the loopback address.
+        // No proxy, whatever the environment says, because the endpoint is on the loopback address.
         let config = Http::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -80,13 +80,13 @@ impl Client {
         }
     }
 
-    /// Where its agent is asked.
+    /// The address of its agent.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.discovery.url
     }
 
-    /// What lets its agent's clients in.
+    /// The token of its agent.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.discovery.token
@@ -98,7 +98,7 @@ impl Client {
         self.discovery.pid
     }
 
-    /// The same process, for good, if its agent says so.
+    /// The process by an identity that is never reused, if the agent gives it.
     #[must_use]
     pub const fn process(&self) -> Option<&ProcessId> {
         self.discovery.process.as_ref()
@@ -107,11 +107,11 @@ impl Client {
     /// Whether its process is known to be gone.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        // Of one that is asked by its address alone no process is named.
+        // A client made from an address alone knows no process.
         self.pid() != 0 && self.discovery.process_id().liveness() == Liveness::Gone
     }
 
-    /// Whether the process is known to run another program by now than the one that started this agent.
+    /// Whether the process is known to run a different program now than the one that started this agent.
     #[must_use]
     pub fn was_replaced(&self) -> bool {
         let runs = |process: &ProcessId| process.liveness() == Liveness::Alive;
@@ -122,7 +122,7 @@ impl Client {
                 .is_some_and(|before| program(self.pid()).is_some_and(|now| now != before))
     }
 
-    /// Where its heartbeat log is, if it keeps one.
+    /// The path of its heartbeat log, if it keeps one.
     #[must_use]
     pub fn journal(&self) -> Option<&str> {
         self.discovery.journal.as_deref()
@@ -134,15 +134,15 @@ impl Client {
         &self.discovery.instance
     }
 
-    /// What the agent knows now.
+    /// The agent's current answer.
     ///
     /// # Errors
-    /// [`NoAnswer`] says why, as far as that is known.
+    /// [`NoAnswer`] says why there was none, as far as that is known.
     pub fn health(&self, within: Duration) -> Result<Health, NoAnswer> {
         self.get("/health", within)
     }
 
-    /// What the agent knows once its `seq` is no longer `after`, or `wait` later.
+    /// The agent's answer as soon as its `seq` is no longer `after`, or after `wait`.
     ///
     /// # Errors
     /// As [`Client::health`].
@@ -155,8 +155,8 @@ impl Client {
         self.get(&target, wait + within)
     }
 
-    /// What the agent knows once the main loop has beaten more often than `beats`, or anything else changed,
-    /// or `wait` later.
+    /// The agent's answer as soon as the main loop has beaten more often than `beats`, or anything else changed, or
+    /// after `wait`.
     ///
     /// # Errors
     /// As [`Client::health`].
@@ -196,7 +196,7 @@ impl Client {
     }
 }
 
-/// Why there was no answer, for somebody who knows nothing of HTTP clients.
+/// Why there was no answer, for people who know nothing of HTTP clients.
 fn in_words(error: &ureq::Error, within: Duration) -> String {
     let kind = match error {
         ureq::Error::Timeout(_) => io::ErrorKind::TimedOut,

@@ -1,4 +1,4 @@
-//! The app's command line: split as this system does it, with what only a run knows filled in.
+//! The app's command line: split as on this system, with placeholders that a run fills in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -6,20 +6,20 @@ use std::ffi::{OsStr, OsString};
 use super::error::{Error, Result};
 use crate::shell;
 
-/// The words that may stand in braces.
+/// The names of the placeholders in braces.
 pub const PLACEHOLDERS: [&str; 3] = ["hook_port", "python", "state_dir"];
 
-/// A command line that is yet to be filled in.
+/// A command line whose placeholders are not filled in yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
     words: Vec<OsString>,
 }
 
 impl CommandLine {
-    /// Splits `text`: as a shell would, on Windows as its programs do.
+    /// Splits `text` as a shell would; on Windows, as its programs do.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if it is empty, has an unclosed quote, or a placeholder that is none.
+    /// [`Error::BadValue`] if it is empty, or has an unclosed quote or an unknown placeholder.
     pub fn parse(text: &str) -> Result<Self> {
         let Some(words) = shell::split(text) else {
             return Err(Error::BadValue(format!(
@@ -29,10 +29,10 @@ impl CommandLine {
         Self::from_words(words.into_iter().map(OsString::from).collect())
     }
 
-    /// A command line that is split already.
+    /// A command line that is already split.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if it is empty or has a placeholder that is none.
+    /// [`Error::BadValue`] if it is empty or has an unknown placeholder.
     pub fn from_words(words: Vec<OsString>) -> Result<Self> {
         if words.first().is_none_or(|word| word.is_empty()) {
             let hint = "set it in pytest.ini or pyproject.toml, for example\n    \
@@ -53,7 +53,7 @@ impl CommandLine {
         Ok(command)
     }
 
-    /// Whether `{name}` stands in it.
+    /// Whether it contains `{name}`.
     #[must_use]
     pub fn uses(&self, name: &str) -> bool {
         self.placeholders().any(|found| found == name)
@@ -88,8 +88,8 @@ enum Piece<'a> {
     Placeholder(&'a str),
 }
 
-/// Cuts a word at its placeholders: a plain word in braces. Other braces, as in JSON, are text; so is all of a
-/// word that is no UTF-8.
+/// Cuts a word at its placeholders: plain words in braces. Other braces, as in JSON, are text. A word that is not
+/// UTF-8 is all text.
 fn pieces(word: &OsStr) -> impl Iterator<Item = Piece<'_>> {
     let mut opaque = word.to_str().is_none().then(|| word.to_owned());
     let mut rest = word.to_str().unwrap_or_default();

@@ -1,15 +1,15 @@
-//! Ends that a test declares: what it says will happen, and what the app's news mean for that. Pure.
+//! Ends that a test declares: what it expects, and what news of the app means for that. Pure.
 
 use std::fmt;
 
 use crate::health::Code;
 
-/// What a test says that the app will do.
+/// What a test expects of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// Its process ends, with one of these statuses, as `subprocess.Popen.returncode` has them; with any, if `None`.
+    /// Its process ends with one of these statuses, as in `subprocess.Popen.returncode`; with any, if `None`.
     Exit(Option<Vec<i64>>),
-    /// Its agent calls it degraded for the reason of this code.
+    /// Its agent reports it as degraded for the reason with this code.
     Degraded(String),
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Expected {
 }
 
 impl Expected {
-    /// What did not happen, if this did not: "the app did not …".
+    /// What to say if it did not happen: "the app did not …".
     #[must_use]
     pub fn to_do(&self) -> String {
         match self {
@@ -34,7 +34,7 @@ impl Expected {
         }
     }
 
-    /// What is wrong with this exit status, if something is; `None` stands for one that nobody knows.
+    /// What is wrong with this exit status, if anything; `None` stands for an unknown status.
     #[must_use]
     pub fn objection(&self, status: Option<i64>) -> Option<String> {
         let Self::Exit(Some(wanted)) = self else {
@@ -56,12 +56,12 @@ fn listed(statuses: &[i64], separator: &str) -> String {
     statuses.join(separator)
 }
 
-/// A reason that an agent gives.
+/// A reason that an agent reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symptom {
     /// Its code.
     pub code: String,
-    /// It came of an exception.
+    /// It is caused by an exception.
     pub raised: bool,
 }
 
@@ -70,56 +70,56 @@ impl Symptom {
         of.iter().any(|code| code.as_str() == self.code)
     }
 
-    /// An app that gives this one is on its way out.
+    /// Whether this reason means that the app is exiting.
     fn ends(&self) -> bool {
         self.is_one(&[Code::MainLoopExited, Code::AppExiting])
     }
 
-    /// An app on its way out gives this one as well, and not only such an app.
+    /// Whether this reason is normal for an app that is exiting, although others can have it too.
     fn closes(&self) -> bool {
         self.is_one(&[Code::ExecutorShutdown, Code::ExecutorGone, Code::ThreadDied]) && !self.raised
     }
 }
 
-/// What became known of an app, as far as its end goes.
+/// News of an app, as far as its end is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sign {
-    /// Nothing is wrong with it, or not any more.
+    /// Nothing is wrong with it, or no longer.
     Well,
     /// It announced its end.
     Stopping,
-    /// Its agent calls it degraded for these reasons.
+    /// Its agent reports it as degraded for these reasons.
     Degraded(Vec<Symptom>),
-    /// Its process is gone; before that its agent gave these reasons.
+    /// Its process is gone. Before that, its agent reported these reasons.
     Gone(Vec<Symptom>),
     /// Its agent does not answer.
     Silent,
 }
 
-/// How far a declared end has come.
+/// The progress of a declared end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Progress {
     /// The app is as before.
     #[default]
     Waits,
-    /// It is on its way.
+    /// The end has begun.
     Begun,
-    /// It has come.
+    /// The app has ended.
     Done,
 }
 
 impl Progress {
-    /// What this sign means after that much; `None` if it is not part of what was declared.
+    /// The progress after this news; `None` if it is not part of what was declared.
     #[must_use]
     pub fn after(self, expected: &Expected, sign: &Sign) -> Option<Self> {
         if self == Self::Done {
-            return Some(Self::Done); // whatever comes of it
+            return Some(Self::Done); // whatever follows
         }
         match (expected, sign) {
             (_, Sign::Well) => Some(self),
             (Expected::Exit(_), Sign::Stopping) => Some(Self::Begun),
             (Expected::Exit(_), Sign::Degraded(reasons)) => is_on_its_way_out(reasons).then_some(Self::Begun),
-            // A crash that takes the process along is a crash, whenever it is noticed.
+            // A crash that takes the process down is a crash, whenever it is noticed.
             (Expected::Exit(_), Sign::Gone(reasons)) => is_on_its_way_out(reasons).then_some(Self::Done),
             (Expected::Exit(_), Sign::Silent) => (self == Self::Begun).then_some(self),
             (Expected::Degraded(code), Sign::Degraded(reasons) | Sign::Gone(reasons)) => {
@@ -131,8 +131,8 @@ impl Progress {
     }
 }
 
-/// The oldest comes first: what an app gives after its loop has ended is of no account, what came before is, whether
-/// they are heard one by one or at once.
+/// Reasons are in order, oldest first. What an app reports after its loop has ended does not count, but what it
+/// reported before does, whether the reasons arrive one by one or all at once.
 fn is_on_its_way_out(reasons: &[Symptom]) -> bool {
     let before = reasons.iter().take_while(|reason| !reason.ends());
     before.into_iter().all(Symptom::closes)

@@ -1,4 +1,4 @@
-//! What the test side cannot do, and everything that is known of an app that failed.
+//! The errors of the test side, and everything that is known about an app that failed.
 
 use std::fmt;
 
@@ -9,37 +9,37 @@ use crate::wire::{Culprit, Reason};
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value, or a call at the wrong time; says which, and what would do.
+    /// An invalid value, or a call at the wrong time. The text says which, and what is valid.
     #[error("{0}")]
     BadValue(String),
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Whoever asked for it ceased to wait (Ctrl-C).
+    /// The user ended the wait (Ctrl-C).
     #[error("interrupted")]
     Interrupted,
-    /// The app is not what a test needs.
+    /// The app does not fulfil what a test needs.
     #[error(transparent)]
     App(#[from] AppError),
 }
 
-/// The result of what the test side does.
+/// The result of the test side's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What an app does to the tests that need it.
+/// How an app fails the tests that need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppErrorKind {
     /// It could not be started.
     Start,
     /// It is degraded.
     Degraded,
-    /// A callback of it raised, and it goes on.
+    /// A callback raised, but the app goes on.
     Callback,
     /// Its process is gone.
     Exited,
-    /// Its process lives, and its agent does not answer.
+    /// Its process lives, but its agent does not answer.
     Unreachable,
-    /// The end that a test had declared did not come in time.
+    /// An end that the test had declared did not come in time.
     DidNotEnd,
 }
 
@@ -47,21 +47,21 @@ pub enum AppErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
 pub struct AppError {
-    /// How.
+    /// How it failed.
     pub kind: AppErrorKind,
     /// Everything that is known.
     pub failure: Box<Failure>,
 }
 
 impl AppError {
-    /// An app that failed so.
+    /// An app that failed in this way.
     #[must_use]
     pub fn new(kind: AppErrorKind, failure: Failure) -> Self {
         let failure = Box::new(failure);
         Self { kind, failure }
     }
 
-    /// The same without tracebacks and output.
+    /// A copy without tracebacks and output.
     #[must_use]
     pub fn in_brief(mut self) -> Self {
         self.failure.stderr_tail.clear();
@@ -72,7 +72,7 @@ impl AppError {
         self
     }
 
-    /// Adds lines to what happened; none if they are empty.
+    /// Adds advice to the description; nothing if it is empty.
     pub fn advise(&mut self, advice: &str) {
         if !advice.is_empty() {
             self.failure.summary = format!("{}\n  {advice}", self.failure.summary);
@@ -81,7 +81,7 @@ impl AppError {
 }
 
 impl Error {
-    /// What went wrong as one line: what a note quotes.
+    /// What went wrong, on one line, for a note.
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
@@ -92,12 +92,12 @@ impl Error {
     }
 }
 
-/// Everything that is known of a failed app, for a person to read and a program to use.
+/// Everything that is known about a failed app, for people and programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// What is wrong on the first line; then what happened, and what to do next.
+    /// What is wrong, on the first line, then what happened and what to do next.
     pub summary: String,
-    /// Which process it was; 0 if it never got that far.
+    /// The number of the process; 0 if none was started.
     pub generation: u32,
     /// Its process id, if one was started.
     pub pid: Option<u32>,
@@ -109,14 +109,14 @@ pub struct Failure {
     pub culprit: Option<Culprit>,
     /// The last lines that the app wrote to its standard error.
     pub stderr_tail: String,
-    /// What its Python threads were at when it fell silent, if py-spy could tell.
+    /// The stacks of its Python threads when it stopped answering, if py-spy could read them.
     pub stacks: String,
     /// The generation's folder: its output, its discovery file, its state.
     pub folder: String,
 }
 
 impl Failure {
-    /// The reasons, the exit status or the summary as one line: what a note quotes.
+    /// The reasons, the exit status or the summary, on one line, for a note.
     #[must_use]
     pub fn cause(&self) -> String {
         if !self.reasons.is_empty() {
@@ -133,7 +133,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// Printable, whatever the app said.
+    /// Prints safely, whatever text the app provided.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         self.tell(&mut text)?;
@@ -166,7 +166,7 @@ impl Failure {
         if let Some(status) = self.exit_status.as_ref().filter(|status| !told(status)) {
             write!(f, "\n  ended with {status}")?;
         }
-        // The traceback of a crash is as a rule the end of stderr too; once is enough.
+        // The traceback of a crash is usually at the end of stderr too. Show it once.
         let told = self
             .reasons
             .iter()

@@ -1,5 +1,5 @@
-//! What a pytest tells of its tests: written by the plugin into the folder of its run, and for whoever follows
-//! it from outside; read by the batch runner, the audit and the report.
+//! What a pytest reports of its tests. The plugin writes it into the folder of its run, and into a file for a
+//! program that follows it. The batch runner, the audit and the report read it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,20 +13,21 @@ use crate::io_error::{IoError, cannot};
 use crate::process::Parent;
 use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
 
-/// Longer texts are cut in the middle: the beginning and the end say most.
+/// Longer texts are cut in the middle, because the beginning and the end say most.
 const MAX_MESSAGE: usize = 16 * 1024;
 
-/// Bytes that are kept of what happened before the run had a folder; a pytest that never opens an app has none.
+/// How many bytes are kept of what happened before the run had a folder. A pytest that never opens an app has none.
 const MAX_PENDING: usize = 8 * 1024 * 1024;
 
 /// Where a pytest writes what it does.
 #[derive(Debug)]
 pub struct EventLog {
-    /// For whoever follows it.
+    /// The file for a program that follows this pytest.
     followed: Option<Followed>,
-    /// For whoever looks at its run later, once that has a folder.
+    /// The file in the folder of the run, once that exists, for reading it later.
     run: OnceLock<(PathBuf, File)>,
-    /// What is to go there. Most runs that have no app end so, and nothing is made of it before it is needed.
+    /// Events for the folder of the run. Most runs without an app never get one, so nothing is computed until it is
+    /// needed.
     pending: Mutex<Pending>,
     worker: Option<String>,
 }
@@ -41,13 +42,13 @@ struct Followed {
 #[derive(Debug, Default)]
 struct Pending {
     lines: Vec<EventLine>,
-    /// About how much memory they take.
+    /// Roughly how much memory they use.
     bytes: usize,
 }
 
 impl EventLog {
-    /// A log that goes into the folder of the run once it has one. `path` names the file of whoever follows, who
-    /// is told as long as the process that the environment names is there.
+    /// A log that also goes into the folder of the run, once that exists. `path` is the file of a program that
+    /// follows. It is written as long as the process named in the environment exists.
     ///
     /// # Errors
     /// [`Error::Io`](super::error::Error::Io) if the file cannot be opened.
@@ -65,11 +66,11 @@ impl EventLog {
         })
     }
 
-    /// Appends an event, in one write: processes that share the file do not cut into each other's lines.
+    /// Appends an event with one write, so that processes that share the file do not break each other's lines.
     ///
     /// # Errors
-    /// What the operating system says of the follower's file. The one in the run's folder is for people who look
-    /// later; a disk that fills up must not fail tests.
+    /// What the operating system reports about the follower's file. Errors of the file in the run's folder are
+    /// ignored: it is for people who look later, and a full disk must not fail tests.
     pub fn write(&self, mut event: Event) -> io::Result<()> {
         match &mut event {
             Event::TestFinished(result) => shorten(&mut result.message),
@@ -98,8 +99,8 @@ impl EventLog {
         }
     }
 
-    /// An app was opened, and its run has this folder. Returns the file that has what happens: in the folder of
-    /// the first run of this process.
+    /// Records that an app was opened, and that its run has this folder. Returns the event file, which is in the
+    /// folder of the first run of this process.
     ///
     /// # Errors
     /// As [`EventLog::write`].
@@ -120,19 +121,19 @@ impl EventLog {
         Ok(path)
     }
 
-    /// Whether what is told goes into a file at once.
+    /// Whether events go into a file at once.
     #[must_use]
     pub fn is_written(&self) -> bool {
         self.followed.is_some() || self.run.get().is_some()
     }
 
-    /// Whether somebody follows from outside.
+    /// Whether a program follows this pytest.
     #[must_use]
     pub const fn is_followed(&self) -> bool {
         self.followed.is_some()
     }
 
-    /// Whether whoever follows asked for an end after the running test.
+    /// Whether that program asked this pytest to end after the running test.
     #[must_use]
     pub fn is_asked_to_stop(&self) -> bool {
         self.followed
@@ -142,7 +143,8 @@ impl EventLog {
 }
 
 impl Followed {
-    /// Without its follower this process is being ended with all that it started: what fails then fails of that.
+    /// Whether the follower exists. Without it, this process and all that it started are being ended, and a failure
+    /// from then on means nothing.
     fn is_there(&self) -> bool {
         !self.by.as_ref().is_some_and(Parent::is_gone)
     }
@@ -155,7 +157,7 @@ fn to_line(line: &EventLine) -> io::Result<Vec<u8>> {
 }
 
 impl Pending {
-    /// Keeps a line; of too many tests none, rather than some.
+    /// Keeps a line. If there are too many, keeps none of them, because a part would mislead.
     fn keep(&mut self, line: EventLine) {
         if self.bytes > MAX_PENDING {
             self.lines.retain(|line| !is_of_a_test(&line.event));
@@ -182,7 +184,7 @@ fn append(path: &Path) -> io::Result<File> {
 /// Asks the pytest that writes to `path` to end after the running test.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn ask_to_stop(path: &Path) -> io::Result<()> {
     File::create(stop_file(path)).map(drop)
 }
@@ -198,12 +200,12 @@ fn stop_file(path: &Path) -> PathBuf {
 pub struct EventReader {
     path: PathBuf,
     file: Option<File>,
-    /// The beginning of a line whose end is yet to be written.
+    /// The beginning of a line whose end is not written yet.
     rest: Vec<u8>,
 }
 
 impl EventReader {
-    /// Reads the file at `path` from its beginning; it need not be there yet.
+    /// Reads the file at `path` from its beginning. It need not exist yet.
     #[must_use]
     pub const fn new(path: PathBuf) -> Self {
         Self {
@@ -213,11 +215,10 @@ impl EventReader {
         }
     }
 
-    /// The events that were written since the last call. Lines of a kind that is not known are left out:
-    /// a newer plugin may have written them.
+    /// The events written since the last call. Skips unknown kinds of lines, which a newer plugin may have written.
     ///
     /// # Errors
-    /// What the operating system says; a file that is not there yet is no error.
+    /// What the operating system reports. A file that does not exist yet is not an error.
     pub fn read(&mut self) -> io::Result<Vec<EventLine>> {
         let file = match &mut self.file {
             Some(file) => file,

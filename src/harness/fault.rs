@@ -1,12 +1,13 @@
-//! What Python's fault handler wrote before a signal ended the process, in the order in which it helps.
+//! What Python's fault handler wrote before a signal ended the process, in the most helpful order.
 
-/// Bytes that are shown.
+/// How many bytes are shown.
 const SHOWN: usize = 2048;
-/// Bytes of what the app itself wrote before.
+/// How many bytes are shown of what the app itself wrote before.
 const BEFORE: usize = 512;
 
-/// What to show of the end of an app's standard error if a fault handler's report is in it: the thread that
-/// failed first, then those that were in the app's code. Threads that were in libraries only are left out.
+/// What to show of the end of an app's standard error if it contains a report of the fault handler: first the
+/// thread that failed, then the threads that were in the app's code. Threads that were only in libraries are left
+/// out.
 #[must_use]
 pub fn in_order(stderr: &str) -> Option<String> {
     let begins = ["Fatal Python error: ", "Windows fatal exception: "];
@@ -29,7 +30,7 @@ pub fn in_order(stderr: &str) -> Option<String> {
     for block in blocks {
         let is_thread = block.starts_with("Thread ") || block.starts_with("Current thread ");
         if !is_thread {
-            continue; // the list of extension modules, the stack of C
+            continue; // the list of extension modules, the C stack
         }
         if block.starts_with("Current thread ") {
             current.push(block);
@@ -51,7 +52,7 @@ pub fn in_order(stderr: &str) -> Option<String> {
     Some(text)
 }
 
-/// What the app wrote before that, as far as there is room for it.
+/// What the app wrote before that, as far as it fits.
 fn last_lines(before: &str) -> String {
     let mut start = before.len().saturating_sub(BEFORE);
     while !before.is_char_boundary(start) {

@@ -1,5 +1,5 @@
-//! A process beside this one that ends what this one started, should this one be killed: an app ends itself
-//! then, but for one that never came to start its agent.
+//! A process beside this one. If this process is killed, it ends what this one has started. An app with an agent
+//! then ends itself, so this is for an app whose agent never started.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
@@ -16,14 +16,14 @@ use super::process::{GRACE, end_left_over};
 use crate::process::{Child, Handle, Mark, Parent, ProcessId, marked};
 use crate::wire::env;
 
-/// Name of the command that is the guard.
+/// The command of `livegui` that is the guard.
 pub const COMMAND: &str = "guard";
-/// How often it looks.
+/// How often it checks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Those that have an agent end themselves within this, and say why.
+/// Apps with an agent end themselves within this time, and say why.
 const AGENTS_FIRST: Duration = Duration::from_secs(3);
 
-/// The guard of this process; ended with it, or when this is dropped.
+/// The guard of this process. It ends with this process, or when this is dropped.
 #[derive(Debug)]
 pub struct Guard {
     child: Child,
@@ -31,7 +31,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts one; `None` if that cannot be done, which fails nothing. On Windows jobs do what it is for.
+    /// Starts a guard; `None` if that is impossible, which is no failure. On Windows, jobs take its place.
     #[must_use]
     pub fn start(python: &Path) -> Option<Self> {
         if cfg!(windows) || python.as_os_str().is_empty() {
@@ -50,7 +50,7 @@ impl Guard {
         Some(Self { child, marks })
     }
 
-    /// From here on what carries this, a name and a value, in its environment is not to outlive this process.
+    /// From now on, no process with this name and value in its environment outlives this process.
     pub fn watch(&self, mark: (&str, &OsStr)) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(input) = marks.as_mut()
@@ -69,15 +69,15 @@ impl Drop for Guard {
     }
 }
 
-/// The body of that process. Returns when all that it is to end is gone.
+/// The body of the guard process. Returns when everything that it must end is gone.
 ///
 /// # Errors
-/// What the operating system says if it cannot begin.
+/// What the operating system reports if it cannot begin.
 pub fn run() -> io::Result<()> {
     let Some(parent) = Parent::named().filter(|parent| parent.unseen_because().is_none()) else {
         return Ok(());
     };
-    // What asks a whole tree to end does not mean this: it is there for what does not do so.
+    // A signal that asks a whole tree to end is not meant for the guard, which exists for processes that ignore it.
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }

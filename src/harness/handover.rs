@@ -1,7 +1,8 @@
-//! Whether an app can be handed to the next test file: its agent is asked if the main loop turns *now*.
+//! Decides whether an app can be handed to the next test file, by asking its agent whether the main loop runs
+//! *now*.
 //!
-//! The status alone is a word about the past: it speaks of a stall only after seconds. The judgement is pure;
-//! [`inspect`] puts the questions.
+//! The status alone describes the past, because it reports a stall only after seconds. The judgement is pure;
+//! [`inspect`] queries the agent.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +11,22 @@ use super::error::{Error, Result};
 use super::start::Step;
 use crate::wire::{Health, Status};
 
-/// How long the agent may take to answer at all.
+/// How long the agent may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// How long a wait for a beat goes on without a look at the caller's signals.
+/// How long a wait for a beat continues without a check of the caller's signals.
 const STEP: Duration = Duration::from_millis(100);
-/// An interpreter in which nothing ran for so many time-outs is held by native code, not merely busy.
+/// An interpreter in which nothing ran for this many time-outs is held by native code, not merely busy.
 const HELD_AFTER: u32 = 4;
-/// However busy the app and its machine are, after so many time-outs there is an answer.
+/// However busy the app and its machine are, there is an answer after this many time-outs.
 const AT_MOST: u32 = 20;
 
-/// Time-outs that can be meant.
+/// The valid time-outs.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_mins(1);
 
-/// The time-out that a user wrote: seconds, or a number with its unit, as `500ms`.
+/// Parses the time-out that a user wrote: seconds, or a number with its unit, for example `500ms`.
 ///
 /// # Errors
-/// [`Error::BadValue`] if it is no span, or not one from 50 ms to a minute.
+/// [`Error::BadValue`] if it is not a duration from 50 ms to a minute.
 pub fn parse_timeout(text: &str) -> Result<Duration> {
     let seconds = text
         .trim()
@@ -42,30 +43,30 @@ pub fn parse_timeout(text: &str) -> Result<Duration> {
         })
 }
 
-/// What came of asking.
+/// The result of an inspection.
 #[derive(Debug)]
 pub enum Inspection {
-    /// The main loop turned; this is how the app was right after it.
+    /// The main loop ran; this is the app's health right after.
     Turns(Box<Health>),
-    /// It did not turn for this long, up to now.
+    /// It has not run for this long, up to now.
     Stands(Duration),
-    /// The agent says itself that the app is not fit, or is about to end: its watch hears it too.
+    /// The agent itself reports that the app is not fit, or is about to end. The app's watch learns this too.
     Unfit(Box<Health>),
     /// There was no answer.
     Silent(String),
 }
 
-/// What one more answer says.
+/// What one more answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judgement {
     Turns,
     Stands,
-    /// It cannot be said before so much more time has passed.
+    /// Nothing yet; wait for this much longer.
     Wait(Duration),
 }
 
-/// Asks the app behind `client` whether its main loop turns, and waits for that for `within` at most: time in
-/// which the app could not run does not count.
+/// Asks the app behind `client` whether its main loop runs, and waits at most `within` for that. Time in which the
+/// app could not run does not count.
 ///
 /// # Errors
 /// [`Error::Interrupted`] if `step` ends the wait.
@@ -105,14 +106,14 @@ fn judge(asked: &Health, latest: &Health, within: Duration) -> Judgement {
         .paused
         .as_ref()
         .is_some_and(|paused| paused.usable);
-    // A loop that nobody can see proves nothing; the app is taken at its word.
+    // Beats that cannot be seen prove nothing, so the app's status is trusted.
     let is_unseen = !latest.checks.main_loop.is_watched();
     if latest.checks.main_loop.beats > asked.checks.main_loop.beats || usable_pause || is_unseen {
         return Judgement::Turns;
     }
     let millis = |of: fn(&Health) -> u64| Duration::from_millis(of(latest).saturating_sub(of(asked)));
     let passed = millis(|health| health.uptime_ms);
-    // A loop gets no more of the interpreter, or of the machine, than the canary does.
+    // The loop gets no more of the interpreter, or of the machine, than the canary does.
     let starved = millis(|health| health.checks.interpreter.starved_ms);
     let left = within.saturating_sub(passed.saturating_sub(starved));
     if left.is_zero() {
@@ -133,7 +134,7 @@ mod tests {
 
     const WITHIN: Duration = Duration::from_millis(500);
 
-    /// An answer so long after the question, of which the canary waited so long to run.
+    /// An answer that came this long after the question, and for this much of that time the canary waited to run.
     fn answer(beats: u64, uptime_ms: u64, starved_ms: u64, canary_age_ms: u64) -> Health {
         let document = serde_json::json!({
             "schema": "livegui/health/1", "status": "ok", "seq": 2, "instance": "i", "pid": 1, "app": "a",

@@ -1,4 +1,4 @@
-//! The port of the app's hook server, as far as it is known.
+//! The port of the app's hook server, and what is known about it.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -8,16 +8,16 @@ use std::time::Duration;
 /// How long a connection on the loopback address may take.
 const CONNECTS_WITHIN: Duration = Duration::from_millis(100);
 
-/// A port that the app was told to listen on. Whether it does is for the app to say.
+/// A port that the app was told to listen on. The app may or may not do so.
 #[derive(Debug)]
 pub struct HookPort {
     number: u16,
-    /// Somebody listened there once.
+    /// A process listened there once.
     was_open: AtomicBool,
 }
 
 impl HookPort {
-    /// A port of which nothing is known yet.
+    /// A port about which nothing is known yet.
     pub const fn new(number: u16) -> Self {
         Self {
             number,
@@ -30,8 +30,8 @@ impl HookPort {
         self.number
     }
 
-    /// Connects, and says whether nobody listens there any more though somebody did. Anything less certain,
-    /// such as a full queue, is no.
+    /// Connects, and returns whether nothing listens there any more although something did. Returns false for
+    /// anything less certain, such as a full queue.
     pub fn has_closed(&self) -> bool {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.number));
         match TcpStream::connect_timeout(&address, CONNECTS_WITHIN) {

@@ -1,4 +1,4 @@
-//! Bringing up one app, in the foreground or as a spare, and ending one.
+//! Starts one app, in the foreground or as a spare, and ends one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,61 +24,61 @@ use crate::io_error::cannot;
 use crate::process::{ProcessId, port};
 use crate::wire::{GenerationRecord, env};
 
-/// Has Python write its threads' stacks to stderr when a signal of the operating system ends it.
+/// Makes Python write the stacks of its threads to stderr when a signal ends it.
 const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 
-/// How long an agent that is ready may take to say how its main loop is.
+/// How long an agent that is ready may take to report how its main loop is.
 const SAYS_WITHIN: Duration = Duration::from_millis(250);
-/// What is said of an app that has a loop of its own.
+/// The remark about an app that has its own kind of loop.
 const NOT_WATCHED: &str = "the app's main loop is not watched: no seam knows it, so a hang is not noticed (wire it with \
     livegui.start() and beat(), see docs/injection.md)";
 
-/// How the app is started.
+/// How to start the app.
 #[derive(Debug, Clone)]
 pub struct LaunchSettings {
-    /// What it is called beside others of the same tests; empty if it is the only one.
+    /// Its name among several apps of the same tests; empty if it is the only one.
     pub name: String,
     /// The app's command line.
     pub command: CommandLine,
-    /// Added to the app's environment.
+    /// Variables to add to the app's environment.
     pub environment: Vec<(OsString, OsString)>,
     /// The app's working folder.
     pub cwd: PathBuf,
-    /// What `{python}` stands for.
+    /// The replacement for `{python}`.
     pub python: PathBuf,
-    /// Start to `ok`.
+    /// How long it may take from start to `ok`.
     pub ready_timeout: Duration,
-    /// Bytes that are kept of each of an app's outputs.
+    /// How many bytes to keep of each of an app's outputs.
     pub output_limit: u64,
-    /// Whether an app of an earlier run that holds our port is ended. Never anybody else's.
+    /// Whether to end an app of an earlier run that holds our port. Never a foreign process.
     pub kill_stale: bool,
-    /// Whether an app that starts no agent is watched all the same.
+    /// Which apps that start no agent are watched all the same.
     pub inject: Mode,
-    /// The folder that makes a Python do so which does not have livegui installed.
+    /// The folder that makes a Python do so even if livegui is not installed in it.
     pub carrier: PathBuf,
-    /// Whether the app's agent is told to call the app degraded by a callback that raises.
+    /// Whether a callback that raises degrades the app.
     pub callback_errors_degrade: bool,
 }
 
 /// When an app is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// Somebody waits for it.
+    /// A test waits for it.
     Now,
-    /// Later: it is not to slow down what runs now.
+    /// Later, so it must not slow down what runs now.
     Ahead,
 }
 
-/// Whoever brings up apps.
+/// Starts apps.
 pub struct Launcher {
     settings: LaunchSettings,
     ledger: Ledger,
-    /// Of this process, from its first app on.
+    /// The guard of this process, started with its first app.
     guard: OnceCell<Option<Guard>>,
 }
 
 impl Launcher {
-    /// Brings up apps of this kind, and has their watches write into these books.
+    /// A launcher for apps of this kind, whose watches write into this ledger.
     pub const fn new(settings: LaunchSettings, ledger: Ledger) -> Self {
         Self {
             settings,
@@ -87,14 +87,13 @@ impl Launcher {
         }
     }
 
-    /// Whether every app is told a port of its own, so that two can be up at the same time.
+    /// Whether every app gets its own port, so that two can run at the same time.
     pub fn gives_each_a_port(&self) -> bool {
         self.settings.command.uses("hook_port")
     }
 
-    /// Starts an app and waits until it is `ok`. `changed` is called, on the watch's thread, after each
-    /// new verdict was written down. No lock is held meanwhile: signal handlers run, and may ask the
-    /// handle.
+    /// Starts an app and waits until it is `ok`. `changed` is called, on the watch's thread, after each new verdict
+    /// is recorded. No lock is held meanwhile, so signal handlers run and may use the handle.
     ///
     /// # Errors
     /// [`Error::App`](super::error::Error::App) says why it could not be started;
@@ -122,7 +121,7 @@ impl Launcher {
         let lowered = (when == When::Ahead).then(Lowered::this_thread).flatten();
         let process = ProcessTree::start(&launch).map_err(|error| start.not_started(&error))?;
         let is_lowered = lowered.is_some();
-        drop(lowered); // the watch is no less urgent than any other
+        drop(lowered); // the watch is as urgent as any other
         let process = Arc::new(process);
         self.ledger.state().run.add(start.record(&process));
 
@@ -136,7 +135,7 @@ impl Launcher {
                         stacks::take(&python, &watched);
                     }
                     ledger.record(generation, verdict, ago);
-                    // Nobody listens any more once the app is ready.
+                    // Nothing receives this any more once the app is ready.
                     let _ = tell.send(verdict.clone());
                 }
                 News::Survived(caught) => ledger.record_exceptions(generation, caught),
@@ -179,7 +178,7 @@ impl Launcher {
         Ok(app)
     }
 
-    /// An app that is `ok` though nothing is known of its loop says so, once a run.
+    /// Adds a remark, once a run, about an app that is `ok` although nothing is known about its loop.
     fn remark_if_not_watched(&self, app: &App) {
         let health = app
             .watch
@@ -191,10 +190,10 @@ impl Launcher {
         }
     }
 
-    /// Ends an app that is no longer needed, and everything that came from it.
+    /// Ends an app that is no longer needed, and everything that it started.
     pub fn retire(&self, app: &App) {
         let fit = self.ledger.retire(app);
-        // One that is not fit would not answer a request to end either.
+        // An app that is not fit would not react to a request to end either.
         let left = app.process.end_tree(fit.then_some(GRACE));
         let mut state = self.ledger.state();
         state.run.ended(app.generation);
@@ -232,9 +231,9 @@ impl Launcher {
             ("state_dir", state.clone().into_os_string()),
         ]);
         let mut environment = settings.environment.clone();
-        // An agent that is switched off here would never say that it is ready.
+        // If the agent were switched off here, it would never report that it is ready.
         environment.push((env::SWITCH.into(), "1".into()));
-        // A segfault says where, unless the user has something to say about that.
+        // Makes a segfault say where it happened, unless the user has set this variable.
         let settled = |(name, _): &(OsString, OsString)| name == FAULT_HANDLER;
         if !environment.iter().any(settled) && std::env::var_os(FAULT_HANDLER).is_none() {
             environment.push((FAULT_HANDLER.into(), "1".into()));

@@ -1,4 +1,4 @@
-//! What a run knows of its processes: every watch writes into it, whoever decides or tells reads it.
+//! What a run knows about its processes. Every watch writes into it; what decides or reports reads it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,59 +14,59 @@ use crate::health::Source;
 use crate::process::ProcessId;
 use crate::wire::{CaughtException, EndOnPurpose, GenerationState, Health};
 
-/// Two clocks, one in the app and one here, tell when trouble began to about this.
+/// How far two clocks, one in the app and one here, may differ about when a problem began.
 const ONSET_SLACK: Duration = Duration::from_millis(20);
-/// That the main loop turned when a file ended is proof for the next test if that begins within this, and no other
-/// test ran in between: what that one did, by ways of its own, nobody knows.
+/// If the main loop ran when a file ended, this proves it for the next test too, provided that the test begins
+/// within this time and no other test ran in between. (Nobody knows what that one did to the app in its own ways.)
 const PROOF_LASTS: Duration = Duration::from_millis(50);
-/// The books of one run, and the alarm that reaches into its running test.
+/// The ledger of one run, and the alarm that interrupts its running test.
 #[derive(Clone)]
 pub struct Ledger {
     state: Arc<Mutex<LedgerState>>,
     alarm: Alarm,
 }
 
-/// What they keep.
+/// The contents of the ledger.
 pub struct LedgerState {
-    /// Who is blamed, and what is due.
+    /// Who is blamed, and whether a fresh process is due.
     pub policy: Policy,
-    /// What is on disk for whoever looks from outside.
+    /// The files for people and other programs.
     pub run: RunFolder,
-    /// The tests that used the running generation, and when each began.
+    /// The tests that used the current generation, and when each began.
     began: Vec<(Test, Instant)>,
-    /// When the main loop proved that it turns, if no test has run since.
+    /// When the main loop last proved that it runs, if no test has run since.
     proven_at: Option<Instant>,
-    /// Whether the agent said that all is well when the last test had ended.
+    /// Whether the agent reported that all is well when the last test had ended.
     pub answered: bool,
-    /// The state that was the end as a test had declared it.
+    /// The state of the app at an end that came as a test had declared it.
     pub as_declared: Option<AppState>,
-    /// Pids that could not be ended; should be none.
+    /// Pids of processes that could not be ended; should be empty.
     pub left: Vec<u32>,
     /// The last number that was given to a process.
     numbered: u32,
-    /// Generations whose end is our own doing.
+    /// Generations that livegui itself has ended.
     retired: HashSet<u32>,
-    /// What was wrong with the app during the running test, and no longer is.
+    /// What was wrong with the app during the running test, but no longer is.
     recovered: Vec<String>,
-    /// What the running test is to fail of, though the app goes on.
+    /// The exception with which the running test must fail, although the app goes on.
     callback_error: Option<CaughtException>,
-    /// How often each exception had come when it was last looked at, by generation and number.
+    /// How often each exception had been raised at the last check, by generation and number.
     heard: BTreeMap<(u32, u64), u64>,
-    /// Executors of which it was said that work is queued in them.
+    /// Executors for which queued work was already remarked.
     told_queued: HashSet<(u32, String)>,
-    /// Crashes of processes that were put away because of them.
+    /// Crashes of processes that were replaced because of them.
     crashes: Vec<Trouble>,
 }
 
 impl LedgerState {
-    /// The process that is being tested is put away; if it crashed that is kept, and who is blamed.
+    /// The current process is being replaced. If it crashed, keep that, and who is blamed.
     pub fn keep_crash(&mut self) {
         let reported = |trouble: &&Trouble| trouble.found == Found::Reported && trouble.culprit.is_some();
         self.crashes
             .extend(self.policy.trouble().filter(reported).cloned());
     }
 
-    /// The crashes of this run, whoever was told of them.
+    /// The crashes of this run, whether a test was failed with them or not.
     pub fn crashes(&self) -> &[Trouble] {
         &self.crashes
     }
@@ -77,22 +77,22 @@ impl LedgerState {
         self.numbered
     }
 
-    /// Has the record say which files started on a process they did not inherit.
+    /// Records which files started on a fresh process.
     pub fn write_notes(&mut self) {
         self.run.set_notes(self.policy.notes());
     }
 
-    /// What the running test is to fail of, though the app goes on.
+    /// The exception with which the running test must fail, although the app goes on.
     pub const fn callback_error(&self) -> Option<&CaughtException> {
         self.callback_error.as_ref()
     }
 
-    /// The test has ended: what it was to fail of is told, or is no longer to be.
+    /// The test has ended, so it no longer needs to be failed with an exception.
     pub fn forget_callback_error(&mut self) {
         self.callback_error = None;
     }
 
-    /// Whether what began so long ago began before the running test did, and is none of its doing.
+    /// Whether something that began this long ago began before the running test, which is then not its cause.
     fn is_before_running(&self, ago: Duration) -> bool {
         let running_for = self
             .began
@@ -122,7 +122,7 @@ impl LedgerState {
         }
     }
 
-    /// What was wrong with the app during the test that has just ended, and recovered in time.
+    /// What was wrong with the app during the test that has just ended, but recovered in time.
     pub fn take_recoveries(&mut self) -> Vec<String> {
         std::mem::take(&mut self.recovered)
     }
@@ -133,7 +133,7 @@ impl LedgerState {
         self.answered = false;
     }
 
-    /// A test is about to run, or to be judged: what proved that the loop turns may be too old.
+    /// A test is about to run, or to be judged. The proof that the loop runs may have expired.
     pub fn check_proof(&mut self) {
         if self.proven_at.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
             self.policy.proof_lapsed();
@@ -151,7 +151,7 @@ impl LedgerState {
         decision
     }
 
-    /// The main loop of `generation` has turned just now, and this is open in the app.
+    /// The main loop of `generation` has just run, and this is open in the app.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
         self.proven_at = Some(Instant::now());
         let remark = self.policy.loop_turned(generation, open);
@@ -161,7 +161,7 @@ impl LedgerState {
         self.record_unfit(generation);
     }
 
-    /// The process of `generation` was found not to be fit to be handed on, and has not been for so long.
+    /// The process of `generation` was found unfit to be handed on, and has been unfit for this long.
     pub fn app_unfit(&mut self, generation: u32, cause: &str, found: Found, since: Duration) {
         let onset = Instant::now().checked_sub(since);
         let by = onset.and_then(|onset| self.began.iter().rfind(|(_, began)| *began <= onset));
@@ -176,7 +176,7 @@ impl LedgerState {
         (generation == self.policy.generation() && trouble.found != Found::Reported).then_some(trouble)
     }
 
-    /// Says of executors that work has been queued in them for longer than this; once of each.
+    /// Remarks on executors whose work has been queued for longer than this, once for each.
     pub fn remark_queued_work(&mut self, generation: u32, health: &Health, longer_than: Duration) {
         for executor in &health.checks.executors {
             let Some(queued_for) = executor.queued_for_ms.map(Duration::from_millis) else {
@@ -196,7 +196,7 @@ impl LedgerState {
         }
     }
 
-    /// Says of a process that was found unfit, and that nobody needed any more, what no note says.
+    /// Remarks on a process that was found unfit but was no longer needed, because no note reports it.
     pub fn remark_unfit(&mut self) {
         let trouble = self
             .policy
@@ -232,7 +232,7 @@ impl LedgerState {
 }
 
 impl Ledger {
-    /// The books of a run that begins.
+    /// The ledger of a new run.
     pub fn open(run: RunFolder, rules: Rules, alarm: Alarm) -> Self {
         let state = LedgerState {
             policy: Policy::new(rules),
@@ -256,13 +256,13 @@ impl Ledger {
         }
     }
 
-    /// What they keep, for a moment.
+    /// Locks the contents for a moment.
     pub fn state(&self) -> MutexGuard<'_, LedgerState> {
         lock(&self.state)
     }
 
-    /// On a watch's thread: writes down a new verdict, which began to hold so long ago, and reaches into
-    /// the running test if it concerns that.
+    /// On a watch's thread: records a new verdict, which began to hold this long ago, and interrupts the running
+    /// test if the verdict concerns it.
     pub fn record(&self, generation: u32, verdict: &AppState, ago: Duration) {
         let mut state = self.state();
         if state.retired.contains(&generation) {
@@ -270,7 +270,8 @@ impl Ledger {
         }
         let cause = verdict.cause();
         let in_use = generation == state.policy.generation();
-        // Silence is dated back to the last answer that the watch heard; the test before had ended by the next one.
+        // Silence is dated back to the last answer that the watch received. By the next answer, the test before had
+        // ended.
         let silent = matches!(verdict, AppState::Unreachable(_));
         let before_running = state.is_before_running(ago) && !(silent && state.answered);
         let declared = state.policy.is_as_declared(generation, &verdict.sign());
@@ -302,7 +303,7 @@ impl Ledger {
         self.ring_if_due(&state);
     }
 
-    /// The agent of `generation` was asked at a test's end, and said whether all is well.
+    /// The agent of `generation` answered at the end of a test, and reported whether all is well.
     pub fn answered(&self, generation: u32, well: bool) {
         let mut state = self.state();
         if generation == state.policy.generation() {
@@ -310,8 +311,8 @@ impl Ledger {
         }
     }
 
-    /// Writes down the exceptions that an app has survived so far, each once, and reaches into the running test
-    /// if it is to fail of one.
+    /// Records the exceptions that an app has survived so far, each once, and interrupts the running test if it
+    /// must fail because of one.
     pub fn record_exceptions(&self, generation: u32, caught: &[CaughtException]) {
         if caught.is_empty() {
             return;
@@ -325,7 +326,7 @@ impl Ledger {
         }
     }
 
-    /// The app began anew, as `process`, with nothing in its memory.
+    /// The app started again, as `process`, with nothing in its memory.
     pub fn began_anew(&self, generation: u32, process: &ProcessId) {
         let mut state = self.state();
         state.policy.app_began_anew(generation);
@@ -338,17 +339,17 @@ impl Ledger {
             .remark(format!("the app re-executed itself (generation {generation})"));
     }
 
-    /// An app that is ready is the one that is tested from here on.
+    /// From now on, this app, which is ready, is the one under test.
     pub fn adopt(&self, app: &App, because: Option<String>, open: Vec<String>) {
         let mut state = self.state();
         self.alarm.quiet();
         state.policy.app_started(app.generation, because, open);
         state.answered = false;
-        // The running test, if there is one, is the first that it gets.
+        // The running test, if there is one, is the first to use it.
         let running = state.began.len().saturating_sub(1);
         state.began.drain(..running);
         let verdict = app.watch.verdict();
-        // It may have degraded since, and its watch have found no generation to blame it on.
+        // It may have degraded since, when its watch found no generation to blame it on.
         let culprit = verdict
             .cause()
             .and_then(|cause| state.policy.app_troubled(app.generation, &cause, false));
@@ -360,8 +361,8 @@ impl Ledger {
         self.ring_if_due(&state);
     }
 
-    /// What becomes of an app from here on is our own doing. Returns whether it may be asked to end by itself:
-    /// it was fit until now, or at least its main loop turned.
+    /// From now on, livegui itself ends this app. Returns whether the app may be asked to end by itself, because it
+    /// was fit until now, or at least its main loop ran.
     pub fn retire(&self, app: &App) -> bool {
         let mut state = self.state();
         let fit = app.watch.is_fit();
@@ -385,7 +386,7 @@ impl Ledger {
         fit
     }
 
-    /// An app was ended on purpose, as `how` says, by the test `by`.
+    /// The test `by` ended an app on purpose; `how` describes it.
     pub fn ended_on_purpose(&self, app: &App, by: &str, how: &str) {
         let mut state = self.state();
         self.alarm.quiet();
@@ -407,7 +408,7 @@ impl Ledger {
     }
 }
 
-/// What the report says of an exception that failed no test.
+/// The report's remark on an exception that failed no test.
 fn remark(generation: u32, test: Option<String>, caught: &CaughtException) -> String {
     let whose = test.unwrap_or_else(|| format!("generation {generation}, before any test"));
     let what = match Source::parse(&caught.source) {
@@ -425,8 +426,7 @@ fn remark(generation: u32, test: Option<String>, caught: &CaughtException) -> St
     format!("{whose}: {what}: {} at {place}", caught.message)
 }
 
-/// A poisoned lock means that a thread of ours panicked; what it guards is still worth more than a
-/// second panic.
+/// A poisoned lock means that a thread of ours panicked. What it guards is still worth more than a second panic.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What a run left behind: the processes that its record names, and whether they still run.
+//! What a run left behind: the processes in its record, and whether they still run.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,23 +8,23 @@ use super::run_record;
 use crate::process::{Liveness, liveness};
 use crate::wire::{GenerationRecord, GenerationState, ProcessId, env};
 
-/// How a process was left.
+/// The state in which a process was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftoverState {
-    /// It does not run any more, and nobody ended it in good health.
+    /// It no longer runs, and was not ended in good health.
     Dead,
-    /// It runs, and is not fit to be tested.
+    /// It runs, but is not fit to be tested.
     Degraded,
     /// It runs.
     Running,
 }
 
-/// A process that a run left.
+/// A process that a run left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// Its process id.
     pub pid: u32,
-    /// How it was left.
+    /// The state in which it was left.
     pub state: LeftoverState,
     /// Why it is in that state, as far as the record says.
     pub why: Option<String>,
@@ -33,16 +33,15 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// Ends it with everything that it started, if it runs. Returns the pids that are still there, which
-    /// should be none.
+    /// Ends it and everything that it started, if it runs. Returns the pids that still exist; there should be none.
     #[must_use]
     pub fn end(&self) -> Vec<u32> {
         end_left_over(self.process.as_ref(), (env::RUN_DIR, &self.folder))
     }
 }
 
-/// What the run in `folder` left: whatever of it still runs, and the process that was tested last if that
-/// came to no good end. A pid that was given to somebody else since is not taken for one of its.
+/// What the run in `folder` left behind: everything that still runs, and the last process under test if that ended
+/// badly. A pid that now belongs to another process does not count.
 #[must_use]
 pub fn leftovers_of(folder: &Path) -> Vec<Leftover> {
     let generations = run_record::read(folder).unwrap_or_default().generations;

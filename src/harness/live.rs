@@ -1,4 +1,4 @@
-//! The generations behind one `live_gui` handle: the policy, driven.
+//! The generations behind one `live_gui` handle. This does what the policy decides.
 
 mod declared;
 
@@ -27,56 +27,56 @@ use crate::wire::{Culprit, Health, Note, Reason, Status};
 
 pub use declared::End;
 
-/// How long the agent may take to answer a question asked in passing.
+/// How long the agent may take to answer a quick query.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the watch may take to learn what an answer already said.
 const VERDICT_WITHIN: Duration = Duration::from_secs(1);
-/// How long the process of an app that said that it ends is waited for.
+/// How long to wait for the process of an app that announced its end.
 const END_WITHIN: Duration = Duration::from_millis(100);
-/// Each is a whole app that runs beside the tests.
+/// Each spare is a whole app that runs beside the tests.
 const MAX_SPARES: u32 = 16;
 
-/// What a run is driven by.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How the app is started.
+    /// How to start the app.
     pub launch: LaunchSettings,
     /// Where run folders go.
     pub run_dir: PathBuf,
     /// Scope, respawn and budget.
     pub rules: Rules,
-    /// Ready apps held in waiting, 16 at most.
+    /// How many ready apps to keep waiting, at most 16.
     pub spares: u32,
-    /// How long an app's main loop may take to turn when it is to be handed on.
+    /// How long to wait for an app's main loop to run when the app is handed on.
     pub handover_timeout: Duration,
 }
 
-/// What came of the end of a test.
+/// What was found at the end of a test.
 #[derive(Debug, Default)]
 pub struct AfterTest {
-    /// What was wrong with the app during the test, and recovered in time.
+    /// What was wrong with the app during the test, but recovered in time.
     pub recovered: Vec<String>,
     /// Why the app is not handed on, if it was asked and is not.
     pub unfit: Option<Trouble>,
-    /// What the test is to be failed with because of that.
+    /// The error with which to fail the test because of that.
     pub error: Option<AppError>,
 }
 
-/// One handle and the processes that it stands for, one after the other.
+/// One handle, and the processes behind it, one after the other.
 pub struct Live {
     rules: Rules,
     handover_timeout: Duration,
-    /// What would have py-spy beside it.
+    /// The interpreter beside which py-spy may be installed.
     python: PathBuf,
     alarm: Alarm,
     ledger: Ledger,
     launcher: Arc<Launcher>,
     spares: Option<Spares>,
-    /// The process that is being tested.
+    /// The process under test.
     current: Mutex<Option<App>>,
-    /// A declared end that came, and was followed by a fresh process, before the test asked for it.
+    /// A declared end that came, and was followed by a fresh process, before the test waited for it.
     concluded: Mutex<Option<End>>,
-    /// Held by whoever brings up a process after a declared end.
+    /// Held while a process is started after a declared end.
     bringing_up: Mutex<()>,
 }
 
@@ -84,8 +84,8 @@ impl Live {
     /// A handle without a process yet. `interrupt` interrupts the thread that runs the tests.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for more spares than that; [`Error::Io`] if the run folder cannot be made, or a
-    /// thread cannot be started.
+    /// [`Error::BadValue`] for too many spares; [`Error::Io`] if the run folder cannot be created, or a thread
+    /// cannot be started.
     pub fn new(settings: Settings, interrupt: impl Fn() + Send + 'static) -> Result<Self> {
         if settings.spares > MAX_SPARES {
             return Err(Error::BadValue(format!(
@@ -138,34 +138,34 @@ impl Live {
         self.install(None, step)
     }
 
-    /// Puts a fresh process under the handle, whatever the state of the one before.
+    /// Replaces the process by a fresh one, whatever its state.
     ///
     /// # Errors
-    /// As [`Live::start`]; [`Error::BadValue`] if an end was declared that has not come yet.
+    /// As [`Live::start`]; [`Error::BadValue`] if a declared end has not come yet.
     pub fn respawn(&self, because: &str, step: Step<'_>) -> Result<()> {
         self.conclude_if_done()?;
         self.remove();
         self.install(Some(because.to_owned()), step)
     }
 
-    /// The same because a fresh process is due, and not because a test wants one.
+    /// The same, but because a fresh process is due, not because a test wants one.
     fn replace(&self, because: &str, step: Step<'_>) -> Result<()> {
         self.ledger.state().keep_crash();
         self.respawn(because, step)
     }
 
-    /// To be called before each test that uses the handle, its set-up included. Puts a fresh process
-    /// under it if one is due.
+    /// Call this before each test that uses the handle, and before its set-up. Starts a fresh process if one is
+    /// due.
     ///
     /// # Errors
-    /// [`AppErrorKind::Degraded`] and its like if the test must not run, and why; [`AppErrorKind::Start`] if it
-    /// was to get a fresh process and that could not be started.
+    /// [`AppErrorKind::Degraded`] and the like if the test must not run, and why; [`AppErrorKind::Start`] if it
+    /// should get a fresh process that could not be started.
     pub fn before_test(&self, test: Test, step: Step<'_>) -> Result<()> {
         let decide = || {
             let mut state = self.ledger.state();
             let decision = state.test_starting(test.clone());
             if state.policy.note_of_running().is_some() {
-                state.write_notes(); // of a process that was started between tests
+                state.write_notes(); // for a process that was started between tests
             }
             decision
         };
@@ -183,8 +183,7 @@ impl Live {
         }
     }
 
-    /// To be called when the app is used while no test runs. Puts a fresh process under the handle if
-    /// this one is known to be in trouble.
+    /// Call this when the app is used while no test runs. Replaces the process if it is known to be in trouble.
     ///
     /// # Errors
     /// As [`Live::start`].
@@ -193,8 +192,8 @@ impl Live {
         due.map_or(Ok(()), |because| self.replace(&because, step))
     }
 
-    /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it
-    /// can. See [`Policy::lacks_prior_state`](super::Policy::lacks_prior_state).
+    /// Why a test that is about to run cannot build on what earlier tests left in the app; `None` if it can. See
+    /// [`Policy::lacks_prior_state`](super::Policy::lacks_prior_state).
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
@@ -206,14 +205,14 @@ impl Live {
     ) -> Result<Option<String>> {
         self.ledger.state().check_proof();
         if self.ledger.state().policy.asks_before(test) {
-            self.ask(step)?; // it may come to a fresh process
+            self.ask(step)?; // this may lead to a fresh process
         }
         Ok(self.ledger.state().policy.lacks_prior_state(test, prior))
     }
 
-    /// To be called after each test, its tear-down included; `used` says whether it used the handle. After the
-    /// last test of a file the app is asked whether it can be handed on: then the culprit is known in time.
-    /// A file that begins right then rests on that answer; else [`Live::before_test`] asks anew.
+    /// Call this after each test and its tear-down; `used` says whether the test used the handle. After the last
+    /// test of a file, the app is asked whether it can be handed on, so that the culprit is known in time. A file
+    /// that begins right then relies on that answer; otherwise [`Live::before_test`] asks again.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
@@ -229,7 +228,7 @@ impl Live {
             }
             state.policy.test_finished();
             state.forget_callback_error();
-            // What comes from here on is told to the next one.
+            // What comes from here on concerns the next test.
             self.alarm.quiet();
             after.recovered = state.take_recoveries();
         } else {
@@ -258,8 +257,8 @@ impl Live {
         Ok(after)
     }
 
-    /// Asks the app whether its main loop turns, and what else it cannot do without, and has the policy know:
-    /// afterwards the loop is proven to turn, or there is trouble.
+    /// Asks the app whether its main loop runs, and about everything else that it depends on, and reports the
+    /// answer to the policy. Afterwards either the loop is proven to run, or there is trouble.
     fn ask(&self, step: Step<'_>) -> Result<()> {
         let subject = self.current().as_ref().map(|app| {
             let process = Arc::clone(&app.process);
@@ -310,28 +309,28 @@ impl Live {
                 (cause, Found::Standing, Duration::ZERO)
             }
         };
-        // Trouble that its watch has told meanwhile counts.
+        // Trouble that its watch has reported meanwhile counts.
         self.ledger.state().app_unfit(generation, &cause, found, since);
         Ok(())
     }
 
-    /// From here on the running test may be interrupted.
+    /// Allows interrupting the running test from now on.
     pub fn arm(&self) {
         self.alarm.arm();
     }
 
-    /// From here on it must not be.
+    /// Forbids it from now on.
     pub fn disarm(&self) {
         self.alarm.disarm();
     }
 
-    /// Whether there is something that the running test has to know.
+    /// Whether there is something that the running test must know.
     #[must_use]
     pub fn is_ringing(&self) -> bool {
         self.alarm.is_ringing()
     }
 
-    /// What the running test is to be failed with, if it is to be failed: the app degraded during it.
+    /// The error with which to fail the running test, if the app degraded during it.
     #[must_use]
     pub fn verdict_on_running(&self) -> Option<AppError> {
         let ledger = self.ledger.state();
@@ -374,7 +373,7 @@ impl Live {
         Some(error)
     }
 
-    /// What the running test is to be failed with though the app goes on: a callback raised.
+    /// The error with which to fail the running test although the app goes on, because a callback raised.
     fn callback_error(&self, ledger: MutexGuard<'_, LedgerState>) -> Option<AppError> {
         let caught = ledger.callback_error()?.clone();
         drop(ledger);
@@ -386,32 +385,32 @@ impl Live {
         ))
     }
 
-    /// The same after asking the app anew, so that a crash that has already happened is not left for
-    /// the next test to find.
+    /// The same, after querying the app again, so that a crash that has already happened is not left for the next
+    /// test.
     #[must_use]
     pub fn confirm(&self) -> Option<AppError> {
         self.ask_anew();
         self.verdict_on_running()
     }
 
-    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it. That is a fault only
-    /// as long as somebody needs it.
+    /// Whether the app announced its end, or ended with status 0 and nothing wrong. That is a fault only as long as
+    /// a test needs the app.
     #[must_use]
     pub fn has_ended_in_order(&self) -> bool {
         self.current().as_ref().is_some_and(App::has_ended_in_order)
     }
 
-    /// The crashes for which a process was put away, each with who is blamed. What a test replaced by itself is
-    /// not among them.
+    /// The crashes for which a process was replaced, each with the test that is blamed. Processes that a test
+    /// itself replaced are not among them.
     #[must_use]
     pub fn crashes(&self) -> Vec<Trouble> {
         self.ledger.state().crashes().to_vec()
     }
 
-    /// What the app's agent says now.
+    /// The current answer of the app's agent.
     ///
     /// # Errors
-    /// [`AppErrorKind::Exited`] or [`AppErrorKind::Unreachable`] if it gives no answer.
+    /// [`AppErrorKind::Exited`] or [`AppErrorKind::Unreachable`] if it does not answer.
     pub fn health(&self) -> std::result::Result<Health, AppError> {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
         let why = match client.map(|client| client.health(ANSWER_WITHIN)) {
@@ -419,7 +418,7 @@ impl Live {
             Some(Err(NoAnswer(why))) => why,
             None => "its agent was never found".to_owned(),
         };
-        // Nothing is locked meanwhile: others ask the handle too.
+        // Nothing is locked meanwhile, because others use the handle too.
         let process = self.process().ok_or_else(never_started)?;
         // A process that has just ended takes a moment to show it.
         let exit = process.wait(STEP);
@@ -457,7 +456,7 @@ impl Live {
     /// Waits until the app is `ok`.
     ///
     /// # Errors
-    /// [`AppErrorKind::Degraded`] and its like if it is not by then.
+    /// [`AppErrorKind::Degraded`] and the like if it is not `ok` by then.
     pub fn wait_until_ok(&self, within: Duration, step: Step<'_>) -> Result<()> {
         let deadline = Instant::now() + within;
         loop {
@@ -480,19 +479,19 @@ impl Live {
         }
     }
 
-    /// The number of the process that is being tested; 0 before the first.
+    /// The number of the process under test; 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.current().as_ref().map_or(0, |app| app.generation)
     }
 
-    /// The process that is being tested.
+    /// The process under test.
     #[must_use]
     pub fn process(&self) -> Option<Arc<ProcessTree>> {
         self.current().as_ref().map(|app| Arc::clone(&app.process))
     }
 
-    /// The port that its hook server was told to listen on.
+    /// The port that its hook server should listen on.
     #[must_use]
     pub fn hook_port(&self) -> Option<u16> {
         self.current().as_ref().map(|app| app.hook_port.number())
@@ -504,30 +503,30 @@ impl Live {
         self.ledger.state().run.path().to_owned()
     }
 
-    /// Has the record say which file has what pytest does.
+    /// Records which file has the events of pytest.
     pub fn set_events(&self, file: &Path) {
         self.ledger.state().run.set_events(file);
     }
 
-    /// Which files started on a process they did not inherit, and why.
+    /// Which files started on a fresh process, and why.
     #[must_use]
     pub fn notes(&self) -> Vec<Note> {
         self.ledger.state().policy.notes().to_vec()
     }
 
-    /// What else a person should know of this run.
+    /// Other remarks on this run, for people.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         self.ledger.state().run.remarks().to_vec()
     }
 
-    /// Has the record, and whoever tells of this run, say something that a person should know.
+    /// Adds a remark to the record and to the reports of this run.
     pub fn remark(&self, remark: String) {
         self.ledger.state().run.remark(remark);
     }
 
-    /// Ends every process and everything they started. Returns the pids of this run that are still there,
-    /// which should be none.
+    /// Ends every process and everything that they started. Returns the pids of this run that still exist; there
+    /// should be none.
     pub fn close(&self) -> Vec<u32> {
         self.alarm.quiet();
         if self.current().is_some() && !self.has_ended_in_order() {
@@ -553,7 +552,7 @@ impl Live {
     fn retire(&self, app: App) {
         match &self.spares {
             Some(spares) => {
-                self.ledger.retire(&app); // from this moment on, whenever its turn comes
+                self.ledger.retire(&app); // from now on livegui ends it, whenever its turn comes
                 spares.retire(app);
             }
             None => self.launcher.retire(&app),
@@ -573,7 +572,7 @@ impl Live {
         Ok(())
     }
 
-    /// Returns an app whose main loop turns, and what is open in it.
+    /// Returns an app whose main loop runs, and what is open in it.
     fn bring_up(&self, step: Step<'_>) -> Result<(App, Vec<String>)> {
         if let Some(spares) = &self.spares {
             while let Some(app) = spares.take(step)? {
@@ -597,7 +596,7 @@ impl Live {
         let app = launched?;
         let mut open = Vec::new();
         if self.rules.handover != Handover::Off {
-            app.hook_port.has_closed(); // learns whether it is open
+            app.hook_port.has_closed(); // records whether it is open
             let answer = app
                 .watch
                 .client()
@@ -607,7 +606,7 @@ impl Live {
         Ok((app, open))
     }
 
-    /// Returns what is open in a spare whose main loop turns, or why it is of no use.
+    /// Returns what is open in a spare whose main loop runs, or why the spare cannot be used.
     fn inspect_spare(&self, app: &App, step: Step<'_>) -> Result<std::result::Result<Vec<String>, String>> {
         let Some(client) = app
             .watch
@@ -618,7 +617,7 @@ impl Live {
         };
         Ok(match inspect(&client, self.handover_timeout, step)? {
             Inspection::Turns(health) => {
-                app.hook_port.has_closed(); // learns whether it is open
+                app.hook_port.has_closed(); // records whether it is open
                 Ok(health.checks.main_loop.left_open)
             }
             Inspection::Stands(age) => Err(format!(
@@ -630,9 +629,9 @@ impl Live {
         })
     }
 
-    /// Asks the agent, and if its answer is bad news waits until the watch has them too.
+    /// Queries the agent. If its answer is bad news, waits until the watch has them too.
     fn ask_anew(&self) {
-        // Nothing is locked meanwhile: others ask the handle too.
+        // Nothing is locked meanwhile, because others use the handle too.
         let asked = {
             let current = self.current();
             let app = current.as_ref().filter(|app| app.watch.is_fit());
@@ -653,7 +652,7 @@ impl Live {
         }
     }
 
-    /// An app that says that it ends does so in a moment, and its exit status is worth that moment.
+    /// An app that announces its end ends in a moment, and its exit status is worth the wait.
     fn await_announced_end(&self) {
         let deadline = Instant::now() + END_WITHIN;
         let is_ending = || {
@@ -666,7 +665,7 @@ impl Live {
         }
     }
 
-    /// Waits until the watch has learnt what an answer already said, and has had it written down.
+    /// Waits until the watch has learnt what an answer already said, and has recorded it.
     fn await_verdict(&self) {
         let deadline = Instant::now() + VERDICT_WITHIN;
         let is_known = || {
@@ -682,9 +681,9 @@ impl Live {
         }
     }
 
-    /// What a test that cannot run is failed with.
+    /// The error with which to fail a test that cannot run.
     fn refusal(&self, trouble: &Trouble, given_up: bool) -> AppError {
-        // The short summary of pytest has room for a name, and as a rule the file is this one.
+        // pytest's short summary has room for a name only, and usually the file is this one.
         let file = {
             let state = self.ledger.state();
             let running = state.policy.running();
@@ -720,7 +719,7 @@ impl Live {
         }
         let current = self.current();
         if let Some(app) = &*current {
-            // The culprit's report has the traceback; here it would hide who that was.
+            // The culprit's report has the traceback; here it would hide the culprit's name.
             return app
                 .failure_of(app.kind(), summary, trouble.culprit.clone())
                 .in_brief();

@@ -1,4 +1,4 @@
-//! What an app writes to its standard output and error: files, of which the head and the tail are kept.
+//! What an app writes to standard output and standard error: files, of which the head and the tail are kept.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::{Error, Result};
 
-/// Bytes of each output that are kept, where nobody says.
+/// How many bytes of each output are kept by default.
 pub const DEFAULT_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// No less than an error message shows.
+/// The smallest limit: as much as an error message shows.
 const SMALLEST: u64 = 4 * 1024;
 
-/// What `live_gui_output_limit` says: bytes, or as in `500K`, `16M`, `1G`.
+/// Parses `live_gui_output_limit`: bytes, or for example `500K`, `16M`, `1G`.
 ///
 /// # Errors
-/// [`Error::BadValue`] names the value and what would do.
+/// [`Error::BadValue`] names the value, and what is valid.
 pub fn parse(text: &str) -> Result<u64> {
     let text = text.trim();
     let (digits, unit) = match text.chars().last() {
@@ -47,14 +47,14 @@ pub struct Outputs {
 #[derive(Debug)]
 struct Output {
     path: PathBuf,
-    /// Bytes that were cut out of it.
+    /// How many bytes were cut out of it.
     cut: u64,
-    /// The line that says so.
+    /// The length of the line that says so.
     marker: usize,
 }
 
 impl Outputs {
-    /// Files in `folder`, each of about `limit` bytes at most.
+    /// Files in `folder`, each of roughly `limit` bytes at most.
     pub fn new(folder: &Path, limit: u64) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -63,7 +63,7 @@ impl Outputs {
         }
     }
 
-    /// Makes one, for a process to write to. Who writes to it writes at its end, wherever that is by then.
+    /// Creates a file for a process to write to. A writer always appends at the end, wherever that is by then.
     pub fn create(&self, name: &str) -> io::Result<File> {
         let path = self.folder.join(name);
         File::create(&path)?;
@@ -77,12 +77,12 @@ impl Outputs {
         Ok(file)
     }
 
-    /// Cuts the middle out of those that have grown beyond the limit. What is written at this very moment may
-    /// be lost.
+    /// Cuts the middle out of files that have grown beyond the limit. What is written at this very moment may be
+    /// lost.
     pub fn trim(&self) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         for file in files.iter_mut() {
-            // An output that cannot be cut is no reason to fail a test.
+            // An output that cannot be cut must not fail a test.
             let _ = file.trim(self.limit);
         }
     }
@@ -95,7 +95,7 @@ impl Output {
         }
         let mut file = OpenOptions::new().read(true).append(true).open(&self.path)?;
         let length = file.metadata()?.len();
-        // Less than the limit together, so that this is not done for each line.
+        // Together less than the limit, so that this does not happen again with each line.
         let (head, tail) = (limit / 2, limit / 4);
         let mut kept = Vec::new();
         file.seek(SeekFrom::Start(length.saturating_sub(tail)))?;

@@ -1,37 +1,37 @@
-//! What a phase of a test, its set-up, call or tear-down, is to fail of. Pure: it decides, and does nothing.
+//! Decides with what a phase of a test (its set-up, call or tear-down) must fail. Pure.
 
-/// How a phase came to its end by itself.
+/// How a phase ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PhaseEnd {
     /// It returned.
     Returned,
     /// It raised an `Exception`.
     Raised,
-    /// It raised what `pytest.fail()` does.
+    /// It raised what `pytest.fail()` raises.
     Failed,
-    /// It raised something else: it was skipped, or was ended.
+    /// It raised something else: it was skipped, or was interrupted.
     Left,
 }
 
-/// Whose word about the app counts.
+/// Which answer about the app counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Nobody's: the phase ends as it did.
+    /// None: the phase ends as it did.
     None,
-    /// What the test was told when it was ended.
+    /// What the test was told when it was interrupted.
     Told,
-    /// What is known of the app, without asking it.
+    /// What is known about the app, without querying it.
     Known,
-    /// What the app says when it is asked now; if that is nothing, what the test was told.
+    /// What the app answers when it is queried now; if that is nothing, what the test was told.
     AskedNow,
 }
 
-/// Decides whose word counts. `told`: the test was told of trouble. `asks`: a crash must not be left for the next
-/// test, so the app is asked also after a phase that returned.
+/// Decides which answer counts. `told`: the test was told about trouble. `asks`: a crash must not be left for the
+/// next test, so the app is queried even after a phase that returned.
 #[must_use]
 pub const fn answer_at_end(end: PhaseEnd, told: bool, asks: bool) -> Answer {
     match (end, told) {
-        // An error that it made of what it was told says less than what the app says now.
+        // The app's current answer says more than an error that the test made of what it was told.
         (PhaseEnd::Raised, _) | (PhaseEnd::Failed, false) => Answer::AskedNow,
         (PhaseEnd::Returned | PhaseEnd::Failed | PhaseEnd::Left, true) => Answer::Told,
         (PhaseEnd::Returned, false) if asks => Answer::AskedNow,

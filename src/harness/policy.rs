@@ -1,6 +1,6 @@
-//! Who is blamed, who is spared, and when a fresh process is due: a pure state machine.
+//! Which test is blamed, which are spared, and when a fresh process is due: a pure state machine.
 //!
-//! Events of tests and of the app go in, decisions come out. No process, no clock, no I/O.
+//! Takes events of tests and of the app, and returns decisions. No process, no clock, no I/O.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,77 +23,78 @@ pub enum Scope {
 /// When a process that failed is replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Respawn {
-    /// Before the next file: the rest of the culprit's file are victims.
+    /// Before the next file. The remaining tests of the culprit's file are victims.
     #[default]
     File,
     /// Before the next test.
     Test,
-    /// Not at all: whatever follows is a victim.
+    /// Never. All tests that follow are victims.
     Never,
 }
 
-/// What becomes of the running test when a callback of the app raises, and the app goes on.
+/// What happens to the running test when a callback of the app raises but the app goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CallbackErrors {
-    /// The report says so.
+    /// The report notes it.
     Note,
-    /// It fails: what it did in the app did not do its work.
+    /// The test fails, because what it did in the app did not work.
     #[default]
     Fail,
-    /// The app counts as degraded, by its agent's word.
+    /// The app counts as degraded, as its agent reports.
     Degrade,
 }
 
-/// What an exception that the app survived means.
+/// What to do about an exception that the app survived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// The running test fails of it.
+    /// Fail the running test with it.
     Fail,
-    /// The report says so; the test that ran, or the last one that did.
+    /// Note it in the report, with the test that was running, or the last one before.
     Note(Option<String>),
-    /// Nothing more: the app is degraded by it.
+    /// Nothing more, because it degrades the app.
     Degrades,
 }
 
-/// What happens where the main loop does not turn when a process is to be handed on.
+/// What to do if the main loop does not run when a process is to be handed on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Handover {
     /// The process is replaced.
     #[default]
     Respawn,
-    /// The test that it follows fails as well.
+    /// The process is replaced, and the test before it fails as well.
     Fail,
-    /// Nobody asks.
+    /// The app is not asked.
     Off,
 }
 
-/// What happens where a file has left something open: a dialog, a grab, a nested loop.
+/// What to do if a file has left something open: a dialog, a grab, a nested loop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LeftOpen {
     /// The process is replaced.
     #[default]
     Respawn,
-    /// It is told.
+    /// The report notes it.
     Note,
 }
 
-/// So many processes in a row in which the same thing is left open are told: no test may be to blame.
+/// If the same thing is left open in this many processes in a row, a remark says so, because maybe no test is to
+/// blame.
 const SUSPICIOUS_STREAK: u32 = 3;
 
-/// What the user chose.
+/// The user's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// How long one process is used.
     pub scope: Scope,
     /// When a process that failed is replaced.
     pub respawn: Respawn,
-    /// The same failure this often in a row is replaced; then no more.
+    /// After the same failure this many times in a row, no more fresh processes.
     pub max_respawns: u32,
-    /// What a callback that raises means.
+    /// What to do when a callback raises.
     pub callback_errors: CallbackErrors,
-    /// Whether a process has to prove that it lives before it is handed on.
+    /// Whether a process must prove that it lives before it is handed on.
     pub handover: Handover,
-    /// What becomes of a process in which something was left open.
+    /// What to do with a process in which something was left open.
     pub left_open: LeftOpen,
 }
 
@@ -119,34 +120,34 @@ pub struct Test {
     pub file: String,
 }
 
-/// How trouble became known.
+/// How trouble was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// Its watch reported it.
     Reported,
-    /// The main loop did not turn when the process was to be handed on.
+    /// The main loop did not run when the process was to be handed on.
     Standing,
-    /// The loop turned, and something else was amiss.
+    /// The loop ran, but something else was wrong.
     LeftBehind,
 }
 
-/// What is wrong with the running generation, and who is blamed.
+/// What is wrong with the current generation, and which test is blamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What is wrong, as one line. What was found at a hand-over has the blamed test as its subject: "left
-    /// the main loop standing".
+    /// What is wrong, on one line. If it was found at a hand-over, the blamed test is its subject: "left the main
+    /// loop standing".
     pub cause: String,
-    /// How it became known.
+    /// How it was noticed.
     pub found: Found,
-    /// The test that is blamed; `None` if no test had run on it.
+    /// The test that is blamed; `None` if no test had run on this generation.
     pub culprit: Option<Culprit>,
-    /// What the blamed test had declared, and this is not.
+    /// What the blamed test had declared, if something else happened instead.
     pub instead_of: Option<Expected>,
     /// The file of the blamed test.
     file: Option<String>,
 }
 
-/// The end that a test has declared.
+/// An end that a test has declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Declared {
     /// The test; `None` between two tests.
@@ -155,18 +156,18 @@ struct Declared {
     progress: Progress,
 }
 
-/// What is to be done before a test.
+/// What to do before a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Ask the app whether its main loop turns, tell the answer, and decide anew. The test has not begun yet.
+    /// Ask the app whether its main loop runs, report the answer, and decide again. The test has not begun yet.
     Ask,
     /// Run it.
     Proceed,
-    /// Put a fresh process under it first; the text says why.
+    /// Start a fresh process first; the text says why.
     Respawn(String),
-    /// Fail it at once: it is a victim of this.
+    /// Fail it at once: it is a victim of this trouble.
     Refuse(Trouble),
-    /// Fail it at once: the same failure came too often in a row.
+    /// Fail it at once: the same failure happened too many times in a row.
     GiveUp(Trouble),
 }
 
@@ -174,35 +175,35 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Rules,
-    /// The running process; 0 before the first.
+    /// The current process; 0 before the first.
     generation: u32,
     running: Option<Test>,
     last: Option<Test>,
-    /// The tests that ran on this generation, the first first.
+    /// The tests that ran on this generation, in order.
     served: Vec<Test>,
     trouble: Option<Trouble>,
-    /// The main loop turned after the last test had ended.
+    /// The main loop has run since the last test ended.
     proven: bool,
-    /// What is open in the app by no doing of the tests that ran on it since it was last handed on.
+    /// What is open in the app, but not because of the tests that ran on it since it was last handed on.
     open_before: Vec<String>,
-    /// A file of which a test ended well on this generation.
+    /// A file with a test that ended well on this generation.
     clean_file: Option<String>,
-    /// The failure that ended the generation before this, and how often it did so in a row.
+    /// The failure that ended the previous generation, and how many times in a row it did so.
     streak: Option<(String, u32)>,
-    /// What was left open in the process before this, and in how many in a row.
+    /// What was left open in the previous process, and in how many in a row.
     left_open_streak: Option<(String, u32)>,
     given_up: Option<Trouble>,
     /// What a test has declared, until that is over.
     declared: Option<Declared>,
-    /// There is no process, as the last one was ended on purpose: who did it.
+    /// There is no process, because this test ended the last one on purpose.
     ended_by: Option<String>,
-    /// Why the running generation was started, until the test that it was started for is known.
+    /// Why the current generation was started, until the test that it was started for is known.
     because: Option<String>,
     notes: Vec<Note>,
 }
 
 impl Policy {
-    /// A policy for a run that begins.
+    /// A policy for a new run.
     #[must_use]
     pub const fn new(rules: Rules) -> Self {
         Self {
@@ -225,7 +226,7 @@ impl Policy {
         }
     }
 
-    /// A test is about to run. From here on it is the one that is blamed.
+    /// A test is about to run. From now on it is the one to blame.
     pub fn test_starting(&mut self, test: Test) -> Decision {
         let decision = self.decide(&test);
         if decision == Decision::Ask {
@@ -238,13 +239,13 @@ impl Policy {
         decision
     }
 
-    /// Whether the app is to be asked before this test if its main loop turns.
+    /// Whether the app must be asked before this test whether its main loop runs.
     #[must_use]
     pub fn asks_before(&self, test: &Test) -> bool {
         self.clone().decide(test) == Decision::Ask
     }
 
-    /// The running test has ended, its tear-down included.
+    /// The running test has ended, including its tear-down.
     pub fn test_finished(&mut self) {
         if let (None, Some(test)) = (&self.trouble, &self.running) {
             self.clean_file.get_or_insert_with(|| test.file.clone());
@@ -252,14 +253,14 @@ impl Policy {
         self.last = self.running.take().or_else(|| self.last.take());
     }
 
-    /// Whether the app is to be asked, now that a test has ended, if its main loop turns: so the test that
-    /// froze it is known while it is still being reported. `used` says whether that test used the app.
+    /// Whether the app must be asked, after a test has ended, whether its main loop runs. Then the test that froze
+    /// it is known while that test is still being reported. `used` says whether that test used the app.
     #[must_use]
     pub fn asks_after_test(&self, used: bool, last_of_file: bool) -> bool {
         let wanted = match self.rules.handover {
-            // A process that serves one test only is handed on to nobody.
+            // A process for one test only is not handed on.
             Handover::Respawn => last_of_file && self.rules.scope != Scope::Function,
-            // The test that froze it is to fail, and that may be any.
+            // The test that froze it must fail, and that may be any test.
             Handover::Fail => last_of_file || used,
             Handover::Off => false,
         };
@@ -268,8 +269,8 @@ impl Policy {
         wanted && in_question && self.running.is_none() && self.given_up.is_none()
     }
 
-    /// The main loop of `generation` has turned just now, and this is open in the app. Returns what is to be
-    /// remarked.
+    /// The main loop of `generation` has just run, and this is open in the app. Returns a remark, if there is one
+    /// to make.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) -> Option<String> {
         if generation != self.generation || self.trouble.is_some() {
             return None;
@@ -310,13 +311,13 @@ impl Policy {
         }
     }
 
-    /// A test is about to begin: that the loop turned before is no proof that it turns now.
+    /// A test is about to begin. That the loop ran before does not prove that it runs now.
     pub const fn proof_lapsed(&mut self) {
         self.proven = false;
     }
 
-    /// The process of `generation` was found not to be fit to be handed on, because of this that the test
-    /// of the id `by` did, or else the last one. Returns who is blamed.
+    /// The process of `generation` was found unfit to be handed on, because of what the test with the id `by` did,
+    /// or else the last test. Returns the test to blame.
     pub fn app_unfit(
         &mut self,
         generation: u32,
@@ -346,8 +347,8 @@ impl Policy {
         culprit
     }
 
-    /// A process is ready, which its main loop has just proved by turning, and this is open in it;
-    /// `because` says why it was started, if it was not the first.
+    /// A process is ready (its main loop has just run, which proves it), and this is open in it. `because` says why
+    /// it was started, unless it was the first.
     pub fn app_started(&mut self, generation: u32, because: Option<String>, open: Vec<String>) {
         self.generation = generation;
         self.proven = true;
@@ -362,7 +363,7 @@ impl Policy {
         self.record_use();
     }
 
-    /// The app of `generation` re-executed itself: what tests had built up in its memory is gone.
+    /// The app of `generation` re-executed itself, so what tests had built up in its memory is gone.
     pub fn app_began_anew(&mut self, generation: u32) {
         if generation == self.generation {
             self.served.clear();
@@ -370,8 +371,8 @@ impl Policy {
         }
     }
 
-    /// A process that was to be `generation` could not be started. The rest of the file that it was
-    /// started for is spared the same attempt.
+    /// The process for `generation` could not be started. The rest of the file that it was started for does not try
+    /// again.
     pub fn app_failed_to_start(&mut self, generation: u32, cause: &str) {
         self.app_started(generation, None, Vec::new());
         let file = self.running.as_ref().map(|test| test.file.clone());
@@ -384,9 +385,9 @@ impl Policy {
         });
     }
 
-    /// The process of `generation` is no longer fit to be tested. Returns who is blamed for it; what
-    /// comes later of the same generation changes neither the blame nor the cause. With `before_running`
-    /// the trouble is older than the running test.
+    /// The process of `generation` is no longer fit to be tested. Returns the test to blame. Later news of the same
+    /// generation changes neither the blame nor the cause. With `before_running`, the trouble is older than the
+    /// running test.
     pub fn app_troubled(&mut self, generation: u32, cause: &str, before_running: bool) -> Option<Culprit> {
         if generation != self.generation {
             return None;
@@ -413,24 +414,24 @@ impl Policy {
         culprit
     }
 
-    /// The process of `generation` recovered by itself. Returns what had been wrong with it.
+    /// The process of `generation` recovered by itself. Returns what was wrong with it.
     pub fn app_recovered(&mut self, generation: u32) -> Option<Trouble> {
-        // What was found at a hand-over its watch never reported, and cannot take back.
+        // The watch never reported what was found at a hand-over, so it cannot take it back.
         if self.trouble.as_ref()?.found != Found::Reported || generation != self.generation {
             return None;
         }
         self.trouble.take()
     }
 
-    /// The app of `generation` survived an exception: in a callback, or anywhere else. With `before_running` it
-    /// is older than the running test. Whoever is to blame, the app goes on: no fresh process is due.
+    /// The app of `generation` survived an exception, in a callback or anywhere else. With `before_running` the
+    /// exception is older than the running test. The app goes on whoever is to blame, so no fresh process is due.
     #[must_use]
     pub fn exception_swallowed(&self, generation: u32, in_callback: bool, before_running: bool) -> Heard {
         if in_callback && self.rules.callback_errors == CallbackErrors::Degrade {
             return Heard::Degrades;
         }
         if generation != self.generation {
-            return Heard::Note(None); // a spare, or one that is on its way up
+            return Heard::Note(None); // a spare, or one that is just starting
         }
         let running = self.running.as_ref().filter(|_| !before_running);
         let fails = in_callback && self.rules.callback_errors == CallbackErrors::Fail;
@@ -440,8 +441,8 @@ impl Policy {
         }
     }
 
-    /// The running test, or whoever uses the app between two, declares an end. Returns what was declared before, if
-    /// that is not over.
+    /// The running test, or code that uses the app between two tests, declares an end. Returns what was declared
+    /// before, if that is not over.
     pub fn end_declared(&mut self, expected: Expected) -> Option<&Expected> {
         if self.declared.is_some() {
             return self.declared.as_ref().map(|declared| &declared.expected);
@@ -454,12 +455,13 @@ impl Policy {
         None
     }
 
-    /// The running test is over: what it declared and did not conclude is not for the next one. Returns that.
+    /// The running test is over, so what it declared but did not conclude must not affect the next test. Returns
+    /// that.
     pub fn declaration_lapsed(&mut self) -> Option<Expected> {
         Some(self.declared.take()?.expected)
     }
 
-    /// What has been declared, and how far that has come.
+    /// What has been declared, and its progress.
     #[must_use]
     pub fn declared(&self) -> Option<(&Expected, Progress)> {
         self.declared
@@ -467,8 +469,8 @@ impl Policy {
             .map(|declared| (&declared.expected, declared.progress))
     }
 
-    /// Something became known of the app of `generation`. Whether it is part of what was declared, and so nobody's
-    /// fault: then [`Policy::app_troubled`] is not to be told.
+    /// Takes news of the app of `generation`. Returns whether it is part of what was declared. Then no test is to
+    /// blame for it, and [`Policy::app_troubled`] must not be called.
     pub fn is_as_declared(&mut self, generation: u32, sign: &Sign) -> bool {
         let Some(declared) = self.declared.as_mut() else {
             return false;
@@ -481,8 +483,8 @@ impl Policy {
         progress.is_some()
     }
 
-    /// What was declared is over. If the app is `put_away`, whoever uses it next gets a fresh process: this did not
-    /// end badly, and counts as no failure. Returns who ended it.
+    /// What was declared is over. If the app is `put_away`, the next use gets a fresh process; this end is not bad,
+    /// and does not count as a failure. Returns the test that ended the app.
     pub fn declaration_over(&mut self, put_away: bool) -> Option<String> {
         let declared = self.declared.take()?;
         if self.trouble.is_some() || !put_away {
@@ -496,13 +498,13 @@ impl Policy {
         Some(by)
     }
 
-    /// The test that runs uses the app again, after it was ended on purpose. Returns why there is a fresh process.
+    /// The running test uses the app again after it was ended on purpose. Returns why there is a fresh process.
     #[must_use]
     pub fn used_after_end(&self) -> Option<String> {
         self.ended_by.as_deref().map(on_purpose)
     }
 
-    /// Somebody uses the app while no test runs. Returns why it is to be replaced first, if it is.
+    /// The app is used while no test runs. Returns why it must be replaced first, if it must.
     pub fn used_between_tests(&mut self) -> Option<String> {
         self.proven = false;
         if self.ended_by.is_some() {
@@ -516,8 +518,8 @@ impl Policy {
         }
     }
 
-    /// Why a test that is about to run cannot build on what earlier tests left in the app: those of the
-    /// file, or the test, that `prior` names, or those of any other file. `None` if it can.
+    /// Why a test that is about to run cannot build on what earlier tests left in the app: the tests of the file
+    /// (or the test) that `prior` names, or those of any other file. `None` if it can.
     #[must_use]
     pub fn lacks_prior_state(&self, test: &Test, prior: Option<&str>) -> Option<String> {
         let of = prior.map_or_else(|| "of an earlier file".to_owned(), |prior| format!("of {prior}"));
@@ -537,51 +539,51 @@ impl Policy {
         })
     }
 
-    /// The number of the running generation; 0 before the first.
+    /// The number of the current generation; 0 before the first.
     #[must_use]
     pub const fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// The test that runs.
+    /// The running test.
     #[must_use]
     pub const fn running(&self) -> Option<&Test> {
         self.running.as_ref()
     }
 
-    /// What is wrong with the running generation.
+    /// What is wrong with the current generation.
     #[must_use]
     pub const fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
     }
 
-    /// Whether the test that ended last is the one that is blamed.
+    /// Whether the test that ended last is to blame.
     #[must_use]
     pub fn is_last_to_blame(&self) -> bool {
         let blamed = self.trouble.as_ref().and_then(|trouble| trouble.culprit.as_ref());
         matches!((blamed, &self.last), (Some(culprit), Some(test)) if culprit.test == test.id)
     }
 
-    /// Whether a test runs that the trouble concerns, whoever is blamed for it.
+    /// Whether the trouble concerns a running test, whichever test is blamed.
     #[must_use]
     pub const fn concerns_running(&self) -> bool {
         self.trouble.is_some() && self.running.is_some()
     }
 
-    /// Whether the test that runs now is the one that is blamed.
+    /// Whether the running test is to blame.
     #[must_use]
     pub fn is_running_to_blame(&self) -> bool {
         let blamed = self.trouble.as_ref().and_then(|trouble| trouble.culprit.as_ref());
         matches!((blamed, &self.running), (Some(culprit), Some(test)) if !culprit.inferred && culprit.test == test.id)
     }
 
-    /// Which files started on a process they did not inherit.
+    /// Which files started on a fresh process.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Whether a fresh process was put under the test that runs now.
+    /// Whether the running test got a fresh process.
     #[must_use]
     pub fn note_of_running(&self) -> Option<&Note> {
         let test = self.running.as_ref()?;
@@ -601,7 +603,7 @@ impl Policy {
         let Some(trouble) = self.trouble.clone() else {
             return self.decide_healthy(test);
         };
-        // The culprit itself again is a re-run, which is worth nothing on what it left.
+        // If the culprit itself runs again, this is a rerun, which would be pointless on what it left.
         let again = trouble
             .culprit
             .as_ref()
@@ -617,10 +619,10 @@ impl Policy {
         self.replace(trouble)
     }
 
-    /// A fresh process is due because of this, unless it came too often in a row.
+    /// A fresh process is due because of this, unless that happened too many times in a row.
     fn replace(&mut self, trouble: Trouble) -> Decision {
-        // A generation that served another file well is no failure in a row; nor is one that served its own
-        // well and was found unfit only afterwards.
+        // A generation breaks the streak if it served another file well, or if it served its own file well and was
+        // found unfit only afterwards.
         let served = self.clean_file.is_some()
             && (self.clean_file != trouble.file || trouble.found != Found::Reported);
         let cause = without_numbers(&trouble.cause);
@@ -646,7 +648,7 @@ impl Policy {
         };
         let Some(because) = due else {
             let is_border = match self.rules.respawn {
-                // A re-run is to get what the first attempt got.
+                // A rerun must get what the first attempt got.
                 Respawn::File | Respawn::Never => {
                     (self.last.as_ref()).is_none_or(|last| last.file != test.file || last.id == test.id)
                 }
@@ -659,7 +661,7 @@ impl Policy {
         Decision::Respawn(because.to_owned())
     }
 
-    /// The running test uses the running generation.
+    /// The running test uses the current generation.
     fn record_use(&mut self) {
         let Some(test) = &self.running else { return };
         self.proven = false;
@@ -701,21 +703,21 @@ fn because_of(trouble: &Trouble, generation: u32) -> String {
     }
 }
 
-/// Whether a node id is that of a node, of something in it, or of a parameter of it.
+/// Whether a node id belongs to a node: the node itself, something in it, or one of its parameters.
 fn is_part_of(id: &str, node: &str) -> bool {
     id.strip_prefix(node)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('['))
 }
 
-/// The same failure says different numbers: seconds, addresses, pids.
+/// The same failure contains different numbers each time: seconds, addresses, pids.
 fn without_numbers(cause: &str) -> String {
     cause.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// A word that is none of those an option takes.
+/// A word that is not valid for an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseOptionError {
-    /// The words that it takes.
+    /// The words that are valid.
     pub wanted: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Earlier runs, and what they left running.
+//! Earlier runs, and the processes that they left running.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,21 +9,21 @@ use crate::process::port::Holder;
 use crate::process::{ProcessId, environment};
 use crate::wire::env;
 
-/// A process that a run of ours started.
+/// A process that one of our runs started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousRun {
     process: ProcessId,
-    /// Of its generation.
+    /// The folder of its generation.
     folder: OsString,
     /// The run's name.
     pub run: String,
-    /// The run still goes on: its pytest is there.
+    /// Whether the run is still in progress: its pytest exists.
     pub goes_on: bool,
 }
 
 impl PreviousRun {
-    /// The run under `run_dir` that a process came from: by its process id for good, or by what it has in
-    /// its environment. `None` if it is foreign.
+    /// The run under `run_dir` that a process belongs to, known by the identity of the process or by its
+    /// environment. `None` if the process is foreign.
     pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
         let process = &holder.process;
         let record = run_record::records(run_dir).find_map(|(path, record)| {
@@ -46,8 +46,7 @@ impl PreviousRun {
         })
     }
 
-    /// Ends it and everything that came from it. Returns the pids that are still there, which should be
-    /// none.
+    /// Ends it and everything that it started. Returns the pids that still exist; there should be none.
     pub fn end(&self) -> Vec<u32> {
         end_left_over(Some(&self.process), (env::RUN_DIR, &self.folder))
     }

@@ -1,29 +1,29 @@
-//! Starting something at low priority, and putting it back to normal once it is up.
+//! Starts something at low priority, and restores its normal priority once it runs.
 //!
-//! Only where the way back is open: an app under test that stayed at low priority would be called
-//! stalled on a busy machine. On Linux that takes a right (root, `CAP_SYS_NICE`, `ulimit -e 20`), and
-//! niceness is a thread's own; elsewhere it is the whole process's, pytest's included, and left alone.
+//! This is done only if the priority can be restored, because an app under test at low priority would seem stalled
+//! on a busy machine. On Linux restoring needs a privilege (root, `CAP_SYS_NICE`, `ulimit -e 20`), and each thread
+//! has its own niceness. Elsewhere niceness belongs to the whole process, pytest included, so it is left alone.
 
 use std::thread;
 
-/// The nicest that there is.
+/// The highest niceness.
 const NICEST: i32 = 19;
 
-/// Nicer than normal.
+/// A niceness for low priority.
 fn low(normal: i32) -> i32 {
     (normal + 10).min(NICEST)
 }
 
-/// While this lives, its thread is at low priority, and so is what it starts.
+/// While this exists, its thread has low priority, and so has what it starts.
 pub struct Lowered {
     normal: i32,
 }
 
 impl Lowered {
-    /// Lowers the calling thread; `None` if it could not be put back.
+    /// Lowers the priority of the calling thread; `None` if it could not be restored.
     pub fn this_thread() -> Option<Self> {
         let normal = imp::nice(None)?;
-        // Tried on a thread that is thrown away, in case there is no way back.
+        // Try this on a temporary thread, in case it cannot be undone.
         let reversible = thread::spawn(move || imp::set(None, low(normal)) && imp::set(None, normal));
         let reversible = reversible.join().unwrap_or(false);
         (reversible && imp::set(None, low(normal))).then_some(Self { normal })
@@ -36,8 +36,8 @@ impl Drop for Lowered {
     }
 }
 
-/// Puts the threads of a process that was started at low priority back to that of the calling thread,
-/// those aside that the process itself gave another one.
+/// Restores the threads of a process that was started at low priority to that of the calling thread, except threads
+/// whose priority the process itself has changed.
 pub fn restore(pid: u32) {
     let Some(normal) = imp::nice(None) else { return };
     for thread in imp::threads(pid) {
@@ -51,12 +51,12 @@ pub fn restore(pid: u32) {
 mod imp {
     use rustix::process::{Pid, getpriority_process, setpriority_process};
 
-    /// How nice a thread is, or the calling one.
+    /// The niceness of a thread, or of the calling one.
     pub fn nice(thread: Option<i32>) -> Option<i32> {
         getpriority_process(thread.and_then(Pid::from_raw)).ok()
     }
 
-    /// False if that is not allowed, or the thread is gone.
+    /// False if that is not permitted, or the thread is gone.
     pub fn set(thread: Option<i32>, nice: i32) -> bool {
         setpriority_process(thread.and_then(Pid::from_raw), nice).is_ok()
     }

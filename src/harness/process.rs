@@ -1,4 +1,4 @@
-//! One process of ours, an app or a pytest: started with its output in files, ended with everything it
+//! One process of ours, an app or a pytest. Its output goes into files, and it is ended with everything that it
 //! started.
 
 use std::ffi::{OsStr, OsString};
@@ -19,20 +19,21 @@ use crate::process::{
 
 /// How long a process may take to end after SIGTERM before it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
-/// How long a killed process may take to be gone.
+/// How long a killed process may take to disappear.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-/// How often a wait looks.
+/// How often a wait checks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// A script that waits for the app ends with its status this little later.
+/// How much later than the app a script that waits for the app ends, with the app's status.
 const STATUS_WITHIN: Duration = Duration::from_millis(20);
-/// Bytes of standard error that an error message shows.
+/// How many bytes of standard error an error message shows.
 const TAIL: u64 = 2048;
-/// Bytes of standard error in which a fault handler's report is looked for: a hundred threads and more.
+/// How many bytes of standard error are searched for a report of the fault handler: enough for over a hundred
+/// threads.
 const FAULT: u64 = 128 * 1024;
 
-/// Name of the file that takes the app's standard output.
+/// Name of the file with the app's standard output.
 pub const STDOUT: &str = "stdout.log";
-/// Name of the file that takes the app's standard error.
+/// Name of the file with the app's standard error.
 pub const STDERR: &str = "stderr.log";
 
 /// How to start a process.
@@ -40,58 +41,58 @@ pub const STDERR: &str = "stderr.log";
 pub struct Launch {
     /// The command line.
     pub command: Vec<OsString>,
-    /// Added to the environment.
+    /// Variables to add to the environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// Added to the environment, too, and to nobody else's: whoever carries it came from this process,
-    /// though the parents in between are gone.
+    /// One more variable, which no other process gets. So every process that has it came from this one, even if the
+    /// parents in between are gone.
     pub mark: (&'static str, OsString),
     /// The working folder.
     pub cwd: PathBuf,
-    /// Takes the output.
+    /// The folder for its output.
     pub folder: PathBuf,
-    /// Bytes of each of its outputs that are kept, about.
+    /// Roughly how many bytes to keep of each of its outputs.
     pub output_limit: u64,
 }
 
-/// A process that was started, whether or not it still runs, and what came from it.
+/// A process that was started, whether it still runs or not, and everything that it started.
 #[derive(Debug)]
 pub struct ProcessTree {
     child: Child,
-    /// The process that has the agent, where that is not the one that was started: a script, a launcher.
+    /// The process that has the agent, if that is not the one that was started (a script, a launcher).
     followed: Mutex<Option<Followed>>,
     mark: Mark,
     folder: PathBuf,
     outputs: Outputs,
-    /// A test asked it to end.
+    /// Whether a test asked it to end.
     asked_to_end: AtomicBool,
 }
 
-/// How far a process is that has no agent yet.
+/// The state of a process that has no agent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartState {
     /// It runs.
     Running,
-    /// It has ended, and left others that run: a launcher may end as soon as the app runs.
+    /// It has ended, but other processes that it started run. A launcher may end as soon as the app runs.
     Launched,
-    /// It has ended, and nothing of it runs.
+    /// It has ended, and nothing that it started runs.
     Ended(Exit),
 }
 
 #[derive(Debug)]
 struct Followed {
     process: Handle,
-    /// Whether the process that was started was there when this one last was: only then does its status say how this
-    /// one ended. A launcher has ended long before.
+    /// Whether the process that was started still existed when this one last did. Only then does its status say how
+    /// this one ended, because a launcher ends much earlier.
     is_waited_for: bool,
     exit: Option<Exit>,
 }
 
 impl ProcessTree {
-    /// Starts it, at the head of a process group (on Windows a job) of its own: a Ctrl-C at the
-    /// terminal is for pytest, which ends it in good order.
+    /// Starts it at the head of its own process group (on Windows, in its own job). A Ctrl-C at the terminal is for
+    /// pytest, which ends the app properly.
     ///
     /// # Errors
-    /// What the operating system says: no such program, no such folder, no right.
+    /// What the operating system reports: no such program, no such folder, no permission.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let (program, arguments) = launch.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let outputs = Outputs::new(&launch.folder, launch.output_limit);
@@ -115,18 +116,18 @@ impl ProcessTree {
         })
     }
 
-    /// A test asks it to end.
+    /// Records that a test asks it to end.
     pub fn note_asked_to_end(&self) {
         self.asked_to_end.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a test did.
+    /// Whether a test asked it to end.
     #[must_use]
     pub fn was_asked_to_end(&self) -> bool {
         self.asked_to_end.load(Ordering::Relaxed)
     }
 
-    /// Who it is: the process that has the agent, once that is known, or the one that was started.
+    /// Its identity: the process that has the agent, once that is known, or else the one that was started.
     #[must_use]
     pub fn id(&self) -> ProcessId {
         let followed = self.followed();
@@ -146,7 +147,7 @@ impl ProcessTree {
         &self.folder
     }
 
-    /// From here on this is the process, if it came from the one that was started.
+    /// From now on this is the process, if the one that was started has started it.
     pub fn follow(&self, agent: Option<&ProcessId>) {
         let Some(agent) = agent.filter(|agent| agent.is_of_here()) else {
             return;
@@ -180,7 +181,7 @@ impl ProcessTree {
             if followed.process.liveness() != Liveness::Gone {
                 followed.is_waited_for = is_waited_for;
             } else if followed.is_waited_for {
-                // It is no child of ours. Who waits for it as a rule passes its status on.
+                // It is not a child of ours. A process that waits for it usually passes its status on.
                 followed.exit = Some(self.child.wait(STATUS_WITHIN).unwrap_or(Exit::Unknown));
             } else {
                 followed.exit = Some(Exit::Unknown);
@@ -194,13 +195,13 @@ impl ProcessTree {
         self.outputs.trim();
     }
 
-    /// How far it is, as long as it has no agent.
+    /// Its state, as long as it has no agent.
     #[must_use]
     pub fn start_state(&self) -> StartState {
         let Some(exit) = self.child.exit() else {
             return StartState::Running;
         };
-        // One that failed is no launcher, whatever it leaves.
+        // A process that failed is not a launcher, whatever it leaves running.
         let failed = matches!(exit, Exit::Status(status) if !status.success());
         if failed || self.family().is_empty() {
             StartState::Ended(exit)
@@ -236,12 +237,12 @@ impl ProcessTree {
         }
     }
 
-    /// Asks it to end as Ctrl-C does; on Windows as Ctrl-Break does.
+    /// Asks it to end as Ctrl-C does; on Windows, as Ctrl-Break does.
     pub fn interrupt(&self) {
         self.child.interrupt();
     }
 
-    /// Ends it.
+    /// Kills it.
     pub fn kill(&self) {
         self.child.send_group(true);
         if let Some(followed) = &*self.followed() {
@@ -249,10 +250,10 @@ impl ProcessTree {
         }
     }
 
-    /// Ends it and everything that it started, and sees to it that they are gone. With a `grace` it
-    /// is first asked to end by itself. Returns the pids that are still there, which should be none.
+    /// Ends it and everything that it started, and makes sure that they are gone. With a `grace`, first asks it to
+    /// end by itself. Returns the pids that still exist; there should be none.
     pub fn end_tree(&self, grace: Option<Duration>) -> Vec<u32> {
-        // Those that left its group are known as its children as long as it runs.
+        // Processes that left its group can be recognised as its children only while it runs.
         let family = if self.child.exit().is_none() || self.followed().is_some() {
             self.family()
         } else {
@@ -267,12 +268,12 @@ impl ProcessTree {
         let _ = self.child.wait(GONE_WITHIN);
         let left = kill_family(family, || self.family());
         self.outputs.trim();
-        // Last: until here its number, and its group's, could be nobody else's.
+        // Do this last: until here no other process could get its number, or its group's.
         self.child.reap();
         left
     }
 
-    /// Everything of it that runs: itself, and what came from it.
+    /// All of it that runs: itself, and what it started.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         let family = self.family();
@@ -288,7 +289,7 @@ impl ProcessTree {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last lines that it wrote to its standard error; of a fault handler's report what matters.
+    /// The last lines that it wrote to standard error; of a fault handler's report, the part that matters.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
         let end = |bytes| tail(&self.folder.join(STDERR), bytes).unwrap_or_default();
@@ -296,14 +297,14 @@ impl ProcessTree {
     }
 }
 
-/// Ends a process that somebody else started, or nobody any more, and everything that came from it: what has
-/// `mark`, a name and a value, in its environment. A process that is not known for good is not ended. Returns
-/// the pids that are still there, which should be none.
+/// Ends a process that something else started, and everything that came from it: processes with `mark`, a name and
+/// a value, in their environment. Does not end a process whose identity is uncertain. Returns the pids that still
+/// exist; there should be none.
 #[must_use]
 pub fn end_left_over(itself: Option<&ProcessId>, mark: (&str, &OsStr)) -> Vec<u32> {
     let mark = Mark::new(mark.0, mark.1);
     let Some(itself) = itself.and_then(Handle::open) else {
-        // Its number may be somebody else's by now.
+        // Another process may have its number by now.
         return kill_family(Vec::new(), || marked(&mark));
     };
     let id = itself.id().clone();
@@ -320,7 +321,7 @@ pub fn end_left_over(itself: Option<&ProcessId>, mark: (&str, &OsStr)) -> Vec<u3
 fn kill_family(mut members: Vec<Handle>, grown: impl Fn() -> Vec<Handle>) -> Vec<u32> {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
-        // What they start while they are being ended is family too.
+        // What they start while they are being ended belongs to the family too.
         for member in grown() {
             if members.iter().all(|known| known.id() != member.id()) {
                 members.push(member);
@@ -335,7 +336,7 @@ fn kill_family(mut members: Vec<Handle>, grown: impl Fn() -> Vec<Handle>) -> Vec
     }
 }
 
-/// The last whole lines of a file, so many bytes of them.
+/// The last complete lines of a file, up to this many bytes.
 fn tail(path: &Path, bytes_at_most: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = fs::metadata(path)?.len();

@@ -1,4 +1,4 @@
-//! Folders of runs: made under a name of their own, with a record that is written whole, the last ones kept.
+//! Folders of runs. Each has a unique name and a record that is written atomically; the latest are kept.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,13 +13,14 @@ use crate::process::{Liveness, liveness};
 use crate::runtime_dir::read;
 use crate::wire::ProcessId;
 
-/// Runs of which the folders are kept; those of one pytest-xdist session count as one.
+/// How many runs' folders are kept. The runs of one pytest-xdist session count as one.
 pub const KEPT: usize = 10;
 
-/// A run of which nobody can tell whether it still goes on, say of another machine, is taken to be over after this.
+/// If it cannot be told whether a run is still in progress, for example on another machine, it counts as over after
+/// this time.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What every record has, of whatever kind of run.
+/// What every kind of record contains.
 #[derive(Debug, Deserialize)]
 struct Head {
     schema: String,
@@ -31,23 +32,23 @@ struct Head {
     ended_at: Option<String>,
 }
 
-/// Makes a folder in `parent`, an absolute path, for a run of this process that begins now.
+/// Creates a folder in `parent`, an absolute path, for a run of this process that begins now.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn make_run_folder(parent: &Path, started: Timestamp) -> io::Result<PathBuf> {
     let run = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S"), std::process::id());
     let path = first_free(parent, &run)?;
-    // Nothing in here is for version control. In the run's own folder: the one above may be somebody's
-    // with a file of that name that says something else.
+    // Nothing in here belongs under version control. This file is in the run's own folder, because the folder above
+    // may be the user's and have its own file of that name.
     let _ = fs::write(path.join(".gitignore"), "*\n");
     Ok(path)
 }
 
-/// Writes a run's record into `file` of its folder, by rename: who reads it never sees half of it.
+/// Writes a run's record into `file` in its folder, by renaming, so that a reader never sees half of it.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn write_record(folder: &Path, file: &str, record: &impl Serialize) -> io::Result<()> {
     let path = folder.join(file);
     let draft = path.with_extension("json.tmp");
@@ -57,7 +58,7 @@ pub fn write_record(folder: &Path, file: &str, record: &impl Serialize) -> io::R
     replace(&draft, &path)
 }
 
-/// The folders in `parent` of runs with a record of this `schema` in `file`, the newest first.
+/// The folders in `parent` of runs with a record of this `schema` in `file`, latest first.
 #[must_use]
 pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
     records(parent, file, schema)
@@ -66,7 +67,7 @@ pub fn run_folders(parent: &Path, file: &str, schema: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Takes away the oldest run folders that nobody uses any more. What cannot be taken away stays.
+/// Deletes the oldest run folders that nothing uses any more. What cannot be deleted stays.
 pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
     let mut state = HashSet::new();
     for (path, record) in records(parent, file, schema) {
@@ -76,7 +77,7 @@ pub fn forget_old_runs(parent: &Path, file: &str, schema: &str) {
             state.insert(session);
             continue;
         }
-        // One whose driver may still be there is somebody's.
+        // If its driver may still exist, the run may still be in use.
         let is_over = record.ended_at.is_some()
             || match liveness(record.process.as_ref()) {
                 Liveness::Gone => true,
@@ -94,8 +95,8 @@ fn began_before(record: &Head, time: Timestamp) -> bool {
     began.is_ok_and(|began| began < time)
 }
 
-/// Takes a run folder away, or leaves it whole: on Windows a file that somebody has open holds all folders above it
-/// where they are, and without its record a folder would stay for ever.
+/// Deletes a run folder, or leaves it whole. On Windows an open file prevents the deletion of all folders above it,
+/// and a folder without its record would stay for ever.
 fn forget(path: &Path) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".old");
@@ -104,7 +105,7 @@ fn forget(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(aside)
 }
 
-/// Why a run that has not come to its end is not to be gone on with by another process, if it is not.
+/// Why another process must not continue a run that has not finished, if that is so.
 #[must_use]
 pub fn still_goes_on(driver: Liveness, pid: u32) -> Option<String> {
     match driver {
@@ -126,14 +127,14 @@ fn records(parent: &Path, file: &str, schema: &str) -> Vec<(PathBuf, Head)> {
             (record.schema == schema).then(|| (entry.path(), record))
         })
         .collect();
-    // The name tells apart those that began within one millisecond.
+    // The name distinguishes runs that began within the same millisecond.
     runs.sort_by(|(path, record), (other_path, other)| {
         (&other.started_at, other_path).cmp(&(&record.started_at, path))
     });
     runs
 }
 
-/// Runs that begin within the same second, in one process, get a number.
+/// Runs of one process that begin within the same second get a number.
 fn first_free(parent: &Path, run: &str) -> io::Result<PathBuf> {
     fs::create_dir_all(parent)?;
     for number in 1.. {

@@ -1,4 +1,4 @@
-//! Run folders and what is written into them for whoever looks from outside.
+//! Run folders, and what is written into them for people and other programs.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,10 +17,10 @@ use crate::wire::{
     StateChange,
 };
 
-/// Remarks that a run keeps; the record is written anew with each.
+/// How many remarks a run keeps. Each one rewrites the record.
 const MAX_REMARKS: usize = 100;
 const LAST: usize = MAX_REMARKS - 1;
-/// States that are kept of one process; the record is written anew with each.
+/// How many states are kept of one process. Each one rewrites the record.
 const MAX_STATES: usize = 64;
 
 /// The folder of one run and its record.
@@ -28,15 +28,15 @@ const MAX_STATES: usize = 64;
 pub struct RunFolder {
     path: PathBuf,
     record: RunRecord,
-    /// The file by which others of this user find this run while it goes on.
+    /// The file with which other programs of this user find this run while it is in progress.
     pointer: Option<PathBuf>,
 }
 
 impl RunFolder {
-    /// Makes a folder for a run that begins now, and takes the oldest ones away.
+    /// Creates a folder for a run that begins now, and deletes the oldest ones.
     ///
     /// # Errors
-    /// [`Error::Io`](super::error::Error::Io) if it cannot be made or written.
+    /// [`Error::Io`](super::error::Error::Io) if it cannot be created or written.
     pub fn create(parent: &Path) -> Result<Self> {
         let doing = || format!("make a run folder in {}", parent.display());
         let parent = std::path::absolute(parent).map_err(cannot(doing()))?;
@@ -74,10 +74,10 @@ impl RunFolder {
         &self.path
     }
 
-    /// Makes the folder of a generation, and in it an empty one for the app's state.
+    /// Creates the folder of a generation, and in it an empty one for the app's state.
     ///
     /// # Errors
-    /// [`Error::Io`](super::error::Error::Io) if it cannot be made.
+    /// [`Error::Io`](super::error::Error::Io) if it cannot be created.
     pub fn generation_folder(&self, generation: u32) -> Result<(PathBuf, PathBuf)> {
         let folder = generation_in(&self.path, generation);
         let state = folder.join("state");
@@ -92,7 +92,7 @@ impl RunFolder {
         self.write_best_effort();
     }
 
-    /// Changes what is recorded of a process.
+    /// Changes the record of a process.
     pub fn update(&mut self, generation: u32, change: impl FnOnce(&mut GenerationRecord)) {
         let found = self
             .record
@@ -113,7 +113,7 @@ impl RunFolder {
         });
     }
 
-    /// Records what its app is called beside others.
+    /// Records the name of its app, if there are several.
     pub fn set_app(&mut self, name: &str) {
         if !name.is_empty() {
             self.record.app = Some(name.to_owned());
@@ -121,7 +121,7 @@ impl RunFolder {
         }
     }
 
-    /// Records which file has what pytest did.
+    /// Records which file has the events of pytest.
     pub fn set_events(&mut self, file: &Path) {
         let parent = self.path.parent().unwrap_or(&self.path);
         let relative = match (file.strip_prefix(&self.path), file.strip_prefix(parent)) {
@@ -141,7 +141,7 @@ impl RunFolder {
         }
     }
 
-    /// Records something that a person should know of this run. Said once, however often it is said.
+    /// Records a remark on this run, for people. A remark that is repeated is recorded once.
     pub fn remark(&mut self, remark: String) {
         let remarks = &mut self.record.remarks;
         let remark = match remarks.len() {
@@ -155,7 +155,7 @@ impl RunFolder {
         }
     }
 
-    /// What was remarked.
+    /// The remarks.
     #[must_use]
     pub fn remarks(&self) -> &[String] {
         &self.record.remarks
@@ -170,8 +170,7 @@ impl RunFolder {
         }
     }
 
-    /// The record is for people and tools that look later; a disk that fills up in mid-run must not
-    /// fail tests.
+    /// The record is for people and tools that look later. A disk that fills up during the run must not fail tests.
     fn write_best_effort(&self) {
         let _ = self.write();
     }
@@ -188,8 +187,8 @@ pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
     entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?)))
 }
 
-/// The folder of a generation, whose processes carry it in their environment. A record has text, which a folder's
-/// name need not be.
+/// The folder of a generation, as its processes have it in their environment. (A record contains text only, but the
+/// name of a folder need not be text.)
 pub fn folder_of(run: &Path, generation: &GenerationRecord) -> OsString {
     if generation.folder.contains(char::REPLACEMENT_CHARACTER) {
         return generation_in(run, generation.generation).into_os_string();
@@ -201,7 +200,7 @@ fn generation_in(run: &Path, generation: u32) -> PathBuf {
     run.join(format!("gen-{generation}"))
 }
 
-/// The record of the run in this folder, if it is one.
+/// The record of the run in this folder, if there is one.
 #[must_use]
 pub fn read(folder: &Path) -> Option<RunRecord> {
     let record = read_file(&folder.join(RUN_FILE)).ok()?;
@@ -209,7 +208,7 @@ pub fn read(folder: &Path) -> Option<RunRecord> {
     (record.schema == RUN_SCHEMA).then_some(record)
 }
 
-/// The pytest-xdist session that this process is a worker of, if it is one: its runs are one.
+/// The pytest-xdist session that this process is a worker of, if it is one. The runs of a session belong together.
 fn session() -> Option<String> {
     let session = std::env::var("PYTEST_XDIST_TESTRUNUID").ok()?;
     std::env::var_os("PYTEST_XDIST_WORKER").map(|_| session)
@@ -220,7 +219,7 @@ fn worker() -> Option<String> {
     std::env::var("PYTEST_XDIST_WORKER").ok()
 }
 
-/// Best effort: without it `livegui top` does not show the apps of this run.
+/// Best effort. Without it, `livegui top` does not show the apps of this run.
 fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
     let runtime = RuntimeDir::make().ok()?;
     let path = runtime.path().join(format!("run-{}.json", record.run));
@@ -234,7 +233,7 @@ fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Adds the state that a process is in now to those that it was in, if it is another one.
+/// Adds the current state of a process to its earlier states, if it differs.
 fn note_state(record: &mut GenerationRecord) {
     let same = |last: &StateChange| last.state == record.state && last.why == record.why;
     if record.states.last().is_some_and(same) || record.states.len() >= MAX_STATES {
@@ -257,7 +256,7 @@ pub fn now_ms() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
-/// Whether the process that drives a run is still there, or may be, and the run not at its end.
+/// Whether a run is still in progress: it has not finished, and the process that drives it exists, or may exist.
 pub fn goes_on(record: &RunRecord) -> bool {
     record.ended_at.is_none() && liveness(record.process.as_ref()) != Liveness::Gone
 }

@@ -1,4 +1,4 @@
-//! Apps that are brought up before they are needed, so that a fresh process costs no start.
+//! Apps that are started before they are needed, so that a fresh process needs no start-up time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use super::launcher::{Launcher, When};
 use super::ledger::{Ledger, lock};
 use super::start::{STEP, Step};
 
-/// Spares that failed so often in a row are not replaced: the next start, in the foreground, tells why.
+/// After this many failures in a row, no more spares are started. The next start, in the foreground, reports why.
 const TRIES: u32 = 3;
 
 /// The spares of one run.
@@ -24,7 +24,7 @@ pub struct Spares {
     leaving: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Where they wait.
+/// The waiting spares.
 #[derive(Default)]
 struct SparePool {
     content: Mutex<Content>,
@@ -33,16 +33,16 @@ struct SparePool {
 
 #[derive(Default)]
 struct Content {
-    /// How many are to be here; 0 before the run's first app is up, which they must not slow down.
+    /// How many there should be; 0 until the run's first app is ready, whose start they must not slow down.
     wanted: usize,
-    /// The oldest first: they are handed over in the order of their numbers.
+    /// Oldest first: they are handed over in the order of their numbers.
     ready: VecDeque<App>,
     failures: u32,
     ended: bool,
 }
 
 impl Content {
-    /// Whether the keeper is bringing one up, or is about to.
+    /// Whether the worker is starting a spare, or is about to.
     fn is_one_to_come(&self) -> bool {
         !self.ended && self.failures < TRIES && self.ready.len() < self.wanted
     }
@@ -53,10 +53,10 @@ impl Content {
 }
 
 impl Spares {
-    /// Keeps `count` of them, from [`Spares::begin`] on.
+    /// Keeps `count` spares waiting, from [`Spares::begin`] on.
     ///
     /// # Errors
-    /// What the operating system says if it starts no thread.
+    /// What the operating system reports if it cannot start the thread.
     pub fn start(count: u32, launcher: Arc<Launcher>, ledger: Ledger) -> std::io::Result<Self> {
         let shelf = Arc::new(SparePool::default());
         let keeper = SpareWorker {
@@ -77,14 +77,14 @@ impl Spares {
         })
     }
 
-    /// Has them brought up from here on. Returns at once.
+    /// Begins to start spares. Returns at once.
     pub fn begin(&self) {
         lock(&self.shelf.content).wanted = self.count;
         self.shelf.changed.notify_all();
     }
 
-    /// Takes one that is fit, and has it replaced; `None` if there is none. One that is on its way up is
-    /// waited for.
+    /// Takes a spare that is fit, and lets the worker replace it; `None` if there is none. Waits for a spare that
+    /// is starting.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ends the wait.
@@ -106,18 +106,18 @@ impl Spares {
         }
     }
 
-    /// One that was taken is used.
+    /// The spare that was taken is used.
     pub fn accept(&self) {
         lock(&self.shelf.content).failures = 0;
     }
 
-    /// One that was taken is of no use.
+    /// The spare that was taken cannot be used.
     pub fn reject(&self, app: App, why: &str) {
         self.retire(app);
         self.shelf.failed(&self.ledger, &why);
     }
 
-    /// Ends an app in the background: the next one is ready, and need not wait for that.
+    /// Ends an app in the background, so that the next one, which is ready, need not wait.
     pub fn retire(&self, app: App) {
         let launcher = Arc::clone(&self.launcher);
         let app = Arc::new(app);
@@ -135,7 +135,7 @@ impl Spares {
         }
     }
 
-    /// Ends every spare, and waits until those that are leaving have left.
+    /// Ends every spare, and waits until the apps that are being ended are gone.
     pub fn close(&self) {
         lock(&self.shelf.content).ended = true;
         self.shelf.changed.notify_all();
@@ -167,7 +167,7 @@ impl SparePool {
     }
 }
 
-/// The thread that brings spares up and clears them away.
+/// The thread that starts spares and ends them.
 struct SpareWorker {
     launcher: Arc<Launcher>,
     ledger: Ledger,
@@ -203,7 +203,7 @@ impl SpareWorker {
         let generation = self.ledger.state().next_generation();
         let shelf = Arc::clone(&self.shelf);
         let changed = move || {
-            // Not between the keeper's look at the spares and its wait.
+            // Not between the worker's check of the spares and its wait.
             drop(lock(&shelf.content));
             shelf.changed.notify_all();
         };

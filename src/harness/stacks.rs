@@ -1,4 +1,4 @@
-//! What every Python thread of an app is at, as py-spy sees it from outside, if it is installed.
+//! The current stack of every Python thread of an app, as py-spy sees it from outside, if it is installed.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs::{self, File};
@@ -12,19 +12,19 @@ use super::client::Client;
 use super::process::ProcessTree;
 use crate::files::replace;
 
-/// Whoever waits for a verdict waits for this as well.
+/// A test that waits for a verdict waits for this as well.
 const WITHIN: Duration = Duration::from_secs(2);
-/// How often the wait looks.
+/// How often the wait checks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Bytes of it that an error message shows.
+/// How many bytes of it an error message shows.
 const SHOWN: usize = 16 * 1024;
-/// Frames that one line shows.
+/// How many frames one line shows.
 const FRAMES: usize = 3;
 /// The file in the generation's folder.
 const FILE: &str = "stacks.txt";
 
-/// Writes down what the threads of an app are at. Best effort: py-spy may not be there, or not be allowed to
-/// look. `python` is the interpreter that it would be installed beside.
+/// Records the stacks of an app's threads. Best effort: py-spy may not be installed or permitted. `python` is the
+/// interpreter beside which it would be installed.
 pub fn take(python: &Path, process: &ProcessTree) {
     // What was started may be a script that started the app.
     let agent = Client::find(process.folder());
@@ -32,7 +32,7 @@ pub fn take(python: &Path, process: &ProcessTree) {
     let _ = dump(&find(python), pid, process.folder());
 }
 
-/// What was written down; empty if nothing was.
+/// The recorded stacks; empty if there are none.
 pub fn taken(folder: &Path) -> String {
     let text = fs::read_to_string(folder.join(FILE)).unwrap_or_default();
     let text = text.trim_end();
@@ -40,7 +40,7 @@ pub fn taken(folder: &Path) -> String {
     text[..shown].to_owned()
 }
 
-/// Where the main thread is in such a text: its innermost frames, the first of them first.
+/// Where the main thread is in such a text: its innermost frames, in order.
 pub fn innermost(stacks: &str) -> Option<String> {
     let of_main = stacks.split_once("\"MainThread\"")?.1;
     let frames = of_main.lines().skip(1).take_while(|line| line.starts_with(' '));
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(taken(folder.path()), "");
     }
 
-    /// A fake: the real one hangs only in the face of a kernel that does.
+    /// A fake, because the real one hangs only if the kernel does.
     #[cfg(unix)]
     #[test]
     fn one_that_hangs_is_ended_and_leaves_nothing() {

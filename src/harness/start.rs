@@ -1,4 +1,4 @@
-//! One attempt to start the app: what may go wrong, and how that is told.
+//! One attempt to start the app: what can go wrong, and the error for it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,42 +18,42 @@ use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
 use crate::wire::{DISCOVERY_FILE, GenerationRecord, GenerationState, INJECTION_FILE, env};
 
-/// Lines of what its Pythons say about being watched that an error shows.
+/// How many lines about watching, from the app's Pythons, an error shows.
 const TOLD: usize = 8;
-/// How often a wait lets the caller look at its signals.
+/// How often a wait lets the caller check its signals.
 pub const STEP: Duration = Duration::from_millis(20);
 
-/// Called while something is waited for; `false` ends the wait.
+/// Called during a wait; `false` ends the wait.
 pub type Step<'a> = &'a mut dyn FnMut() -> bool;
 
 /// A port that is not free.
 pub struct HeldPort {
     port: u16,
-    /// `None` if it cannot be seen who that is.
+    /// The process that holds it; `None` if that cannot be seen.
     pub holder: Option<Holder>,
-    /// The run that it came from; `None` if it is foreign.
+    /// The run that this process belongs to; `None` if it is foreign.
     pub run: Option<PreviousRun>,
 }
 
 /// One attempt to start the app.
 pub struct Start<'a> {
-    /// The number of the generation that it is to be.
+    /// The number of the generation that this starts.
     pub generation: u32,
-    /// How.
+    /// How to start it.
     pub launch: &'a Launch,
-    /// The interpreter that py-spy would be installed beside.
+    /// The interpreter beside which py-spy would be installed.
     pub python: &'a Path,
-    /// The command line has a place for a free port, and got one.
+    /// Whether the command line contains a place for a free port, and got one.
     pub free_port_used: bool,
-    /// Whether it is watched though it starts no agent.
+    /// Whether it is watched even if it starts no agent.
     pub inject: Mode,
     /// When it began.
     pub began: Instant,
 }
 
 impl Start<'_> {
-    /// The port that the command line itself gives the hook server, as `--hook-port 8999` or
-    /// `--port=8999`. Other options that name ports are none of ours: it may be a client there.
+    /// The port that the command line itself gives the hook server, as `--hook-port 8999` or `--port=8999`. Other
+    /// options that name ports do not count, because the app may be a client there.
     pub fn fixed_port(&self) -> Option<u16> {
         if self.free_port_used {
             return None;
@@ -74,24 +74,24 @@ impl Start<'_> {
         ports.find(|port| *port != 0)
     }
 
-    /// Whoever holds the port that the app is told to use.
+    /// The process that holds the port which the app should use.
     pub fn held_port(&self) -> Option<HeldPort> {
         let port = self.fixed_port().filter(|port| !port::is_free(*port))?;
         let holder = port::holder(port);
-        // The folder of this generation is in that of this run, and that in the folder of all runs.
+        // The folder of this generation is in that of this run, which is in the folder of all runs.
         let run_dir = self.launch.folder.ancestors().nth(2);
         let run = holder.as_ref().zip(run_dir);
         let run = run.and_then(|(holder, run_dir)| PreviousRun::of(holder, run_dir));
         Some(HeldPort { port, holder, run })
     }
 
-    /// The command line for a person.
+    /// The command line for people.
     fn words(&self) -> Vec<String> {
         let words = self.launch.command.iter();
         words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
-    /// What is said of it.
+    /// The error for a port that is in use.
     pub fn refuse(&self, held: &HeldPort) -> AppError {
         let port = held.port;
         let unseen = "a process that cannot be seen from here";
@@ -117,7 +117,7 @@ impl Start<'_> {
         self.error(summary, None)
     }
 
-    /// What is said if the operating system starts no such process.
+    /// The error if the operating system cannot start the process.
     pub fn not_started(&self, error: &std::io::Error) -> AppError {
         let folder = self.launch.cwd.display();
         self.error(
@@ -126,7 +126,7 @@ impl Start<'_> {
         )
     }
 
-    /// Waits until the app is `ok`, and fails as soon as it cannot be any more.
+    /// Waits until the app is `ok`, and fails as soon as it cannot become `ok` any more.
     pub fn wait_until_ready(
         &self,
         app: &App,
@@ -139,7 +139,7 @@ impl Start<'_> {
             match told.recv_timeout(STEP) {
                 Ok(AppState::Ok) => return Ok(()),
                 Ok(AppState::Starting) | Err(RecvTimeoutError::Timeout) => {}
-                // What may clear itself yet, as a first beat that is late, has until the deadline.
+                // What may still clear itself, such as a late first beat, has until the deadline.
                 Ok(verdict @ AppState::Degraded(_)) if !verdict.is_final() => {}
                 Ok(AppState::Exited { how, .. }) => {
                     let after = self.began.elapsed().as_secs_f64();
@@ -215,7 +215,7 @@ impl Start<'_> {
         missing
     }
 
-    /// Why it is not watched without starting an agent itself, either.
+    /// Why an app that starts no agent itself is not watched either.
     fn why_not_watched(&self) -> String {
         if self.inject == Mode::False {
             return "\n  live_gui_inject = false: an app that does not start an agent is not watched"
@@ -245,7 +245,7 @@ impl Start<'_> {
         AppError::new(AppErrorKind::Start, failure)
     }
 
-    /// What the run's record says of it.
+    /// The entry in the run's record.
     pub fn record(&self, process: &ProcessTree) -> GenerationRecord {
         GenerationRecord {
             generation: self.generation,
@@ -265,8 +265,8 @@ impl Start<'_> {
     }
 }
 
-/// Why an app ended by itself, by what it wrote to its standard error last: as a rule that is an exception, or what
-/// a program says that was called in a wrong way.
+/// Why an app ended by itself, taken from its last output on standard error. Usually that is an exception, or what
+/// a program says if it is called in the wrong way.
 fn last_words(app: &App) -> Option<String> {
     let failed = app
         .process
@@ -281,7 +281,7 @@ fn last_words(app: &App) -> Option<String> {
     last.contains(": ").then(|| last.to_owned())
 }
 
-/// Whether a file can be made there and filled: a disk that is full takes an empty one.
+/// Whether a file can be created there and filled, because a full disk still accepts an empty one.
 fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join("probe.tmp");
     let written = std::fs::write(&probe, [0; 4096]);

@@ -1,4 +1,5 @@
-//! A thread per app that always knows how it is: it waits in a long poll, and asking it is a read.
+//! A thread for each app that always knows the app's state. It waits in a long poll, so that asking for the state
+//! is a read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,48 +17,48 @@ use crate::health::Code;
 use crate::process::{Exit, Liveness, liveness};
 use crate::wire::{CaughtException, GenerationState, HEALTH_FILE, Health, Reason, Status};
 
-/// How often the discovery file is looked for while the app starts.
+/// How often to look for the discovery file while the app starts.
 const FIND_EVERY: Duration = Duration::from_millis(2);
-/// The longest long poll; between two the process's exit is looked at as well.
+/// The longest long poll. Between two polls the process's exit is checked as well.
 const POLL: Duration = Duration::from_millis(500);
-/// An agent that says nothing for this long over its long poll is unreachable.
+/// An agent that says nothing for this long beyond its long poll is unreachable.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
-/// A connection that breaks is as a rule the process's end, which shows this little later.
+/// A connection that breaks usually means that the process ends, which shows this little later.
 const EXIT_SHOWS_WITHIN: Duration = Duration::from_millis(250);
 
-/// How often the exit is looked at where nothing tells of it, and the size of the output.
+/// How often to check for the exit where nothing reports it, and the size of the output.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// What an app said last, before it ended, is in the long poll's answer: that may take this much longer.
+/// What an app said last before it ended is in the answer to the long poll, which may take this much longer.
 const ANSWER_COMES_WITHIN: Duration = Duration::from_millis(20);
 
-/// What is said of an app that replaced itself by something else.
+/// What to say of an app that replaced itself by something else.
 pub const RUNS_ANOTHER: &str = "it runs another program now, which has started no agent";
 
-/// A launcher that has an agent of its own shows that it is no app by not beating for this long.
+/// A launcher that has its own agent is recognised because it does not beat for this long.
 const BEATS_WITHIN: Duration = Duration::from_secs(1);
 /// How long an agent may take to say whether it is the app's.
 const SAYS_WITHIN: Duration = Duration::from_millis(250);
 
-/// What the watch over an app has to tell.
+/// News from the watch of an app.
 #[derive(Debug)]
 pub enum News<'a> {
     /// A new verdict, and how long ago it began to hold.
     AppState(&'a AppState, Duration),
-    /// The app that was ready began anew: the same process runs another program, or another process took its
+    /// The app that was ready started again: the same process runs another program, or another process took its
     /// place. What was in its memory is gone.
     BeganAnew,
-    /// The exceptions that the app has survived so far, those that were told before too.
+    /// The exceptions that the app has survived so far, including those reported before.
     Survived(&'a [CaughtException]),
 }
 
-/// The latest that is known of an app.
+/// The latest state of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppState {
     /// Not ready yet.
     Starting,
     /// Fit to be tested.
     Ok,
-    /// Not fit, by its agent's own word.
+    /// Its agent reports that it is not fit to be tested.
     Degraded(Vec<Reason>),
     /// It announced its end.
     Stopping,
@@ -68,13 +69,13 @@ pub enum AppState {
         /// Why it was degraded before that, if it was.
         reasons: Vec<Reason>,
     },
-    /// Its process lives, and its agent gives no answer.
+    /// Its process lives, but its agent does not answer.
     Unreachable(String),
 }
 
 impl AppState {
-    /// What is wrong, as one line; `None` while nothing is. Of several reasons the first counts: as a
-    /// rule it is what led to the others.
+    /// What is wrong, on one line; `None` while nothing is. Of several reasons the first counts, because it usually
+    /// caused the others.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match self {
@@ -126,7 +127,7 @@ impl AppState {
         }
     }
 
-    /// Whether the app is silent and nothing says where: its stacks would.
+    /// Whether the app does not answer and nothing says where it hangs, so that its stacks would help.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         let silent = [
@@ -143,7 +144,7 @@ impl AppState {
         }
     }
 
-    /// Whether the app said that it ends, and has not ended yet.
+    /// Whether the app announced its end, but has not ended yet.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         let left = |reason: &Reason| reason.code == Code::MainLoopExited.as_str();
@@ -154,7 +155,7 @@ impl AppState {
         }
     }
 
-    /// Whether nothing that may yet happen makes the app fit again.
+    /// Whether the app can no longer become fit again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -164,7 +165,7 @@ impl AppState {
         }
     }
 
-    /// What records have for it.
+    /// The state for the records.
     #[must_use]
     pub const fn state(&self) -> GenerationState {
         match self {
@@ -178,7 +179,7 @@ impl AppState {
     }
 }
 
-/// The watch over one app.
+/// The watch of one app.
 #[derive(Debug)]
 pub struct Watch {
     state: Arc<State>,
@@ -201,12 +202,12 @@ struct Latest {
 }
 
 impl Watch {
-    /// Watches `process`, whose discovery file is to appear in its folder; if it begins anew, within
-    /// `ready_timeout` again. `told` is called, on a thread of the watch, with every new verdict after it can be
-    /// asked for.
+    /// Watches `process`, whose discovery file will appear in its folder. If the app starts again, that file must
+    /// appear within `ready_timeout` again. `told` is called, on a thread of the watch, with every new verdict,
+    /// once the verdict can be read.
     ///
     /// # Errors
-    /// What the operating system says if it starts no thread.
+    /// What the operating system reports if it cannot start the thread.
     pub fn start(
         process: Arc<ProcessTree>,
         ready_timeout: Duration,
@@ -252,7 +253,7 @@ impl Watch {
         self.state.latest().verdict.clone()
     }
 
-    /// The way to the app's agent, once there is one.
+    /// The client for the app's agent, once there is one.
     #[must_use]
     pub fn client(&self) -> Option<Client> {
         self.state.latest().client.clone()
@@ -261,8 +262,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // The thread sees this at the end of its long poll, or as soon as the app is gone. Its end
-        // is not waited for: an app that is stopped dead would hold us up.
+        // The thread notices this at the end of its long poll, or as soon as the app is gone. Don't wait for its
+        // end, because an app that is stopped with a signal would hold us up.
         self.stop = None;
         if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
             let _ = thread.join();
@@ -284,8 +285,8 @@ struct Watcher<F> {
     told: F,
 }
 
-/// The body of the watch's thread. Another one waits for the exit: a helper of the app that inherited its
-/// connection would keep the long poll waiting.
+/// The body of the watch's thread. A second thread waits for the exit, because a helper of the app that inherited
+/// its connection would keep the long poll waiting.
 fn run<F: Fn(News<'_>) + Send + Sync + 'static>(watcher: &Arc<Watcher<F>>) {
     let Some(mut client) = watcher.find_agent() else {
         return;
@@ -295,7 +296,7 @@ fn run<F: Fn(News<'_>) + Send + Sync + 'static>(watcher: &Arc<Watcher<F>>) {
     let thread = thread::Builder::new()
         .name("livegui-exit".to_owned())
         .spawn(move || for_exit.wait_for_exit());
-    // Without that thread the exit is seen between two long polls.
+    // Without that thread, the exit is noticed between two long polls.
     drop(thread);
     let mut was_ready = false;
     while let Some(next) = watcher.listen(&client, &mut was_ready) {
@@ -308,7 +309,8 @@ fn run<F: Fn(News<'_>) + Send + Sync + 'static>(watcher: &Arc<Watcher<F>>) {
 }
 
 impl<F: Fn(News<'_>)> Watcher<F> {
-    /// Hears what an agent has to say until that is over. Returns the one that took its place, if one did.
+    /// Listens to an agent until there is nothing more to hear. Returns the agent that took its place, if there is
+    /// one.
     fn listen(&self, client: &Client, was_ready: &mut bool) -> Option<Client> {
         self.state.latest().client = Some(client.clone());
         let mut seen = 0;
@@ -326,7 +328,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                     heard = Instant::now();
                     (self.told)(News::Survived(&health.exceptions));
                     if !health.reasons.is_empty() {
-                        // For whoever looks later; a disk that is full must not end the watch.
+                        // This is for people who look later. A full disk must not end the watch.
                         let _ = write_record(self.process.folder(), HEALTH_FILE, &health);
                     }
                     let ago = began_ago(&health);
@@ -355,7 +357,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                         self.tell(self.begins_anew(silent), silent);
                         continue;
                     }
-                    // Asked once more: it may be this process that was stopped for a while.
+                    // Ask once more, because it may be this process that was stopped for a while.
                     let is_known = matches!(self.state.latest().verdict, AppState::Unreachable(_));
                     if !is_known && heard.elapsed() >= SILENT_AFTER && client.health(SILENT_AFTER).is_err() {
                         let why = silence::describe(&self.process, &why);
@@ -373,7 +375,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         None
     }
 
-    /// An app that runs another program is given the time that it had at its start.
+    /// An app that runs another program gets as much time as at its start.
     fn begins_anew(&self, silent: Duration) -> AppState {
         if silent < self.ready_timeout {
             return AppState::Starting;
@@ -384,14 +386,14 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         ))
     }
 
-    /// The agent of an app that began anew: `execv`, or a process that it started in its place.
+    /// The agent of an app that started again: by `execv`, or by a process that it started in its place.
     fn successor(&self, client: &Client) -> Option<Client> {
         let next = Client::find(self.process.folder())?;
         let is_another = next.instance() != client.instance() && !self.was_passed_over(&next);
         (is_another && liveness(next.process()) != Liveness::Gone).then_some(next)
     }
 
-    /// Another agent of this run, whose main loop beats: then the one that was followed is a launcher's.
+    /// Another agent of this run whose main loop beats. If there is one, the followed agent is a launcher's.
     fn one_that_beats(&self, client: &Client) -> Option<Client> {
         let is_app = |other: &Client| {
             let answer = other.health(SAYS_WITHIN);
@@ -444,11 +446,11 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     fn find_agent(&self) -> Option<Client> {
         let mut look_at_exit = Instant::now();
         loop {
-            // The exit first: an app that starts and ends well between two looks has ended.
+            // Check the exit first: an app that starts and ends normally between two checks has ended.
             if Instant::now() >= look_at_exit {
                 match self.process.start_state() {
                     StartState::Running => {}
-                    // To look at all processes takes a while.
+                    // Checking all processes takes a while.
                     StartState::Launched => look_at_exit = Instant::now() + LOOK_EVERY,
                     StartState::Ended(exit) => {
                         self.tell_exit(exit);
@@ -481,7 +483,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
 
     fn tell(&self, verdict: AppState, ago: Duration) {
         let mut latest = self.state.latest();
-        // Why an app went bad is worth more than that it then fell silent.
+        // Why an app went bad matters more than that it stopped answering afterwards.
         let only_silent = matches!(verdict, AppState::Unreachable(_)) && latest.verdict.is_final();
         let is_over = matches!(latest.verdict, AppState::Exited { .. });
         if is_over || only_silent || same_kind(&latest.verdict, &verdict) {
@@ -489,26 +491,27 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         }
         latest.verdict = verdict.clone();
         drop(latest);
-        // Before it is told: whoever is woken by that looks here.
+        // Set this before reporting, because what is woken by the report reads it.
         self.state.fit.store(verdict == AppState::Ok, Ordering::Release);
         (self.told)(News::AppState(&verdict, ago));
     }
 }
 
-/// Whether two verdicts say the same, the ages of their reasons aside.
+/// Whether two verdicts say the same, apart from the ages of their reasons.
 fn same_kind(before: &AppState, now: &AppState) -> bool {
     match (before, now) {
         (AppState::Degraded(before), AppState::Degraded(now)) => before
             .iter()
             .map(|reason| reason.episode)
             .eq(now.iter().map(|reason| reason.episode)),
-        // Why it is silent is told once: for how long, and what its process does meanwhile, is no news.
+        // Why it does not answer is reported once. How long that lasts, and what its process does meanwhile, is no
+        // news.
         (AppState::Unreachable(_), AppState::Unreachable(_)) => true,
         _ => before == now,
     }
 }
 
-/// How long ago what is wrong began: a loop that is found hung has hung since its last beat.
+/// How long ago the problem began. A loop that is found hung has hung since its last beat.
 fn began_ago(health: &Health) -> Duration {
     let hung = [Code::MainLoopStalled, Code::InterpreterHeld];
     let millis = health.reasons.first().map_or(0, |reason| {

@@ -1,4 +1,4 @@
-//! An end that a test has declared: declared, waited for, and what follows.
+//! An end that a test declares: declaring it, waiting for it, and what follows.
 
 use std::sync::{Arc, TryLockError};
 use std::thread;
@@ -15,29 +15,29 @@ use crate::harness::watch::AppState;
 use crate::process::Exit;
 use crate::wire::{Reason, Status};
 
-/// How often the wait for an end looks.
+/// How often to check during the wait for an end.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// An end that came as it was declared.
+/// An end that came as declared.
 #[derive(Debug, Clone)]
 pub struct End {
-    /// The process that ended, or was ended because of it.
+    /// The process that ended, or that livegui ended because of it.
     pub process: Arc<ProcessTree>,
     /// Its number.
     pub generation: u32,
-    /// How, for a person.
+    /// How it ended, for people.
     pub how: String,
-    /// Why it was degraded before that, if it was.
+    /// Why the app was degraded before that, if it was.
     pub reasons: Vec<Reason>,
 }
 
 impl Live {
-    /// The test that runs declares that the app is to end. What is part of that is nobody's fault from here on, until
-    /// [`Live::await_end`] or [`Live::withdraw_end`].
+    /// The running test declares that the app will end. From here on, what is part of that end is not blamed on
+    /// anybody, until [`Live::await_end`] or [`Live::withdraw_end`].
     ///
     /// # Errors
-    /// [`Error::BadValue`] inside of another declaration; [`AppErrorKind::Degraded`] and its like if something is wrong with
-    /// the app already.
+    /// [`Error::BadValue`] inside another declaration; [`AppErrorKind::Degraded`] and the like if something is
+    /// wrong with the app already.
     pub fn declare_end(&self, expected: Expected) -> Result<()> {
         self.concluded().take();
         let mut state = self.ledger.state();
@@ -55,11 +55,11 @@ impl Live {
         Ok(())
     }
 
-    /// Waits for the declared end, for at most `within`, and puts the app away. Afterwards there is no process until
-    /// [`Live::use_after_end`], or the next test.
+    /// Waits for the declared end, for at most `within`, and puts the app away. Afterwards there is no process
+    /// until [`Live::use_after_end`], or the next test.
     ///
     /// # Errors
-    /// What the test is to be failed with: it did not end in time, ended otherwise, or degraded first.
+    /// The error with which to fail the test: the app did not end in time, ended in another way, or degraded first.
     /// [`Error::Interrupted`] if `step` ended the wait.
     pub fn await_end(&self, within: Duration, step: Step<'_>) -> Result<End> {
         let deadline = Instant::now() + within;
@@ -74,7 +74,7 @@ impl Live {
             let (expected, progress) = (expected.clone(), progress);
             let is_broken = state.policy.trouble().is_some();
             if let Some(error) = self.callback_error(state) {
-                let _ = self.withdraw_end(); // what raised comes first
+                let _ = self.withdraw_end(); // the first error matters more
                 return Err(error.into());
             }
             if is_broken {
@@ -96,11 +96,11 @@ impl Live {
         }
     }
 
-    /// What was declared is not waited for: the test has failed of something else. If the end has begun it counts as
-    /// meant all the same.
+    /// Stops waiting for the declared end, because the test has failed for another reason. If the end has begun, it
+    /// still counts as declared.
     ///
     /// # Errors
-    /// The app has ended already, and otherwise than was declared.
+    /// If the app has ended already, but not as declared.
     pub fn withdraw_end(&self) -> Result<()> {
         if self.ledger.state().policy.declared().is_none() {
             return Ok(());
@@ -111,7 +111,7 @@ impl Live {
             return Ok(());
         };
         let expected = expected.clone();
-        // One that has crashed on its way is left where it is: the verdict tells of it.
+        // An app that crashed on its way out stays where it is, because the verdict reports it.
         if progress == Progress::Waits || state.policy.trouble().is_some() {
             state.policy.declaration_over(false);
             return Ok(());
@@ -120,7 +120,7 @@ impl Live {
         self.conclude(&expected).map(drop)
     }
 
-    /// What was declared has come already, and the test goes on with a fresh process of its own wish.
+    /// The declared end has come already, and the test itself asks for a fresh process.
     pub(super) fn conclude_if_done(&self) -> Result<()> {
         if self.ledger.state().policy.declared().is_none() {
             return Ok(());
@@ -142,12 +142,12 @@ impl Live {
         Ok(())
     }
 
-    /// The running test uses the app: if it was ended on purpose a fresh process is brought up.
+    /// The running test uses the app. If a test had ended it on purpose, a fresh process is started.
     ///
     /// # Errors
     /// As [`Live::start`].
     pub fn use_after_end(&self, step: Step<'_>) -> Result<()> {
-        // Of two threads that use the app the second finds what the first brought up.
+        // If two threads use the app, the second finds what the first has started.
         let _turn = loop {
             match self.bringing_up.try_lock() {
                 Ok(turn) => break turn,
@@ -172,7 +172,7 @@ impl Live {
         };
         let mut state = app.watch.verdict();
         if !matches!(state, AppState::Exited { .. } | AppState::Degraded(_)) {
-            // It has recovered from what it was to degrade with, or fallen silent since.
+            // The app has recovered from the declared reason, or stopped answering since.
             state = self.ledger.state().as_declared.take().unwrap_or(state);
         }
         let (mut how, reasons) = match state {
@@ -183,7 +183,7 @@ impl Live {
             }
             state => (state.cause().unwrap_or_default(), Vec::new()),
         };
-        // Of one that is only on its way out nothing is wrong with the status yet.
+        // While the app is still exiting, its exit status cannot be wrong yet.
         let exit = app.process.exit();
         let objection = exit.and_then(|exit| expected.objection(exit.status()));
         let error = objection.map(|objection| {
@@ -243,7 +243,7 @@ impl Live {
         })
     }
 
-    /// What ended a test may be the end of the app, of which its watch learns in a moment.
+    /// The end of the app may be what ended the test. Its watch learns of that in a moment.
     fn await_first_sign(&self) {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
         let answer = client.and_then(|client| client.health(ANSWER_WITHIN).ok());
@@ -253,7 +253,7 @@ impl Live {
         self.wait_while(|progress| progress == Progress::Waits);
     }
 
-    /// A process that is gone is so a moment before its watch says it.
+    /// A process is gone a moment before its watch reports it.
     fn await_exit_to_show(&self) {
         let is_gone = self
             .current()
@@ -280,7 +280,7 @@ impl Live {
     }
 }
 
-/// How a test says that the app was to end, if it looks as if it was.
+/// How a test declares that the app ends, if it looks as if the test meant that.
 pub(super) fn advice(app: &App) -> Option<String> {
     let asked = app.process.was_asked_to_end();
     if !asked && !app.watch.verdict().is_ending() && !app.has_ended_in_order() {
