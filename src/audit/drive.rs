@@ -1,4 +1,4 @@
-//! Makes the experiments: each a pytest of its own, followed by its events.
+//! Runs the experiments: each is its own pytest, followed through its events.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,21 @@ use crate::command_error::{Error, Result};
 use crate::harness::PytestLaunch;
 use crate::wire::file_of;
 
-/// How often running experiments are looked at.
+/// How often to check the running experiments.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Is told how the audit gets on.
+/// Follows the progress of an audit.
 pub trait Watcher {
-    /// Called a few times a second. How much there is `left` is not known before every file has had its
-    /// turns: until then it is `at_least` that.
+    /// Called a few times a second. The time `left` is not known before every file has had its turns; until then it
+    /// is `at_least` that.
     fn tick(&mut self, running: &[Running], left: Duration, at_least: bool);
     /// An experiment has ended.
     fn ended(&mut self, line: &str);
-    /// Whether to go on.
+    /// Whether to continue.
     fn go_on(&mut self) -> bool;
 }
 
-/// An audit under way.
+/// A running audit.
 pub struct Audit {
     setup: Setup,
     spares: u32,
@@ -42,10 +42,10 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Looks at the suite, and makes the audit's folder or goes on with the last one.
+    /// Examines the suite, and creates the audit's folder or resumes the last audit.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is nothing to audit or to resume, [`Error::Io`] if it cannot be begun.
+    /// [`Error::NotFound`] if there is nothing to audit or to resume, [`Error::Io`] if it cannot start.
     pub fn begin(setup: Setup, resume: bool, go_on: &mut dyn FnMut() -> bool) -> Result<Self> {
         let mut asked = vec![setup.python.display().to_string()];
         asked.extend(setup.paths.iter().cloned());
@@ -63,7 +63,7 @@ impl Audit {
         {
             Ok(probe) => probe,
             Err(error) => {
-                // What was to be resumed can still be, once the suite is put right.
+                // An audit that should have been resumed can still be, once the suite is repaired.
                 if !resume {
                     store.remove();
                 }
@@ -100,10 +100,10 @@ impl Audit {
         &self.store
     }
 
-    /// Makes experiments until nothing is left to be found out, or `watcher` has had enough of it.
+    /// Runs experiments until there is nothing more to find out, or `watcher` stops it.
     ///
     /// # Errors
-    /// [`Error::Program`] if pytest or the app cannot be run; what was found until then is kept.
+    /// [`Error::Program`] if pytest or the app cannot be run. What was found until then is kept.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Progress> {
         let began = Instant::now();
         let before = self.store.record.seconds;
@@ -184,7 +184,7 @@ impl Audit {
             .count()
     }
 
-    /// Takes in what an experiment told. Returns a line on it.
+    /// Takes in the result of an experiment. Returns a line about it.
     fn finish(&mut self, mut ended: Current) -> Result<String> {
         let never_ready = ended.close();
         if ended.result.reached() == 0
@@ -211,8 +211,7 @@ impl Audit {
         Ok(line)
     }
 
-    /// Ends an experiment that nobody waits for any more. What it has found out of whole files on their
-    /// own counts.
+    /// Ends an experiment whose result is no longer needed. What it has found out about whole files still counts.
     fn abandon(&mut self, mut one: Current) {
         one.abandon();
         if one.result.kind == Kind::Fresh {
@@ -229,7 +228,7 @@ impl Audit {
         self.store.write()
     }
 
-    /// What is not known yet is taken to be like what is.
+    /// Assumes that tests which have not been seen yet take as long as those that have.
     fn guess(&mut self) {
         let running = self.running.iter().flat_map(|one| &one.result.tests);
         let seen: Vec<_> = running.map(|seen| seen.ms / 1e3).collect();

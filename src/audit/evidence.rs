@@ -1,4 +1,4 @@
-//! What is known so far: how each test ended, and what its process had served before it.
+//! The evidence so far: how each test ended, and what its process had served before.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -10,11 +10,11 @@ use crate::wire::file_of;
 /// How a test ended, and what its process had served before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
-    /// Of other files, in the suite's order.
+    /// Tests of other files, in the suite's order.
     pub context: Vec<TestId>,
-    /// Of its own file. Not all of it, if one of them broke the process before this.
+    /// Tests of its own file. Not all earlier ones, if one of them broke the process.
     pub own: Vec<TestId>,
-    /// What its pytest had run on older processes, by a digest: a fixture may have kept something of them.
+    /// A digest of what its pytest had run on older processes, because a fixture may have kept something of them.
     /// `None` on the first process.
     pub past: Option<u64>,
     /// Whether it passed.
@@ -23,7 +23,7 @@ pub struct Observation {
     pub ms: f64,
 }
 
-/// What a pytest has run on older processes, as it goes on.
+/// A running record of what a pytest has run on older processes.
 #[derive(Debug, Default)]
 struct Past {
     generation: Option<u32>,
@@ -41,27 +41,27 @@ impl Past {
     }
 }
 
-/// Everything that the experiments have told.
+/// All results of the experiments.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
     test_index: TestIndex,
     observations: Vec<Vec<Observation>>,
-    /// What it did in the suite's order.
+    /// The first observation of each test in the suite's order.
     warm: Vec<Option<Observation>>,
-    /// What it did on a process of its own for the first time.
+    /// The first observation of each test on a separate process.
     fresh: Vec<Option<Observation>>,
-    /// By file: how often it had its turn.
+    /// By file, how many turns it has had.
     times_warm: Vec<usize>,
     times_fresh: Vec<usize>,
-    /// What was tried: what ran before what.
+    /// What was tried: which tests ran before which.
     together: Vec<(Vec<TestId>, Vec<TestId>)>,
     results: Vec<ExperimentResult>,
-    /// How long a test takes of which nothing is known, in seconds.
+    /// How many seconds a test is assumed to take if nothing is known about it.
     guess: f64,
 }
 
 impl Knowledge {
-    /// Nothing is known of these tests.
+    /// No evidence about these tests yet.
     #[must_use]
     pub fn new(test_index: TestIndex) -> Self {
         Self {
@@ -75,19 +75,19 @@ impl Knowledge {
         }
     }
 
-    /// The tests that it is about.
+    /// The tests of the suite.
     #[must_use]
     pub const fn test_index(&self) -> &TestIndex {
         &self.test_index
     }
 
-    /// Every result, in the order in which they ended.
+    /// Every result, in the order in which the experiments ended.
     #[must_use]
     pub fn results(&self) -> &[ExperimentResult] {
         &self.results
     }
 
-    /// Takes in what an experiment told. Tests that are not of this suite are passed over.
+    /// Takes in the result of an experiment. Ignores tests that are not in this suite.
     pub fn add(&mut self, result: ExperimentResult) {
         let mut served: HashMap<u32, Vec<TestId>> = HashMap::new();
         let mut past = Past::default();
@@ -101,7 +101,7 @@ impl Knowledge {
             };
             past.turn(generation, test);
             let on_it = served.entry(generation).or_default();
-            // What runs before the target is not all of its file, and so tells nothing about itself.
+            // What runs before the target is not all of its file, and so says nothing about itself.
             let asked = result.kind != Kind::Together
                 || result
                     .files
@@ -149,7 +149,7 @@ impl Knowledge {
         self.results.push(result);
     }
 
-    /// All that was seen of a test.
+    /// All observations of a test.
     #[must_use]
     pub fn observations(&self, test: TestId) -> &[Observation] {
         &self.observations[test]
@@ -161,7 +161,7 @@ impl Knowledge {
         self.warm[test].as_ref()
     }
 
-    /// How a test ended on a process of its file's own, the first time.
+    /// How a test ended on its file's own process, the first time.
     #[must_use]
     pub fn fresh(&self, test: TestId) -> Option<&Observation> {
         self.fresh[test].as_ref()
@@ -173,46 +173,46 @@ impl Knowledge {
         self.times_warm[file] > 0
     }
 
-    /// Whether a file has had its turn on a process of its own.
+    /// Whether a file has had its turn on its own process.
     #[must_use]
     pub fn has_run_fresh(&self, file: FileId) -> bool {
         self.times_fresh[file] > 0
     }
 
-    /// Whether every file has had both.
+    /// Whether every file has had both turns.
     #[must_use]
     pub fn has_run_all(&self) -> bool {
         let mut files = 0..self.test_index.file_count();
         files.all(|file| self.has_run_warm(file) && self.has_run_fresh(file))
     }
 
-    /// How often a file had its turn on a process of its own.
+    /// How many turns a file has had on its own process.
     #[must_use]
     pub fn times_fresh(&self, file: FileId) -> usize {
         self.times_fresh[file]
     }
 
-    /// How often it has been tried to run a test after these.
+    /// How many times a test was tried after these.
     #[must_use]
     pub fn times_tried(&self, before: &[TestId], test: TestId) -> usize {
         let same = |tried: &&(Vec<TestId>, Vec<TestId>)| tried.0 == before && tried.1.contains(&test);
         self.together.iter().filter(same).count()
     }
 
-    /// How long a test takes, in seconds: as first seen, or guessed. It is the same ever after, and so is
-    /// what is concluded from it.
+    /// How long a test takes, in seconds: as first observed, or guessed. The figure does not change later, so
+    /// conclusions from it do not change either.
     #[must_use]
     pub fn seconds(&self, test: TestId) -> f64 {
         let seen = self.warm[test].as_ref().or(self.fresh[test].as_ref());
         seen.map_or(self.guess, |seen| seen.ms / 1e3)
     }
 
-    /// Until it has been seen, a test is taken to need so many seconds.
+    /// Sets how many seconds a test is assumed to take until it has been observed.
     pub const fn guess(&mut self, seconds: f64) {
         self.guess = seconds;
     }
 
-    /// What a pytest costs beside its tests, in seconds: as first seen.
+    /// What a pytest costs in addition to its tests, in seconds: as first observed.
     #[must_use]
     pub fn overhead(&self) -> f64 {
         let Some(warm) = self.results.iter().find(|result| result.kind == Kind::Warm) else {

@@ -1,4 +1,4 @@
-//! One experiment: a pytest of its own, followed by its events until it has become a result.
+//! One experiment: its own pytest, followed through its events until there is a result.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,26 +11,26 @@ use crate::harness::{PytestLaunch, PytestProcess, read_run};
 use crate::wire::Event;
 use crate::wire::file_of;
 
-/// Characters of a failure that are kept.
+/// How many characters of a failure are kept.
 const MAX_SAID: usize = 200;
 
-/// One experiment under way, for whoever watches.
+/// The progress of an experiment, for display.
 #[derive(Debug, Clone)]
 pub struct Running {
     /// What it is.
     pub label: String,
-    /// Tests that have ended.
+    /// How many of its tests have ended.
     pub done: usize,
-    /// Tests that it has.
+    /// How many tests it has.
     pub total: usize,
 }
 
-/// One pytest of ours.
+/// A running pytest of ours.
 pub struct Current {
-    /// What it is to tell.
+    /// What it should find out.
     pub experiment: Experiment,
     suite: PytestProcess,
-    /// What it has told.
+    /// Its result so far.
     pub result: ExperimentResult,
     began: Instant,
     heard: Instant,
@@ -40,10 +40,10 @@ pub struct Current {
 }
 
 impl Current {
-    /// Starts it. It will have come to `total` tests.
+    /// Starts it. At its end it will have run `total` tests.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::command_error::Error::Io) if that cannot be done.
+    /// [`Error::Io`](crate::command_error::Error::Io) if it cannot be started.
     pub fn start(
         experiment: Experiment,
         result: ExperimentResult,
@@ -69,14 +69,14 @@ impl Current {
         self.began.elapsed()
     }
 
-    /// Takes in what it told since; whether it has ended.
+    /// Takes in new events. Returns whether it has ended.
     pub fn look(&mut self, timeout: Duration) -> bool {
         let ended = self.suite.wait(Duration::ZERO).is_some();
         self.take_events();
         ended || self.heard.elapsed() > timeout
     }
 
-    /// Takes in what it told since.
+    /// Takes in new events.
     pub fn take_events(&mut self) {
         for line in self.suite.events() {
             self.heard = Instant::now();
@@ -88,7 +88,7 @@ impl Current {
                     self.result.tests.push(Observed {
                         outcome: ExperimentOutcome::of(&result.outcome),
                         said: last_words(&result.message),
-                        // 0: the app did not come up for it.
+                        // 0 means that the test's app did not start.
                         generation: result.generation.filter(|generation| *generation > 0),
                         ms: rounded(result.duration_ms),
                         test: result.test,
@@ -102,7 +102,7 @@ impl Current {
         }
     }
 
-    /// Ends it before its time: the test that runs is none of its.
+    /// Ends it early. The test that is running does not count.
     pub fn abandon(&mut self) {
         self.take_events();
         self.running_test = None;
@@ -115,7 +115,7 @@ impl Current {
         said.unwrap_or_default()
     }
 
-    /// Ends what is left of it and completes the result. Returns whether the app never came up.
+    /// Ends what is left of it and completes the result. Returns whether the app never started.
     pub fn close(&mut self) -> bool {
         self.suite.end();
         self.take_events();
@@ -142,7 +142,7 @@ impl Current {
                     why: generation.why.clone().unwrap_or_default(),
                 }));
         }
-        // The others were brought up in the background, or may have been.
+        // The others may have been started in the background.
         let first = run.generations.first();
         self.result.starts_ms = first
             .and_then(|generation| generation.ready_ms)
@@ -151,7 +151,7 @@ impl Current {
         !run.generations.is_empty() && run.generations.iter().all(|one| one.ready_ms.is_none())
     }
 
-    /// How far it is.
+    /// Its progress.
     pub fn show(&self) -> Running {
         Running {
             label: label(&self.result),
@@ -160,7 +160,7 @@ impl Current {
         }
     }
 
-    /// What came of it, on a line.
+    /// Its result, on one line.
     pub fn line(&self) -> String {
         let count = |outcomes: &[ExperimentOutcome]| {
             let seen = self.result.tests.iter();
@@ -180,8 +180,7 @@ impl Current {
     }
 }
 
-/// The test side's options for it. A test that follows a crash in its own file is judged on a process of its
-/// own.
+/// The test side's options for it. A test that follows a crash in its own file is judged on a separate process.
 pub fn options(result: &ExperimentResult, spares: u32) -> Vec<String> {
     let (scope, spares) = match result.kind {
         Kind::Fresh => ("module", spares),
@@ -201,7 +200,7 @@ pub fn options(result: &ExperimentResult, spares: u32) -> Vec<String> {
         .collect()
 }
 
-/// What is given to pytest: whole files where all of a file is to run.
+/// The arguments for pytest: whole files, if all of a file is to run.
 pub fn targets(result: &ExperimentResult, test_index: &TestIndex) -> Vec<String> {
     if result.kind != Kind::Together {
         return result.files.clone();
@@ -258,7 +257,7 @@ fn last_words(message: &str) -> String {
     line.trim().chars().take(MAX_SAID).collect()
 }
 
-/// To what a reader of the record can do with.
+/// Rounds a figure to a precision that is useful for readers of the record.
 fn rounded(figure: f64) -> f64 {
     (figure * 1e3).round() / 1e3
 }

@@ -1,27 +1,27 @@
-//! Experiments, and what comes of them.
+//! Experiments and their results.
 
 use serde::{Deserialize, Serialize};
 
 use super::test_index::{FileId, TestId, TestIndex};
 use crate::wire::{TestOutcome, file_of};
 
-/// One run of pytest that is to tell something.
+/// One run of pytest that should find something out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Experiment {
     /// These files in the suite's order, all on one process.
     Warm(Vec<FileId>),
-    /// Each of these files on a process of its own.
+    /// Each of these files on its own process.
     Fresh(Vec<FileId>),
-    /// These tests, and after them those of another file, on one process.
+    /// These tests, followed by tests of another file, on one process.
     Together {
         /// What runs first.
         before: Vec<TestId>,
-        /// What it is about: a file's tests from its first on.
+        /// The tests in question: those of a file, from its first on.
         target: Vec<TestId>,
     },
 }
 
-/// What kind of [`Experiment`] it was.
+/// The kind of an [`Experiment`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -33,24 +33,24 @@ pub enum Kind {
     Together,
 }
 
-/// How a test ended, as far as it matters here.
+/// How a test ended, as far as it matters for the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExperimentOutcome {
-    /// Also an expected failure.
+    /// It passed, or failed as expected.
     Passed,
-    /// Also an error of its fixtures.
+    /// It failed, or its fixtures did.
     Failed,
-    /// It says nothing about the app.
+    /// It was skipped, which says nothing about the app.
     Skipped,
     /// It did not run, because another test had broken the app.
     Victim,
-    /// It ran when its pytest was killed, died or had to be ended.
+    /// It was running when its pytest died or was killed.
     Lost,
 }
 
 impl ExperimentOutcome {
-    /// From what a pytest's events have for it.
+    /// From the outcome in a pytest's events.
     #[must_use]
     pub const fn of(outcome: &TestOutcome) -> Self {
         match outcome {
@@ -72,60 +72,60 @@ impl ExperimentOutcome {
     }
 }
 
-/// One test in one experiment.
+/// One test in an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// Its node id.
     pub test: String,
     /// How it ended.
     pub outcome: ExperimentOutcome,
-    /// The process that it ran on; null if it never asked for one.
+    /// The process that it ran on; null if it never used one.
     pub generation: Option<u32>,
-    /// Set-up and tear-down included.
+    /// The duration, including set-up and tear-down.
     pub ms: f64,
     /// The line that says why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub said: String,
 }
 
-/// A process that failed under a test.
+/// A process that failed during a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crash {
     /// The test that is blamed.
     pub test: String,
-    /// It had ended by then: the blame is an inference.
+    /// The test had already ended, so the blame is inferred.
     pub inferred: bool,
     /// What is wrong with the app.
     pub why: String,
 }
 
-/// An experiment that was made, and what came of it.
+/// A finished experiment and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentResult {
     /// What kind of experiment.
     pub kind: Kind,
-    /// The files that it was about.
+    /// The files in question.
     pub files: Vec<String>,
-    /// What was to run before them on the same process, for [`Kind::Together`].
+    /// The tests to run before them on the same process, for [`Kind::Together`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
-    /// The tests that it was about, for [`Kind::Together`].
+    /// The tests in question, for [`Kind::Together`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
     /// Its folder.
     pub folder: String,
-    /// From its start to its end.
+    /// The duration of the experiment.
     pub seconds: f64,
-    /// In the order in which they ran.
+    /// The tests, in the order in which they ran.
     pub tests: Vec<Observed>,
     /// Processes that failed.
     pub crashes: Vec<Crash>,
-    /// How long each start of an app took that a test had to wait for.
+    /// The duration of each start of an app that a test had to wait for.
     pub starts_ms: Vec<u64>,
 }
 
 impl ExperimentResult {
-    /// A result of which nothing has come yet.
+    /// An empty result.
     #[must_use]
     pub fn new(experiment: &Experiment, test_index: &TestIndex) -> Self {
         let files = |files: &[FileId]| {
@@ -165,14 +165,14 @@ impl ExperimentResult {
         }
     }
 
-    /// How many of the files it was about it got to.
+    /// How many of the files in question it has reached.
     #[must_use]
     pub fn reached(&self) -> usize {
         let reached = |file: &&String| self.tests.iter().any(|seen| file_of(&seen.test) == **file);
         self.files.iter().filter(reached).count()
     }
 
-    /// Leaves out the file that it was in the middle of.
+    /// Drops the file that it was in the middle of.
     pub fn keep_whole_files(&mut self, test_index: &TestIndex) {
         let Some(last) = self.tests.last().map(|seen| file_of(&seen.test).to_owned()) else {
             return;

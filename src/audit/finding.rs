@@ -1,98 +1,98 @@
-//! What the evidence says of a test, and what is missing to say it.
+//! What the evidence says about a test, and which evidence is missing.
 
 use super::evidence::{Knowledge, Observation};
 use super::search::{Answer, Search, search};
 use super::test_index::TestId;
 
-/// So many known causes are tried before others are searched for.
+/// How many known causes are tried before searching for others.
 const MAX_HINTS: usize = 3;
 
-/// What is different between the suite's order and a process of its own.
+/// How a test differs between the suite's order and a separate process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// Passes in the suite's order, fails alone: it needs what somebody left.
+    /// Passes in the suite's order but fails alone: it needs something that an earlier test left.
     Dependent,
-    /// Passes alone, fails in the suite's order: it suffers from what somebody left.
+    /// Passes alone but fails in the suite's order: something that an earlier test left breaks it.
     Polluted,
 }
 
-/// What is found of a test.
+/// What was found out about a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestFinding {
-    /// It passes either way.
+    /// It passes both ways.
     Clean,
-    /// It fails either way: that is not for want or because of anybody's state.
+    /// It fails both ways, so it neither needs earlier state nor suffers from it.
     Fails,
-    /// In one of the two it was skipped, never ran, or had its own file's earlier tests on another process.
+    /// One of the two ways, it was skipped, never ran, or its file's earlier tests ran on another process.
     NotJudged,
     /// It depends on what these tests left.
     Differs {
-        /// How.
+        /// How it differs.
         difference: Difference,
-        /// Who left it; at least one.
+        /// The tests that left it; at least one.
         causes: Vec<TestId>,
-        /// How often it was seen alone.
+        /// How many times it was seen alone.
         alone: usize,
-        /// How often it was seen after its causes.
+        /// How many times it was seen after its causes.
         together: usize,
     },
-    /// It differs, and no small part of what ran before explains it.
+    /// It differs, but no small part of what ran before explains it.
     Unexplained(Difference),
-    /// Alone it does one thing on the first process of a pytest and another on a later one: not the app
-    /// but the test side keeps something, a fixture that outlives the process.
+    /// Alone, it does one thing on the first process of a pytest and another on a later one. So it is not the app
+    /// but the test side that keeps something, such as a fixture that outlives the process.
     KeepsOldProcess {
-        /// It passes on the first.
+        /// Whether it passes on the first.
         passes_first: bool,
     },
-    /// Under the same circumstances it sometimes passes and sometimes fails.
+    /// Under the same conditions it sometimes passes and sometimes fails.
     Flaky {
-        /// So often it passed.
+        /// How many times it passed.
         passed: usize,
-        /// So often it failed.
+        /// How many times it failed.
         failed: usize,
         /// What had run before on its process.
         context: Vec<TestId>,
     },
 }
 
-/// What is known of a test.
+/// What is known about a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// This.
+    /// It is settled.
     Settled(TestFinding),
-    /// It has not had its turn in the suite's order, or on a process of its own.
+    /// It has not had its turn in the suite's order, or on a separate process.
     Pending,
-    /// It differs; to say why takes more experiments.
+    /// It differs. To find out why takes more experiments.
     Open {
-        /// How.
+        /// How it differs.
         difference: Difference,
-        /// What is missing.
+        /// Which experiments are missing.
         wanted: Vec<Wanted>,
     },
 }
 
-/// What has to run to go on with a question.
+/// What must run to answer a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The test alone, in a pytest of its own.
+    /// The test alone, in its own pytest.
     Alone,
-    /// The test alone, behind all that came before it, each file on a process of its own.
+    /// The test alone, after all that came before it, each file on its own process.
     Respawned,
-    /// These before the test.
+    /// These tests before the test.
     After(Vec<TestId>),
 }
 
 /// Judges tests by the evidence.
 pub struct Judge<'a> {
     knowledge: &'a Knowledge,
-    /// Whatever differs has to be seen so often on either side of the difference.
+    /// How many times every difference must be seen, on either side.
     repeat: usize,
-    /// Tests that by themselves make the difference to some other test.
+    /// Tests that alone make the difference for some other test.
     hints: Vec<(Difference, TestId)>,
 }
 
 impl<'a> Judge<'a> {
-    /// Judges by what is known now.
+    /// Judges by the evidence so far.
     #[must_use]
     pub fn new(knowledge: &'a Knowledge, repeat: u32) -> Self {
         let repeat = usize::try_from(repeat).unwrap_or(usize::MAX);
@@ -139,7 +139,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// If a test differs: how, and what is to be asked.
+    /// If a test differs: how, and what to find out.
     fn question(&self, test: TestId) -> Option<(Difference, Question<'a>)> {
         let (warm, fresh) = (self.knowledge.warm(test)?, self.knowledge.fresh(test)?);
         let difference = match (warm.passed, fresh.passed) {
@@ -164,7 +164,7 @@ impl<'a> Judge<'a> {
             .filter(|seen| seen.past.is_some())
             .count();
         if first().any(|seen| seen.passed == question.effect) {
-            // The first process of a pytest of its own is not like a later one: look at both again.
+            // The first process of a separate pytest is not like a later one, so observe both again.
             if first().count() < self.repeat {
                 wanted.push(Wanted::Alone);
             } else if later < self.repeat {
@@ -220,19 +220,19 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// What makes the difference to a test?
+/// The question which tests make the difference for a test.
 struct Question<'a> {
     knowledge: &'a Knowledge,
     test: TestId,
     /// What its process has served of its own file.
     own: &'a [TestId],
-    /// What the test does if it makes the difference: it passes, or it fails.
+    /// The result of the test if the difference is made: it passes, or it fails.
     effect: bool,
 }
 
 impl Question<'_> {
-    /// What is known to matter to others, then files, then the tests of those that were found. Items are
-    /// test ids here.
+    /// Tries tests that are known to matter to others, then files, then the tests of the files that were found.
+    /// Items are test ids here.
     fn causes(&self, context: &[TestId], hints: &[TestId], repeat: usize) -> Search {
         let causes = match self.guess(hints) {
             Search::GivenUp => self.narrow(context),
@@ -241,7 +241,8 @@ impl Question<'_> {
         let Search::Found(causes) = causes else {
             return causes;
         };
-        // The same once more, one right after the other: what changes with every run shows it here.
+        // Do the same once more, one right after the other, because a result that varies in every run shows it
+        // here.
         match self.answer(&causes, repeat) {
             Answer::Yes => Search::Found(causes),
             Answer::No => Search::GivenUp,
@@ -269,7 +270,7 @@ impl Question<'_> {
         };
         let tests: Vec<_> = found.iter().map(|test| vec![*test]).collect();
         match self.search(&tests) {
-            // Its tests do it only all together.
+            // Its tests have this effect only all together.
             Search::GivenUp => Search::Found(found),
             other => other,
         }
@@ -302,21 +303,21 @@ impl Question<'_> {
         if self.seen_after(before).count() >= times {
             return Answer::Yes;
         }
-        // It was tried, and told nothing: the app failed before the test had its turn, or it was skipped.
+        // It was tried without a result: the app failed before the test's turn, or the test was skipped.
         if self.knowledge.times_tried(before, self.test) >= times {
             return Answer::No;
         }
         Answer::Unknown
     }
 
-    /// How it ended when its process had served these tests of other files.
+    /// How the test ended when its process had served these tests of other files.
     fn seen_after(&self, context: &[TestId]) -> impl Iterator<Item = &Observation> {
         let all = self.knowledge.observations(self.test).iter();
         all.filter(move |seen| seen.context == context && seen.own == self.own)
     }
 }
 
-/// The first circumstances under which it did both.
+/// The first conditions under which it both passed and failed.
 fn flaky(observations: &[Observation]) -> Option<TestFinding> {
     let circumstances = |seen: &Observation| (seen.context.clone(), seen.own.clone(), seen.past);
     observations.iter().find_map(|one| {

@@ -1,4 +1,4 @@
-//! Marks as a patch: where they go is known from a file's outline, which Python draws.
+//! Marks as a patch. Python determines the outline of a file, which shows where they go.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use super::report::Mark;
 /// Where marks can go in a Python file. Lines count from 1, columns (in bytes) from 0.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Outline {
-    /// Why there is none.
+    /// Why there is no outline.
     #[serde(default)]
     error: Option<String>,
-    /// The last line of the imports, or of the module's docstring; 0 if it has neither.
+    /// The last line of the imports, or of the module's docstring; 0 if there is neither.
     #[serde(default)]
     head: usize,
-    /// That is the docstring: there are no imports.
+    /// Whether that is the docstring, because there are no imports.
     #[serde(default)]
     docstring: bool,
-    /// What the module calls pytest.
+    /// The name under which the module has pytest.
     #[serde(default)]
     pytest: Option<String>,
-    /// What it assigns to `pytestmark`.
+    /// The value that it assigns to `pytestmark`.
     #[serde(default)]
     pytestmark: Option<Value>,
-    /// By name, with the classes that it is in: the first line of a test, decorators included.
+    /// The first line of each test, including decorators, by its name with the classes that it is in.
     #[serde(default)]
     tests: BTreeMap<String, Place>,
 }
@@ -41,11 +41,11 @@ struct Value {
     list: bool,
     empty: bool,
     start: (usize, usize),
-    /// Of its last element, if it is a list that has any.
+    /// The end of its last element, if it is a non-empty list.
     end: (usize, usize),
 }
 
-/// Text that goes in before a place.
+/// Text to insert at a position.
 struct Insertion {
     at: (usize, usize),
     text: String,
@@ -54,7 +54,7 @@ struct Insertion {
 /// The patch that adds `marks` to a file, for `git apply` or `patch -p1`.
 ///
 /// # Errors
-/// Why it cannot be made, to read after the file's name.
+/// Why it cannot be made, to be printed after the file's name.
 pub fn patch(file: &str, source: &str, outline: &Outline, marks: &[&Mark]) -> Result<String, String> {
     if let Some(error) = &outline.error {
         return Err(error.clone());
@@ -100,7 +100,7 @@ pub fn patch(file: &str, source: &str, outline: &Outline, marks: &[&Mark]) -> Re
         .to_string())
 }
 
-/// The mark itself; `pytest` is what the module calls that.
+/// The mark itself; `pytest` is the name under which the module has that.
 #[must_use]
 pub fn mark_word(pytest: &str, mark: &Mark) -> String {
     let quoted = mark.requires.iter().map(|file| {
@@ -126,7 +126,7 @@ fn extend(value: &Value, word: &str) -> Vec<Insertion> {
     ]
 }
 
-/// A parametrized test is one function: it is marked once.
+/// A parametrized test is one function, so it is marked once.
 fn decorators(outline: &Outline, pytest: &str, mark: &Mark, newline: &str) -> Result<Vec<Insertion>, String> {
     let mut places = BTreeMap::new();
     for test in &mark.tests {
@@ -145,7 +145,7 @@ fn decorators(outline: &Outline, pytest: &str, mark: &Mark, newline: &str) -> Re
     Ok(places.into_values().map(decorate).collect())
 }
 
-/// Puts the texts in, the last first so that the places of the others stay what they are.
+/// Inserts the texts, last first, so that the positions of the others stay valid.
 fn insert(source: &str, mut insertions: Vec<Insertion>) -> Option<String> {
     let mut lines = vec![0];
     lines.extend(source.match_indices('\n').map(|(at, _)| at + 1));
@@ -162,7 +162,7 @@ fn insert(source: &str, mut insertions: Vec<Insertion>) -> Option<String> {
         if !text.is_char_boundary(at) {
             return None;
         }
-        // A last line without its end would run into what comes after it.
+        // If the last line has no line end, add one before what follows.
         let gap = if at == source.len() && column == 0 && !source.is_empty() && !source.ends_with('\n') {
             "\n"
         } else {
@@ -191,7 +191,7 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    /// The lines that a patch adds and takes away.
+    /// The lines that a patch adds and removes.
     fn changes(source: &str, outline_json: &str, marks: &[&Mark]) -> Vec<String> {
         let patch = patch("t.py", source, &outline(outline_json), marks).unwrap();
         assert!(patch.starts_with("--- a/t.py\n+++ b/t.py\n@@ "), "{patch}");

@@ -1,4 +1,4 @@
-//! Which live test files depend on what an earlier one left in the app: found out by experiment.
+//! Finds out by experiment which live test files depend on what an earlier one left in the app.
 //!
 //! ```text
 //! evidence (what was seen) ─▶ verdict ─ search ─▶ plan ─ experiments ─▶ drive ─▶ pytest, one each

@@ -1,4 +1,4 @@
-//! Which experiments are wanted next: a pure function of what is known.
+//! Decides which experiments to run next: a pure function of what is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use super::experiment_result::Experiment;
 use super::finding::{Judge, State, Wanted};
 use super::test_index::{FileId, TestId};
 
-/// The experiments that can be made now, the most urgent first; none of them runs already. If there are
-/// none and none runs, the audit is done.
+/// The experiments that can run now, most urgent first, without those that already run. If there are none and none
+/// is running, the audit is done.
 #[must_use]
 pub fn plan(knowledge: &Knowledge, repeat: u32, running: &[Experiment]) -> Vec<Experiment> {
     let mut wanted = first_turns(knowledge, running);
@@ -39,12 +39,12 @@ fn first_turns(knowledge: &Knowledge, running: &[Experiment]) -> Vec<Experiment>
     turns.into_iter().filter(any).collect()
 }
 
-/// What tells more of those that differ.
+/// Experiments that tell more about the tests that differ.
 fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
     let test_index = knowledge.test_index();
     let judge = Judge::new(knowledge, repeat);
     let mut again = None;
-    // A result serves all tests of a file that ask for it, if it goes on as far as the last of them.
+    // One result serves all tests of a file that ask for it, if the experiment runs as far as the last of them.
     let mut together: BTreeMap<(usize, FileId, Vec<TestId>), TestId> = BTreeMap::new();
     let mut of_kind = BTreeMap::new();
     for test in 0..test_index.tests().len() {
@@ -58,9 +58,9 @@ fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
                     again = again.max(Some(file));
                     continue;
                 }
-                // Those that are flaky drop out.
+                // Flaky tests drop out.
                 Wanted::Alone => (0, Vec::new()),
-                // What is found of one may answer for others of its kind, so they come later.
+                // What is found for one test may also explain similar ones, so these come later.
                 Wanted::After(before) => {
                     let same = of_kind.entry(difference).or_insert_with(Vec::new);
                     if !same.contains(&file) {
@@ -84,8 +84,8 @@ fn answers(knowledge: &Knowledge, repeat: u32) -> Vec<Experiment> {
     experiments
 }
 
-/// How long what is still to be done takes, in seconds, if as many experiments as `jobs` are made at a
-/// time: rough, since what is found decides what is needed.
+/// How many seconds the rest takes if `jobs` experiments run at a time. This is rough, because the findings decide
+/// what else is needed.
 #[must_use]
 pub fn seconds_left(knowledge: &Knowledge, repeat: u32, jobs: usize) -> f64 {
     let test_index = knowledge.test_index();

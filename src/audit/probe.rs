@@ -1,4 +1,4 @@
-//! What is asked before and after the experiments: pytest what tests there are, Python where marks go.
+//! Queries before and after the experiments: pytest for the tests, Python for the places of marks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,31 +14,31 @@ use crate::command_error::{Error, Result};
 use crate::harness::{CommandLine, Exit, PytestLaunch, PytestProcess};
 use crate::io_error::cannot;
 
-/// How often an answer is looked for.
+/// How often to check for an answer.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Lines of a pytest's output that an error shows.
+/// How many lines of a pytest's output an error shows.
 const TAIL_LINES: usize = 15;
-/// Tells the plugin in the probing pytest where to write to.
+/// Tells the plugin in the probing pytest which file to write.
 const PROBE: &str = "LIVEGUI_AUDIT_PROBE";
 
-/// What the plugin in a probing pytest tells.
+/// The answer of the plugin in a probing pytest.
 #[derive(Debug, Deserialize)]
 pub struct Probe {
     /// Node ids of the live tests, in the suite's order.
     pub tests: Vec<String>,
     rootdir: PathBuf,
-    /// The app's command line; empty if a fixture makes it up.
+    /// The app's command line; empty if a fixture computes it.
     pub command: String,
     options: Vec<String>,
 }
 
 impl Probe {
-    /// Whether the app can run beside another of its kind: what the test side asks for before it keeps spares.
+    /// Whether two instances of the app can run at the same time, which is also the condition for spares.
     pub fn beside_itself(&self) -> bool {
         CommandLine::parse(&self.command).is_ok_and(|command| command.uses("hook_port"))
     }
 
-    /// Options against plugins that would run tests elsewhere, or again.
+    /// Options against plugins that would run tests elsewhere, or repeat them.
     pub fn options(&self) -> Vec<String> {
         let against = [
             ("numprocesses", "--numprocesses=0"),
@@ -52,7 +52,7 @@ impl Probe {
     }
 }
 
-/// What is to be known of the suite before it is run, from a pytest that only collects.
+/// What the audit must know about the suite before it runs, from a pytest that only collects.
 pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> Result<Probe> {
     let answer = folder.join("probe.json");
     let mut command = setup.pytest();
@@ -79,7 +79,7 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
     let probe = fs::read(&answer)
         .ok()
         .and_then(|text| serde_json::from_slice::<Probe>(&text).ok());
-    // 5: it found none, or we deselected them all.
+    // 5 means that it found no tests, or that we deselected them all.
     let collected = status
         .and_then(Exit::code)
         .is_some_and(|code| code == 0 || code == 5);
@@ -110,10 +110,10 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
     Ok(probe)
 }
 
-/// Where marks go in these files: an outline each, by file.
+/// The outline of each of these files, which shows where marks go.
 ///
 /// # Errors
-/// [`Error::Io`] if Python cannot be asked, [`Error::Program`] if it gives no answer.
+/// [`Error::Io`] if Python cannot be run, [`Error::Program`] if it gives no answer.
 pub fn outlines(python: &Path, root: &Path, files: &[&str]) -> Result<BTreeMap<String, Outline>> {
     let asked = Command::new(python)
         .args(["-m", "livegui._outline"])
@@ -127,7 +127,7 @@ pub fn outlines(python: &Path, root: &Path, files: &[&str]) -> Result<BTreeMap<S
     })
 }
 
-/// The last lines of a file, if it has any.
+/// The last lines of a file, if there are any.
 pub fn tail(path: &Path) -> Option<String> {
     let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
     let lines: Vec<_> = text.trim_end().lines().collect();

@@ -1,4 +1,4 @@
-//! What an audit comes to: findings, marks and costs, for a person and for a program.
+//! The result of an audit: findings, marks and costs, for people and programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::finding::{Difference, Judge, State, TestFinding};
 use super::test_index::{FileId, TestId};
 use crate::wire::file_of;
 
-/// What kind of finding it is.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
@@ -18,16 +18,16 @@ pub enum Finding {
     DependsOnPriorState,
     /// Passes alone, fails in the suite's order.
     Polluted,
-    /// Alone it does one thing on the first process of a run and another on a later one.
+    /// Alone, it does one thing on the first process of a run and another on a later one.
     KeepsOldProcess,
     /// The app fails during it.
     Crashes,
-    /// Now so, now so.
+    /// Its result varies under identical conditions.
     Flaky,
 }
 
 impl Finding {
-    /// For a person.
+    /// The text for people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,53 +40,53 @@ impl Finding {
     }
 }
 
-/// Something that was found of one or more tests of a file.
+/// A finding for one or more tests of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// What.
+    /// The kind.
     pub finding: Finding,
-    /// Where.
+    /// The file.
     pub file: String,
-    /// Node ids.
+    /// The node ids of the tests.
     pub tests: Vec<String>,
-    /// They are all live tests of the file.
+    /// Whether these are all live tests of the file.
     pub whole_file: bool,
-    /// The tests that left what makes the difference; empty if that was not found, or is not the point.
+    /// The tests that left what makes the difference; empty if these were not found, or do not matter.
     pub causes: Vec<String>,
-    /// What was seen, in numbers.
+    /// What was observed, in numbers.
     pub seen: String,
-    /// What the failure said, or what is wrong with the app.
+    /// The text of the failure, or what is wrong with the app.
     pub said: String,
 }
 
-/// A mark that should be added.
+/// A mark to add.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Where.
+    /// The file.
     pub file: String,
     /// The node ids of the tests that get it.
     pub tests: Vec<String>,
-    /// They are all live tests of the file.
+    /// Whether these are all live tests of the file.
     pub whole_file: bool,
     /// The files that are required.
     pub requires: Vec<String>,
 }
 
-/// What `live_gui_scope = module` costs, as measured.
+/// The measured cost of `live_gui_scope = module`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// The suite in its order, on one process: its tests, in seconds.
+    /// The duration of the tests in the suite's order, on one process, in seconds.
     pub warm_s: f64,
-    /// The same tests on a process a file, with this many spares: what that took more.
+    /// The additional cost of one process per file, with this many spares.
     pub with_spares: Option<Added>,
     /// The same without spares.
     pub without_spares: Option<Added>,
 }
 
-/// What it took more.
+/// An additional cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Added {
-    /// Ready apps held in waiting.
+    /// How many ready apps were kept waiting.
     pub spares: u32,
     /// In seconds.
     pub seconds: f64,
@@ -94,24 +94,24 @@ pub struct Added {
     pub starts: usize,
 }
 
-/// What is known, whether or not that is all.
+/// The findings so far, whether the audit is complete or not.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// In the suite's order.
+    /// The findings, in the suite's order.
     pub found: Vec<Found>,
-    /// To be added.
+    /// The marks to add.
     pub marks: Vec<Mark>,
-    /// Fail either way, for no state's sake.
+    /// Tests that fail both ways, independent of state.
     pub fails: Vec<String>,
-    /// Skipped, or not run in one of the two.
+    /// Tests that were skipped, or did not run one of the two ways.
     pub not_judged: Vec<String>,
-    /// Not known yet; empty unless the audit was interrupted.
+    /// Tests that are not known yet; empty unless the audit was interrupted.
     pub pending: Vec<String>,
-    /// Known once every file has had both turns.
+    /// The cost, once every file has had both turns.
     pub cost: Option<Cost>,
 }
 
-/// What tests of one file may share.
+/// What tests of one file may have in common.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Shared {
     file: FileId,
@@ -120,7 +120,7 @@ struct Shared {
     seen: String,
 }
 
-/// Draws up the report.
+/// Makes the report.
 #[must_use]
 pub fn report(knowledge: &Knowledge, repeat: u32, spares: u32) -> Report {
     let test_index = knowledge.test_index();
@@ -297,7 +297,8 @@ fn marks(knowledge: &Knowledge, found: &[Found]) -> Vec<Mark> {
     marks.collect()
 }
 
-/// Compares the tests that passed both ways: what differs takes another way through the app as well.
+/// Compares the tests that passed both ways, because a test with different results also does different things in
+/// the app.
 fn cost(knowledge: &Knowledge, judge: &Judge<'_>, spares: u32) -> Option<Cost> {
     let test_index = knowledge.test_index();
     let files = test_index.file_count();

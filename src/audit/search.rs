@@ -1,32 +1,32 @@
-//! The smallest part of what ran before that still makes the difference.
+//! Searches for the smallest part of what ran before that still makes the difference.
 
-/// Beyond that many causes which only work together, the search is given up.
+/// The search is given up if more than this many causes work only together.
 pub const MAX_CAUSES: usize = 4;
 
-/// What is known of a part.
+/// What is known about a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// It makes the difference.
     Yes,
     /// It does not.
     No,
-    /// It has not been tried that often.
+    /// It has not been tried enough times.
     Unknown,
 }
 
-/// How far the search has come.
+/// The progress of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {
-    /// This has to be tried first.
+    /// This must be tried next.
     Ask(Vec<usize>),
-    /// These make the difference, and without any one of them what is left of them does not.
+    /// These make the difference, and without any one of them the rest does not.
     Found(Vec<usize>),
-    /// More than [`MAX_CAUSES`] have to come together, or the whole does not make the difference again.
+    /// More than [`MAX_CAUSES`] must come together, or the whole does not make the difference again.
     GivenUp,
 }
 
-/// Searches among as many items as there are `costs` (at least one), of which all together are known to
-/// make the difference, and none of them not to. `effect` says whether a part does, seen so many times.
+/// Searches among as many items as there are `costs` (at least one). All together are known to make the difference,
+/// and none of them is known not to. `effect` says whether a part makes it, as seen this many times.
 #[must_use]
 pub fn search(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Answer) -> Search {
     match one(costs, overhead, effect) {
@@ -35,8 +35,8 @@ pub fn search(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> 
     }
 }
 
-/// Halves the items down to the one that does it by itself. Of two halves the later one is tried: of
-/// several items that would do it, the latest did.
+/// Halves the items down to the one that makes the difference alone. Of two halves it tries the later one, because
+/// if several items could make it, the latest did.
 fn one(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Answer) -> Search {
     let (mut first, mut end) = (0, costs.len());
     while end - first > 1 {
@@ -55,12 +55,12 @@ fn one(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Answer)
     }
 }
 
-/// Looks for the latest item from which on everything together makes the difference; then, with that one
-/// in place, for the next among those after it, until those that are in place do it by themselves. What
-/// happened between a cause and its effect is left out only once it is known not to matter.
+/// Looks for the latest item from which on everything together makes the difference. Then, with that one in place,
+/// looks for the next among those after it, until those in place make the difference alone. What happened between a
+/// cause and its effect is left out only when it is known not to matter.
 fn several(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Answer) -> Search {
     let all: Vec<_> = (0..costs.len()).collect();
-    // Worth it only if the whole does it again.
+    // This is worth it only if the whole makes the difference again.
     match effect(&all, 2) {
         Answer::Yes => {}
         Answer::No => return Search::GivenUp,
@@ -91,8 +91,8 @@ fn several(costs: &[f64], overhead: f64, effect: &dyn Fn(&[usize], usize) -> Ans
     Search::GivenUp
 }
 
-/// Where to start a part, which goes on to the end of `costs`, so that its result tells most for what it
-/// costs, if any item from `first` up to `end` is as likely to be the one that is looked for.
+/// Where to start a part (which goes on to the end of `costs`) so that its result tells most for its cost, if each
+/// item from `first` up to `end` is equally likely to be the cause.
 fn best_split(costs: &[f64], fixed: f64, first: usize, end: usize) -> usize {
     let mut cost = fixed + costs[end..].iter().sum::<f64>();
     let mut best = (f64::NEG_INFINITY, first + 1);

@@ -1,31 +1,32 @@
-//! What is to be audited, and how.
+//! What to audit, and how.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is to be audited, and how.
+/// What to audit, and how.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The Python that has pytest, and livegui.
+    /// The Python that has pytest and livegui.
     pub python: PathBuf,
     /// The folder that node ids are relative to.
     pub root: PathBuf,
-    /// Test files or folders; whatever pytest takes by itself if there are none.
+    /// Test files or folders; if empty, what pytest collects by default.
     pub paths: Vec<String>,
-    /// For pytest.
+    /// Arguments for pytest.
     pub arguments: Vec<String>,
-    /// How often a difference has to be seen.
+    /// How many times a difference must be seen.
     pub repeat: u32,
-    /// Ready apps held in waiting; chosen by whether the app can run beside itself if `None`.
+    /// How many ready apps to keep waiting; `None` chooses by whether two instances of the app can run at the same
+    /// time.
     pub spares: Option<u32>,
-    /// Experiments at a time; chosen by the same.
+    /// How many experiments run at a time; `None` chooses in the same way.
     pub jobs: Option<usize>,
     /// How long a test may take before its pytest is ended.
     pub timeout: Duration,
 }
 
 impl Setup {
-    /// What every pytest of an audit begins with: in the suite's order, all of it, nothing remembered.
+    /// The beginning of every pytest command line of an audit: in the suite's order, everything, no cached state.
     pub fn pytest(&self) -> Vec<String> {
         let mut command = vec![self.python.display().to_string()];
         let words = "-m pytest -q -p no:randomly -p no:cacheprovider -p livegui._audit --maxfail=0";

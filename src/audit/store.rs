@@ -1,4 +1,4 @@
-//! An audit's folder: what was found, kept so that an interrupted audit can be gone on with.
+//! An audit's folder: what was found, kept so that an interrupted audit can be resumed.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,21 +21,21 @@ use crate::runtime_dir;
 pub const AUDIT_SCHEMA: &str = "livegui/audit/1";
 /// Name of the record in an audit's folder.
 pub const AUDIT_FILE: &str = "audit.json";
-/// Files that make up a suite: more are not looked at.
+/// How many files a suite may have; more are ignored.
 const MAX_FILES: usize = 20_000;
-/// What a suite and the app that it tests are made of.
+/// The types of files that make up a suite and its app.
 const SOURCES: [&str; 4] = ["py", "toml", "ini", "cfg"];
 
-/// How far an audit has come.
+/// The progress of an audit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
-    /// It goes on, or was killed.
+    /// It is in progress, or was killed.
     #[default]
     Running,
-    /// Somebody ended it.
+    /// The user interrupted it.
     Interrupted,
-    /// It is done.
+    /// It is complete.
     Finished,
 }
 
@@ -44,35 +44,35 @@ pub enum Progress {
 pub struct Record {
     /// [`AUDIT_SCHEMA`].
     pub schema: String,
-    /// How far it has come.
+    /// Its progress.
     pub state: Progress,
-    /// Of the suite, and of what was asked: evidence counts for the same suite only.
+    /// A digest of the suite and of the options. Evidence counts only for the same suite.
     pub digest: String,
-    /// Where the suite is.
+    /// The folder of the suite.
     pub root: String,
-    /// The process that makes it.
+    /// The process that runs the audit.
     #[serde(default)]
     pub pid: u32,
-    /// The same process, for good; null in the record of an older version.
+    /// The process by an identity that is never reused; null in the record of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
-    /// Wall time of its start, RFC 3339 in UTC.
+    /// Wall time of the start, RFC 3339 in UTC.
     pub started_at: String,
-    /// Wall time of its end.
+    /// Wall time of the end.
     pub ended_at: Option<String>,
-    /// How long it took, interruptions left out.
+    /// How long it took, not counting interruptions.
     pub seconds: f64,
     /// The live tests, in the suite's order.
     pub tests: Vec<String>,
-    /// What is found.
+    /// The findings.
     pub report: Report,
-    /// Every experiment, and what came of it.
+    /// Every experiment and its result.
     #[serde(rename = "trials")]
     pub results: Vec<ExperimentResult>,
 }
 
 impl Record {
-    /// From here on this process makes it.
+    /// From now on this process runs the audit.
     fn drive(&mut self) {
         self.pid = std::process::id();
         self.process = Some(ProcessId::current());
@@ -85,15 +85,15 @@ impl Record {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    /// What is to be written.
+    /// The record to write.
     pub record: Record,
 }
 
 impl Store {
-    /// Makes the folder of an audit that begins now, and takes the oldest ones away.
+    /// Creates the folder of an audit that begins now, and deletes the oldest ones.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be made or written.
+    /// [`Error::Io`] if it cannot be created or written.
     pub fn create(root: &Path) -> Result<Self> {
         let parent = audits(root);
         let started = Timestamp::now();
@@ -145,7 +145,7 @@ impl Store {
         Ok(Self { path, record })
     }
 
-    /// Takes it away: it never began.
+    /// Deletes the folder, because the audit never began.
     pub fn remove(self) {
         let _ = fs::remove_dir_all(self.path);
     }
@@ -156,14 +156,14 @@ impl Store {
         &self.path
     }
 
-    /// Makes an empty folder for an experiment.
+    /// Creates an empty folder for an experiment.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be made.
+    /// [`Error::Io`] if it cannot be created.
     pub fn experiment_folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         let make = || -> io::Result<()> {
-            // Left by the part of the audit that was interrupted.
+            // It is left from the interrupted part of the audit.
             if path.exists() {
                 fs::remove_dir_all(&path)?;
             }
@@ -173,7 +173,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Writes the record, whole, by rename.
+    /// Writes the record atomically, by renaming.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
@@ -194,7 +194,7 @@ pub fn digest(root: &Path, asked: &[String]) -> String {
             let hidden = entry.file_name().to_string_lossy().starts_with('.');
             let kind = entry.file_type();
             if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
-                // A virtual environment is no part of the suite.
+                // A virtual environment is not part of the suite.
                 if !hidden && !path.join("pyvenv.cfg").exists() {
                     left.push(path);
                 }

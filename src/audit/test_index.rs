@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::wire::file_of;
 
-/// A test by its place in the suite.
+/// A test, by its position in the suite.
 pub type TestId = usize;
-/// A test file by its place in the suite.
+/// A test file, by its position in the suite.
 pub type FileId = usize;
 
 /// The live tests of a suite, in its order.
@@ -19,7 +19,7 @@ pub struct TestIndex {
 }
 
 impl TestIndex {
-    /// From node ids.
+    /// Makes an index from node ids.
     #[must_use]
     pub fn new(tests: Vec<String>) -> Self {
         let mut test_index = Self::default();
@@ -38,7 +38,7 @@ impl TestIndex {
         test_index
     }
 
-    /// Node ids, in the suite's order.
+    /// All node ids, in the suite's order.
     #[must_use]
     pub fn tests(&self) -> &[String] {
         &self.tests
@@ -74,13 +74,13 @@ impl TestIndex {
         self.files.get(file).map_or(&[], |(_, tests)| tests.as_slice())
     }
 
-    /// The test of that node id.
+    /// The test with this node id.
     #[must_use]
     pub fn find(&self, test: &str) -> Option<TestId> {
         self.by_name.get(test).copied()
     }
 
-    /// The file of that name.
+    /// The file with this name.
     #[must_use]
     pub fn find_file(&self, name: &str) -> Option<FileId> {
         self.files.iter().position(|(known, _)| known == name)

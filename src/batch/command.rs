@@ -1,4 +1,4 @@
-//! The command line of a pytest: for us to run, and for a person to run again.
+//! The command line of a pytest: for us to run, and for people to run again.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::results::Results;
 use crate::shell::Shell;
 use crate::wire::TestOutcome;
 
-/// More tests than this are not named one by one: the whole batch is.
+/// With more tests than this, the command names the whole batch instead of each test.
 const MAX_NAMED: usize = 10;
 
-/// What all batches of a run have in common.
+/// What all batches of a run share.
 #[derive(Debug, Clone)]
 pub struct Pytest<'a> {
     /// The interpreter.
@@ -31,7 +31,7 @@ impl Pytest<'_> {
         words
     }
 
-    /// The same for collecting its tests.
+    /// The command line that collects its tests.
     #[must_use]
     pub fn collect_command(&self, batch: &Batch) -> Vec<String> {
         let mut words = self.start();
@@ -41,7 +41,7 @@ impl Pytest<'_> {
         words
     }
 
-    /// The plugin is named: it is to be loaded also where plugins are not found by themselves.
+    /// Names the plugin, so that it is loaded even where plugins are not found automatically.
     fn start(&self) -> Vec<String> {
         [self.python, "-m", "pytest", "-p", "livegui"]
             .map(str::to_owned)
@@ -57,7 +57,7 @@ impl Pytest<'_> {
             .collect()
     }
 
-    /// A line for a shell that runs again what went wrong: the tests that did it, or the whole batch.
+    /// A line for a shell that runs again what went wrong: the failing tests, or the whole batch.
     #[must_use]
     pub fn reproduce(&self, record: &BatchRecord, results: &Results, shell: Shell) -> String {
         let culprits = record
@@ -86,14 +86,14 @@ impl Pytest<'_> {
         shell.line(&self.root.display().to_string(), environment, &command)
     }
 
-    /// A node id as seen from the working folder: it begins at pytest's own root.
+    /// A node id relative to the working folder; its own form is relative to pytest's root.
     fn as_argument(&self, test: &str, results: &Results) -> String {
         let Some(root) = results.root().map(Path::new).filter(|root| *root != self.root) else {
             return test.to_owned();
         };
-        // What follows the file may hold anything.
+        // What follows the file may contain anything.
         let (file, rest) = test.find("::").map_or((test, ""), |at| test.split_at(at));
-        // By its parts: on Windows it has slashes, and the root backslashes.
+        // Join by parts: on Windows the node id has slashes, and the root backslashes.
         let path: PathBuf = root.join(file).components().collect();
         let path = path.strip_prefix(self.root).unwrap_or(&path);
         format!("{}{rest}", path.display())

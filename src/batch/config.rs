@@ -1,4 +1,4 @@
-//! `[tool.livegui.batches.*]` of `pyproject.toml`, read and refused: text in, batches out.
+//! Reads and validates `[tool.livegui.batches.*]` of `pyproject.toml`: text in, batches out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +12,9 @@ use super::plan::{self, Batch};
 use super::suggest::nearest;
 use crate::wire::file_of;
 
-/// How long a pytest may take where the configuration does not say.
+/// How long a pytest may take by default.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
-/// What a run's folder has beside the folders of batches, and what it has for a moment.
+/// Names in a run's folder, besides the folders of batches, that livegui uses itself.
 const OURS: [&str; 5] = [
     "run.json",
     "run.json.tmp",
@@ -25,7 +25,7 @@ const OURS: [&str; 5] = [
 /// The keys of a batch.
 const KEYS: [&str; 6] = ["paths", "timeout", "args", "env", "needs", "workers"];
 
-/// What is wrong with the configuration: a line each.
+/// What is wrong with the configuration, one line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused(pub Vec<String>);
 
@@ -35,11 +35,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Reads the batches, in the order of the file. `file` is what messages call it; `exists` tells whether
-/// there is such a path.
+/// Reads the batches, in the order of the file. `file` is its name in messages; `exists` tells whether a path
+/// exists.
 ///
 /// # Errors
-/// Everything that is wrong with it, with line, key and the nearest name that would do.
+/// Everything that is wrong, with line, key and the nearest valid name.
 pub fn parse(text: &str, file: &str, exists: &dyn Fn(&str) -> bool) -> Result<Vec<Batch>, Refused> {
     let mut reader = Reader {
         text,
@@ -68,7 +68,7 @@ struct Reader<'a> {
     wrong: Vec<String>,
 }
 
-/// A table's entries in the order of the file: name, where the name is, value.
+/// A table's entries in the order of the file: name, position of the name, value.
 fn entries<'t>(table: &'t DeTable<'t>) -> Vec<(&'t str, Range<usize>, &'t Spanned<DeValue<'t>>)> {
     let mut entries: Vec<_> = table
         .iter()
@@ -232,7 +232,7 @@ impl Reader<'_> {
         table
     }
 
-    /// Every batch that is needed has to be there, and none may need itself.
+    /// Every batch that is needed must exist, and none may need itself.
     fn check_needs(&mut self, read: &[(Batch, Range<usize>)], ours: &DeTable<'_>) {
         let names: Vec<_> = read.iter().map(|(batch, _)| batch.name.as_str()).collect();
         let span_of = |name: &str| {
@@ -257,7 +257,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where in `span` the text stands, for a list of many lines.
+    /// The position of the text within `span`, for a list of many lines.
     fn within(&self, span: Range<usize>, text: &str) -> Range<usize> {
         let found = self.text.get(span.clone()).and_then(|list| list.find(text));
         let start = span.start + found.unwrap_or(0);
@@ -288,10 +288,10 @@ impl Reader<'_> {
     }
 }
 
-/// A duration as a person writes it.
+/// Parses a duration as people write it.
 ///
 /// # Errors
-/// What would do.
+/// What is valid.
 pub fn parse_timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(timeout) if timeout.is_zero() => {

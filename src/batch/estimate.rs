@@ -1,4 +1,4 @@
-//! How long it will take yet, going by the last time.
+//! Estimates the remaining time from the last run.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,22 +9,22 @@ use super::results::Results;
 use crate::harness::run_folders;
 use crate::wire::RUN_FILE;
 
-/// How long batches and their tests took the last time.
+/// How long batches and their tests took in the last run.
 #[derive(Debug, Default)]
 pub struct History {
     batches: HashMap<String, Past>,
 }
 
-/// The last time of one batch.
+/// The last run of one batch.
 #[derive(Debug, Default)]
 struct Past {
     seconds: f64,
-    /// Milliseconds.
+    /// In milliseconds.
     tests: HashMap<String, f64>,
 }
 
 impl History {
-    /// Of the runs in `parent`, for each batch the last in which the whole of it ran.
+    /// Takes, for each batch, the last of the runs in `parent` in which all of it ran.
     #[must_use]
     pub fn read(parent: &Path) -> Self {
         let mut history = Self::default();
@@ -49,7 +49,7 @@ impl History {
         history
     }
 
-    /// What the running batch and those after it will take yet; `None` if that is not known.
+    /// How long the running batch and those after it will still take; `None` if that is not known.
     #[must_use]
     pub fn left(&self, running: &str, results: &Results, after: &[String]) -> Option<Duration> {
         let now = self.batches.get(running)?.left(results);
@@ -60,10 +60,10 @@ impl History {
 }
 
 impl Past {
-    /// By tests, and of the whole batch: workers and starts are in it then.
+    /// Based on the times of tests and of the whole batch, so that workers and starts are included.
     fn left(&self, results: &Results) -> f64 {
         let mean = self.tests.values().sum::<f64>() / self.tests.len().max(1) as f64;
-        // A test that takes no time takes its part of everything else.
+        // A test that takes no time still gets its share of everything else.
         let weight = |test: &str| self.tests.get(test).copied().unwrap_or(mean) + 1.0;
         let (mut all, mut open) = (0.0, 0.0);
         for (test, result) in results.tests() {

@@ -1,13 +1,13 @@
-//! How figures and failures are put in a few words.
+//! Short texts for figures and failures.
 
 use std::time::Duration;
 
 use crate::text::line;
 
-/// A gist is no longer than this, in characters.
+/// The longest gist, in characters.
 const MAX_GIST: usize = 240;
 
-/// What a failure says in one line: pytest's first `E`, or how the text begins, and what is set under it.
+/// A failure in one line: pytest's first `E`, or the beginning of the text, and what is indented below it.
 #[must_use]
 pub fn gist(message: &str) -> String {
     let mut marked = message
@@ -20,7 +20,7 @@ pub fn gist(message: &str) -> String {
         None => (plain.next().unwrap_or_default(), plain.next()),
     };
     let depth = |line: &str| line.len() - line.trim_start().len();
-    // The first line of an error of ours says it.
+    // The first line of a livegui error says it all.
     let ours = first.trim().strip_prefix("livegui.errors.");
     let is_whole = ours.is_some() || first.starts_with("did not run: ");
     let under = second

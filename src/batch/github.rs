@@ -1,4 +1,4 @@
-//! Annotations for GitHub Actions, which shows them beside the lines of a change.
+//! Annotations for GitHub Actions, which shows them at the lines of a change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use super::verdict::BatchVerdict;
 use crate::text::{Print, line, printable};
 use crate::wire::TestOutcome;
 
-/// GitHub shows no more of a step than a few; a flood only makes the log longer.
+/// GitHub shows only a few for each step; more would only make the log longer.
 const MAX: usize = 50;
 
-/// Prints them.
+/// Prints the annotations.
 pub struct GithubReporter {
-    /// Paths begin here.
+    /// Paths are relative to this.
     pub workspace: PathBuf,
 }
 
 impl Reporter for GithubReporter {
     fn finish(&mut self, run: &FinishedRun<'_>, out: &mut dyn Print) -> io::Result<()> {
         for line in annotations(&run.record.batches, run.results, &self.workspace) {
-            // Here it is meant to be a command.
+            // This line is meant to be a command.
             let _ = out.raw(&format!("{line}\n"));
         }
         Ok(())
     }
 }
 
-/// A line for each test that failed and each batch that was lost. Paths begin at `workspace`.
+/// A line for each test that failed and each batch that was lost. Paths are relative to `workspace`.
 fn annotations(batches: &[BatchRecord], all: &[Results], workspace: &Path) -> Vec<String> {
     let batches = batches.iter().zip(all);
     let mut lines: Vec<_> = batches

@@ -5,7 +5,7 @@ use std::io;
 use super::reporter::{FinishedRun, Reporter};
 use crate::text::Print;
 
-/// Writes it into the folder of the run, and says where it is. The run is over, however that goes.
+/// Writes the page into the folder of the run, and prints where it is. A failure does not change how the run ends.
 pub struct HtmlReporter;
 
 impl Reporter for HtmlReporter {

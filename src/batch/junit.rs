@@ -1,4 +1,5 @@
-//! The report as `JUnit` XML, made from what became of each test: also of those that pytest could not report any more.
+//! The report as `JUnit` XML, made from the result of each test, including those that pytest could not report any
+//! more.
 
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use crate::wire::{TestOutcome, TestResult, file_of};
 /// Name of the file, in the folder of each batch and in that of the run.
 pub const JUNIT_FILE: &str = "junit.xml";
 
-/// Writes the report of each batch into its folder, and one of all into that of the run.
+/// Writes a report for each batch into its folder, and one for all batches into the folder of the run.
 pub struct JunitReporter;
 
 impl Reporter for JunitReporter {
@@ -66,7 +67,7 @@ fn suite(record: &BatchRecord, results: &Results) -> TestSuite {
         status.set_description(broken.message.as_str());
         suite.add_test_case(named(&broken.node, status));
     }
-    // What the batch itself came to must be seen also where no test tells of it.
+    // The verdict of the batch must be visible even if no test shows it.
     if let (Some(BatchVerdict::Lost | BatchVerdict::NotRun), Some(why)) = (record.verdict, &record.why) {
         suite.add_test_case(named(&record.batch.name, error(word, why)));
     }
@@ -105,11 +106,11 @@ fn error(kind: &str, message: &str) -> TestCaseStatus {
     status
 }
 
-/// With the names that pytest's own report would give it.
+/// Uses the names that pytest's own report would use.
 fn named(test: &str, status: TestCaseStatus) -> TestCase {
     let path = file_of(test);
     let module = path.strip_suffix(".py").unwrap_or(path).replace(['/', '\\'], ".");
-    // Brackets hold parameters, which may have anything in them.
+    // Brackets hold parameters, which may contain anything.
     let inside = test
         .get(path.len()..)
         .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What would run: pytest is asked to collect each batch, and to run nothing.
+//! What would run: pytest collects each batch, but runs nothing.
 
 use std::fs;
 use std::io;
@@ -17,17 +17,17 @@ use crate::wire::file_of;
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(25);
 
-/// Shows batches, files and how many tests these have. Returns whether all could be collected.
+/// Shows batches, their files and numbers of tests. Returns whether all could be collected.
 ///
 /// # Errors
-/// [`Error::Io`] if a pytest cannot be started; [`Error::Interrupted`] if somebody has had enough.
+/// [`Error::Io`] if a pytest cannot be started; [`Error::Interrupted`] if the user ends it.
 pub fn show(
     batches: &[Batch],
     pytest: &Pytest<'_>,
     out: &mut dyn Print,
     stop_request: &mut dyn FnMut() -> StopRequest,
 ) -> Result<bool> {
-    // Closed to others, and under a name that nobody can know before.
+    // Closed to others, and with a name that cannot be predicted.
     let scratch = private_temporary_folder().map_err(cannot("make a temporary folder"))?;
     batches.iter().try_fold(true, |all, batch| {
         let (results, failed) = collect(batch, pytest, &scratch.path().join(&batch.name), stop_request)?;
@@ -36,7 +36,7 @@ pub fn show(
     })
 }
 
-/// What is collected, and why not all of it is.
+/// What was collected, and why that may not be all.
 fn collect(
     batch: &Batch,
     pytest: &Pytest<'_>,

@@ -1,31 +1,31 @@
-//! What a batch is, which of them run, and in which order.
+//! What a batch is, which batches run, and in which order.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Tests that run in a pytest of their own.
+/// Tests that run in their own pytest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Its name, which is its folder's too.
+    /// Its name, which is also the name of its folder.
     pub name: String,
-    /// What pytest is to run.
+    /// What pytest runs.
     pub paths: Vec<String>,
-    /// How long one pytest of it may take.
+    /// How long one pytest of the batch may take.
     pub timeout: Duration,
-    /// Arguments of pytest.
+    /// Arguments for pytest.
     pub args: Vec<String>,
-    /// Added to the environment.
+    /// Variables to add to the environment.
     pub env: BTreeMap<String, String>,
-    /// Batches that have to pass before.
+    /// Batches that must pass before.
     pub needs: Vec<String>,
-    /// The workers of pytest-xdist: a number, or `auto`.
+    /// The number of pytest-xdist workers, or `auto`.
     pub workers: Option<String>,
 }
 
-/// The batches that are wanted and those that they need, in the order of the configuration but for what
-/// is needed, which comes before. Names that there are not, and circles, have been refused before.
+/// The wanted batches and those that they need, in the order of the configuration, except that a needed batch comes
+/// first. Unknown names and circles have been rejected before.
 #[must_use]
 pub fn order(batches: &[Batch], wanted: &[String]) -> Vec<Batch> {
     let mut placed = HashSet::new();
@@ -46,7 +46,7 @@ fn place<'a>(batches: &'a [Batch], batch: &'a Batch, placed: &mut HashSet<&'a st
     order.push(batch.clone());
 }
 
-/// A circle of batches that need each other, if there is one: the first is named at the end again.
+/// A circle of batches that need each other, if there is one. The first is repeated at the end.
 #[must_use]
 pub fn cycle(batches: &[Batch]) -> Option<Vec<String>> {
     let mut innocent = HashSet::new();

@@ -1,4 +1,4 @@
-//! `run.json` of a run of batches: what was to run, what became of it, and enough to go on with it.
+//! `run.json` of a run of batches: what was to run, how it ended, and enough to resume it.
 
 use std::path::{Path, PathBuf};
 
@@ -24,47 +24,47 @@ pub struct BatchesRecord {
     pub schema: String,
     /// The process that runs them.
     pub pid: u32,
-    /// The same process, for good; null in the record of an older version.
+    /// The process by an identity that is never reused; null in the record of an older version.
     #[serde(default)]
     pub process: Option<ProcessId>,
-    /// Wall time of the beginning, RFC 3339 in UTC.
+    /// Wall time of the start, RFC 3339 in UTC.
     pub started_at: String,
-    /// Wall time of the end; null while it goes on, and for ever if it was killed.
+    /// Wall time of the end; null while the run goes on, and if it was killed.
     pub ended_at: Option<String>,
     /// The interpreter.
     pub python: String,
-    /// Arguments of every pytest.
+    /// Arguments for every pytest.
     pub extra: Vec<String>,
-    /// The arguments are such that a batch may have no test left.
+    /// Whether the arguments may deselect all tests of a batch.
     pub narrowed: bool,
-    /// In the order in which they run.
+    /// The batches in the order in which they run.
     pub batches: Vec<BatchRecord>,
 }
 
-/// One batch of it.
+/// One batch of the run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct BatchRecord {
-    /// What it is.
+    /// Its configuration.
     pub batch: Batch,
-    /// The only tests of it that are to run; null for all.
+    /// The only tests of it to run; null for all.
     pub only: Option<Vec<String>>,
-    /// How it ended; null if it did not.
+    /// How it ended; null if it has not ended.
     pub verdict: Option<BatchVerdict>,
-    /// What there is to say about that.
+    /// Details about that.
     pub why: Option<String>,
-    /// Figures.
+    /// The numbers of its tests.
     pub counts: Counts,
-    /// Node ids of tests that failed, victims among them.
+    /// Node ids of tests that failed, including victims.
     pub failing: Vec<String>,
     /// Tests without a result.
     pub lost: Vec<Lost>,
     /// Wall time.
     pub seconds: f64,
-    /// Its pytest processes, more than one if it was resumed.
+    /// Its pytest processes; more than one if it was resumed.
     pub processes: Vec<ProcessRecord>,
-    /// What pytest said before it ended, if that is all that was heard of it.
+    /// What pytest printed before it ended, if nothing else is known about it.
     pub said: Option<String>,
-    /// What was found of the app processes after them, a line each.
+    /// The state of the app processes that they left, one line each.
     pub left: Vec<String>,
 }
 
@@ -73,12 +73,13 @@ pub struct BatchRecord {
 pub struct ProcessRecord {
     /// Its process id; 0 if it was not started.
     pub pid: u32,
-    /// The same process, for good; null if it was not started, and in the record of an older version.
+    /// The process by an identity that is never reused; null if it was not started, and in the record of an older
+    /// version.
     #[serde(default)]
     pub process: Option<ProcessId>,
-    /// Its folder, in that of the run.
+    /// Its folder, relative to that of the run.
     pub folder: PathBuf,
-    /// How it ended; null if whoever watched it was killed before.
+    /// How it ended; null if the process that watched it was killed before.
     pub end: Option<End>,
 }
 
@@ -103,7 +104,7 @@ impl BatchesRecord {
 }
 
 impl BatchRecord {
-    /// A batch that is to run.
+    /// A batch that will run.
     #[must_use]
     pub fn new(batch: Batch, only: Option<Vec<String>>) -> Self {
         Self {
@@ -113,7 +114,7 @@ impl BatchRecord {
         }
     }
 
-    /// What became of its tests, read again from the events in `run`, the run's folder.
+    /// The results of its tests, read again from the events in `run`, the run's folder.
     #[must_use]
     pub fn replay(&self, run: &Path) -> Results {
         let mut results = Results::default();
@@ -135,14 +136,14 @@ impl BatchRecord {
         results
     }
 
-    /// Records what became of its tests so far.
+    /// Records the results of its tests so far.
     pub fn take(&mut self, results: &Results) {
         self.counts = results.counts();
         self.failing = results.failing().map(|result| result.test.clone()).collect();
         self.lost = results.lost().to_vec();
     }
 
-    /// Whether it is still to run, or to be gone on with.
+    /// Whether it must still run, or be resumed.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.verdict
@@ -150,7 +151,7 @@ impl BatchRecord {
     }
 }
 
-/// The newest run of batches in `parent`, and its folder.
+/// The latest run of batches in `parent`, and its folder.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is none.

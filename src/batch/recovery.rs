@@ -1,10 +1,10 @@
-//! What follows from the end of a pytest process: which tests are lost, and which another process can run.
+//! What to do when a pytest process ends: which tests are lost, and which ones another process can run.
 
 use super::results::Running;
 use super::verdict::{End, Lost};
 use crate::wire::file_of;
 
-/// pytest's own words for how it ended.
+/// pytest's own exit statuses.
 mod pytest {
     pub const PASSED: i32 = 0;
     pub const FAILED: i32 = 1;
@@ -12,16 +12,16 @@ mod pytest {
     pub const NO_TESTS: i32 = 5;
 }
 
-/// A process that has ended, and how far it had come.
+/// A process that has ended, and its progress.
 pub(super) struct Ended<'a> {
     pub end: &'a End,
-    /// It said itself that its session was over.
+    /// It reported itself that its session was over.
     pub in_order: bool,
     pub running: &'a [Running],
     pub last_finished: Option<&'a str>,
-    /// Tests that are known and have no result.
+    /// Known tests without a result.
     pub unfinished: &'a [String],
-    /// How far the batch has come, in this process or one before.
+    /// The progress of the batch, in this process or an earlier one.
     pub reached: Reached,
     pub has_failures: bool,
     pub collection: Collection,
@@ -30,43 +30,43 @@ pub(super) struct Ended<'a> {
 /// Whether all files could be collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Collection {
-    /// They could.
+    /// All could.
     Whole,
-    /// One could not: pytest runs nothing then, unless it is told to.
+    /// One could not. Then pytest runs nothing, unless it is told to.
     Broken,
-    /// One could not, and pytest was told to go on without it.
+    /// One could not, but pytest was told to continue without it.
     WithoutBroken,
 }
 
-/// How far a batch has come.
+/// The progress of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reached {
-    /// Its plugin has said nothing.
+    /// The plugin has reported nothing.
     Nothing,
     /// A session began.
     Session,
-    /// Tests are known.
+    /// The tests are known.
     Tests,
 }
 
-/// What follows.
+/// What to do.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     /// Tests for another process.
     pub goes_on_with: Vec<String>,
-    /// Tests that never get a result.
+    /// Tests that will never get a result.
     pub lost: Vec<Lost>,
-    /// What happened to the batch as a whole.
+    /// The problem of the batch as a whole.
     pub trouble: Option<String>,
-    /// It was ended on purpose, before its end.
+    /// It was stopped on purpose, before its end.
     pub interrupted: bool,
 }
 
-/// Decides what follows.
+/// Decides what to do.
 pub(super) fn after(ended: &Ended<'_>) -> Recovery {
     match ended.end {
         End::Interrupted => Recovery {
-            // It may have come to its end all the same.
+            // It may have finished all the same.
             interrupted: ended.reached != Reached::Tests || !ended.unfinished.is_empty(),
             ..Recovery::default()
         },
@@ -82,7 +82,7 @@ pub(super) fn after(ended: &Ended<'_>) -> Recovery {
     }
 }
 
-/// pytest came to its end by itself.
+/// pytest ended by itself.
 fn after_order(ended: &Ended<'_>, code: i32) -> Recovery {
     let complete = ended.unfinished.is_empty();
     let never_ran = || all_lost(ended, "never ran: pytest ended before it");
@@ -99,7 +99,7 @@ fn after_order(ended: &Ended<'_>, code: i32) -> Recovery {
             trouble: Some(format!("pytest ended with exit status {code}")),
             ..never_ran()
         },
-        // It runs nothing because of one file; asked to, it runs the others.
+        // Because of one file pytest runs nothing. When told to, it runs the others.
         _ if ended.collection == Collection::Broken => Recovery {
             goes_on_with: ended.unfinished.to_vec(),
             ..Recovery::default()
@@ -108,8 +108,8 @@ fn after_order(ended: &Ended<'_>, code: i32) -> Recovery {
     }
 }
 
-/// It ended in the middle of something: the running tests are to blame, the rest of their files is lost, and
-/// another process goes on with the other files.
+/// It died in the middle: the running tests are to blame, the rest of their files is lost, and another process runs
+/// the other files.
 fn after_death(ended: &Ended<'_>, how: &str) -> Recovery {
     let running: Vec<_> = ended
         .running

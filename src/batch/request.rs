@@ -1,4 +1,4 @@
-//! What is asked of a run.
+//! What the user asks of a run.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,45 +6,45 @@ use std::time::Duration;
 /// What is to run.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// The folder with `pyproject.toml`, in which every pytest runs.
+    /// The folder with `pyproject.toml`; every pytest runs in it.
     pub root: PathBuf,
-    /// Where run folders go, if not where they do as a rule.
+    /// Where run folders go, if not in the default place.
     pub run_dir: Option<PathBuf>,
-    /// Names of batches, and paths; all batches if there is none.
+    /// Names of batches, and paths; if empty, all batches.
     pub wanted: Vec<String>,
     /// The interpreter.
     pub python: String,
-    /// Instead of what the batches say.
+    /// Overrides the timeouts of the batches.
     pub timeout: Option<Duration>,
-    /// Arguments of every pytest.
+    /// Arguments for every pytest.
     pub extra: Vec<String>,
-    /// With these a batch may have no test left.
+    /// Whether these arguments may deselect all tests of a batch.
     pub narrowed: bool,
-    /// Which of them.
+    /// Which tests to run.
     pub which: Which,
-    /// Go on with the files after the one in which a pytest died.
+    /// Whether to run the files after the one in which a pytest died.
     pub resume_lost: bool,
-    /// What the terminal can do.
+    /// What the terminal supports.
     pub output: OutputMode,
 }
 
-/// What the terminal can do.
+/// What the terminal supports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutputMode {
-    /// The standard error output is a terminal, which takes a bar.
+    /// Standard error is a terminal, which can show a bar.
     pub bar: bool,
-    /// The standard output is one, which takes colours.
+    /// Standard output is a terminal, which can show colours.
     pub colour: bool,
 }
 
-/// Which tests of the batches.
+/// Which tests of the batches to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Which {
     /// All.
     #[default]
     All,
-    /// What the newest run did not get to.
+    /// Tests that the newest run did not get to.
     Unfinished,
-    /// What did not end well in the newest run.
+    /// Tests that did not end well in the newest run.
     Failed,
 }

@@ -1,5 +1,5 @@
-//! What became of the tests of a batch: a pure fold of its events and of the ends of its processes. The same
-//! events give the same results, live or read again later.
+//! The results of a batch: a pure fold of its events and of how its processes ended. The same events give the same
+//! results, whether live or read again later.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::recovery::{self, Collection, Ended, Reached};
 use super::verdict::{BatchVerdict, Counts, End, Lost};
 use crate::wire::{Event, EventLine, TestResult, file_of};
 
-/// A test that runs.
+/// A running test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     /// Its node id.
@@ -24,39 +24,39 @@ pub struct Running {
 pub struct Broken {
     /// Its node id.
     pub node: String,
-    /// What it said.
+    /// The error.
     pub message: String,
 }
 
-/// The tests of one batch, over all of its processes.
+/// The tests of one batch, over all its processes.
 #[derive(Debug, Default)]
 pub struct Results {
-    /// In the order in which they were collected.
+    /// The tests in the order of collection.
     expected: Vec<String>,
     known: HashSet<String>,
     by_test: HashMap<String, TestResult>,
     lost: Vec<Lost>,
     broken: Vec<Broken>,
-    /// What happened to the batch as a whole, beside the tests.
+    /// Problems of the batch as a whole, apart from the tests.
     trouble: Vec<String>,
     interrupted: bool,
     root: Option<String>,
     /// App processes that tests ran on: pytest process, worker, generation.
     apps: BTreeSet<(usize, Option<String>, u32)>,
-    /// Tests without a result, by file.
+    /// The number of tests without a result, by file.
     open: HashMap<String, usize>,
     processes: usize,
     process: Process,
 }
 
-/// The pytest process of the moment.
+/// The current pytest process.
 #[derive(Debug, Default)]
 struct Process {
     running: Vec<Running>,
     last_finished: Option<String>,
     run_folders: Vec<String>,
     session_ended: bool,
-    /// It was told to go on past files that cannot be collected.
+    /// It was told to continue despite files that cannot be collected.
     past_broken: bool,
 }
 
@@ -71,13 +71,14 @@ impl Results {
         self.interrupted = false;
     }
 
-    /// Whether the next process is to go on past files that cannot be collected: the one before did not.
+    /// Whether the next process must continue despite files that cannot be collected, because the one before did
+    /// not.
     #[must_use]
     pub fn goes_past_broken(&self) -> bool {
         !self.broken.is_empty()
     }
 
-    /// Takes in what it did.
+    /// Takes in an event.
     pub fn take(&mut self, line: &EventLine) {
         match &line.event {
             Event::SessionStarted { root, .. } => self.root = Some(root.clone()),
@@ -115,7 +116,7 @@ impl Results {
         self.now_knows(&result.test);
         self.process.running.retain(|running| running.test != result.test);
         self.process.last_finished = Some(result.test.clone());
-        // 0: its app could not be started.
+        // 0 means that the test's app could not be started.
         if let Some(generation) = result.generation.filter(|generation| *generation > 0) {
             self.apps.insert((self.processes, worker.cloned(), generation));
         }
@@ -132,8 +133,8 @@ impl Results {
         }
     }
 
-    /// The process has ended. Returns the tests that another one can go on with; if none does,
-    /// [`Results::give_up`] is to be told of them.
+    /// The process has ended. Returns the tests for another process. If none runs them, call [`Results::give_up`]
+    /// with them.
     #[must_use]
     pub fn end(&mut self, end: &End) -> Vec<String> {
         let unfinished = self.unfinished();
@@ -162,12 +163,12 @@ impl Results {
         recovery.goes_on_with
     }
 
-    /// Whoever runs the batches wanted their end, and the process has come to another one meanwhile.
+    /// The user stopped the run, but meanwhile the process has ended in another way.
     pub fn interrupt(&mut self) {
         self.interrupted = true;
     }
 
-    /// No process goes on with these tests.
+    /// No process will run these tests.
     pub fn give_up(&mut self, tests: &[String]) {
         let why = match self.trouble.last() {
             Some(trouble) => format!("never ran: {trouble}"),
@@ -177,7 +178,7 @@ impl Results {
             .extend(tests.iter().map(|test| Lost::victim(test, &why)));
     }
 
-    /// Tests that are known and have no result yet, and may still get one.
+    /// Known tests without a result that may still get one.
     #[must_use]
     pub fn unfinished(&self) -> Vec<String> {
         let lost: HashSet<_> = self.lost.iter().map(|lost| lost.test.as_str()).collect();
@@ -185,8 +186,7 @@ impl Results {
         self.expected.iter().filter(open).cloned().collect()
     }
 
-    /// How the batch ended, and what else there is to say. `narrowed`: it was asked for a part of its
-    /// tests only, which may be none.
+    /// How the batch ended, and details. `narrowed`: the arguments may have deselected all of its tests.
     #[must_use]
     pub fn verdict(&self, narrowed: bool) -> (BatchVerdict, Option<String>) {
         let broken = self.broken.iter().map(|broken| {
@@ -217,7 +217,7 @@ impl Results {
         (verdict, (!told.is_empty()).then(|| told.join("; ")))
     }
 
-    /// Its figures.
+    /// The numbers of its tests.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let lines: BTreeSet<_> = self
@@ -236,7 +236,7 @@ impl Results {
         counts
     }
 
-    /// The figures of one file.
+    /// The numbers of the tests of one file.
     #[must_use]
     pub fn counts_of(&self, wanted: &str) -> Counts {
         let mut counts = Counts {
@@ -263,13 +263,13 @@ impl Results {
         self.open.get(wanted).is_none_or(|open| *open == 0)
     }
 
-    /// Known tests, and those of them that have a result or never will have.
+    /// The number of known tests, and of those that have a result or will never get one.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
         (self.by_test.len() + self.lost.len(), self.expected.len())
     }
 
-    /// Every known test, in the order in which it was collected, with its result.
+    /// Every known test in the order of collection, with its result.
     pub fn tests(&self) -> impl Iterator<Item = (&str, Option<&TestResult>)> {
         self.expected
             .iter()
@@ -283,7 +283,7 @@ impl Results {
             .filter(|result| !result.outcome.is_good())
     }
 
-    /// Tests that have no result.
+    /// Tests without a result.
     #[must_use]
     pub fn lost(&self) -> &[Lost] {
         &self.lost
@@ -295,19 +295,19 @@ impl Results {
         &self.broken
     }
 
-    /// What runs at the moment.
+    /// The running tests.
     #[must_use]
     pub fn running(&self) -> &[Running] {
         &self.process.running
     }
 
-    /// Run folders of the `live_gui` handles of the process of the moment.
+    /// Run folders of the `live_gui` handles of the current process.
     #[must_use]
     pub fn run_folders(&self) -> &[String] {
         &self.process.run_folders
     }
 
-    /// pytest's root folder, which node ids begin at; `None` if its plugin said nothing at all.
+    /// pytest's root folder, which node ids are relative to; `None` if the plugin reported nothing at all.
     #[must_use]
     pub fn root(&self) -> Option<&str> {
         self.root.as_deref()
@@ -341,7 +341,7 @@ mod tests {
         }
     }
 
-    /// A process that has collected these.
+    /// A process that has collected these tests.
     fn begun(tests: &[&str]) -> Results {
         let mut results = Results::default();
         results.begin();

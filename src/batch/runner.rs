@@ -1,4 +1,4 @@
-//! Batches, driven: pytest after pytest, until every test has a result or never will have one.
+//! Runs batches: one pytest after another, until every test has a result or will never get one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,19 @@ use crate::harness::{
 use crate::io_error::cannot;
 use crate::wire::{RUN_FILE, env};
 
-/// How often a batch goes on in a new process after the one before died.
+/// How many times a batch continues in a new process after the one before died.
 const MAX_RESUMES: usize = 10;
-/// How often a running pytest is looked at.
+/// How often to check a running pytest.
 const TICK: Duration = Duration::from_millis(25);
-/// How long a pytest that took too long gets to clear up and to say where it was.
+/// How long a pytest that took too long has to clean up and to report where it was.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// pytest's exit status after it was told to stop.
+/// pytest's exit status after it was interrupted.
 const STOPPED: i32 = 2;
-/// Makes a pytest run what it could collect, though there was something that it could not.
+/// Makes a pytest run what it could collect, even if it could not collect everything.
 const PAST_BROKEN: &str = "--continue-on-collection-errors";
 const ONLY_FILE: &str = "only.json";
 
-/// Whether whoever runs the batches wants their end.
+/// Whether the user wants to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopRequest {
     /// No.
@@ -45,22 +45,22 @@ pub enum StopRequest {
 pub struct Run<'a> {
     /// Its folder.
     pub folder: PathBuf,
-    /// Its record, which is in that folder too.
+    /// Its record, which is also in that folder.
     pub record: BatchesRecord,
     /// The working folder of every pytest.
     pub root: &'a Path,
-    /// Go on with the files after the one in which a pytest died.
+    /// Whether to run the files after the one in which a pytest died.
     pub resume_lost: bool,
-    /// Those who tell of it.
+    /// The reporters.
     pub reporters: Reporters<'a>,
-    /// Asked a few times a second.
+    /// Called a few times a second.
     pub stop_request: &'a mut dyn FnMut() -> StopRequest,
-    /// What the process before left, to be told before the next one.
+    /// What the previous process left, to be reported before the next one.
     pub left: Vec<String>,
 }
 
 impl Run<'_> {
-    /// Runs every batch that is still to run. Returns what became of the tests of each batch.
+    /// Runs every batch that must still run. Returns the results of each batch.
     pub fn go(&mut self) -> Vec<Results> {
         let total = self.record.batches.len();
         let mut all = Vec::with_capacity(total);
@@ -107,8 +107,8 @@ impl Run<'_> {
         self.reporters.event(&RunEvent::BatchFinished { record });
     }
 
-    /// Of the batches that it needs, one that did not pass. Those that are not part of this run count as
-    /// passed: so somebody wanted it.
+    /// A needed batch that did not pass, if there is one. Needed batches that are not part of this run count as
+    /// passed, because the user left them out.
     fn unmet_need(&self, index: usize) -> Option<String> {
         let needs = &self.record.batches[index].batch.needs;
         let needed = self
@@ -156,7 +156,7 @@ impl Run<'_> {
         }
     }
 
-    /// One pytest, from its start until nothing of it is left. Returns the tests to go on with.
+    /// Runs one pytest, from its start until nothing of it is left. Returns the tests for the next one.
     fn process(&mut self, index: usize, results: &mut Results, only: Option<&[String]>) -> Vec<String> {
         for left in std::mem::take(&mut self.left) {
             let text = format!("{left} This batch starts on a fresh process.");
@@ -256,8 +256,8 @@ impl Run<'_> {
         }
     }
 
-    /// As with Ctrl-C it says where it was, and ends its app in good order; and should the test swallow
-    /// that, no other one is to begin.
+    /// Interrupts it as with Ctrl-C, so that it reports where it was and ends its app properly. If the test
+    /// swallows that, no other test may begin.
     fn time_out(&mut self, suite: &mut PytestProcess, results: &mut Results, limit: Duration) -> End {
         let _ = suite.ask_to_stop();
         suite.interrupt();
@@ -283,7 +283,7 @@ impl Run<'_> {
         self.reporters.event(&RunEvent::TimePassed { results });
     }
 
-    /// Sees what it left, ends that, and remembers to tell.
+    /// Checks what it left, ends that, and remembers to report it.
     fn clear_up(&mut self, index: usize, suite: &PytestProcess, results: &Results, end: &End) {
         let left = left_in(results);
         let mut still_there = suite.end();
@@ -296,7 +296,7 @@ impl Run<'_> {
         self.remember(index, &left, &still_there, &how);
     }
 
-    /// What is left of a pytest whose runner was killed.
+    /// Ends what is left of a pytest whose runner was killed.
     fn clear_away(&mut self, index: usize) {
         let record = &self.record.batches[index];
         let Some(process) = record.processes.last().filter(|process| process.end.is_none()) else {
@@ -327,7 +327,7 @@ impl Run<'_> {
         record.left.extend(told);
     }
 
-    /// The record is for people and for `--resume`; a disk that fills up in mid-run must not end it.
+    /// The record is for people and for `--resume`. A disk that fills up during the run must not end it.
     fn save(&self) {
         let _ = write_record(&self.folder, RUN_FILE, &self.record);
     }

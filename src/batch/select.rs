@@ -1,5 +1,5 @@
-//! Which batches, and which of their tests, a run is about: by the configuration, the command line, and the
-//! newest run.
+//! Which batches a run is about, and which of their tests: from the configuration, the command line, and the newest
+//! run.
 
 use std::fs;
 use std::io;
@@ -17,12 +17,12 @@ use crate::harness::{ProcessId, forget_old_runs, liveness, make_run_folder, stil
 use crate::io_error::cannot;
 use crate::wire::{RUN_FILE, file_of};
 
-/// The file that has the batches.
+/// The file that configures the batches.
 const PYPROJECT: &str = "pyproject.toml";
-/// The batch of paths that the command line names. No batch of the configuration can be called so.
+/// The batch for paths on the command line. No configured batch can have this name.
 const AD_HOC: &str = "(paths)";
 
-/// The folder and the record of the run, with everything that is still to be done in it.
+/// The folder and the record of the run, with everything that must still be done in it.
 pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     let batches = match request.which {
         Which::Unfinished => return unfinished(parent),
@@ -52,7 +52,7 @@ pub fn prepare(request: &Request, root: &Path, parent: &Path) -> Result<(PathBuf
     Ok((folder, record))
 }
 
-/// The newest run, to be gone on with.
+/// The newest run, to be resumed.
 fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     let (folder, mut record) = record::newest(parent)?;
     if !record.batches.iter().any(BatchRecord::is_open) {
@@ -75,7 +75,7 @@ fn unfinished(parent: &Path) -> Result<(PathBuf, BatchesRecord)> {
     Ok((folder, record))
 }
 
-/// What did not end well in the newest run, each batch as it is configured now if it still is.
+/// What did not end well in the newest run, each batch as it is configured now, if it still is.
 fn failed(request: &Request, root: &Path, parent: &Path) -> Result<Vec<BatchRecord>> {
     let (folder, newest) = record::newest(parent)?;
     let configured = configured(root)?;
@@ -107,7 +107,7 @@ fn failed(request: &Request, root: &Path, parent: &Path) -> Result<Vec<BatchReco
     Ok(again)
 }
 
-/// What did not end well of a batch, all of it if nobody knows which tests; `None` if it is well.
+/// The tests of a batch that did not end well, or all of it if these are unknown; `None` if all is well.
 fn rest_of(record: &BatchRecord, batch: Batch) -> Option<BatchRecord> {
     let verdict = record.verdict?;
     let lost = record.lost.iter().map(|lost| lost.test.clone());
@@ -122,7 +122,7 @@ fn rest_of(record: &BatchRecord, batch: Batch) -> Option<BatchRecord> {
     bad.then(|| BatchRecord::new(batch, record.only.clone()))
 }
 
-/// The batches that are asked for, in the order in which they are to run.
+/// The batches that the user asked for, in the order in which they run.
 pub fn chosen(request: &Request, root: &Path) -> Result<Vec<Batch>> {
     let configured = configured(root)?;
     let names: Vec<_> = configured.iter().map(|batch| batch.name.as_str()).collect();

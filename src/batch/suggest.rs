@@ -1,9 +1,9 @@
-//! The name that somebody may have meant.
+//! Suggests the name that the user may have meant.
 
-/// Names less alike than this are not worth a question.
+/// Names less similar than this are not suggested.
 const ALIKE: f64 = 0.7;
 
-/// The known name that is nearest to `name`, if any is near.
+/// The known name nearest to `name`, if one is near.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let alike = |known: &str| strsim::jaro_winkler(name, known);

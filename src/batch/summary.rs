@@ -1,4 +1,4 @@
-//! What is said at the end: one table, and for each batch that did not pass what to do about it.
+//! The summary at the end: one table, and for each batch that did not pass, what to do about it.
 
 use std::fmt::Write;
 
@@ -15,13 +15,13 @@ use crate::shell::Shell;
 use crate::text::line;
 use crate::wire::TestOutcome;
 
-/// Of each kind, so many tests are named; the record has them all.
+/// How many tests of each kind are named; the record has them all.
 const MAX_NAMED: usize = 10;
 const HEADER: [&str; 8] = [
     "batch", "verdict", "passed", "failed", "victims", "lost", "respawns", "seconds",
 ];
 
-/// What there is to say of each batch that did not pass.
+/// Details about each batch that did not pass.
 #[must_use]
 pub fn details(run: &FinishedRun<'_>) -> String {
     let mut text = String::from("\n");
@@ -41,7 +41,7 @@ pub fn details(run: &FinishedRun<'_>) -> String {
                 root: run.root,
             };
             lines.extend(Shell::HERE.iter().map(|shell| {
-                // Where people use several of them, each line says whose it is.
+                // On a system with several common shells, each line names the shell that it is for.
                 let whose = match Shell::HERE.len() {
                     1 => String::new(),
                     _ => format!(" ({})", shell.name()),
@@ -107,7 +107,7 @@ fn name(lines: &mut Vec<String>, what: &str, tests: impl Iterator<Item = String>
     }
 }
 
-/// One line a batch. `colour`: it is for a terminal.
+/// One row for each batch. `colour`: it is for a terminal.
 #[must_use]
 pub fn table(run: &BatchesRecord, colour: bool) -> Table {
     let mut table = Table::new();

@@ -1,4 +1,4 @@
-//! What is shown while batches run: a bar where there is a terminal, a line a file where there is none.
+//! Shows progress while batches run: on a terminal a bar, otherwise one line for each file.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,20 +18,20 @@ use crate::text::{Print, count, line as one_line};
 use crate::wire::file_of;
 use crate::wire::{Event, TestResult};
 
-/// Where there is no bar, something is said at least this often.
+/// Without a bar, print something at least this often.
 const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
-/// What stands beside the bar is made anew no more often than this: it takes a look at every test.
+/// Update the text beside the bar at most this often, because that looks at every test.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 const TEMPLATE: &str = "{prefix:.bold} [{bar:20.green}] {pos}/{len} {wide_msg:.dim}";
 
-/// Tells a person.
+/// Reports to people.
 pub struct TerminalReporter {
     bar: Option<ProgressBar>,
-    /// The standard output takes colours.
+    /// Whether standard output supports colours.
     colour: bool,
     history: History,
     batch: String,
-    /// The batches that are to run after it.
+    /// The batches that run after it.
     after: Vec<String>,
     generation: Option<u32>,
     /// Something happened that the bar does not show yet.
@@ -73,14 +73,14 @@ impl Reporter for TerminalReporter {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        // How the run ended does not hang on whether somebody reads this.
+        // Whether anybody reads this must not change how the run ended.
         let _ = self.summarize(run, out);
         Ok(())
     }
 }
 
 impl TerminalReporter {
-    /// `mode` says what the terminal can do.
+    /// `mode` says what the terminal supports.
     pub fn new(mode: OutputMode, history: History) -> Self {
         let bar = mode.bar.then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
@@ -104,7 +104,7 @@ impl TerminalReporter {
 
     fn summarize(&self, run: &FinishedRun<'_>, out: &mut dyn Print) -> io::Result<()> {
         write!(out, "{}", summary::details(run))?;
-        // Names of batches, words and figures, in colours.
+        // It contains only names of batches, words and figures, in colours.
         out.raw(&format!("{}\n", summary::table(run.record, self.colour)))?;
         let shown = run.folder.strip_prefix(run.root).unwrap_or(run.folder);
         writeln!(out, "records: {}", shown.display())?;
@@ -121,7 +121,7 @@ impl TerminalReporter {
             writeln!(out, "{}", one_line(line))?;
             out.flush()
         };
-        // Nobody reading it must not keep the batches from running.
+        // The batches run even if nobody reads the output.
         let _ = match &self.bar {
             Some(bar) => bar.suspend(&mut write),
             None => write(),
@@ -194,7 +194,7 @@ impl TerminalReporter {
         }
     }
 
-    /// What stands beside the bar: what matters most comes first, the end may not fit.
+    /// The text beside the bar, most important first, because the end may not fit.
     fn message(&self, at: &str, results: &Results) -> String {
         let bad = Counts {
             passed: 0,

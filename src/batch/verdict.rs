@@ -1,11 +1,11 @@
-//! How tests, processes and batches end, and the figures of that.
+//! How tests, processes and batches end, and the numbers of each.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::count;
 use crate::wire::{TestOutcome, TestResult};
 
-/// How a pytest process came to its end.
+/// How a pytest process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum End {
@@ -13,15 +13,15 @@ pub enum End {
     Exited {
         /// Its exit status; null after a signal.
         code: Option<i32>,
-        /// The same for a person.
+        /// The same as text.
         text: String,
     },
-    /// It was ended, having taken too long.
+    /// It took too long and was killed.
     TimedOut {
-        /// How long it was given, for a person.
+        /// The time limit, as text.
         limit: String,
     },
-    /// Whoever runs the batches wanted their end.
+    /// The user stopped the run.
     Interrupted,
     /// It never ran.
     NotStarted {
@@ -36,20 +36,20 @@ pub enum End {
 pub enum BatchVerdict {
     /// Every test ran, and none failed.
     Passed,
-    /// Every test that was to run ran, and some failed.
+    /// Every selected test ran, and some failed.
     Failed,
-    /// Tests did not run, or nobody knows how they ended.
+    /// Tests did not run, or their outcome is unknown.
     Lost,
-    /// It did not run: a batch that it needs did not pass.
+    /// It did not run, because a batch that it needs did not pass.
     NotRun,
     /// None of its tests was selected.
     NoTests,
-    /// Whoever runs the batches wanted its end.
+    /// The user stopped it.
     Interrupted,
 }
 
 impl BatchVerdict {
-    /// As it is shown.
+    /// The text for people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,19 +69,19 @@ impl BatchVerdict {
     }
 }
 
-/// A test that has no result, and never will have one in this run.
+/// A test without a result that will never get one in this run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// Its node id.
     pub test: String,
     /// Why.
     pub why: String,
-    /// It ran when its pytest died: it is to blame.
+    /// It ran when its pytest died, so it is to blame.
     pub culprit: bool,
 }
 
 impl Lost {
-    /// It did not run, because of this.
+    /// A test that did not run because of this.
     pub(super) fn victim(test: &str, why: &str) -> Self {
         Self {
             test: test.to_owned(),
@@ -91,27 +91,27 @@ impl Lost {
     }
 }
 
-/// Figures of a batch.
+/// The numbers of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Tests that passed, also those that were expected not to.
+    /// Tests that passed, including those that were expected to fail.
     pub passed: usize,
     /// Tests that failed.
     pub failed: usize,
-    /// Tests of which the set-up or the tear-down failed.
+    /// Tests whose set-up or tear-down failed.
     pub errors: usize,
-    /// Tests that could not run because of another one.
+    /// Tests that could not run because another test broke the app.
     pub victims: usize,
-    /// Tests that were skipped, or failed as they were expected to.
+    /// Tests that were skipped, or failed as expected.
     pub skipped: usize,
-    /// Tests that have no result.
+    /// Tests without a result.
     pub lost: usize,
     /// App processes after the first.
     pub respawns: usize,
 }
 
 impl Counts {
-    /// `12 passed, 1 failed`, without what there is none of.
+    /// `12 passed, 1 failed`, without zeros.
     #[must_use]
     pub fn line(&self) -> String {
         let told = [

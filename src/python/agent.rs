@@ -1,4 +1,4 @@
-//! What the app side of the shim calls.
+//! The native functions for the app side of the shim.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::agent::{Agent, Arguments, Settings, name_of_script};
 use crate::health::{Event, ExecutorEnd, Load};
 use crate::wire::env;
 
-/// The native agent. `livegui.start()` makes one and wraps it.
+/// The native agent. `livegui.start()` creates and wraps one.
 #[pyclass(frozen, name = "NativeAgent", module = "livegui._livegui")]
 pub struct NativeAgent(Agent);
 
@@ -41,7 +41,7 @@ impl NativeAgent {
             startup_ms: whole("startup_ms", startup_ms)?,
             executor_stall_ms: whole("executor_stall_ms", executor_stall_ms)?,
             journal,
-            // The environment's may be no text.
+            // The value in the environment may not be text.
             run_dir: run_dir.or_else(|| {
                 std::env::var_os(env::RUN_DIR)
                     .filter(|dir| !dir.is_empty())
@@ -59,23 +59,23 @@ impl NativeAgent {
         }
     }
 
-    /// The main loop lives.
+    /// Records that the main loop runs.
     fn beat(&self) {
         self.0.beat();
     }
 
-    /// The interpreter is free. Returns the seconds to wait until the next tick.
+    /// Records that the interpreter is free. Returns the seconds to wait until the next tick.
     fn tick(&self) -> f64 {
         self.0.tick().as_secs_f64()
     }
 
-    /// The number of the question whether the main loop turns, if somebody asks it right now.
+    /// The number of the check that waits for the next beat, if there is one right now.
     #[getter]
     fn question(&self) -> Option<u64> {
         self.0.question()
     }
 
-    /// Which silence of the main loop it is, and how far on, if it has to be woken.
+    /// Which silence of the main loop it is, and which attempt, if the loop must be woken.
     #[getter]
     fn silence(&self) -> Option<(u64, u32)> {
         self.0.silence()
@@ -273,11 +273,11 @@ impl NativeAgent {
     }
 
     fn health_json(&self, py: Python<'_>) -> String {
-        // Plain structs cannot fail to serialise.
+        // Plain structs always serialise.
         py.detach(|| serde_json::to_string(&self.0.health()).unwrap_or_default())
     }
 
-    /// Whether stalls of executors are looked for, so that finished work must be counted.
+    /// Whether stalls of executors are watched for, so that finished work must be counted.
     #[getter]
     fn counts_finished_work(&self) -> bool {
         self.0.looks_for_executor_stalls()
@@ -300,7 +300,7 @@ impl NativeAgent {
     }
 }
 
-/// A number that is refused by its name if it is out of range.
+/// Converts a number; an error names it if it is out of range.
 fn whole<T: TryFrom<i64>>(name: &str, value: Option<i64>) -> PyResult<Option<T>> {
     let out_of_range = |value| PyValueError::new_err(format!("{name}={value}: out of range"));
     value

@@ -1,4 +1,4 @@
-//! The command line, handed over by the wheel's script.
+//! The command line, called by the wheel's script.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::check_signals;
 
 use crate::cli::{self, Host};
 
-/// Runs `livegui` with these words, the first of which is its name; returns the exit status.
+/// Runs `livegui` with these words, the first of which is its name. Returns the exit status.
 #[pyfunction]
 #[pyo3(signature = (words, carrier=None))]
 pub fn run_cli(py: Python<'_>, words: Vec<String>, carrier: Option<PathBuf>) -> PyResult<i32> {

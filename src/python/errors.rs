@@ -11,7 +11,7 @@ use crate::{agent, command_error, harness};
 impl From<IoError> for PyErr {
     fn from(error: IoError) -> Self {
         match error.source.raw_os_error() {
-            // With its errno, so that Python makes it the right subclass.
+            // With its errno, so that Python chooses the right subclass.
             Some(errno) => PyOSError::new_err((errno, error.to_string())),
             None => PyOSError::new_err(error.to_string()),
         }
@@ -62,7 +62,7 @@ impl From<AppError> for PyErr {
     }
 }
 
-/// An exception of `livegui.errors`, with everything that is known as its attributes.
+/// An exception of `livegui.errors` with everything that is known, as attributes.
 fn test_side(class: &str, failure: &Failure) -> PyErr {
     Python::attach(|py| {
         let make = || -> PyResult<PyErr> {

@@ -1,4 +1,4 @@
-//! What the plugin tells of its tests.
+//! What the plugin reports of its tests.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::harness::{EventLog, end_with_parent};
 use crate::io_error::cannot;
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
 
-/// Appends what a pytest does to a file, for whoever follows it and for whoever looks later.
+/// Appends what a pytest does to a file, for a program that follows it and for people who look later.
 #[pyclass(frozen, name = "NativeEvents", module = "livegui._livegui")]
 pub struct NativeEvents(EventLog);
 
@@ -46,7 +46,7 @@ impl NativeEvents {
         self.write(py, Event::Collected { tests })
     }
 
-    /// From here on what happens goes into the folder of this handle's run, or another's of this process before it.
+    /// From now on events go into the folder of this handle's run, or of an earlier run of this process.
     fn app_opened(&self, py: Python<'_>, live: &NativeLive) -> PyResult<()> {
         let opened = py.detach(|| {
             let file = self.0.app_opened(&live.0.run_folder())?;
@@ -95,7 +95,7 @@ impl NativeEvents {
         self.write(py, Event::SessionFinished { exit_status })
     }
 
-    /// Whether somebody follows this pytest from outside.
+    /// Whether a program follows this pytest.
     #[getter]
     fn is_followed(&self) -> bool {
         self.0.is_followed()

@@ -1,4 +1,4 @@
-//! What the test side of the shim calls.
+//! The native functions for the test side of the shim.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub struct NativeLive(pub(super) Live);
 
 #[pymethods]
 impl NativeLive {
-    /// A handle without a process yet. Must be made on the thread that runs the tests.
+    /// A handle without a process yet. Must be created on the thread that runs the tests.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     #[pyo3(signature = (command, *, name, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
@@ -100,7 +100,7 @@ impl NativeLive {
         patiently(py, |step| self.0.respawn(&because.0, step))
     }
 
-    /// Returns the generation that the test runs on.
+    /// Returns the generation on which the test runs.
     fn before_test(&self, py: Python<'_>, id: Text, file: Text) -> PyResult<u32> {
         let (Text(id), Text(file)) = (id, file);
         patiently(py, |step| self.0.before_test(Test { id, file }, step))?;
@@ -126,8 +126,8 @@ impl NativeLive {
         })
     }
 
-    /// Returns what was wrong with the app during the test and recovered in time, why the app is not handed
-    /// on as `(test, what)`, and the exception that the test is to be failed with because of that.
+    /// Returns what was wrong with the app during the test but recovered in time; why the app is not handed on, as
+    /// `(test, what)`; and the exception with which to fail the test because of that.
     fn after_test(&self, py: Python<'_>, used: bool, last_of_file: bool) -> PyResult<AfterTest> {
         let after = patiently(py, |step| self.0.after_test(used, last_of_file, step))?;
         let unfit = after.unfit.map(|trouble| {
@@ -152,42 +152,42 @@ impl NativeLive {
         self.0.is_ringing()
     }
 
-    /// The exception that the running test is to be failed with, or None.
+    /// The exception with which to fail the running test, or None.
     fn verdict_on_running(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let verdict = py.detach(|| self.0.verdict_on_running());
         verdict.map(|error| PyErr::from(error).into_value(py).into_any())
     }
 
-    /// The same after asking the app anew.
+    /// The same, after querying the app again.
     fn confirm(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let verdict = py.detach(|| self.0.confirm());
         verdict.map(|error| PyErr::from(error).into_value(py).into_any())
     }
 
-    /// Whether the app announced its end, or ended with a status of 0 and nothing wrong with it.
+    /// Whether the app announced its end, or ended with status 0 and nothing wrong.
     fn has_ended_in_order(&self, py: Python<'_>) -> bool {
         py.detach(|| self.0.has_ended_in_order())
     }
 
-    /// The running test declares that the process ends with one of these statuses, or any.
+    /// The running test declares that the process ends with one of these statuses, or with any.
     fn expect_exit(&self, py: Python<'_>, statuses: Option<Vec<i64>>) -> PyResult<()> {
         py.detach(|| self.0.declare_end(Expected::Exit(statuses)))
             .map_err(PyErr::from)
     }
 
-    /// The running test declares that the agent calls the app degraded for the reason of this code.
+    /// The running test declares that the agent will report the app as degraded for the reason with this code.
     fn expect_degraded(&self, py: Python<'_>, code: Text) -> PyResult<()> {
         py.detach(|| self.0.declare_end(Expected::Degraded(code.0)))
             .map_err(PyErr::from)
     }
 
-    /// Waits for what was declared, and puts the app away.
+    /// Waits for the declared end, and puts the app away.
     fn await_end(&self, py: Python<'_>, within_s: f64) -> PyResult<NativeEnd> {
         let within = seconds("within", within_s)?;
         patiently(py, |step| self.0.await_end(within, step)).map(NativeEnd)
     }
 
-    /// What was declared is not waited for.
+    /// Stops waiting for the declared end.
     fn withdraw_end(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.withdraw_end()).map_err(PyErr::from)
     }
@@ -197,7 +197,7 @@ impl NativeLive {
         py.detach(|| self.0.was_ended_on_purpose())
     }
 
-    /// The running test uses the app after that.
+    /// The running test uses the app after that end.
     fn use_after_end(&self, py: Python<'_>) -> PyResult<()> {
         patiently(py, |step| self.0.use_after_end(step))
     }
@@ -252,19 +252,19 @@ impl NativeLive {
             .collect()
     }
 
-    /// `(test, what)` of each crash for which a process was put away.
+    /// `(test, what)` of each crash for which a process was replaced.
     fn crashes(&self, py: Python<'_>) -> Vec<(String, String)> {
         let crashes = py.detach(|| self.0.crashes());
         let blamed = |trouble: Trouble| Some((trouble.culprit?.test, trouble.cause));
         crashes.into_iter().filter_map(blamed).collect()
     }
 
-    /// What else a person should know of this run.
+    /// Other remarks on this run, for people.
     fn remarks(&self, py: Python<'_>) -> Vec<String> {
         py.detach(|| self.0.remarks())
     }
 
-    /// Has the run say something that a person should know.
+    /// Adds a remark to the reports of this run.
     fn remark(&self, py: Python<'_>, remark: Text) {
         py.detach(|| self.0.remark(remark.0));
     }
@@ -274,7 +274,7 @@ impl NativeLive {
     }
 }
 
-/// An end that came as it was declared.
+/// An end that came as declared.
 #[pyclass(frozen, name = "NativeEnd", module = "livegui._livegui")]
 pub struct NativeEnd(End);
 
@@ -295,7 +295,7 @@ impl NativeEnd {
         &self.0.how
     }
 
-    /// `(code, component, message)` of each reason for which it was degraded.
+    /// `(code, component, message)` of each reason for which the app was degraded.
     #[getter]
     fn reasons(&self) -> Vec<(&str, &str, &str)> {
         let reasons = self.0.reasons.iter();
@@ -311,7 +311,7 @@ impl NativeEnd {
     }
 }
 
-/// The process of one generation, as far as `subprocess.Popen` has it.
+/// The process of one generation, with a part of the interface of `subprocess.Popen`.
 #[pyclass(frozen, name = "NativeProcess", module = "livegui._livegui")]
 pub struct NativeProcess(Arc<ProcessTree>);
 
@@ -322,7 +322,7 @@ impl NativeProcess {
         self.0.pid()
     }
 
-    /// Everything of it that runs: itself, and what came from it.
+    /// All of it that runs: itself, and what it started.
     fn pids(&self, py: Python<'_>) -> Vec<u32> {
         py.detach(|| self.0.pids())
     }
@@ -331,7 +331,7 @@ impl NativeProcess {
         py.detach(|| self.0.exit()).map(return_code)
     }
 
-    /// The exit status, or None if it still runs after `timeout_s`; without one this waits for good.
+    /// The exit status, or None if it still runs after `timeout_s`. Without a time-out this waits until it ends.
     #[pyo3(signature = (timeout_s=None))]
     fn wait(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Option<i64>> {
         let mut left = timeout_s.map(|timeout| seconds("timeout", timeout)).transpose()?;
@@ -359,15 +359,15 @@ impl NativeProcess {
     }
 }
 
-/// 255, as asyncio has it, if nobody knows.
+/// 255, as in asyncio, if nobody knows.
 fn return_code(exit: Exit) -> i64 {
     exit.status().unwrap_or(255)
 }
 
-/// How long a wait goes on without a look at the interpreter's signals.
+/// How long a wait continues without a check of the interpreter's signals.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// As [`NativeLive::after_test`] returns it.
+/// The result of [`NativeLive::after_test`].
 type AfterTest = (Vec<String>, Option<(String, String)>, Option<Py<PyAny>>);
 
 /// A command line as one string, or as words.
@@ -377,7 +377,7 @@ enum Command {
     Words(Vec<OsString>),
 }
 
-/// Does something that may take long without the GIL, and lets Ctrl-C end it.
+/// Does something that may take long, without the GIL, and lets Ctrl-C end it.
 fn patiently<T: Send>(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<T>) -> PyResult<T> {
     let mut interrupted = None;
     let done = py.detach(|| {

@@ -1,4 +1,5 @@
-//! One interpreter a process: the native types and the one agent are shared by the whole process.
+//! Only one interpreter in a process can use livegui, because the native types and the one agent are shared by the
+//! process.
 
 use once_cell::sync::OnceCell;
 use pyo3::exceptions::PyImportError;
@@ -6,10 +7,10 @@ use pyo3::prelude::*;
 
 static FIRST: OnceCell<i64> = OnceCell::new();
 
-/// Refuses every interpreter but the first that imports the module.
+/// Refuses every interpreter except the first that imports the module.
 pub fn refuse_another(_py: Python<'_>) -> PyResult<()> {
-    // SAFETY: the token proves that this thread is attached to an interpreter, which is all that both
-    // calls ask for; neither takes or gives a reference.
+    // SAFETY: the token proves that this thread is attached to an interpreter, which is all that both calls need.
+    // Neither takes or gives a reference.
     let this = unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
     if *FIRST.get_or_init(|| this) == this {
         return Ok(());

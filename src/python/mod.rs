@@ -1,6 +1,6 @@
-//! The Python face: `livegui._livegui`. The only files that name `pyo3`.
+//! The Python interface: `livegui._livegui`. Only these files name `pyo3`.
 //!
-//! It translates and detaches, and nothing else: whatever may wait runs without the GIL.
+//! It only translates and detaches: whatever may wait runs without the GIL.
 
 mod agent;
 mod cli;
@@ -50,13 +50,13 @@ mod _livegui {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
 
-/// Text of an app on one line, fit to be printed: control characters are shown as escapes.
+/// Text of an app on one line, safe to print: control characters are shown as escapes.
 #[pyfunction]
 fn printable_line(text: Text) -> String {
     crate::text::line(&text.0).into_owned()
 }
 
-/// Whose word about the app counts at the end of a phase of a test: `told`, `known`, `asked_now` or none.
+/// Which answer about the app counts at the end of a phase of a test: `told`, `known`, `asked_now` or none.
 #[pyfunction]
 fn answer_at_end(end: &str, told: bool, asks: bool) -> PyResult<Option<&'static str>> {
     let end = match end {
@@ -74,8 +74,8 @@ fn answer_at_end(end: &str, told: bool, asks: bool) -> PyResult<Option<&'static 
     })
 }
 
-/// Text that somebody else wrote. A lone surrogate, as a file name that is no UTF-8 comes with, is shown as an escape:
-/// text is to be told, whatever is in it.
+/// Text from outside. A lone surrogate, as in a file name that is not UTF-8, is shown as an escape, so that any
+/// text can be reported.
 struct Text(String);
 
 impl From<Text> for String {
@@ -98,8 +98,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Text {
     }
 }
 
-/// Writes `report.html` of the run in a folder, of all workers' if it is one of a session of pytest-xdist. Returns
-/// the file.
+/// Writes `report.html` for the run in a folder; for a session of pytest-xdist, for the runs of all workers.
+/// Returns the file.
 #[pyfunction]
 fn write_report(py: Python<'_>, run_folder: PathBuf) -> PyResult<PathBuf> {
     Ok(py.detach(|| crate::report::write_into(&run_folder))?)

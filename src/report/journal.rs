@@ -1,4 +1,4 @@
-//! A journal, folded into what a report shows of a process. Pure.
+//! Folds a journal into what a report shows about a process. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::model::{Episode, Frames, Part};
 use crate::text::visible;
 use crate::wire::{JournalBeats, JournalLine, JournalTransition};
 
-/// Exceptions that are shown of one process.
+/// How many exceptions of one process are shown.
 const MAX_EXCEPTIONS: usize = 200;
 
-/// What a journal says, its times in milliseconds since the epoch.
+/// The contents of a journal, with times in milliseconds since the epoch.
 #[derive(Debug, Default)]
 pub struct Story {
     /// As [`Process::frames`](super::model::Process::frames).
@@ -18,20 +18,20 @@ pub struct Story {
     pub episodes: Vec<Episode>,
     /// What was watched.
     pub parts: Vec<Part>,
-    /// How it ended.
+    /// How the app ended, if the journal says so.
     pub last_words: Option<String>,
     /// When the last line was written.
     pub until: Option<f64>,
 }
 
-/// Folds the lines of a journal. Without a header nobody knows when they were written: then there is no story.
+/// Folds the lines of a journal. Without a header it is unknown when they were written, so the result is empty.
 pub fn fold(lines: &[JournalLine]) -> Story {
     let mut story = Story::default();
     let mut zero = None;
     let mut open = BTreeMap::new();
     for line in lines {
         if let JournalLine::Header(header) = line {
-            // An app that began anew, or a file that was: its episodes are not those from before.
+            // The app started again, or the file did. Its episodes are not those from before.
             let started: Option<jiff::Timestamp> = header.started_at.parse().ok();
             let started = started.map(|started| started.as_millisecond() as f64);
             if started != zero {
@@ -149,8 +149,8 @@ impl Story {
     }
 }
 
-/// Frames of longer spans in place of those of seconds, so that there are about as many as `at_most`: the slowest
-/// second of a span speaks for it, and a span without a frame in it shows.
+/// Combines the frames of several seconds, so that there are about `at_most` entries. Each entry shows the slowest
+/// second of its span, and a span without frames stays visible.
 pub fn thin_out(frames: Vec<Frames>, at_most: usize) -> Vec<Frames> {
     if frames.len() <= at_most {
         return frames;

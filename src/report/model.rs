@@ -1,4 +1,5 @@
-//! What a report shows, as the page gets it: times in milliseconds since the report's zero, text made visible.
+//! What a report shows, as the page receives it: times in milliseconds since the report's zero, text made
+//! printable.
 
 use serde::{Serialize, Serializer};
 
@@ -7,55 +8,55 @@ use crate::wire::{GenerationState, TestOutcome};
 /// `schema` of [`Report`].
 pub const REPORT_SCHEMA: &str = "livegui/report/1";
 
-/// The whole of a run.
+/// A complete run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// `livegui/report/1`.
     pub schema: &'static str,
     /// The run's name.
     pub run: String,
-    /// The zero of every time, in milliseconds since the epoch.
+    /// The start of all times, in milliseconds since the epoch.
     pub zero_ms: u64,
-    /// From there to the end, or to now.
+    /// The time from there to the end, or to now.
     pub span: f64,
-    /// How far it is.
+    /// Its progress.
     pub state: RunState,
-    /// What it comes to.
+    /// The result in one sentence.
     pub sentence: String,
-    /// Whether somebody has to look at it.
+    /// Whether it needs attention.
     pub bad: bool,
-    /// One a pytest process that ran tests: an xdist worker, a process of a batch.
+    /// One for each pytest process that ran tests: an xdist worker, or a process of a batch.
     pub groups: Vec<Group>,
-    /// Every test that was collected, in the order in which they began; those that never did come last.
+    /// Every collected test, in the order of starting; those that never started come last.
     pub tests: Vec<Test>,
     /// The files, in the order of their first tests.
     pub files: Vec<File>,
-    /// What else a person should know.
+    /// Other remarks, for people.
     pub remarks: Vec<String>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// It goes on.
+    /// It is in progress.
     Running,
     /// It is over.
     #[default]
     Finished,
-    /// Its process is gone, and did not say goodbye.
+    /// Its process is gone, but did not record its end.
     Killed,
-    /// Whether its process is there cannot be told.
+    /// Whether its process exists cannot be told.
     Unknown,
 }
 
-/// How far a test is.
+/// The state of a test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TestState {
-    /// It never began.
+    /// It never started.
     #[default]
     NotRun,
-    /// It has begun, and its pytest goes on.
+    /// It has started, and its pytest still runs.
     Running,
     /// Its pytest ended during it.
     Lost,
@@ -64,7 +65,7 @@ pub enum TestState {
 }
 
 impl TestState {
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -75,7 +76,7 @@ impl TestState {
         }
     }
 
-    /// Whether there is nothing to read about it: it passed as it should, was skipped or never began.
+    /// Whether there is nothing to read about it: it passed as expected, was skipped or never started.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         match self {
@@ -95,18 +96,18 @@ impl Serialize for TestState {
 /// One pytest process.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Group {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// As [`Report::state`].
     pub state: RunState,
-    /// How it ended, where that is known.
+    /// How it ended, if that is known.
     pub end: Option<String>,
-    /// The apps, the first first.
+    /// The apps, in order.
     pub processes: Vec<Process>,
 }
 
-/// What the main loop did until a moment: when that was; the median, the 99th percentile and the longest of its frame
-/// times in milliseconds, `None` if there was no frame; its beats.
+/// What the main loop did up to a point in time: that time; the median, the 99th percentile and the longest of its
+/// frame times in milliseconds (`None` if there was no frame); the number of beats.
 pub type Frames = (f64, Option<f64>, Option<f64>, Option<f64>, u64);
 
 /// One app process.
@@ -120,21 +121,21 @@ pub struct Process {
     pub command: String,
     /// When it was started.
     pub start: f64,
-    /// When it ended; null while it runs, or if nobody saw it.
+    /// When it ended; null while it runs, or if nobody saw its end.
     pub end: Option<f64>,
-    /// Start to `ok`.
+    /// Time from start to `ok`.
     pub ready_ms: Option<u64>,
     /// The last of `states`.
     pub state: GenerationState,
     /// Why it is in that state.
     pub why: Option<String>,
-    /// Why it is there at all, if it is not the first.
+    /// Why it was started, if it is not the first.
     pub because: Option<String>,
-    /// The test that is blamed for its end, an index into the tests.
+    /// The test that is blamed for its end, as an index into the tests.
     pub culprit: Option<usize>,
-    /// The same by name, also if that test is not known here.
+    /// The name of that test, even if it is not known here.
     pub culprit_name: Option<String>,
-    /// That is an inference: the test was not running any more.
+    /// The test was no longer running, so the blame is inferred.
     pub inferred: bool,
     /// Its states.
     pub states: Vec<State>,
@@ -142,57 +143,57 @@ pub struct Process {
     pub frames: Vec<Frames>,
     /// Spans in which something was wrong.
     pub episodes: Vec<Episode>,
-    /// Executors and threads that are watched.
+    /// Watched executors and threads.
     pub parts: Vec<Part>,
     /// How its journal ended: `clean`, or why the app ended itself.
     pub last_words: Option<String>,
     /// The end of its standard error, if it did not end well.
     pub stderr: Option<String>,
-    /// What its threads were at.
+    /// The stacks of its threads.
     pub stacks: Option<String>,
-    /// What its agent said last while it was not well, as JSON.
+    /// The last answer of its agent while the app was not well, as JSON.
     pub health: Option<String>,
-    /// Files with more, `(name, URL relative to the page)`.
+    /// More files, as `(name, URL relative to the page)`.
     pub files: Vec<(String, String)>,
 }
 
-/// A state from some moment on.
+/// A state, and since when.
 #[derive(Debug, Clone, Default, Serialize)]
 #[allow(clippy::struct_field_names, reason = "it is what the records call it")]
 pub struct State {
     /// When it began.
     pub at: f64,
-    /// Which.
+    /// The state.
     pub state: GenerationState,
-    /// Why.
+    /// The reason.
     pub why: Option<String>,
 }
 
-/// A span in which something was wrong, or a moment.
+/// A span, or a moment, in which something was wrong.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Episode {
     /// When it began.
     pub at: f64,
-    /// When it ceased; null if it never did.
+    /// When it stopped; null if it never did.
     pub end: Option<f64>,
     /// A reason code, or `callback_exception`.
     pub code: String,
-    /// What it is about.
+    /// The part of the app.
     pub component: String,
-    /// One line.
+    /// The message, on one line.
     pub message: String,
     /// The traceback, if there is one.
     pub traceback: Option<String>,
 }
 
-/// An executor or a thread that is watched.
+/// A watched executor or thread.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Part {
     /// Its name.
     pub name: String,
     /// Its Python type, or `thread`.
     pub kind: String,
-    /// `(t, state, queued)` from each change on.
+    /// `(t, state, queued)` after each change.
     pub states: Vec<(f64, String, Option<u64>)>,
 }
 
@@ -203,7 +204,7 @@ pub struct Test {
     pub file: usize,
     /// The node id without the file.
     pub name: String,
-    /// An index into the groups; null if it never began.
+    /// An index into the groups; null if it never started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<usize>,
     /// How it ended, if it did.
@@ -211,10 +212,10 @@ pub struct Test {
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<f64>,
-    /// Its end less its beginning.
+    /// Its duration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took: Option<f64>,
-    /// The process that it ran on, an index into the group's.
+    /// The process that it ran on, as an index into those of the group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<usize>,
     /// The test that is blamed, for a victim.
@@ -223,19 +224,19 @@ pub struct Test {
     /// The processes that it is blamed for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub took_down: Vec<usize>,
-    /// What it said.
+    /// The text of its failure, or why it was skipped.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// How often it was run before that.
+    /// How many times it was run before.
     #[serde(skip_serializing_if = "is_zero")]
     pub reruns: u32,
-    /// The line of its file.
+    /// The line in its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The command that runs it alone; only of what did not pass.
+    /// The command that runs it alone; only for tests that did not pass.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reproduce: String,
-    /// What the app looked like: `data:` URLs, or relative ones of pictures that are too large.
+    /// Pictures of the app: `data:` URLs, or relative URLs of pictures that are too large.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<String>,
 }
@@ -248,8 +249,8 @@ const fn is_zero(number: &u32) -> bool {
 /// One test file.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct File {
-    /// Its path from pytest's root.
+    /// Its path relative to pytest's root.
     pub name: String,
-    /// `fresh process (generation 2): why`, of each process that it did not inherit.
+    /// `fresh process (generation 2): why`, for each process on which it started fresh.
     pub notes: Vec<String>,
 }

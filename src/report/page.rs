@@ -1,4 +1,4 @@
-//! The page: one file with everything in it, which loads nothing and lets nothing in it load anything.
+//! The page: one file that contains everything, loads nothing, and keeps its contents from loading anything.
 
 use super::model::Report;
 use crate::text::hex;
@@ -12,19 +12,19 @@ const SCRIPT: &str = concat!(
     include_str!("page/page.js"),
 );
 
-/// Where a page is looked at.
+/// Where a page is shown.
 #[derive(Debug)]
 pub enum Setting<'a> {
     /// As a file.
     File,
-    /// From our own server, which tells it of what is new: the page asks this path.
+    /// From our own server, which reports what is new. The page asks at this path.
     Live {
         /// The path and the query, to which `&after=` is added.
         ask: &'a str,
     },
 }
 
-/// The page that shows a report.
+/// The page for a report.
 #[must_use]
 pub fn page(report: &Report, setting: &Setting<'_>) -> String {
     let nonce = nonce();
@@ -47,7 +47,7 @@ pub fn page(report: &Report, setting: &Setting<'_>) -> String {
     fill(PAGE, &values)
 }
 
-/// A report as JSON that can stand in a script element: nothing in it begins a tag or a comment.
+/// A report as JSON that is safe in a script element: nothing in it begins a tag or a comment.
 #[must_use]
 pub fn json(report: &Report) -> String {
     let text = serde_json::to_string(report).unwrap_or_default();
@@ -65,7 +65,7 @@ pub fn json(report: &Report) -> String {
     safe
 }
 
-/// What is to be read where no script runs: the tests that did not pass.
+/// What to show where no script runs: the tests that did not pass.
 fn fallback(report: &Report) -> String {
     let bad = report.tests.iter().filter(|test| !test.outcome.is_quiet());
     let rows = bad.map(|test| {
@@ -81,7 +81,7 @@ fn fallback(report: &Report) -> String {
     rows.collect()
 }
 
-/// Puts values into the places of a template, `{{name}}`: none is looked at again.
+/// Fills in a template with `{{name}}`. Values are not searched for more places.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text =
         String::with_capacity(template.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
@@ -116,10 +116,10 @@ fn escape(text: &str) -> String {
     safe
 }
 
-/// What our own script and style are known by: nobody whose text is in the page can know it.
+/// Identifies our own script and style. Nobody whose text is in the page can know it.
 fn nonce() -> String {
     let mut bytes = [0; 16];
-    // Without it nothing runs, and the table without scripts is left.
+    // Without it no script runs, and the table for that case is shown.
     if getrandom::fill(&mut bytes).is_err() {
         return String::new();
     }

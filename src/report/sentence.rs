@@ -1,4 +1,4 @@
-//! What a run comes to, in one sentence.
+//! The result of a run, in one sentence.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::model::{Report, RunState, TestState};
 use crate::text::count;
 use crate::wire::TestOutcome;
 
-/// The sentence, and whether somebody has to look.
+/// The sentence, and whether the run needs attention.
 pub fn sentence(report: &Report) -> (String, bool) {
     let with = |wanted: &TestState| report.tests.iter().filter(|test| test.outcome == *wanted).count();
     let culprits = report.tests.iter().filter(|test| !test.took_down.is_empty());

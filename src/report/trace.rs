@@ -1,10 +1,10 @@
-//! The same as a trace of Chrome's format, for <https://ui.perfetto.dev> and <chrome://tracing>.
+//! The report as a trace in Chrome's format, for <https://ui.perfetto.dev> and <chrome://tracing>.
 
 use serde_json::{Value, json};
 
 use super::model::{Group, Process, Report};
 
-/// Rows of a group; apps follow, each with one of its own.
+/// The first row of a group is for tests. Each app follows with its own row.
 const TESTS: u64 = 1;
 const FIRST_APP: u64 = 100;
 const FIRST_PART: u64 = 10_000;
@@ -77,7 +77,7 @@ fn of_process(report: &Report, pid: u64, index: u64, process: &Process, events: 
     ));
     for (number, state) in process.states.iter().enumerate() {
         let until = process.states.get(number + 1).map_or(end, |next| next.at);
-        // Within the process's span, or it would be no child of that.
+        // Keep it within the process's span, or it would not be shown as part of that.
         let (from, until) = (
             state.at.clamp(process.start, end),
             until.clamp(process.start, end),
@@ -92,7 +92,7 @@ fn of_process(report: &Report, pid: u64, index: u64, process: &Process, events: 
         ));
     }
     for (number, episode) in process.episodes.iter().enumerate() {
-        // Episodes overlap: each has an id of its own, and is no child of another.
+        // Episodes overlap, so each has its own id, and is not part of another.
         let id = format!("{row}.{number}");
         let args = json!({"component": episode.component, "message": episode.message, "traceback": episode.traceback});
         let until = episode.end.unwrap_or(end).max(episode.at);
@@ -173,7 +173,7 @@ fn name_row(events: &mut Vec<Value>, pid: u64, row: u64, name: &str, index: u64)
     events.push(json!({"ph": "M", "name": "thread_sort_index", "pid": pid, "tid": row, "args": {"sort_index": index}}));
 }
 
-/// 0 is the kernel's.
+/// Pid 0 belongs to the kernel.
 const fn pid(group: usize) -> u64 {
     group as u64 + 1
 }

@@ -1,4 +1,4 @@
-//! What is known, drawn: a table for a terminal of any width.
+//! Draws the state: a table for a terminal of any width.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
@@ -11,7 +11,7 @@ use crate::wire::Status;
 
 const HELP: &str = "↑↓ select   l log   a all   d not ok   t tested   / search   q quit";
 
-/// Draws all of it.
+/// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
     let parts = Layout::vertical([
         Constraint::Length(1),
@@ -117,7 +117,7 @@ fn number(figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.1}"))
 }
 
-/// How long ago the loop turned.
+/// The time since the loop last ran.
 pub fn age(row: &Row) -> String {
     row.age
         .map_or_else(|| "-".to_owned(), |age| format!("{:.1} s", age.as_secs_f64()))

@@ -1,4 +1,5 @@
-//! Finds the apps of this user, and asks each once a second: a thread an app, so that one that hangs holds up none.
+//! Finds the apps of this user, and queries each once a second, on its own thread, so that a hung app delays no
+//! other.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,23 +15,23 @@ use crate::harness::{Client, EventReader, Liveness, NoAnswer, ProcessId, read_ru
 use crate::runtime_dir::{RuntimeDir, read_ours};
 use crate::wire::{EVENTS_FILE, Event, Health, RUN_POINTER_SCHEMA, RunPointer};
 
-/// How often an app is asked.
+/// How often an app is queried.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
-/// Apps that are asked at once.
+/// How many apps are queried at once.
 const MAX_APPS: usize = 64;
 
-/// What was seen of an app.
+/// News of an app.
 #[derive(Debug)]
 pub enum Sighting {
-    /// Its agent said how it is.
+    /// Its agent answered.
     Answered {
-        /// That.
+        /// The answer.
         health: Box<Health>,
         /// Its number within a test run.
         generation: Option<u32>,
-        /// The test that runs.
+        /// The running test.
         test: Option<String>,
         /// Its heartbeat log.
         journal: Option<PathBuf>,
@@ -49,19 +50,19 @@ pub enum Sighting {
     },
 }
 
-/// Whoever looks for apps, until it is dropped.
+/// Looks for apps until it is dropped.
 #[derive(Debug)]
 pub struct Finder {
-    /// What is seen comes out here.
+    /// Receives the news.
     pub sightings: Receiver<Sighting>,
     stopped: Arc<AtomicBool>,
 }
 
 impl Finder {
-    /// Begins to look.
+    /// Starts looking.
     ///
     /// # Errors
-    /// What the operating system says if it starts no thread.
+    /// What the operating system reports if it cannot start the thread.
     pub fn start() -> std::io::Result<Self> {
         let (sender, sightings) = crossbeam_channel::bounded(4 * MAX_APPS);
         let stopped = Arc::new(AtomicBool::new(false));
@@ -91,11 +92,11 @@ impl Drop for Finder {
     }
 }
 
-/// The test that runs in a pytest, as far as its events tell.
+/// The running test of a pytest, as far as its events tell.
 type RunningTest = Arc<Mutex<Option<String>>>;
 
 struct Search {
-    /// By the instance of its agent, whether an app is still asked.
+    /// Whether an app is still queried, by the instance of its agent.
     asked: HashMap<String, Arc<AtomicBool>>,
     runs: HashMap<PathBuf, (EventReader, RunningTest)>,
     sender: Sender<Sighting>,
@@ -140,7 +141,7 @@ impl Search {
             }
         }
         let test = Arc::clone(test);
-        // The newest is the one that is tested, unless it still waits for its turn.
+        // The latest is the one under test, unless it is still a spare.
         let in_use = record
             .generations
             .iter()
@@ -205,7 +206,7 @@ impl Search {
     }
 }
 
-/// The folder of a run that goes on; the file that names one that does not is swept away.
+/// The folder of a run in progress. If the run is over, deletes the file that names it.
 fn run_of(path: &Path) -> Option<PathBuf> {
     let pointer: RunPointer = serde_json::from_slice(&read_ours(path).ok()?).ok()?;
     if pointer.schema != RUN_POINTER_SCHEMA {

@@ -1,4 +1,4 @@
-//! `livegui top`: all apps of this user, as they are now.
+//! `livegui top`: all apps of this user, and how they are now.
 //!
 //! ```text
 //! runtime folder, run folders ─ finder (thread) ─┐

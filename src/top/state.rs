@@ -1,4 +1,4 @@
-//! What is shown, and what a key does. Pure: no clock, no terminal, no app.
+//! What to show, and what a key does. Pure: no clock, no terminal, no app.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use super::find::Sighting;
 use crate::text::line;
 use crate::wire::{CheckState, Status};
 
-/// An app that was not heard of for this long is gone.
+/// An app without news for this long is gone.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
-/// Which apps are shown.
+/// Which apps to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Filter {
     /// All of them.
@@ -20,12 +20,12 @@ pub enum Filter {
     All,
     /// Those that are not `ok`.
     Unwell,
-    /// Those of a test run.
+    /// Those of test runs.
     Tested,
 }
 
 impl Filter {
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,46 +36,46 @@ impl Filter {
     }
 }
 
-/// A key, whatever the terminal calls it.
+/// A key, independent of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// A letter.
     Letter(char),
-    /// The one above.
+    /// Select the app above.
     Up,
-    /// The one below.
+    /// Select the app below.
     Down,
-    /// That one.
+    /// Open the selected app.
     Enter,
     /// Back.
     Escape,
-    /// Away with a letter.
+    /// Delete a letter.
     Backspace,
 }
 
-/// What is to follow on a key.
+/// What to do after a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Nothing.
     Stay,
-    /// The end.
+    /// Quit.
     Quit,
-    /// Show this journal, for as long as somebody looks.
+    /// Show this journal until the user returns.
     Log(PathBuf),
 }
 
-/// How an app is.
+/// The state of an app.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AppStatus {
-    /// Its agent gives no answer.
+    /// Its agent does not answer.
     #[default]
     Silent,
-    /// Its agent's own word.
+    /// The status that its agent reports.
     Says(Status),
 }
 
 impl AppStatus {
-    /// Whether it is as it should be.
+    /// Whether all is well.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
         matches!(self, Self::Says(Status::Ok))
@@ -91,28 +91,28 @@ impl fmt::Display for AppStatus {
     }
 }
 
-/// One app, as a line shows it.
+/// One app, as a row shows it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
     /// Its process id.
     pub pid: u32,
     /// Its name.
     pub app: String,
-    /// How it is.
+    /// Its state.
     pub status: AppStatus,
-    /// Beats a second; `None` until two answers are there.
+    /// Beats a second; `None` before the second answer.
     pub fps: Option<f64>,
     /// The 99th percentile of frame times, in milliseconds.
     pub p99: Option<f64>,
-    /// Since the last beat.
+    /// The time since the last beat.
     pub age: Option<Duration>,
-    /// `name 3/4`: work that waits, and workers; a state that is not `ok`.
+    /// `name 3/4`: waiting work and workers; or a state that is not `ok`.
     pub pools: String,
-    /// Its number, if it is of a test run.
+    /// The number of its generation, if it belongs to a test run.
     pub generation: Option<u32>,
-    /// The test that runs on it.
+    /// The running test.
     pub test: String,
-    /// Why it is not well.
+    /// What is wrong with it.
     pub why: String,
     /// Its heartbeat log.
     pub journal: Option<PathBuf>,
@@ -122,7 +122,7 @@ pub struct Row {
 struct Known {
     row: Row,
     heard: Duration,
-    /// Beats and when they were counted.
+    /// The number of beats, and when they were counted.
     beats: Option<(u64, u64)>,
 }
 
@@ -134,19 +134,19 @@ pub struct State {
     filter: Filter,
     search: String,
     typing: bool,
-    /// The app that the keys are about.
+    /// The selected app.
     selected: Option<u32>,
 }
 
 impl State {
-    /// Time passes: `now` counts from the start.
+    /// Time passes; `now` counts from the start.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
         self.apps
             .retain(|_, known| now.saturating_sub(known.heard) < FORGOTTEN_AFTER);
     }
 
-    /// Takes in what was seen of an app.
+    /// Takes in news of an app.
     pub fn take(&mut self, sighting: Sighting) {
         match sighting {
             Sighting::Answered {
@@ -223,7 +223,7 @@ impl State {
         })
     }
 
-    /// Which of the rows the keys are about.
+    /// The position of the selected row.
     #[must_use]
     pub fn selected(&self) -> Option<usize> {
         let of = |pid| self.rows().position(|row| row.pid == pid);
@@ -238,19 +238,19 @@ impl State {
         self.filter
     }
 
-    /// What is searched for; `None` if nothing is, and nobody types.
+    /// The search text; `None` if there is none, and the user is not typing one.
     #[must_use]
     pub fn search(&self) -> Option<&str> {
         (self.typing || !self.search.is_empty()).then_some(&self.search)
     }
 
-    /// How many there are, shown or not.
+    /// How many apps there are, shown or not.
     #[must_use]
     pub fn total(&self) -> usize {
         self.apps.len()
     }
 
-    /// Somebody pressed a key.
+    /// The user pressed a key.
     pub fn press(&mut self, key: Key) -> Next {
         if self.typing {
             match key {
