@@ -1,9 +1,9 @@
-"""Ending the test that runs, all of it, and only it.
+"""Stops the running test: all of it, and nothing else.
 
 The native alarm sends the main thread a signal, over and over, from a thread without the GIL. The handler
-finds out who waits, and ends that: the test's own code by raising in it, its tasks by cancelling them in
-their loop, its threads by an exception of their own. Whoever only runs the test (a plugin's frame, a loop,
-a greenlet that is not the test's) is left alone: it is needed for the tests that follow.
+finds out what waits, and stops it: the test's own code by raising in it, its tasks by cancelling them in
+their loop, its threads by an exception in each. Code that only runs the test (a plugin's frame, a loop, a
+greenlet that is not the test's) is left alone, because the tests that follow need it.
 """
 
 from __future__ import annotations
@@ -32,38 +32,40 @@ if TYPE_CHECKING:
 
     _Outcome = BaseException
 else:
-    #: What ``pytest.fail()`` and ``pytest.skip()`` raise: pytest keeps its books of it wherever it comes
-    #: from, in the set-up of a fixture and in its tear-down, and ``except Exception`` does not see it.
+    #: The base of what ``pytest.fail()`` and ``pytest.skip()`` raise. pytest records it correctly wherever
+    #: it is raised, even in the set-up or tear-down of a fixture, and ``except Exception`` does not catch
+    #: it.
     _Outcome = pytest.fail.Exception.__base__
 
-#: On POSIX one that is ignored unless handled, used by hardly anybody, and harmless if it comes late. On
-#: Windows the Ctrl-Break of a console, never Ctrl-C: one of those that came late would end pytest.
+#: On POSIX a signal that is ignored by default, rarely used, and harmless if it comes late. On Windows
+#: Ctrl-Break, never Ctrl-C, because a late Ctrl-C would end pytest.
 SIGNAL: int
 if sys.platform == "win32":
     SIGNAL = signal.SIGBREAK
 else:
     SIGNAL = signal.SIGURG
 
-#: Somebody who swallows it is told again, after twice as long each time: an event loop prints what its
-#: callbacks raise.
+#: If the exception is swallowed it is raised again, after twice the time each time, because an event loop
+#: prints what its callbacks raise.
 _AGAIN_AFTER_S = 0.02
-#: A task is told again only then: what it awaits on its way out cannot be told from what it went on with.
+#: A task is cancelled again only after this time. While it cleans up, what it awaits looks like going on.
 _TASK_AGAIN_AFTER_S = 1.0
 _AGAIN_AFTER_AT_MOST_S = 5.0
-#: How long the tests that follow wait for the threads of one that was ended.
+#: How long the next tests wait for the threads of a test that was stopped.
 ENDS_WITHIN_S = 5.0
-#: How long a thread may take from its start to its code.
+#: How long a thread may take from its start to its own code.
 _BEGINS_WITHIN_S = 0.1
-#: What asyncio and trio end a task with.
+#: The exceptions with which asyncio and trio end a task.
 _CANCELLED = ("CancelledError", "Cancelled")
-#: A verdict that comes later than this after it was told says who held it up.
+#: If the test ends later than this after it was interrupted, the verdict says what delayed it.
 _HELD_UP_S = 1.0
 
 
 class Aborted(_Outcome):
-    """Ends the running test. No ``Exception``: a polling loop's ``except Exception`` must not eat it.
+    """Ends the running test. Not an ``Exception``, so that a polling loop's ``except Exception`` cannot
+    swallow it.
 
-    The plugin puts its ``verdict`` in its place.
+    The plugin replaces it by its ``verdict``.
     """
 
     def __init__(self, verdict: LiveGuiError) -> None:
@@ -72,24 +74,24 @@ class Aborted(_Outcome):
 
 
 class Abort:
-    """Ends the test that runs on this thread, once the app is no longer fit to be tested."""
+    """Stops the test that runs on this thread as soon as the app is no longer fit to be tested."""
 
     def __init__(self) -> None:
-        #: What is being run.
+        #: The span that is running.
         self.span = Span()
-        #: The verdict, if it was told in this phase.
+        #: The verdict, if it was raised in this phase.
         self.told: LiveGuiError | None = None
-        #: Where a task was ended, if its runner does not tell.
+        #: Where a task was ended, if its runner does not report it.
         self.ended_at: TracebackType | None = None
         self._live: NativeLive | None = None
         self._earlier: Any = None
         self._installed = False
         self._greenlet: object = None
-        #: What watches the switches between greenlets while the verdict is to be told at one; before us.
+        #: The earlier callback for greenlet switches, while the verdict waits for the next switch.
         self._watching: list[Any] = []
-        #: Frames that are watched until Qt's loop, which they wait for, has returned.
+        #: Frames that are traced until the Qt loop for which they wait has returned.
         self._traced: list[FrameType] = []
-        #: Loops in which our coroutine runs, each with what asks for its end.
+        #: Loops that run our coroutine, each with the function that requests its end.
         self._entered: list[Callable[[], object]] = []
         self._workers: Workers | None = None
         self._told_at = 0.0
@@ -99,7 +101,7 @@ class Abort:
         self._pause = 0.0
 
     def install(self) -> bool:
-        """Take the signal. False if this is not the main thread, where alone that can be done."""
+        """Install the signal handler. Returns False outside the main thread, where that is impossible."""
         try:
             self._earlier = signal.signal(SIGNAL, self._on_signal)
         except ValueError:
@@ -108,23 +110,23 @@ class Abort:
         return True
 
     def uninstall(self) -> None:
-        """Give the signal back to whoever had it."""
+        """Restore the earlier signal handler."""
         if self._installed:
             self._installed = False
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
     @property
     def is_installed(self) -> bool:
-        """Whether a running test can be ended."""
+        """Whether a running test can be stopped."""
         return self._installed
 
     def within(self, span: Span) -> Within:
-        """What runs in here is ended as a whole."""
+        """A context whose code is stopped as a whole."""
         return Within(self, span)
 
     @contextlib.contextmanager
     def entered(self, request: Callable[[], object]) -> Iterator[None]:
-        """In here a loop runs the test; ``request`` asks for its end from any thread."""
+        """A context in which a loop runs the test; ``request`` requests its end from any thread."""
         self._entered.append(request)
         try:
             yield
@@ -132,7 +134,7 @@ class Abort:
             self._entered.remove(request)
 
     def arm(self, live: NativeLive) -> None:
-        """From here on the test may be ended."""
+        """Allow stopping the test from now on."""
         if self._installed:
             self._live = live
             self.told = self.ended_at = self._workers = self._told_frame = None
@@ -142,26 +144,27 @@ class Abort:
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
-        """From here on it must not be."""
+        """Forbid stopping the test from now on."""
         self._live = self._told_frame = None
         self._watch_no_more()
         self._trace_no_more()
         live.disarm()
 
     def aborted(self) -> Aborted:
-        """What ends the test, where it was told already."""
+        """The exception that ends the test, if it has been raised already."""
         assert self.told is not None
         return Aborted(self.told)
 
     def reraise(self, error: BaseException) -> None:
-        """Put the verdict in the place of whatever came of telling it, on its way to a runner."""
+        """Replace what the verdict has turned into by the verdict, before it reaches a runner."""
         if self.told is not None and not isinstance(
             error, Aborted | KeyboardInterrupt | pytest.exit.Exception
         ):
             raise self.aborted() from error
 
     def settle(self, live: NativeLive, span: Span) -> None:
-        """After the test was ended: wait until none of its code runs any more, or say what does."""
+        """After the test was stopped, wait until none of its code runs any more, or report what still
+        does."""
         if self._told_at and time.monotonic() - self._told_at > _HELD_UP_S:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
@@ -212,7 +215,7 @@ class Abort:
         elif self._is_on_another_stack():
             self._tell_at_the_next_switch(live)
         elif not own:
-            # Whoever waits here only runs the test, on other threads.
+            # What waits here only runs the test, whose code is on other threads.
             if (self._workers is not None or self._find_workers()) and self._tell(live, _AGAIN_AFTER_S):
                 self._hurry(frame)
         elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
@@ -220,9 +223,10 @@ class Abort:
             raise Aborted(verdict)
 
     def _waits_for_qt(self, frame: FrameType | None) -> bool:
-        """Whether Qt's loop runs, where nothing may be raised; the test is told as soon as that returns.
+        """Whether Qt's loop runs, where nothing may be raised. Then the test is stopped as soon as the loop
+        returns.
 
-        With a debugger or a tracer of coverage that is left to the alarm, which comes again and again.
+        With a debugger or a tracer of coverage, the alarm does this by interrupting again and again.
         """
         if not _is_in_a_qt_loop():
             return False
@@ -264,7 +268,8 @@ class Abort:
         return current is not self._greenlet
 
     def _tell_at_the_next_switch(self, live: NativeLive) -> None:
-        """A loop of greenlets waits, and is needed again: tell the test's own as soon as it goes on."""
+        """A loop of greenlets waits, and is still needed. Stop the test's own greenlet as soon as it
+        continues."""
         if not self._watching and self._tell(live, _AGAIN_AFTER_S):
             self._watch_switches()
 
@@ -281,21 +286,21 @@ class Abort:
         if target is self._greenlet or (self._greenlet is None and target.parent is None):
             self._watch_no_more()
             if self._live is not None and not _is_ending():
-                raise self.aborted()  # what is raised here comes of that greenlet's switch
+                raise self.aborted()  # what is raised here reaches that greenlet through its switch
 
     def _watch_no_more(self) -> None:
         if self._watching:
             sys.modules["greenlet"].settrace(self._watching.pop())
 
     def _is_clearing_up(self, outermost: FrameType) -> bool:
-        """Whether what runs came after what was told: a ``tearDown()``, the next finalizer."""
+        """Whether the running code came after what was stopped: a ``tearDown()``, the next finalizer."""
         return self.span.once and self.told is not None and self._told_frame is not outermost
 
     def _tell(self, live: NativeLive, pause: float) -> LiveGuiError | None:
         verdict = self.told or live.verdict_on_running()
         if self.span.last and live.has_ended_in_order():
             return None
-        if verdict is not None:  # else it recovered in this very moment
+        if verdict is not None:  # otherwise it recovered at this very moment
             now = time.monotonic()
             self._told_at = self._told_at or now
             self.told = verdict
@@ -310,7 +315,7 @@ class Abort:
         return self._workers is not None
 
     def _hurry(self, frame: FrameType | None) -> None:
-        """The test's own code is on its way out, and waits for threads that do not know."""
+        """The test's own code is ending, but waits for threads that were not told."""
         if self._workers is not None or self._find_workers():
             assert self._workers is not None
             self._workers.end()
@@ -319,16 +324,16 @@ class Abort:
         self._workers.cancel_what_has_not_started(frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        """Do what this signal did before, which somebody else sent."""
+        """Call the earlier handler for a signal that something else sent."""
         if callable(self._earlier):
             self._earlier(number, frame)
         elif sys.platform == "win32" and self._earlier == signal.SIG_DFL:
-            # It would have ended pytest on the spot: so it does, in good order.
+            # It would have ended pytest at once. This ends it too, but properly.
             signal.default_int_handler(number, frame)
 
 
 class Within:
-    """A span, for as long as it runs. A class: it is entered several times a test."""
+    """A span, for as long as it runs. This is a class because it is entered several times a test."""
 
     __slots__ = ("_abort", "_before", "_outer", "_span")
 
@@ -347,7 +352,7 @@ class Within:
 
 
 def _is_ending() -> bool:
-    """Whether the test is on its way out already, in a ``finally`` or an ``__exit__`` of its own."""
+    """Whether the test is already ending, in a ``finally`` or an ``__exit__`` of its own."""
     error = sys.exc_info()[1]
     while error is not None:
         if isinstance(error, Aborted) or type(error).__name__ in _CANCELLED:
@@ -366,12 +371,12 @@ def _trace_nothing_new(_frame: FrameType, _event: str, _arg: object) -> None:
 
 
 def _is_in_a_qt_loop() -> bool:
-    """Whether this thread waits in an event loop of Qt, where PyQt ends the process of whoever raises."""
+    """Whether this thread waits in a Qt event loop, where PyQt ends the process if something is raised."""
     for binding in ("PyQt6", "PySide6", "PyQt5", "PySide2"):
         core = sys.modules.get(f"{binding}.QtCore")
         try:
             level = core.QThread.currentThread().loopLevel() if core is not None else 0
-        except Exception:  # noqa: BLE001 -- what a suite has put in its place, or is importing just now
+        except Exception:  # noqa: BLE001 -- the suite may have replaced it, or may be importing it just now
             continue
         if isinstance(level, int) and level > 0:
             return True

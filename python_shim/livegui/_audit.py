@@ -1,4 +1,4 @@
-"""Loaded into every pytest that ``livegui audit`` starts: it keeps to the tests of the app."""
+"""Loaded into every pytest that ``livegui audit`` starts. It keeps only the tests that use the app."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from livegui._text import plain
 
-#: Names the file that what is known of the suite goes to.
+#: Names the file for what the audit must know about the suite.
 PROBE = "LIVEGUI_AUDIT_PROBE"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What does not use the app tells nothing, and takes time."""
+    """Deselect tests that do not use the app: they would show nothing, and take time."""
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell what there is, if that is what this pytest is for."""
+    """Write what there is, if that is the purpose of this pytest."""
     path = os.environ.get(PROBE)
     if not path:
         return

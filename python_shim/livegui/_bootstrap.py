@@ -1,7 +1,7 @@
-"""What runs at the start of a Python that is to be watched without being wired: it waits for toolkits.
+"""Runs at the start of a Python in which livegui may watch an unchanged app. It waits for toolkits.
 
-It imports nothing that Python has not imported by then, and patches nothing that was not imported. All else
-is for :mod:`livegui._inject`, which is loaded with the first toolkit.
+It imports only what Python has already imported by then, and patches only what is imported later.
+:mod:`livegui._inject` does the rest. It is loaded with the first toolkit.
 """
 
 import _thread
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from livegui._inject import Injection
 
-#: Modules with a seam, and our module that knows it.
+#: Modules that can be patched, and our module that does so.
 SEAMS = {
     "asyncio.base_events": "toolkits.asyncio",
     "concurrent.futures.process": "_pools",
@@ -44,11 +44,11 @@ SEAMS = {
         for part in ("QtCore", "QtGui", "QtWidgets")
     },
 }
-#: These are for no GUI toolkits: that one is imported does not say that there will be a loop of theirs.
+#: These belong to no GUI toolkit. That one is imported does not mean that its loop will run.
 NO_GUI = ("", "_pools", "_servers", "toolkits.asyncio", "toolkits.qasync")
-#: Command lines of Pythons that ``multiprocessing`` starts: never the app.
+#: Command lines of the Pythons that ``multiprocessing`` starts. They are never the app.
 _HELPERS = ("--multiprocessing-fork", "from multiprocessing.")
-#: An app may start a Python a second before it has a loop.
+#: The size limit of the log, because an app without a loop may start a Python every second.
 _LOG_BYTES = 64 * 1024
 INJECT = "LIVEGUI_INJECT"
 PATH = "LIVEGUI_INJECT_PATH"
@@ -60,7 +60,7 @@ _finder: "Finder | None" = None
 
 def arm() -> None:
     """Watch the imports of this process. A second call does nothing."""
-    global _finder  # noqa: PLW0603 -- one a process
+    global _finder  # noqa: PLW0603 -- one in a process
     if _finder is not None:
         return
     leave_path()
@@ -90,14 +90,14 @@ def disarm() -> None:
 
 
 def started_by_hand() -> None:
-    """The app calls ``livegui.start()``."""
+    """The app calls ``livegui.start()`` itself."""
     if _finder is not None and _finder.mode == "auto":
         _finder.injection().give_way()
         disarm()
 
 
 def leave_path() -> None:
-    """Take the folder of ours off ``sys.path``."""
+    """Remove livegui's folder from ``sys.path``."""
     folder = os.environ.get(PATH)
     if folder:
         sys.path[:] = [entry for entry in sys.path if entry != folder]
@@ -105,7 +105,7 @@ def leave_path() -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Take out of the environment what makes a Python watch. Returns what was there."""
+    """Remove from the environment what makes a Python watch. Returns the removed variables."""
     before = {name: os.environ[name] for name in (INJECT, PATH, NAME, EXPLAIN) if name in os.environ}
     folder = before.get(PATH)
     path = os.environ.get("PYTHONPATH")
@@ -122,16 +122,16 @@ def clean_environment() -> dict[str, str]:
 
 
 def explain(text: str) -> None:
-    """Say something to whoever asked for that."""
+    """Print something, if the user asked for explanations."""
     if _finder is not None and _finder.explains and sys.stderr is not None:
-        try:  # noqa: SIM105 -- contextlib may be imported by nobody yet
+        try:  # noqa: SIM105 -- contextlib may not be imported yet
             sys.stderr.write(f"livegui: {text}\n")
-        except Exception:  # noqa: BLE001 -- it may be an object of the app's own
+        except Exception:  # noqa: BLE001 -- the app may have replaced it by its own object
             pass
 
 
 def note(text: str) -> None:
-    """Say what becomes of this process: to whoever asked for it, and to the test side."""
+    """Record what happens to this process: for the user who asked for it, and for the test side."""
     explain(text)
     line = (
         f"pid {os.getpid()}, Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}): {text}\n"
@@ -148,7 +148,7 @@ def note(text: str) -> None:
 
 
 class Finder:
-    """Hears of modules just after they were executed; finds none itself."""
+    """Notices modules just after they were executed. It finds no modules itself."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
@@ -161,13 +161,13 @@ class Finder:
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        """Have the others find it, and stand between its loader and us."""
+        """Let the other finders find the module, and wrap its loader."""
         if name not in SEAMS or name in self._looking:
             return None
         self._looking.add(name)
         try:
             for finder in tuple(sys.meta_path):
-                # One of an old kind has none, and is left out as Python leaves it out.
+                # An old kind of finder has no find_spec(), and is skipped, as Python skips it.
                 find_spec: Any = None if finder is self else getattr(finder, "find_spec", None)
                 spec: ModuleSpec | None = None if find_spec is None else find_spec(name, path, target)
                 if spec is not None:
@@ -179,11 +179,11 @@ class Finder:
             self._looking.discard(name)
 
     def imported(self, name: str, module: "ModuleType") -> None:
-        """A module with a seam was executed. Never raises.
+        """A patchable module was executed. Never raises.
 
         Args:
-            name: what it was imported as: it may call itself by another name.
-            module: the module, or whatever it has put in its place.
+            name: the name under which it was imported, which may differ from its own.
+            module: the module, or what it has replaced itself by.
         """
         if name in self.seen:
             return
@@ -192,11 +192,11 @@ class Finder:
             self.injection().patch(SEAMS[name], module)
             if SEAMS[name] not in NO_GUI:
                 note(f"imported {name}")
-        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             note(f"{name} is not watched: {type(error).__name__}: {error}")
 
     def injection(self) -> "Injection":
-        """What patches, loaded when it is first needed."""
+        """The object that patches. It is loaded when it is first needed."""
         if self._injection is None:
             from livegui._inject import Injection  # noqa: PLC0415
 
@@ -204,7 +204,7 @@ class Finder:
         return self._injection
 
     def remove(self) -> None:
-        """Take everything back."""
+        """Undo everything."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         if self._injection is not None:
@@ -231,5 +231,5 @@ class _Loader:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        # A module may put another one in its place.
+        # A module may replace itself by another.
         self._finder.imported(self._name, sys.modules.get(self._name, module))

@@ -1,4 +1,4 @@
-"""A Python thread that proves that the interpreter is free, and looks at what only Python can see."""
+"""A Python thread that proves that the interpreter is free, and checks what only Python can see."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from livegui._livegui import NativeAgent
 
     class Watch(Protocol):
-        """Something that is looked at a few times a second."""
+        """Something that is checked a few times a second."""
 
         def look(self) -> None: ...
 
 
-#: A debugging session longer than this many seconds is taken for a hang after all.
+#: A longer debugging session, in seconds, counts as a hang after all.
 LONGEST_DEBUGGING = 24 * 60 * 60.0
 
 
 class Canary:
-    """Ticks a few times a second. The native side judges: a tick means that the GIL was to be had."""
+    """Ticks a few times a second. A tick proves to the native side that the GIL was available."""
 
     def __init__(self, native: NativeAgent, watches: Iterable[Mapping[str, Watch]]) -> None:
         self._native = native
-        #: Makes a loop turn that sleeps until something happens; called once a question.
+        #: Makes a loop run that sleeps until something happens; called once for each check.
         self.wake: Callable[[], object] | None = None
         self._question: int | None = None
         self._silence: tuple[int, int] | None = None
         self._watches = tuple(watches)
         self._debugging: int | None = None
-        #: What could not be looked at; said once.
+        #: Checks that failed. Each is reported once.
         self._failed: list[Callable[[], object]] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="livegui-canary", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; waits for it for at most a second."""
+        """End the thread. Waits for it for at most a second."""
         self._ended.set()
         if self._thread is not threading.current_thread():
             self._thread.join(1.0)
@@ -59,7 +59,7 @@ class Canary:
                 if self._ended.wait(wait_s):
                     return
         except BaseException as error:
-            # Without it a hang can no longer be told from a held interpreter: that must not go unsaid.
+            # Without the canary, a hang looks like a held interpreter. So report its death.
             self._native.agent_thread_died("livegui-canary", describe(error))
             raise
 
@@ -67,17 +67,17 @@ class Canary:
         if self.wake is None:
             return
         question, before = self._native.question, self._question
-        # A loop that sleeps because nothing happens is asked before it is called hung.
+        # A loop that sleeps because nothing happens is woken before it counts as hung.
         silence, earlier = self._native.silence, self._silence
         self._question, self._silence = question, silence
         if question not in (None, before) or silence not in (None, earlier):
             self._look(self.wake)
 
     def _look(self, look: Callable[[], object]) -> None:
-        """Look at something of the app's, which may raise whatever it likes; the others are looked at."""
+        """Checks something of the app's, which may raise anything. The other checks still run."""
         try:
             look()
-        except Exception as error:  # noqa: BLE001 -- an executor of somebody's own making
+        except Exception as error:  # noqa: BLE001 -- the app may have its own kind of executor
             if look not in self._failed:
                 self._failed.append(look)
                 what = getattr(look, "__qualname__", "look")

@@ -1,4 +1,4 @@
-"""Plugins that collect whatever a test raises: what ends the test goes past them."""
+"""Plugins that collect whatever a test raises must let through what ends the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def let_through(config: pytest.Config) -> None:
-    """Have ``with check:`` of pytest-check, which swallows every ``BaseException``, not swallow this one."""
+    """Make ``with check:`` of pytest-check, which swallows every ``BaseException``, let this one through."""
     module = sys.modules.get("pytest_check.context_manager")
     collector: Any = getattr(module, "CheckContextManager", None)
     if collector is None:

@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from livegui._livegui import NativeAgent
 
 
-#: An app that has left its loop is not waited for for longer than a day.
+#: After an app has left its loop for now, the agent excuses the missing beats for at most a day.
 _AWAY_S = 24 * 60 * 60.0
 
 
 class MainLoop:
-    """Tells the agent how the main loop was left. Exceptions pass through."""
+    """Reports to the agent how the main loop was left. Exceptions pass through."""
 
     def __init__(self, native: NativeAgent) -> None:
         self._native = native
-        #: The threads that are in it, one as a rule.
+        #: The threads that are in it; usually one.
         self._inside: list[int] = []
-        #: The span after a loop that may be entered again, while it goes on.
+        #: The open pause since a loop was left that may be entered again.
         self._away: int | None = None
-        #: Where ``sys.exit()`` was last called, if a toolkit's adapter keeps that.
+        #: Where ``sys.exit()`` was last called, if a toolkit's adapter records that.
         self._last_exit: str | None = None
-        #: The ``sys.exit()`` that has left a loop that may be entered again, and that nobody has handled yet.
+        #: The unhandled ``sys.exit()`` that has left a loop which may be entered again.
         self._left_by: str | None = None
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
-        # asyncio runs its loop again, to clean up, while the exception is on its way.
+        # asyncio runs its loop again, to clean up, while the exception propagates.
         if not isinstance(sys.exc_info()[1], SystemExit):
             self._left_by = None
         self._native.main_loop_entered()
@@ -46,11 +46,11 @@ class MainLoop:
         self.end_by(error)
 
     def end_by(self, error: BaseException | None) -> None:
-        """The loop is over: of this exception, if it is one."""
+        """The loop is over, because of this exception if there is one."""
         if error is None:
             self._native.main_loop_exited(None)
         elif isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
-            # Asked to end, not broken.
+            # It was asked to end, so it is not broken.
             self._native.main_loop_exited(exit_of(error))
         else:
             self._native.main_loop_crashed(describe(error), format_traceback(error))
@@ -60,7 +60,7 @@ class MainLoop:
         return bool(self._inside)
 
     def leave_for_now(self, error: BaseException | None) -> None:
-        """The loop was left, and may be entered again: until then no beat is expected."""
+        """The loop was left, but may be entered again. Until then no beat is expected."""
         self._inside.remove(threading.get_ident())
         if isinstance(error, SystemExit):
             self._left_by = exit_of(error)
@@ -68,20 +68,20 @@ class MainLoop:
         self._away = self._native.pause("outside of the main loop", _AWAY_S, False)
 
     def come_back(self) -> None:
-        """A loop is entered after one that was left for now."""
+        """A loop is entered after it was left for now."""
         away, self._away = self._away, None
         if away is not None:
             self._native.resume(away)
 
     def note_exit(self, status: object, where: str) -> None:
-        """``sys.exit(status)`` is called. Only if it ends the process right here it is said that it did."""
+        """``sys.exit(status)`` is called. This is reported only if it ends the process right here."""
         if threading.get_ident() in self._inside:
             self._last_exit = _exit_words(status, where)
 
     def exit_from_inside(self, where: str) -> None:
-        """The interpreter ends: say how, if by a ``sys.exit()`` in the loop.
+        """Report, when the interpreter exits, whether ``sys.exit()`` in the loop caused it.
 
-        If this thread is still in it, nothing left it.
+        If this thread is still in the loop, no exception has left it.
         """
         if threading.get_ident() in self._inside:
             inside = f" inside of the main loop at {where}" if where else " inside of the main loop"
@@ -91,8 +91,8 @@ class MainLoop:
 
 
 def describe(error: BaseException) -> str:
-    """``Type: text`` on one line. Never raises, whatever the exception's own ``__str__`` does."""
-    import traceback  # noqa: PLC0415 -- needed once, at a crash; importing livegui is to be cheap
+    """``Type: text`` on one line. Never raises, even if the exception's own ``__str__`` does."""
+    import traceback  # noqa: PLC0415 -- needed once, at a crash, and importing livegui must be cheap
 
     try:
         return "".join(traceback.format_exception_only(type(error), error)).strip()
@@ -101,7 +101,7 @@ def describe(error: BaseException) -> str:
 
 
 def format_traceback(error: BaseException) -> str | None:
-    """The traceback as Python prints it, causes included; the native side bounds it. Never raises."""
+    """The traceback as Python prints it, with causes. The native side limits its length. Never raises."""
     import traceback  # noqa: PLC0415 -- as above
 
     try:
@@ -123,7 +123,7 @@ def place_of(error: BaseException) -> str:
 
 
 def exit_of(error: BaseException) -> str:
-    """How the app ended itself: ``sys.exit(3) at app.py:41``."""
+    """How the app ended itself, for example ``sys.exit(3) at app.py:41``."""
     if isinstance(error, SystemExit):
         return _exit_words(error.code, _file_and_line(place_of(error)))
     where = _file_and_line(place_of(error))
@@ -157,7 +157,7 @@ _OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
 
 def is_library(file: str) -> bool:
-    """Whether that is none of the app's own code."""
+    """Whether a file does not belong to the app's own code."""
     if file.startswith((_STANDARD_LIBRARY, _OURS, "<frozen ")):
         return True
     folders = file.replace("\\", "/").split("/")

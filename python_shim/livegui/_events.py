@@ -1,4 +1,4 @@
-"""Notes what this pytest does in the folder of its run, and for whoever follows it from outside."""
+"""Records what this pytest does in the folder of its run, and for a program that follows it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from livegui._text import plain
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-#: Names the file that what happens is appended to. Without it nobody follows.
+#: Names the file to append events to. Without it, no program follows this pytest.
 FILE = "LIVEGUI_EVENTS"
-#: Names a file with the node ids, a JSON list, of the tests that are to run.
+#: Names a file with the node ids, as a JSON list, of the only tests to run.
 ONLY = "LIVEGUI_ONLY"
-#: Set for what this pytest starts: a pytest that one of its tests runs is not followed.
+#: Set for what this pytest starts, so that a pytest that one of its tests runs is not followed.
 FOLLOWED = "LIVEGUI_FOLLOWED"
-#: The property of a report that names the test which is to blame for it.
+#: The property of a report that names the test to blame for it.
 CULPRIT = "live_gui_culprit"
 
 
 class Attempt:
-    """The reports of one test, as they come; a re-run begins anew."""
+    """The reports of one test, as they come. A rerun starts again."""
 
     def __init__(self, line: int | None = None) -> None:
         self.outcome = "passed"
@@ -37,7 +37,7 @@ class Attempt:
         self.culprit: str | None = None
         self.duration_s = 0.0
         self.reruns = 0
-        #: Where the test stands in its file, from 1.
+        #: The line of the test in its file, from 1.
         self.line = line
 
     def add(self, report: pytest.TestReport) -> None:
@@ -61,14 +61,14 @@ class Attempt:
 
 
 class OnAGeneration(Protocol):
-    """Who knows which process the running test runs on, and has pictures of it."""
+    """Knows which process the running test runs on, and has pictures of it."""
 
     generation: int | None
     screenshots: list[str]
 
 
 class Events:
-    """Follows the process that runs tests: the only one, or an xdist worker."""
+    """Follows a process that runs tests: the only one, or an xdist worker."""
 
     def __init__(self, native: NativeEvents, ours: OnAGeneration) -> None:
         self.native = native
@@ -134,14 +134,14 @@ class Events:
 
 
 class ControllerEvents:
-    """Follows the controller of xdist, which alone knows of workers that died."""
+    """Follows the controller of xdist, because only that knows of workers that died."""
 
     def __init__(self, native: NativeEvents, path: str) -> None:
         self.native = native
         self.path = path
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when not in ("setup", "call", "teardown"):  # "???": made up for a dead worker
+        if report.when not in ("setup", "call", "teardown"):  # "???" is made up for a worker that died
             self.native.test_finished(
                 report.nodeid,
                 outcome="error",
@@ -167,7 +167,7 @@ class ControllerEvents:
 
 
 def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
-    """Note what happens. Nobody does in the controller of xdist, unless it is followed."""
+    """Record events. The controller of xdist does so only if a program follows it."""
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         path, worker = worker_input.get(FILE), worker_input["workerid"]
@@ -178,7 +178,8 @@ def follow(config: pytest.Config, ours: OnAGeneration) -> NativeEvents | None:
     if path:
         os.environ[FOLLOWED] = "1"
         if sys.platform == "win32":
-            # So whoever follows asks for an end in good order; by default it would be one on the spot.
+            # With this signal, a following program asks for a proper end. By default it would end pytest at
+            # once.
             with suppress(ValueError):  # not on the main thread
                 signal.signal(signal.SIGBREAK, signal.default_int_handler)
     elif controls:

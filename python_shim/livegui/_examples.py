@@ -1,4 +1,5 @@
-"""hypothesis: the example that takes the app down is the verdict, and no other one is run on what it left."""
+"""hypothesis: if an example takes the app down, the test fails with it, and no other example runs
+afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ PLUGIN = "hypothesispytest"
 
 
 class Examples:
-    """Runs each example between two looks at the app. Registered if hypothesis is there."""
+    """Checks the app before and after each example. Registered if hypothesis is installed."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -27,7 +28,7 @@ class Examples:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         __tracebackhide__ = True
-        # What plugins are to replace, by hypothesis' manual.
+        # hypothesis' manual says that plugins should replace this.
         handle = getattr(getattr(item, "obj", None), "hypothesis", None)
         inner = getattr(handle, "inner_test", None)
         if handle is None or inner is None or inspect.iscoroutinefunction(inner):
@@ -60,7 +61,7 @@ class Examples:
         return session.live if session.used and not session.failed else None
 
     def _end(self, live: NativeLive, error: BaseException | None) -> None:
-        """End the test if the app is no longer fit, by what hypothesis does not shrink."""
+        """End the test if the app is no longer fit, with an exception that hypothesis does not shrink."""
         __tracebackhide__ = True
         abort = self.session.abort
         abort.told = abort.told or live.confirm()

@@ -1,4 +1,5 @@
-"""Fixtures whose set-up was ended because of the app: cleared up at once, and set up anew when needed."""
+"""Fixtures whose set-up was stopped because of the app. They are torn down at once, and set up again if
+needed."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
 
     from livegui._session import Session
 
-#: What starts the app: that it could not be started is told to every test that needs it.
+#: The fixture that starts the app. If that fails, every test that needs the app gets the error.
 _THE_APP = "live_gui"
 
 
 class Fixtures:
-    """Follows the set-ups of fixtures, each a span of its own."""
+    """Follows the set-ups of fixtures. Each is a separate span."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        #: Those whose set-up failed in the running test, the first first.
+        #: Fixtures whose set-up failed in the running test, in order.
         self.failed: list[tuple[pytest.FixtureDef[Any], pytest.FixtureRequest]] = []
-        #: Where fixtures stand.
+        #: Files that contain fixtures.
         self.files: set[str] = set()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -49,7 +50,7 @@ class Fixtures:
             try:
                 with self._prepared(fixturedef, coroutine):
                     value = yield
-                if abort.told is not None:  # it swallowed that, and is no good
+                if abort.told is not None:  # it swallowed that, so its value is useless
                     self.failed.append((fixturedef, request))
                 return value
             except BaseException:
@@ -62,7 +63,7 @@ class Fixtures:
     def _prepared(
         self, fixturedef: pytest.FixtureDef[Any], function: Callable[..., Any] | None
     ) -> Iterator[None]:
-        """For the time of its set-up: with this function, and finalizers that raise what pytest takes."""
+        """During the set-up, uses this function, and finalizers that raise what pytest expects."""
         prepared: Any = fixturedef
         before, add_finalizer, abort = prepared.func, prepared.addfinalizer, self.session.abort
 
@@ -86,15 +87,16 @@ class Fixtures:
             del prepared.addfinalizer
 
     def forget_failed(self) -> list[BaseException]:
-        """Have their finalizers run, and pytest forget what they raised; returns what the finalizers raised.
+        """Run their finalizers, and make pytest forget what they raised. Returns what the finalizers raised.
 
-        pytest keeps the outcome of a set-up as long as its scope lasts. This one came of an app that is gone.
+        pytest keeps the result of a set-up as long as its scope lasts. This one was caused by an app that is
+        gone.
         """
         errors: list[BaseException] = []
         while self.failed:
             fixturedef, request = self.failed.pop()
             if fixturedef.cached_result is None:
-                # What was raised is nothing that pytest keeps: then it also forgets to clear up.
+                # If pytest keeps no result because of what was raised, it also forgets the tear-down.
                 fixturedef.cached_result = (None, fixturedef.cache_key(request), (Exception(), None))  # type: ignore[arg-type]
             try:
                 fixturedef.finish(request)  # type: ignore[arg-type]

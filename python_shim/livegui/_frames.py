@@ -1,4 +1,4 @@
-"""Whose code a thread runs, and the lines of what a signal handler raised."""
+"""Tells whose code a thread runs, and gives lines to what a signal handler raised."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
-#: Not the test's own: whoever called them is not asked either. livegui's handle is: a test waits in it.
+#: Not the test's own code, and neither is what called it. livegui's handle counts as the test's, which waits
+#: in it.
 _PYTEST = ("_pytest", "pluggy", "pytest")
-#: What a traceback is read without.
+#: Entries that a traceback is shown without.
 _NO_NEWS = (
     "_pytest.",
     "pluggy.",
@@ -37,7 +38,7 @@ _OURS = (
 
 
 def of_test(frame: FrameType | None, runners: Collection[str] = ()) -> list[FrameType]:
-    """The test's own frames above pytest's, the innermost first; none if the code of somebody else runs.
+    """The test's own frames above pytest's, innermost first; none if other code runs.
 
     Args:
         frame: where the thread is.
@@ -62,7 +63,7 @@ def outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def comes_from_pytest(frame: FrameType | None) -> bool:
-    """Whether pytest is on the stack: a greenlet, or another thread, has one of its own."""
+    """Whether pytest is on the stack. (A greenlet or another thread has its own stack.)"""
     return any(str(caller.f_globals.get("__name__", "")).startswith("_pytest.") for caller in outwards(frame))
 
 
@@ -75,7 +76,7 @@ def is_of_the_standard_library(code: CodeType) -> bool:
 
 
 def codes_in(code: CodeType) -> set[CodeType]:
-    """A function's code, and that of the functions in it."""
+    """The code of a function, and of the functions inside it."""
     found = {code}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -84,7 +85,7 @@ def codes_in(code: CodeType) -> set[CodeType]:
 
 
 def where(frame: FrameType, at: FrameType | None = None) -> str:
-    """A place for a person; ``at`` is where it is now, of which its call from there is told."""
+    """A place for people. If ``at``, the current frame, is given, the call that leads there is named too."""
     place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"
     called = next((inner for inner in outwards(at) if inner.f_back is frame), None)
     if called is None or called is frame:
@@ -93,7 +94,7 @@ def where(frame: FrameType, at: FrameType | None = None) -> str:
 
 
 def without_runners(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without the entries of pytest and ours; all of it if there are no others."""
+    """A traceback without the entries of pytest and livegui; all of it if there are no others."""
     kept = []
     entry = traceback
     while entry is not None:
@@ -112,10 +113,10 @@ def without_runners(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def give_lines(error: BaseException) -> None:
-    """Give each entry of an error's traceback, and of those it came from, a line.
+    """Give each entry of an error's traceback, and of the errors that caused it, a line number.
 
-    What a signal handler raises can come at an instruction without one (the end of a loop, in Python
-    3.11), and pytest calculates with them.
+    A signal handler can raise at an instruction without a line (the end of a loop, in Python 3.11), but
+    pytest calculates with line numbers.
     """
     seen: set[int] = set()
     left: list[BaseException | None] = [error]

@@ -1,6 +1,7 @@
-"""An app that nobody wired: who of its processes gets the agent, and what of it is patched until then.
+"""An unchanged app: which of its processes gets the agent, and what is patched in it until then.
 
-The files of :mod:`livegui.toolkits` know the seams, and wire by the same calls as an author would.
+The files in :mod:`livegui.toolkits` know what to patch, and install the agent with the calls that an author
+would use.
 """
 
 import _thread
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from livegui._bootstrap import Finder
     from livegui.toolkits._common import CrashHook
 
-    #: Wires a loop that is about to turn.
+    #: Installs the agent in a loop that is about to run.
     Wire = Callable[[Agent], object]
 
-#: A main thread that has run the app's own code for so long, with no import going on, is in a loop of its
-#: own; longer if there is a GUI toolkit, whose loop is yet to come.
+#: If a main thread has run the app's own code for this long, with no import in progress, it is in a loop of
+#: its own. The time is longer with a GUI toolkit, whose loop may be yet to come.
 PLAIN_AFTER_S = 1.0
 PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
 _LOOK_EVERY_S = 0.05
-#: Modules in which, or in what these call, a launcher waits for the app.
+#: Modules in which a launcher waits for the app, directly or in what these call.
 _WAITING = (
     "subprocess",
     "multiprocessing.popen_fork",
@@ -39,7 +40,7 @@ _WAITING = (
 
 
 class Injection:
-    """The patches of this process, and its agent once it is the one that has it."""
+    """The patches of this process, and its agent, once this process is the one that has it."""
 
     def __init__(self, finder: "Finder") -> None:
         self.agent: Agent | None = None
@@ -48,26 +49,27 @@ class Injection:
         self._pid = os.getpid()
         self._lock = _thread.allocate_lock()
         self._patches: list[tuple[Any, str, object, object]] = []
-        #: What is wired, as long as it lives; made with the first.
+        #: The objects in which the agent is installed, as long as they live; created with the first.
         self._wired: WeakSet[object] | None = None
-        #: Hears of what ends the program, while no loop of a toolkit does.
+        #: Reports what ends the program, while no toolkit's loop does.
         self._crash_hook: CrashHook | None = None
-        #: A toolkit looks at who has ``sys.excepthook``.
+        #: Whether a toolkit cares about who has ``sys.excepthook``.
         self._leaves_excepthook = False
         self._frames: FrameLoop | None = None
         self._pending: list[Callable[[Agent], object]] = []
-        #: Nothing is to be done any more.
+        #: Whether nothing more must be done.
         self._removed = False
-        #: It is the agent's for good: a loop was entered.
+        #: Whether this process keeps the agent for good, because a loop was entered.
         self._has_loop = False
         self._looks_for_plain_loop = False
-        #: What was taken out of the environment.
+        #: What was removed from the environment.
         self._taken: dict[str, str] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork_in_child)
 
     def _after_fork_in_child(self) -> None:
-        # A thread that is not here was giving the parent its agent, and would never give the lock back.
+        # A thread that does not exist here was giving the parent its agent, and would never release the
+        # lock.
         self._removed = self._removed or self._lock.locked()
 
     # --- patches ---
@@ -79,7 +81,7 @@ class Injection:
             __import__(name)
             sys.modules[name].patch(self, module)
         elif not self._looks_for_plain_loop:
-            # An app without a toolkit that has a thread may be driven by it.
+            # An app without a toolkit may be driven by one of its threads.
             self.wrap(module.Thread, "start", self._starting)
 
     def wrap(
@@ -91,14 +93,14 @@ class Injection:
         native: bool = False,
         static: bool = False,
     ) -> None:
-        """Put ``make(original)`` in the place of ``owner.name``.
+        """Replace ``owner.name`` by ``make(original)``.
 
         Args:
             owner: a class or a module.
-            name: what of it.
+            name: the name of its attribute.
             make: makes the wrapper.
-            native: it is a function of PySide's, which must not be looked at closely.
-            static: it is called without an instance.
+            native: whether it is a function of PySide, whose docstring must not be read.
+            static: whether it is called without an instance.
         """
         before = vars(owner).get(name)
         original = getattr(owner, name, None)
@@ -106,7 +108,7 @@ class Injection:
             note(f"not wired: there is no {owner.__name__}.{name}")
             return
         ours = make(original)
-        # PySide makes a docstring when it is asked for one, and prints what it cannot resolve by then.
+        # PySide makes a docstring when it is first read, and prints what it cannot resolve by then.
         for word in ("__name__", "__qualname__", *(() if native else ("__doc__", "__module__"))):
             if isinstance(value := getattr(original, word, None), str):
                 setattr(ours, word, value)
@@ -119,7 +121,7 @@ class Injection:
         explain(f"patched {of}{owner.__name__}.{name}")
 
     def remove(self) -> None:
-        """Take the patches off; those that somebody has wrapped since stay and do nothing."""
+        """Remove the patches. Those that something else has wrapped since stay, but do nothing."""
         self._removed = True
         while self._patches:
             owner, name, placed, before = self._patches.pop()
@@ -131,7 +133,7 @@ class Injection:
                 setattr(owner, name, before)
 
     def give_way(self) -> None:
-        """The app starts an agent itself. One that has seen no loop makes room for it."""
+        """The app starts an agent itself. Our agent gives way if it has seen no loop."""
         if self.agent is not None and not self._has_loop:
             self.agent.stop()
         explain("the app calls livegui.start(): left to its own wiring")
@@ -139,14 +141,14 @@ class Injection:
     # --- the agent ---
 
     def when_watched(self, tell: "Callable[[Agent], object]") -> None:
-        """Tell the agent something: now, or once there is one."""
+        """Report something to the agent, now or as soon as there is one."""
         if self.agent is not None and self._pid == os.getpid():
             _tell(self.agent, tell)
         elif self.agent is None and not self._removed and len(self._pending) < 256:
             self._pending.append(tell)
 
     def claim(self, what: str, *, has_loop: bool = True) -> "Agent | None":
-        """A loop is entered: this process gets the agent, if it is to have one. Never raises."""
+        """A loop is entered. This process gets the agent, if it should have one. Never raises."""
         if self._removed or (self.agent is not None and self._pid != os.getpid()):
             return None
         if _is_helper():
@@ -162,7 +164,7 @@ class Injection:
                     self._has_loop = True
                     self._leave_environment()
                     note(f"watched, by {what}")
-            except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+            except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
                 note(f"not watched: {type(error).__name__}: {error}")
                 self._removed = True
                 return None
@@ -179,7 +181,7 @@ class Injection:
 
     def _leave_environment(self) -> None:
         self._taken = clean_environment()
-        # Whoever takes this process's place is the app again.
+        # The program that replaces this process is the app again.
         self.wrap(os, "execv", self._exec)
         self.wrap(os, "execve", self._exec_with)
 
@@ -203,7 +205,7 @@ class Injection:
         return execve
 
     def _with_ours(self, environment: "Any") -> dict[str, str]:
-        if os.getpid() != self._pid:  # the child of a fork takes nobody's place
+        if os.getpid() != self._pid:  # the child of a fork is not the app
             return {}
         ours = {name: value for name, value in self._taken.items() if name != "PYTHONPATH"}
         if PATH in ours:
@@ -217,9 +219,9 @@ class Injection:
         """A context around a toolkit's own loop.
 
         Args:
-            what: who entered it.
-            wire: wires the agent, once for each of its kind.
-            may_come_back: that it is left does not say that the app ends.
+            what: what entered it.
+            wire: installs the agent, once for each of its kind.
+            may_come_back: whether leaving it does not mean that the app ends.
         """
         return Loop(self, what, wire, may_come_back=may_come_back)
 
@@ -230,22 +232,24 @@ class Injection:
 
         Args:
             what: what it calls.
-            wire: wires the agent, and returns what is to be called once a frame.
-            own_loop: a loop of the toolkit's own, which :meth:`loop` tells of, is one of such frames.
+            wire: installs the agent, and returns the function to call once a frame.
+            own_loop: whether a loop of the toolkit's own, which :meth:`loop` reports, has such frames
+                too.
         """
         return FrameLoop(self, what, wire, own_loop=own_loop)
 
     def take_frames(self, frames: "FrameLoop") -> bool:
-        """Whether these are the frames of the app: of several toolkits in one loop the first beats."""
+        """Whether these are the frames of the app. If one loop calls several toolkits, the first one
+        beats."""
         self._frames = self._frames or frames
         return self._frames is frames
 
     def is_on_main_thread(self) -> bool:
-        """Whether this is the thread of which a loop, or a frame, is the app's."""
+        """Whether this is the thread whose loops and frames are the app's."""
         return _thread.get_ident() == self._main_thread
 
     def only_on_main_thread(self, beat: "Callable[[], object]") -> "Callable[[], object]":
-        """The same, and nothing on any other thread."""
+        """The same function, but it does nothing on any other thread."""
         main_thread, get_ident = self._main_thread, _thread.get_ident
 
         def called() -> None:
@@ -255,7 +259,7 @@ class Injection:
         return called
 
     def enter(self, what: str, wire: "Wire", *, may_come_back: bool) -> "Agent | None":
-        """The agent, if a loop that is entered on this thread is to be told of. Never raises."""
+        """The agent, if it should know about a loop that is entered on this thread. Never raises."""
         if self._removed or not self.is_on_main_thread():
             return None
         agent = self.claim(what)
@@ -267,13 +271,13 @@ class Injection:
             self.wire_once(agent, wire)
             if may_come_back:
                 self.hear_what_ends_the_program(agent)
-        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self.give_up(agent, what, error)
             return None
         return agent
 
     def wire_once(self, agent: "Agent", wire: "Wire") -> None:
-        """Wire a loop, or the window that has it, unless that is done."""
+        """Install the agent in a loop, or in the window that has it, unless that is done."""
         if self._wired is None:
             from weakref import WeakSet  # noqa: PLC0415 -- the agent has it imported
 
@@ -284,21 +288,21 @@ class Injection:
             self._wired.add(key)
 
     def hear_what_ends_the_program(self, agent: "Agent") -> None:
-        """An exception that ends the program is to be a crash of its loop."""
+        """Report an exception that ends the program as a crash of the loop."""
         from livegui.toolkits._common import CrashHook  # noqa: PLC0415 -- needed once
 
         if self._crash_hook is None and not self._leaves_excepthook:
             self._crash_hook = CrashHook(agent)
 
     def leave_excepthook(self, *, for_good: bool = False) -> None:
-        """Leave ``sys.excepthook`` to the app, and to its toolkit: until the next loop, or for good."""
+        """Leave ``sys.excepthook`` to the app and its toolkit, until the next loop or for good."""
         self._leaves_excepthook = self._leaves_excepthook or for_good
         if self._crash_hook is not None:
             self._crash_hook.remove()
             self._crash_hook = None
 
     def give_up(self, agent: "Agent", what: str, error: Exception) -> None:
-        """A loop could not be wired: no beat is to be expected of it."""
+        """The agent could not be installed in a loop, so no beat must be expected of it."""
         note(f"{what} is not watched: {type(error).__name__}: {error}")
         agent._native.main_loop_unseen()
 
@@ -313,7 +317,7 @@ class Injection:
         return start
 
     def look_for_plain_loop(self) -> None:
-        """See, on a thread, whether the app turns out to have a loop that no seam knows."""
+        """Find out, on a thread, whether the app has a loop that livegui cannot patch."""
         if not self._looks_for_plain_loop:
             self._looks_for_plain_loop = True
             _thread.start_new_thread(self._look_for_plain_loop, ())
@@ -330,7 +334,7 @@ class Injection:
                 if time.monotonic() - since >= after and not self._is_known():
                     self._watch_without_loop()
                     return
-        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             if not sys.is_finalizing():
                 note(f"not watched without a loop: {type(error).__name__}: {error}")
 
@@ -348,11 +352,11 @@ class Injection:
         return False
 
     def _is_known(self) -> bool:
-        """Whether the app has livegui imported: it is going to start an agent itself."""
+        """Whether the app has imported livegui, and so is going to start an agent itself."""
         if self._finder.mode != "auto":
             return False
         package = sys.modules["livegui"]
-        # Of another type may be one that is loaded when it is first looked at.
+        # A module of another type may be one that is loaded when it is first used.
         return "livegui._attach" in sys.modules or any(
             vars(module).get("livegui") is package
             for name, module in tuple(sys.modules.items())
@@ -368,14 +372,14 @@ class Injection:
 
 
 class Loop:
-    """Around a toolkit's own loop. Never raises of its own; what leaves the loop passes through."""
+    """Around a toolkit's own loop. Raises nothing itself. What leaves the loop passes through."""
 
     def __init__(self, injection: Injection, what: str, wire: "Wire", *, may_come_back: bool) -> None:
         self._injection = injection
         self._what = what
         self._wire = wire
         self._may_come_back = may_come_back
-        #: None if it is not ours to watch.
+        #: None if this loop must not be watched.
         self.agent: Agent | None = None
 
     def __enter__(self) -> None:
@@ -389,7 +393,7 @@ class Loop:
         if self.agent is None:
             return
         if self._may_come_back:
-            # What has left it the app may handle; what ends the program is heard of.
+            # The app may handle what has left the loop. What ends the program is reported elsewhere.
             self.agent._loop.leave_for_now(error)
             return
         if error is None:
@@ -398,9 +402,9 @@ class Loop:
 
 
 class FrameLoop:
-    """A loop of the app's own that calls a toolkit once a frame: :attr:`beat` is to be called then.
+    """A loop of the app's own that calls a toolkit once a frame, and then must call :attr:`beat`.
 
-    Frames of other threads are none of the main loop's.
+    Frames of other threads do not belong to the main loop.
     """
 
     def __init__(
@@ -435,7 +439,7 @@ class FrameLoop:
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
-        except Exception as error:  # noqa: BLE001 -- the app is to run, whatever became of us
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self._injection.give_up(agent, self._what, error)
             return
         self.beat = beat
@@ -449,11 +453,11 @@ def _nothing() -> None:
 def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
     try:
         tell(agent)
-    except Exception as error:  # noqa: BLE001 -- as of the 257th thread: the app is to run all the same
+    except Exception as error:  # noqa: BLE001 -- for example the 257th thread: the app must run all the same
         note(f"could not be told: {type(error).__name__}: {error}")
 
 
 def _is_helper() -> bool:
-    """Whether ``multiprocessing`` has started this process, by a fork: that is never the app."""
+    """Whether ``multiprocessing`` has started this process with a fork. Then it is never the app."""
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None

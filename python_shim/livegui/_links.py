@@ -1,4 +1,4 @@
-"""What other reports have a place for: the picture and the logs of the app that a failed test ran on."""
+"""Adds links to other reports: the picture and the logs of the app on which a failed test ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
-#: Files of a generation's folder, and what a link to each is called.
+#: Files in a generation's folder, and the names of the links to them.
 _FILES = {
     "stderr.log": "app stderr",
     "stdout.log": "app stdout",
@@ -22,13 +22,13 @@ _TEXT_AT_MOST = 1024 * 1024
 
 
 def attach(item: pytest.Item, report: pytest.TestReport, folder: Path, picture: Path | None) -> None:
-    """Add links to JUnit's properties, to pytest-html and to allure, as far as these are in use.
+    """Add links to JUnit's properties, to pytest-html and to allure, if these are in use.
 
     Args:
         item: the test.
-        report: of the phase that failed, or that the picture was taken at the end of.
-        folder: of the generation that the test ran on.
-        picture: what the app looked like.
+        report: the report of the phase that failed, or at whose end the picture was taken.
+        folder: the folder of the generation on which the test ran.
+        picture: the picture of the app.
     """
     files = [folder / name for name in _FILES if (folder / name).exists()]
     properties = [("live_gui_folder", str(folder))]
@@ -56,7 +56,7 @@ def _to_pytest_html(
 
 
 def _link(file: Path, page: Path) -> str:
-    """Relative where that can be, so that the two can be moved together."""
+    """A relative link if possible, so that both files can be moved together."""
     try:
         return file.relative_to(page).as_posix()
     except ValueError:

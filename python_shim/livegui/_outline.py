@@ -1,6 +1,6 @@
 """Where marks go in test files, for ``livegui audit --fix``: ``python -m livegui._outline FILE...``.
 
-Prints a JSON object of one outline a file. Lines count from 1 and columns, in bytes of UTF-8, from 0.
+Prints a JSON object with one outline for each file. Lines count from 1; columns, in bytes of UTF-8, from 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def outline(source: str) -> dict[str, Any]:
-    """What has to be known of a module to add marks to it."""
+    """What must be known of a module to add marks to it."""
     body = ast.parse(source).body
     found: dict[str, Any] = {"head": 0, "docstring": False, "pytest": None, "pytestmark": None, "tests": {}}
     for number, node in enumerate(body):

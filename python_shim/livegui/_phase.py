@@ -1,4 +1,4 @@
-"""A phase of a test: its set-up, its call or its tear-down, and what it is to fail of."""
+"""A phase of a test (its set-up, call or tear-down), and with what it must fail."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Phase:
-    """One phase of a test: if the app degrades during it, that is what the test fails of.
+    """One phase of a test. If the app degrades during it, the test fails because of that.
 
     Args:
-        ask: ask the app anew at the end, so that a crash is not left for the next test.
-        last: nobody needs the app after it.
-        tears_down: only what runs when the app degrades is ended, say a poll; what other fixtures have to
-            clear up is for the next test.
+        ask: whether to query the app again at the end, so that a crash is not left for the next test.
+        last: whether nothing needs the app afterwards.
+        tears_down: if the app degrades, stop only what runs then (for example a poll). The tear-downs of
+            other fixtures must still run, for the sake of the next test.
     """
 
     __slots__ = ("_last", "_within", "ask", "item", "last", "session", "span", "tears_down")
@@ -49,10 +49,10 @@ class Phase:
         self.ask = ask
         self.tears_down = tears_down
         self.last = last
-        #: What is ended as a whole; None as long as this run has no app.
+        #: What is stopped as a whole; None as long as this run has no app.
         self.span: Span | None = None
         self._within: Within | None = None
-        #: What the app's last word was, if it was closed in this phase.
+        #: The last error of the app, if it was closed in this phase.
         self._last: LiveGuiError | None = None
 
     def __enter__(self) -> Phase:
@@ -65,8 +65,8 @@ class Phase:
         return self
 
     def follow(self) -> None:
-        """Tell from here on what is the test's code. Most suites have tests that never have an app: they pay
-        nothing for it."""
+        """From here on, record what is the test's code. Suites often have tests but never an app. They must
+        not pay for this."""
         session, item = self.session, self.item
         files = {str(item.path)}
         if self.tears_down:
@@ -80,13 +80,13 @@ class Phase:
         self._within.__enter__()
 
     def arm(self) -> None:
-        """Let the alarm end it, as the test uses the app."""
+        """Let the alarm stop the phase, because the test uses the app."""
         session = self.session
         if not session.failed and session.live is not None:
             session.abort.arm(session.live)
 
     def ask_last(self) -> None:
-        """The app is about to be closed: ask it now what would be asked at the end of the phase."""
+        """The app is about to be closed, so query it now, instead of at the end of the phase."""
         session = self.session
         if session.used and not session.failed and session.live is not None:
             session.abort.disarm(session.live)
@@ -113,21 +113,21 @@ class Phase:
             session.failed = True
             return
         if isinstance(error, pytest.exit.Exception | bdb.BdbQuit | KeyboardInterrupt):
-            return  # somebody wants to end the run
+            return  # the user wants to end the run
         verdict = self._verdict(error)
         if verdict is None:
             return
         session.failed, session.verdict = True, verdict
-        if self.ask:  # each set-up of a fixture saw to itself
+        if self.ask:  # each set-up of a fixture handled itself
             self._settle()
         if isinstance(error, Exception | pytest.fail.Exception):
             raise verdict from error
-        # What ended the test says nothing that the verdict does not say; but what that came of may.
+        # What ended the test adds nothing to the verdict, but its cause may.
         cause = error.__cause__ if isinstance(error, Aborted) else None
         raise verdict.with_traceback(without_runners(abort.ended_at or where)) from cause
 
     def _verdict(self, error: BaseException | None) -> LiveGuiError | None:
-        """What the phase is to fail of, which came to this end by itself."""
+        """The error with which to fail the phase, which ended by itself with ``error``."""
         session, told = self.session, self.session.abort.told
         if self._last is not None:
             return self._last
@@ -151,13 +151,13 @@ class Phase:
 
 
 class Reports:
-    """Follows the reports of tests, once there is an app; after the other plugins had their turn."""
+    """Follows the reports of tests, once there is an app. Runs after the hooks of other plugins."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember of which tests something was told."""
+        """Remember which tests have reports about the app."""
         if report.outcome != "passed":
             self.session.told.add(report)
 
@@ -165,7 +165,7 @@ class Reports:
     def pytest_runtest_makereport_of_all(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Name the culprit, and take a picture of what the app shows."""
+        """Name the culprit, and take a picture of the app."""
         report = yield
         if call.excinfo is not None:
             _report.shorten(report, call.excinfo)
@@ -177,7 +177,7 @@ class Reports:
         return report
 
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
-        """Make the error fit to be shown, after unittest's was put in the place of what pytest caught."""
+        """Make the error readable, after unittest's has replaced what pytest caught."""
         error = None if call.excinfo is None else call.excinfo.value
         if self.session.phase is not None:
             self._refuse_to_go_on(error)
@@ -194,7 +194,7 @@ class Reports:
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
     def _refuse_to_go_on(self, error: BaseException | None) -> None:
-        """Somebody collects errors in mid-test, and goes on, as subtests do: not with this one."""
+        """Code that collects errors in mid-test, such as subtests, must not go on after this one."""
         session = self.session
         if isinstance(error, Aborted):
             raise error
@@ -217,6 +217,6 @@ def _end(error: BaseException | None) -> Literal["returned", "raised", "failed",
 
 
 def is_unittest(item: pytest.Item | None) -> bool:
-    """Whether it is a test of unittest's."""
+    """Whether it is a unittest test."""
     cls = getattr(item, "cls", None)
     return isinstance(cls, type) and issubclass(cls, unittest.TestCase)

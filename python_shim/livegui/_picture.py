@@ -1,7 +1,7 @@
 """Takes a picture of an app's windows: ``python -m livegui._picture FILE PID...``. Needs ``mss``.
 
-A program of its own: what goes wrong between it and the display ends nothing but itself. If there is no
-picture it says why on its standard output, to whoever started it, and ends with status 1.
+This is a separate program, so that a problem with the display ends nothing else. If it cannot take a
+picture, it writes the reason to standard output, and exits with status 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How deep below the root a window manager may put an app's window.
+#: How deep below the root window a window manager may put an app's window.
 _DEPTH = 4
 _XA_CARDINAL = 6
 _IS_VIEWABLE = 2
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
 
 class NoPicture(Exception):
-    """There is nothing to take a picture of; the text says why."""
+    """No picture can be taken; the text says why."""
 
 
 def main(words: list[str]) -> int:
@@ -41,14 +41,15 @@ def main(words: list[str]) -> int:
     path, *pids = words
     try:
         take(path, {int(pid) for pid in pids})
-    except Exception as error:  # noqa: BLE001 -- whoever asked shows it
+    except Exception as error:  # noqa: BLE001 -- the program that started this shows it
         sys.stdout.write(str(error) or type(error).__name__)
         return 1
     return 0
 
 
 def take(path: str, pids: set[int]) -> None:
-    """Write a PNG of these processes' windows; of the whole screen where nobody else has one on it."""
+    """Write a PNG of the windows of these processes, or of the whole screen if no others have windows on
+    it."""
     import mss  # noqa: PLC0415
     import mss.tools  # noqa: PLC0415
 
@@ -74,7 +75,7 @@ def around(windows: list[Window], screen: dict[str, int]) -> dict[str, int]:
 
 
 def list_windows() -> list[Window] | None:
-    """The visible windows whose processes are known; None where the system does not tell."""
+    """The visible windows whose processes are known; None if the system does not tell."""
     if sys.platform == "win32":
         return _of_windows()
     if os.environ.get("DISPLAY") and sys.platform != "darwin":
@@ -83,7 +84,7 @@ def list_windows() -> list[Window] | None:
 
 
 class _Attributes(ctypes.Structure):
-    """The head of ``XWindowAttributes``, and room for the rest."""
+    """The beginning of ``XWindowAttributes``, and room for the rest."""
 
     _fields_ = [
         ("x", ctypes.c_int),
@@ -120,7 +121,7 @@ def _x11() -> Iterator[tuple[Any, ctypes.c_void_p]]:
     display = ctypes.c_void_p(x11.XOpenDisplay(None))
     if not display:
         raise NoPicture(f"the display {os.environ.get('DISPLAY')} cannot be opened")
-    # A window that vanishes while it is looked at is no error.
+    # A window that vanishes while it is examined is no error.
     handler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
     x11.XSetErrorHandler(handler)
     try:

@@ -1,6 +1,6 @@
-"""The pools of an app that nobody wired: those that its own code gives work to, and work that is refused.
+"""The pools of an unchanged app: those to which its own code submits work, and work that is refused.
 
-That a pool is shut down is no trouble: a ``with`` block does it. Work that is refused is.
+Shutting a pool down is normal, because a ``with`` block does it. Refused work is a problem.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from livegui import Agent
     from livegui._inject import Injection
 
-#: What is known of a pool, kept on itself: who ended it, and when.
+#: The attribute in which a pool records what shut it down, and when.
 _ENDED = "_livegui_ended"
-#: That it is known, and under which name.
+#: The attribute in which a watched pool records its name.
 _NAME = "_livegui_name"
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Watch what the pools of this module are given."""
+    """Watch what is submitted to the pools of this module."""
     for kind in ("ThreadPoolExecutor", "ProcessPoolExecutor"):
         cls = vars(module).get(kind)
         if cls is not None:
@@ -46,7 +46,7 @@ class _Pools:
         self._count = 0
 
     def submit(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Knows a pool from its first work on; tells of work that it refuses."""
+        """Registers a pool at its first work, and reports work that it refuses."""
 
         def submit(self_: Any, fn: Any, /, *arguments: Any, **options: Any) -> Any:
             try:
@@ -61,7 +61,7 @@ class _Pools:
         return submit
 
     def shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Keeps who ended it."""
+        """Records what shut the pool down."""
 
         def shutdown(self_: Any, *arguments: Any, **options: Any) -> Any:
             if _ENDED not in self_.__dict__:
@@ -71,7 +71,7 @@ class _Pools:
         return shutdown
 
     def _know(self, pool: Any, frame: FrameType) -> None:
-        """The first work: if the app itself gave it, the pool is listed, whose end is no reason."""
+        """The first work. If the app itself submitted it, list the pool, without making its end a reason."""
         pool.__dict__[_NAME] = None
         if not _is_own(frame) or WIRED in pool.__dict__:
             return

@@ -14,15 +14,15 @@ _TAKES = "test files or node ids, relative to pytest's rootdir; none stands for 
 
 
 def describe(config: pytest.Config) -> None:
-    """Make the marker known to ``--strict-markers`` and ``--markers``."""
+    """Declare the marker for ``--strict-markers`` and ``--markers``."""
     what = "builds on what earlier tests left in the app, and is skipped on a process that did not run them"
     config.addinivalue_line("markers", f"{_NAME}(*files): {what} (livegui). It takes {_TAKES}.")
 
 
 def skip_unless_carried(item: pytest.Item, live: NativeLive | None) -> None:
-    """Skip a test that carries the marker if its process does not carry the state."""
+    """Skip a test with the marker if its process does not have the state."""
     __tracebackhide__ = True
-    if _NAME not in item.keywords:  # looked at before each test of any kind: this is quicker
+    if _NAME not in item.keywords:  # checked before each test of any kind, and this is quicker
         return
     for mark in item.iter_markers(_NAME):
         for prior in _named(item, mark):

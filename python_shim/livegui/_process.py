@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class GuiProcess:
-    """One process, with what suites use of ``subprocess.Popen``."""
+    """One process, with the parts of ``subprocess.Popen`` that suites use."""
 
     def __init__(self, native: NativeProcess, args: str) -> None:
         self._native = native
@@ -18,23 +18,23 @@ class GuiProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._native.pid
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, a signal's number negative; None while it runs."""
+        """The exit status; negative if it is the number of a signal; None while the process runs."""
         return self._native.poll()
 
     def poll(self) -> int | None:
-        """As :attr:`returncode`."""
+        """The same as :attr:`returncode`."""
         return self._native.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+        """Wait until the process ends.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.
+            subprocess.TimeoutExpired: the process still runs after ``timeout`` seconds.
         """
         status = self._native.wait(timeout)
         if status is None:
@@ -42,9 +42,10 @@ class GuiProcess:
         return status
 
     def terminate(self) -> None:
-        """Ask it to end: SIGTERM, on Windows Ctrl-Break; there one without a console of ours is ended."""
+        """Ask the process to end, with SIGTERM; on Windows with Ctrl-Break, or kill it if it has no console
+        of ours."""
         self._native.terminate()
 
     def kill(self) -> None:
-        """End it (SIGKILL), and its process group, on Windows its job, with it."""
+        """Kill the process (SIGKILL) and its process group; on Windows, its job."""
         self._native.kill()

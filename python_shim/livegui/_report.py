@@ -1,4 +1,4 @@
-"""What a run leaves for its readers: the terminal summary and the JUnit properties."""
+"""What a run reports: the terminal summary and the JUnit properties."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_properties(item: pytest.Item, live: NativeLive) -> None:
-    """Note in the JUnit report that a fresh process was put under this test, and why."""
+    """Record in JUnit that this test got a fresh process, and why."""
     for _file, test, generation, because, _line in live.notes():
         if test == plain(item.nodeid):
             item.user_properties.append(("live_gui_generation", str(generation)))
@@ -24,9 +24,9 @@ def add_properties(item: pytest.Item, live: NativeLive) -> None:
 
 
 def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]) -> None:
-    """Leave out the traceback if no line of it is the test's: then the message says everything.
+    """Omit the traceback if it has no line of the test, because the message says everything.
 
-    What pytest's short summary and JUnit show is the message's first line, without the name of our package.
+    pytest's short summary and JUnit show the first line of the message, without the name of our package.
     """
     error = raised.value
     if not isinstance(error, LiveGuiError):
@@ -40,7 +40,7 @@ def shorten(report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseExceptio
 
 
 def lead_with(report: pytest.TestReport, error: LiveGuiError) -> None:
-    """Have pytest's short summary, and JUnit, show an error's first line, whatever else was collected."""
+    """Make pytest's short summary, and JUnit, show an error's first line, whatever else was collected."""
     crash = getattr(report.longrepr, "reprcrash", None)
     line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
     if crash is not None:
@@ -52,7 +52,7 @@ def lead_with(report: pytest.TestReport, error: LiveGuiError) -> None:
 def name_culprit(
     item: pytest.Item, report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]
 ) -> None:
-    """Note on the report of a victim, and in JUnit, which test is to blame."""
+    """Record in the report of a victim, and in JUnit, which test is to blame."""
     error = raised.value
     if not isinstance(error, LiveGuiError) or error.culprit in (None, plain(item.nodeid)):
         return
@@ -64,7 +64,7 @@ def name_culprit(
 def tell_what_did_not_run(
     item: pytest.Item, report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException]
 ) -> None:
-    """Take back an xfail of a test that did not run: what was expected to fail was never tried."""
+    """Undo the xfail of a test that did not run, because the expected failure was never tried."""
     error = raised.value
     did_not_run = isinstance(error, LiveGuiError) and error.culprit != plain(item.nodeid)
     if report.when == "setup" and did_not_run and hasattr(report, "wasxfail"):
@@ -73,12 +73,12 @@ def tell_what_did_not_run(
 
 
 class Told:
-    """What the reports of the tests say, and what they keep back."""
+    """Which crashes the reports of the tests show, and which they do not."""
 
     def __init__(self) -> None:
-        #: Tests of which a report says that something was wrong, and those that it names as culprits.
+        #: Tests with a report that something was wrong, and those that such a report names as culprits.
         self.failed: set[str] = set()
-        #: Tests that failed as they were expected to.
+        #: Tests that failed as expected.
         self.xfailed: set[str] = set()
 
     def add(self, report: pytest.TestReport) -> None:
@@ -92,7 +92,7 @@ class Told:
             self.failed.add(test)
 
     def of(self, reports: list[Report]) -> tuple[list[str], list[str]]:
-        """The crashes that an xfail excuses, and those that no report tells of."""
+        """The crashes that an xfail excuses, and those that no report shows."""
         excused, untold = [], []
         for test, cause in [crash for report in reports for crash in report["crashes"]]:
             if test in self.xfailed:
@@ -103,18 +103,18 @@ class Told:
 
 
 def is_victim(report: pytest.TestReport) -> bool:
-    """Whether the test failed because of what another one did to the app."""
+    """Whether the test failed because of what another test did to the app."""
     return any(name == CULPRIT for name, _ in report.user_properties)
 
 
 class Report(TypedDict):
-    """What is left to tell of one pytest process: plain, as it travels from an xdist worker."""
+    """What one pytest process must still report, as plain data that an xdist worker can send."""
 
-    #: Which files started on a process they did not inherit, and why.
+    #: Which files started on a fresh process, and why.
     notes: list[str]
-    #: What else a person should know.
+    #: Other remarks for people.
     remarks: list[str]
-    #: Pids that could not be ended; should be none.
+    #: Pids that could not be ended; should be empty.
     left: list[int]
     run_folder: str
     #: Which tests crashed the app, and how.
@@ -122,7 +122,7 @@ class Report(TypedDict):
 
 
 def report_of(live: NativeLive, left: list[int], name: str) -> Report:
-    """The report of this process; of an app among several its name is told."""
+    """The report of this process. If there are several apps, it names the app."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
     if name:
         notes = [line.replace("  fresh process (", f"  fresh process of {name} (", 1) for line in notes]
@@ -142,13 +142,13 @@ def write_summary(
     untold: list[str],
     page: str | None,
 ) -> None:
-    """Say which files started on a process they did not inherit, and where everything is.
+    """Print which files started on a fresh process, and where everything is.
 
     Args:
-        terminal: where to say it.
-        reports: of each process that ran tests.
-        excused: crashes that are no failure.
-        untold: crashes that no report of a test tells of.
+        terminal: where to print it.
+        reports: the reports of each process that ran tests.
+        excused: crashes that count as no failure.
+        untold: crashes that no report of a test shows.
         page: the line that names the report.
     """
     told: tuple[Literal["notes", "remarks", "left"], ...] = ("notes", "remarks", "left")

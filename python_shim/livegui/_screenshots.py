@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from livegui._livegui import NativeLive, NativeProcess
 
-#: What ``live_gui_screenshot`` may be.
+#: The values of ``live_gui_screenshot``.
 WHEN: Final = ("on_failure", "always", "never")
-#: How long an app whose loop turns may take to take one of itself.
+#: How many seconds an app whose loop runs may take for a picture of itself.
 _ITSELF_WITHIN_S = 1.0
-#: How long one from outside may take.
+#: How many seconds a picture from outside may take.
 _OUTSIDE_WITHIN_S = 5.0
-#: Of one process; a suite that fails throughout is not to fill the disk.
+#: The limit for one process, because a suite in which everything fails must not fill the disk.
 _MAX_PICTURES = 50
 
 
 class Screenshots:
-    """Takes them, into the folder of the generation."""
+    """Takes pictures into the folder of the generation."""
 
     def __init__(self, when: str) -> None:
         if when not in WHEN:
@@ -39,19 +39,19 @@ class Screenshots:
         self._said = False
 
     def is_due(self, *, failed: bool, ended: bool) -> bool:
-        """Whether a picture is to be taken at the end of a phase of a test.
+        """Whether to take a picture at the end of a phase of a test.
 
         Args:
-            failed: the phase failed.
-            ended: it is the one after which the test is over, but for its tear-down.
+            failed: whether the phase failed.
+            ended: whether this is the last phase before the tear-down.
         """
         return self._when != "never" and (failed or (self._when == "always" and ended))
 
     def take(self, live: NativeLive, nodeid: str, environment: dict[str, str]) -> Path | None:
-        """Take a picture of the app as it is now; None if there is none to be had."""
+        """Take a picture of the app now; None if that is impossible."""
         process = live.process
         if process is None or not live.is_alive():
-            return None  # the next process would be in it, or nothing
+            return None  # it would show the next process, or nothing
         folder = live.run_folder / f"gen-{live.generation}"
         taken = len(list(folder.glob("picture-*.png")))
         if taken >= _MAX_PICTURES:
@@ -75,7 +75,8 @@ class Screenshots:
         if sys.platform == "linux" and not environment.get("DISPLAY"):
             self._say(live, "there is no display (DISPLAY is not set; xvfb-run gives the tests one)")
             return False
-        # Isolated, but for the packages that this interpreter finds: the suite may have a module of any name.
+        # Isolated, except for the packages that this interpreter finds: the suite may have a module of any
+        # name.
         command = [sys.executable, "-m", "livegui._picture", str(path), *map(str, process.pids())]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         try:
@@ -104,7 +105,7 @@ class Screenshots:
 
 
 def _of_itself(folder: Path, path: Path) -> bool:
-    """Have the app take one of itself, if its toolkit's adapter can and its loop turns."""
+    """Make the app take a picture of itself, if its toolkit's adapter can do so and its loop runs."""
     if not (folder / Pictures.OFFER).exists():
         return False
     request, answer = folder / Pictures.REQUEST, folder / Pictures.ANSWER

@@ -1,4 +1,4 @@
-"""The hook servers of an app that nobody wired: a thread that serves, and ends of an exception, is told."""
+"""The hook servers of an unchanged app. If a thread that serves ends with an exception, that is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SERVING = {
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Hear of what leaves the servers of this module."""
+    """Report what leaves the servers of this module."""
     class_name, methods = _SERVING[module.__name__]
     for method in methods:
         injection.wrap(getattr(module, class_name), method, lambda serve: _serving(injection, serve))

@@ -1,4 +1,4 @@
-"""The one session of a pytest process: its handles, the test that runs now, and what is left to tell."""
+"""The one session of a pytest process: its handles, the running test, and what is still to be reported."""
 
 from __future__ import annotations
 
@@ -29,42 +29,42 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """The handles of this pytest process, one as a rule, and the test that runs now."""
+    """The handles of this pytest process (usually one), and the running test."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.abort = Abort()
         self.fixtures = Fixtures(self)
-        #: The handles that are open.
+        #: The open handles.
         self.apps: list[_apps.App] = []
-        #: Those of them that the running test uses, as far as is known.
+        #: Those that the running test uses, as far as known.
         self.used: list[_apps.App] = []
-        #: The only one of them, or all as if they were one; None if there is none.
+        #: The only handle, or all as if they were one; None if there is none.
         self.live: NativeLive | None = None
-        #: Parts of the suite with an app of their own.
+        #: Parts of the suite that have their own app.
         self.overrides = _apps.Overrides(config.rootpath, _apps.fixture_of_its_own(self.open_and_close))
         self.uses_factory = False
         self._has_command = bool(_options.option(config, "command"))
-        #: Those that were closed, each with the pids that could not be ended. One as a rule; a re-run of
-        #: the last test can set the fixture up anew.
+        #: Handles that were closed, each with the pids that could not be ended. Usually one, but a rerun of
+        #: the last test can set up the fixture again.
         self.closed: list[tuple[_apps.App, list[int]]] = []
         self.reported = False
-        #: What xdist workers had to tell.
+        #: What xdist workers reported.
         self.from_workers: list[_report.Report] = []
         self.item: pytest.Item | None = None
         self.phase: Phase | None = None
-        #: The generation that this test, or the last one, ran on; None if it does not use the app.
+        #: The generation on which this test, or the last one, ran; None if it does not use the app.
         self.generation: int | None = None
-        #: Whoever follows this run from outside.
+        #: Writes events, also for a program that follows this run.
         self.events: NativeEvents | None = None
-        #: The running test was failed because of the app: what is left of it is left alone.
+        #: The running test was failed because of the app. The rest of it is left alone.
         self.failed = False
-        #: What the running phase, or the last one, is to fail of.
+        #: The error with which the running phase, or the last one, must fail.
         self.verdict: LiveGuiError | None = None
         self.told = _report.Told()
         self._runners: frozenset[str] | None = None
         self.pictures = Screenshots(_options.option(config, "screenshot"))
-        #: Of the running test, or the last one: paths relative to the run folder.
+        #: Those of the running test, or of the last one, as paths relative to the run folder.
         self.screenshots: list[str] = []
 
     def open(
@@ -126,7 +126,8 @@ class Session:
         environment: Mapping[str, _SystemString],
         part: str = "",
     ) -> Iterator[LiveGui]:
-        """What a fixture of a handle does. Of several each is called by the part of the suite it is for."""
+        """The body of a fixture for a handle. If there are several, each is named after its part of the
+        suite."""
         handle = self.open(command, environment, part if self.has_several() else "")
         try:
             yield handle
@@ -134,7 +135,7 @@ class Session:
             self.close(handle)
 
     def follow_tests(self) -> None:
-        """Look at every test from here on, and at the rest of the running one."""
+        """Follow every test from here on, and the rest of the running one."""
         manager = self.config.pluginmanager
         if not manager.has_plugin("livegui-fixtures"):
             manager.register(self.fixtures, "livegui-fixtures")
@@ -144,7 +145,7 @@ class Session:
             self.phase.follow()
 
     def close(self, handle: LiveGui | None = None) -> None:
-        """End the process of a handle, or of all, and everything it started."""
+        """End the process of a handle, or of all, and everything that it started."""
         closing = [app for app in self.apps if handle is None or app.handle is handle]
         if not closing:
             return
@@ -162,7 +163,7 @@ class Session:
             self.closed += [(app, app.native.close()) for app in closing]
 
     def _drop(self, app: _apps.App) -> None:
-        """An app did not start: the running test goes on with the others, if it likes."""
+        """An app did not start. The running test may go on with the others."""
         self.abort.disarm(app.native)
         self._forget(app)
         self.live = _apps.front(self.apps, self.used)
@@ -182,11 +183,11 @@ class Session:
         return self.uses_factory or self.overrides.count + self._has_command > 1
 
     def reports(self) -> list[_report.Report]:
-        """What is to be told of this pytest process."""
+        """What this pytest process must report."""
         return [_report.report_of(app.native, left, app.name) for app, left in self.closed]
 
     def runners(self) -> frozenset[str]:
-        """The packages of the plugins that are installed: what waits in them may only run the test."""
+        """The packages of the installed plugins. Code that waits in them may only be running the test."""
         if self._runners is None:
             plugins = self.config.pluginmanager.list_plugin_distinfo()
             modules = (getattr(plugin, "__name__", type(plugin).__module__) for plugin, _ in plugins)
@@ -194,7 +195,7 @@ class Session:
         return self._runners
 
     def untold(self) -> list[str]:
-        """The crashes that no report of a test tells of."""
+        """The crashes that no report of a test shows."""
         return self.told.of([*self.reports(), *self.from_workers])[1]
 
     def begin(self, item: pytest.Item) -> None:
@@ -206,7 +207,7 @@ class Session:
             self.used.clear()
 
     def use(self, app: _apps.App) -> None:
-        """The running test uses an app: put a fresh process under it if one is due, or refuse it."""
+        """The running test uses an app. Start a fresh process if one is due, or refuse the test."""
         __tracebackhide__ = True
         live = app.native
         if app in self.used:
@@ -229,12 +230,12 @@ class Session:
             self.phase.arm()
 
     def show(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """At the end of a phase of a test that uses the app: take a picture, and link to what is known."""
+        """At the end of a phase of a test that uses the app, take a picture, and link to the logs."""
         failed = report.failed and not _report.is_victim(report)
         due = self.pictures.is_due(failed=failed, ended=report.when == "call")
         if not self.used or self.generation is None or not (failed or due):
             return
-        # Of several the one that something is wrong with.
+        # If there are several apps, take one with a problem.
         app = min(self.used, key=lambda app: app.native.is_healthy())
         live, picture = app.native, None
         if len(self.used) > 1:
@@ -248,7 +249,7 @@ class Session:
     def write_report(self) -> str | None:
         """Write ``report.html`` for this run. Returns the line that says where it is, if there is one."""
         folders = [Path(report["run_folder"]) for report in [*self.reports(), *self.from_workers]]
-        # A worker of xdist leaves it to its controller, which knows of all.
+        # A worker of xdist leaves it to its controller, which knows all workers.
         is_worker = hasattr(self.config, "workerinput")
         if self.reported or is_worker or not folders or not _options.flag(self.config, "report"):
             return None
@@ -259,7 +260,7 @@ class Session:
             return f"no report was written: {error}"
 
     def end(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """The test has ended, its tear-down included. Raises if it is to fail of what it left."""
+        """The test has ended, including its tear-down. Raises if it must fail because of what it left."""
         __tracebackhide__ = True
         self.item, used = None, list(self.used)
         self.used.clear()

@@ -1,4 +1,4 @@
-"""What is ended as a whole: a phase of a test, or the set-up of one fixture."""
+"""What is stopped as a whole: a phase of a test, or the set-up of one fixture."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Set
     from types import CodeType
 
-#: Tasks inherit the context of whoever starts them, so this tells the test's from those of other fixtures.
+#: A task inherits the context of what starts it, so this distinguishes tasks of the test from those of
+#: fixtures.
 CURRENT: ContextVar[Span | None] = ContextVar("livegui_span", default=None)
 
 
 def running_threads() -> frozenset[int | None]:
-    """Those that run now."""
+    """The threads that run now."""
     return frozenset([thread.ident for thread in threading.enumerate()])
 
 
 @dataclass(eq=False)
 class Span:
-    """A stretch of a test, and how its code is known.
+    """A part of a test, and how to recognise its code.
 
     Attributes:
         function: the test's or the fixture's own function, if there is one.
-        files: whose code in a thread that began meanwhile makes it one of the test's.
-        name: what it is called in a report.
-        last: nobody needs the app after it.
-        once: what runs after the first part of it was ended is there to clear up.
+        files: a thread that began during the span and runs code of these files belongs to the test.
+        name: its name in reports.
+        last: whether nothing needs the app afterwards.
+        once: whether what runs after its first part was stopped is there to clean up.
         runners: packages that run the test's code, on other threads or in loops.
-        entered: the loop that runs it was handed our coroutine, which marks its own tasks.
-        threads: those that ran before.
-        cancelled: tasks of it that were told to end.
+        entered: whether the loop that runs it got our coroutine, which marks its own tasks.
+        threads: the threads that ran before.
+        cancelled: its tasks that were cancelled.
     """
 
     function: Callable[..., Any] | None = None
@@ -50,6 +51,6 @@ class Span:
     cancelled: list[Any] = field(default_factory=list)
 
     def codes(self) -> set[CodeType]:
-        """The code of its function, and of the functions in that."""
+        """The code of its function, and of the functions inside that."""
         code = getattr(inspect.unwrap(self.function), "__code__", None) if self.function else None
         return _frames.codes_in(code) if code is not None else set()

@@ -1,8 +1,8 @@
-"""The tasks of a test in asyncio's and trio's loops: which are its own, and how they are ended.
+"""The tasks of a test in asyncio's and trio's loops: which are its own, and how they are stopped.
 
-A task is the test's if its context carries the mark of the span that is being ended. A runner with one loop
-for many tests has its task from before: there the test's coroutine sets the mark itself, and turns the end of
-the task into the verdict before it reaches the runner (:func:`entering`).
+A task is the test's if its context carries the mark of the span that is being stopped. If a runner has one
+loop for many tests, its task is older than the test. Then the test's coroutine sets the mark itself, and
+turns the end of the task into the verdict before it reaches the runner (:func:`entering`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_of(span: Span, task: Any) -> bool:
     context = getattr(task, "context", None)  # trio's
     if context is None and hasattr(task, "get_context"):
         context = task.get_context()
-    elif context is None:  # before Python 3.12 a task tells it to nobody but the garbage collector
+    elif context is None:  # before Python 3.12 only the garbage collector can find it
         context = next((found for found in gc.get_referents(task) if isinstance(found, Context)), None)
     return context is not None and context.get(CURRENT) is span
 
@@ -45,13 +45,13 @@ class Waiting:
 
     def __init__(self, span: Span, entered: list[Callable[[], object]], frame: FrameType | None) -> None:
         self.requests = list(entered)
-        #: The interrupted code is a step of one of these tasks.
+        #: Whether the interrupted code is a step of one of these tasks.
         self.is_step = False
         self._look_at_asyncio(span, frame)
         self._look_at_trio(span)
 
     def ask_to_end(self) -> None:
-        """Have every loop end them, at its next turn."""
+        """Make every loop cancel them, in its next iteration."""
         for request in self.requests:
             with contextlib.suppress(RuntimeError):  # that loop is closed
                 request()
@@ -92,17 +92,18 @@ class Waiting:
 
 
 def _loaded(name: str) -> Any:
-    """A library, if it is in use: a signal handler imports nothing, the interrupted code may be doing so."""
+    """A library, if it is in use. A signal handler must not import, because the interrupted code may be
+    importing."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     return None if getattr(spec, "_initializing", False) else module
 
 
 def _turns_here(loop: asyncio.AbstractEventLoop, frame: FrameType | None) -> bool:
-    """Whether the running loop is what this thread is in: under greenlets it may be on another stack."""
+    """Whether this thread is in the running loop. With greenlets, it may be on another stack."""
     asyncio = sys.modules["asyncio"]
     if not isinstance(loop, asyncio.BaseEventLoop):
-        return loop.is_running()  # written in C, as uvloop is: it has no frames
+        return loop.is_running()  # written in C, like uvloop, so it has no frames
     code = asyncio.BaseEventLoop.run_forever.__code__
     return any(caller.f_code is code for caller in _frames.outwards(frame))
 
@@ -128,7 +129,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
 
 
 def still_running(span: Span) -> list[Any]:
-    """The tasks that were told to end and did not, in a loop that waits for its next turn."""
+    """The tasks that were cancelled but still run, in a loop that waits for its next iteration."""
     tasks = {task for task in span.cancelled if not task.done() and not task.get_loop().is_closed()}
     return [task for task in tasks if is_of(span, task)]
 
@@ -158,7 +159,7 @@ def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] |
         return None if inner is None else MethodType(inner, function.__self__)
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_flags & _IS_ASYNC:
-        return None  # as a rule; the questions below take their time
+        return None  # usually; the checks below take time
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -189,7 +190,7 @@ def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] |
 
 @contextlib.contextmanager
 def inside(abort: Abort) -> Iterator[None]:
-    """In a task of a runner: from here on it is the test's, and what ends it is the verdict."""
+    """In a task of a runner: from here on it belongs to the test, and the verdict ends it."""
     span, before = abort.span, CURRENT.get()
     CURRENT.set(span)
     way_in = _into_trio if _is_in_trio() else _into_asyncio
@@ -197,7 +198,7 @@ def inside(abort: Abort) -> Iterator[None]:
         with way_in(abort, span):
             yield
     finally:
-        # Whoever shares this context with us, or compares it, finds it as it was.
+        # Restore the context, for what shares it or compares it.
         CURRENT.set(before)
 
 
@@ -223,7 +224,7 @@ def _into_asyncio(abort: Abort, span: Span) -> Iterator[None]:
     except asyncio.CancelledError as error:
         if abort.told is None:
             raise
-        # The runner's task goes on: it is needed for the tests that follow.
+        # The runner's task goes on, because the tests that follow need it.
         while hasattr(task, "uncancel") and task.uncancel() > 0:
             pass
         abort.ended_at = error.__traceback__

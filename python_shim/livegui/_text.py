@@ -1,4 +1,4 @@
-"""Strings of Python's at the border: what the native side takes for text, and for the system's strings."""
+"""Strings at the border to the native side: as text, and as the system's strings."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 
 
 def plain(text: str) -> str:
-    """A text as the native side has it: a lone surrogate, as of a file name that is no UTF-8, is escaped."""
+    """A text for the native side. A lone surrogate, as in a file name that is not UTF-8, is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def system_string(value: object, where: str) -> str:
-    """A ``str``, ``bytes`` or path as the system is to get it.
+    """A ``str``, ``bytes`` or path as the system should get it.
 
     Raises:
-        TypeError: it is none of these; the text names ``where`` it stands, and what would do.
+        TypeError: it is none of these. The text says ``where`` the value stands, and what is valid.
     """
     if isinstance(value, str | bytes | os.PathLike):
         return os.fsdecode(value)

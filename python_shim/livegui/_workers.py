@@ -1,4 +1,4 @@
-"""The threads in which a test runs its own code: which they are, and how they are ended."""
+"""The threads in which a test runs its own code: which they are, and how they are stopped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from livegui._span import Span
 
-#: A thread that goes on is told again after this, and then twice as long each time: it may be clearing up.
+#: A thread that goes on is stopped again after this, then after twice the time: it may be cleaning up.
 _AGAIN_AFTER_S = 1.0
 
 
 class Workers:
-    """The threads of one span that is being ended."""
+    """The threads of a span that is being stopped."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -32,7 +32,8 @@ class Workers:
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.
 
-        Those that run the function of the span, and those that began meanwhile and run code of its files.
+        These are threads that run the span's function, and threads that began during the span and run code
+        of its files.
         """
         main = threading.main_thread().ident
         found = {}
@@ -46,7 +47,7 @@ class Workers:
         return found
 
     def may_start(self) -> bool:
-        """Whether a thread that began meanwhile has not come to its code yet."""
+        """Whether a thread that began during the span has not reached its code yet."""
         return any(
             all(caller.f_code.co_filename == threading.__file__ for caller in _frames.outwards(frame))
             for ident, frame in sys._current_frames().items()
@@ -54,21 +55,21 @@ class Workers:
         )
 
     def end(self) -> dict[int, FrameType]:
-        """Have each of them end as soon as it runs Python code; returns those that still run."""
+        """Make each of them end as soon as it runs Python code. Returns those that still run."""
         now = time.monotonic()
         running = self.running()
         for ident in running:
             due, pause = self._told.get(ident, (now, _AGAIN_AFTER_S))
             if now >= due:
                 if not self._told:
-                    # pytest's would warn of each of them.
+                    # pytest's hook would warn about each of them.
                     self._hook, threading.excepthook = threading.excepthook, self._on_end
                 end_thread(ident)
                 self._told[ident] = (now + pause, 2 * pause)
         return running
 
     def release(self) -> None:
-        """They have all ended."""
+        """All of them have ended."""
         if threading.excepthook == self._on_end:
             threading.excepthook = self._hook
 
@@ -77,7 +78,7 @@ class Workers:
             self._hook(ended)
 
     def cancel_what_has_not_started(self, frame: FrameType | None) -> None:
-        """Leave a pool that the test waits for nothing to do but what runs already."""
+        """Leave a pool that the test waits for nothing to do except what already runs."""
         futures = sys.modules.get("concurrent.futures.thread")
         if futures is None:
             return
@@ -87,6 +88,6 @@ class Workers:
                 pool = caller.f_locals.get("self")
                 if pool is not None and id(pool) not in self._pools:
                     self._pools.add(id(pool))
-                    # On a thread of its own: the interrupted code may hold the pool's lock.
+                    # On a separate thread, because the interrupted code may hold the pool's lock.
                     options = {"wait": False, "cancel_futures": True}
                     threading.Thread(target=pool.shutdown, kwargs=options, daemon=True).start()
