@@ -1,23 +1,22 @@
 #!/usr/bin/env python3
 """Everything a checkout of livegui needs, on Linux, macOS and Windows.
 
-    python3 dev.py demo     what livegui is for, on a real Dear ImGui app (the first time builds it)
+    python3 dev.py demo     what livegui is for, on a real Dear ImGui app (the first run builds livegui)
     python3 dev.py test     the Rust and the Python tests
     python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
     python3 dev.py fmt      format the code
-    python3 dev.py bench    figures, beside peers where there are any
+    python3 dev.py bench    figures, compared with peers where these exist
     python3 dev.py chaos    faults under every setting on a real app (--short, --rounds N)
     python3 dev.py soak     no false alarm and no leak, for as long as you like (--minutes N, --short)
-    python3 dev.py exits    a thousand interpreter exits under load, on every supported Python there is
-    python3 dev.py apps     apps of other people, unchanged, and popular libraries, watched (half an hour)
+    python3 dev.py exits    a thousand interpreter exits under load, on every supported Python found
+    python3 dev.py apps     watch unchanged apps of other people, and popular libraries (half an hour)
     python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    cargo check for macOS and Windows, on Debian
     python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
-Needs python3 (3.10 or newer) and cargo; the rest it installs into .venv. Arguments after the command
-are handed on: to pytest by `test` and `windows`, the names of benchmarks by `bench`, interpreters by `exits`,
-names of apps by `apps`.
-`test freezes` and `test in_flight` run the whole of a matrix of which `test` runs a part.
+Needs python3 (3.10 or newer) and cargo, and installs the rest into .venv. Arguments after the command are passed
+on: `test` and `windows` pass them to pytest; `bench` takes names of benchmarks, `exits` interpreters, and `apps`
+names of apps. `test` runs a part of two matrices; `test freezes` and `test in_flight` run all of one.
 """
 
 from __future__ import annotations
@@ -43,11 +42,11 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-#: What `.venv` was last made from; it is made anew only where that changed.
+#: What `.venv` was last made from. It is made again only if that changed.
 STAMP = VENV / "livegui-dev.json"
-#: Tests of which the whole is run only if it is asked for.
+#: Tests that run completely only if they are named.
 MATRICES = {"freezes": "tests/python/test_freezes.py", "in_flight": "tests/python/test_in_flight.py"}
-#: Programs that some tests start, and Debian's packages of them.
+#: Programs that some tests start, and the Debian packages that have them.
 SYSTEM = {
     "Xvfb": "xvfb",
     "xauth": "xauth",
@@ -57,7 +56,7 @@ SYSTEM = {
 }
 SLOPPY = ROOT / "examples" / "sloppy"
 
-if sys.version_info < (3, 10):  # noqa: UP036 -- this file is run by whatever python3 there is
+if sys.version_info < (3, 10):  # noqa: UP036 -- any python3 may run this file
     sys.exit(f"dev.py needs Python 3.10 or newer; this is {sys.version.split()[0]}")
 
 
@@ -69,12 +68,12 @@ class Failed(Exception):
 
 
 def say(text: str) -> None:
-    """One line on what is being done."""
+    """Print one line on what is being done."""
     print(f"\033[1m▸ {text}\033[0m" if sys.stdout.isatty() else f"> {text}", flush=True)
 
 
 def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
-    """Run a command; its output is shown as it comes."""
+    """Run a command and show its output as it comes."""
     words = [str(word) for word in command]
     status = subprocess.run(words, cwd=cwd, env=os.environ | (env or {}), check=False).returncode
     if status != 0:
@@ -82,7 +81,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 
 
 def succeeds(*command: str | Path, env: dict[str, str]) -> bool:
-    """Whether a command ends well; its output is shown as it comes."""
+    """Whether a command succeeds. Its output is shown as it comes."""
     words = [str(word) for word in command]
     return subprocess.run(words, cwd=ROOT, env=os.environ | env, check=False).returncode == 0
 
@@ -96,7 +95,8 @@ def digest(paths: Iterator[Path]) -> str:
 
 
 def set_up() -> None:
-    """Make `.venv`, install what is needed, build the native module: each only if something changed."""
+    """Make `.venv`, install what is needed, build the native module. Each step runs only if something
+    changed."""
     cargo()
     stamp = json.loads(STAMP.read_text()) if STAMP.exists() else {}
     wanted = {
@@ -119,7 +119,7 @@ def set_up() -> None:
         stamp = {"python": wanted["python"]}
     if stamp.get("packages") != wanted["packages"]:
         say("installing what is needed into .venv")
-        # The optional dependencies alone: livegui itself is built below.
+        # Only the optional dependencies: livegui itself is built below.
         install(*packages("dev"))
         stamp["packages"] = wanted["packages"]
     built = any((ROOT / "python_shim" / "livegui").glob("_livegui.*.so")) or any(
@@ -134,8 +134,8 @@ def set_up() -> None:
 
 def build() -> None:
     """Build the native module and install livegui, editable, into `.venv`."""
-    # Cargo shows its progress on standard error; pip's remarks on extras that were not asked for are
-    # kept back, unless it fails.
+    # Cargo shows its progress on standard error. pip's remarks on extras that were not requested are hidden,
+    # unless it fails.
     done = subprocess.run(
         [BIN / "maturin", "develop", "--release"],
         cwd=ROOT,
@@ -159,7 +159,7 @@ def packages(extra: str) -> list[str]:
 
 
 def beside(name: str, wanted: list[str]) -> Path:
-    """A folder for PYTHONPATH with packages that are to be kept out of `.venv`, installed once."""
+    """A folder for PYTHONPATH with packages that must stay out of `.venv`, installed once."""
     folder = VENV / "beside" / f"{name}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]}"
     if not folder.exists():
         say(f"installing {', '.join(wanted)}")
@@ -171,7 +171,7 @@ def beside(name: str, wanted: list[str]) -> Path:
 
 
 def install(*arguments: str) -> None:
-    """Have `.venv`'s pip install something."""
+    """Install something with `.venv`'s pip."""
     run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments)
 
 
@@ -207,7 +207,7 @@ def test(rest: list[str]) -> None:
 
 
 def system(_rest: list[str]) -> None:
-    """Install what some tests need of the system, and are skipped without: for a CI machine."""
+    """Install system packages that some tests need (and are skipped without), for a CI machine."""
     missing = [name for program, name in SYSTEM.items() if shutil.which(program) is None]
     if not missing:
         return
@@ -223,7 +223,7 @@ def system(_rest: list[str]) -> None:
 
 
 def lint(_rest: list[str]) -> None:
-    """Every check that runs none of the code; warnings are errors."""
+    """Every check that does not run the code. Warnings are errors."""
     set_up()
     say("rustfmt")
     run(cargo(), "fmt", "--check")
@@ -231,7 +231,7 @@ def lint(_rest: list[str]) -> None:
     check_rust_version()
     say("clippy")
     run(cargo(), "clippy", "--quiet", "--all-targets", "--", "-D", "warnings")
-    # The Python face is linked against no libpython here: checking does not link.
+    # The Python interface is not linked against libpython here, because checking does not link.
     run(cargo(), "clippy", "--quiet", "--all-targets", "--features", "python", "--", "-D", "warnings")
     say("cargo doc")
     run(
@@ -254,9 +254,9 @@ def lint(_rest: list[str]) -> None:
 
 
 def check_rust_version() -> None:
-    """Cargo.toml's `rust-version` has to be true: clippy sees to our own code, this to what it depends on.
+    """Cargo.toml's `rust-version` must be true. clippy checks our own code, this checks the dependencies.
 
-    What is built here proves it only if Rust is of that version, so that is said if it is not.
+    A build proves it only if the installed Rust is of that version. If it is not, this says so.
     """
 
     def read(version: str) -> tuple[int, ...]:
@@ -292,19 +292,20 @@ def fmt(_rest: list[str]) -> None:
 
 
 def chaos(rest: list[str]) -> None:
-    """Every fault under every setting, on the real sloppy app."""
+    """Run every fault under every setting, on the real sloppy app."""
     set_up()
     run(PYTHON, ROOT / "tests" / "chaos" / "chaos.py", *rest)
 
 
 def soak(rest: list[str]) -> None:
-    """Legitimate trouble for as long as is asked for, and pytests of thousands of tests."""
+    """Cause legitimate trouble for as long as requested, and run pytests of thousands of tests."""
     set_up()
     run(PYTHON, ROOT / "tests" / "chaos" / "soak.py", *rest)
 
 
 def exits(rest: list[str]) -> None:
-    """How soon an end is noticed; a thousand exits under load, on every supported Python there is."""
+    """Measure how soon an end is noticed; run a thousand exits under load, on every supported Python
+    found."""
     set_up()
     say("from an app's end to the verdict")
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_to_verdict.py")
@@ -313,7 +314,7 @@ def exits(rest: list[str]) -> None:
 
 
 def apps(rest: list[str]) -> None:
-    """Apps of other people, not a line of them changed, and popular libraries in an app that nobody wired."""
+    """Watch unchanged apps of other people, and popular libraries in an unchanged app."""
     set_up()
     extras = {"toolkits": "toolkits", "more": "more_toolkits", "apps": "apps", "popular": "popular"}
     path = os.pathsep.join(str(beside(name, packages(extra))) for name, extra in extras.items())
@@ -324,8 +325,8 @@ def apps(rest: list[str]) -> None:
 
 
 def windows(rest: list[str]) -> None:
-    """The tests on Windows, as far as wine is Windows; see docs/platforms.md."""
-    # Not at the top: whoever has no use for it needs neither Debian nor a Python 3.11.
+    """Run the tests on Windows, as far as wine is Windows; see docs/platforms.md."""
+    # Not at the top, because without `windows` nobody needs Debian or a Python 3.11.
     from tools.debian import ToolError  # noqa: PLC0415 -- only where it is needed
     from tools.windows_rig import Rig  # noqa: PLC0415 -- only where it is needed
 
@@ -346,7 +347,7 @@ def windows(rest: list[str]) -> None:
 
 
 def cross(rest: list[str]) -> None:
-    """Compile for systems that this machine is not, as far as a check goes."""
+    """Compile for systems other than this machine's, as far as a check goes."""
     from tools.cross_check import check  # noqa: PLC0415 -- only where it is needed
     from tools.debian import ToolError  # noqa: PLC0415 -- only where it is needed
 
@@ -357,7 +358,7 @@ def cross(rest: list[str]) -> None:
 
 
 def bench(rest: list[str]) -> None:
-    """The benchmarks, all or those named."""
+    """Run the benchmarks: all, or the named ones."""
     set_up()
     known = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("bench_*.py"))}
     names = [f"bench_{name}" for name in rest] or list(known)
@@ -389,11 +390,11 @@ def bench(rest: list[str]) -> None:
 
 @dataclass
 class Outcome:
-    """What one run of the sloppy suite came to."""
+    """The result of one run of the sloppy suite."""
 
     title: str
     seconds: float = 0.0
-    #: test -> ("passed" | "failed" | "error", what it said)
+    #: test -> ("passed" | "failed" | "error", its message)
     tests: dict[str, tuple[str, str]] = field(default_factory=dict)
     generation: str = "1"
 
@@ -409,7 +410,7 @@ class Outcome:
 
 
 def demo(_rest: list[str]) -> None:
-    """The sloppy suite as it is without livegui, and with it; fails unless the outcome is the right one."""
+    """Run the sloppy suite without livegui, and with it. Fails unless the outcome is as expected."""
     set_up()
     say("the suite with a plain session fixture; its poll of 120 s is cut to 10 s")
     naive = run_suite("plain session fixture", ["-p", "no:livegui", "-p", "naive_live_gui"], poll_s=10)
@@ -433,7 +434,7 @@ def demo(_rest: list[str]) -> None:
 
 
 def run_suite(title: str, options: list[str], poll_s: int) -> Outcome:
-    """Run the sloppy suite; a line a test is shown as it goes."""
+    """Run the sloppy suite, and show a line for each test as it ends."""
     outcome = Outcome(title)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -479,7 +480,7 @@ def run_suite(title: str, options: list[str], poll_s: int) -> Outcome:
 
 
 def compare(naive: Outcome, livegui: Outcome) -> None:
-    """Show both side by side."""
+    """Show both outcomes side by side."""
 
     def quote(outcome: Outcome) -> str:
         texts = [text for result, text in outcome.tests.values() if result == "failed"]
@@ -537,7 +538,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def main() -> None:
-    """Run the command that is asked for."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

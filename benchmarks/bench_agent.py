@@ -1,4 +1,4 @@
-"""The agent's figures, each beside its peer in the same run.
+"""The agent's figures, each compared with a peer in the same run.
 
 Needs cargo: the peer of ``beat()`` is an empty native call, which is built here.
 """
@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 
 
 def per_call(call: Callable[[], object], number: int = 300_000) -> float:
-    """Nanoseconds a call. The loop around it is the same for all who are compared."""
+    """Nanoseconds per call. The loop around it is the same for all candidates."""
     return timeit.timeit(call, number=number) / number * 1e9
 
 
@@ -54,7 +54,7 @@ def build_empty_call() -> Callable[[], object]:
     )
     spec = importlib.util.spec_from_file_location("empty_call", library)
     assert spec is not None
-    # A library's name is no module's: say which loader it takes.
+    # The library has no module's file name, so name the loader.
     loader = importlib.machinery.ExtensionFileLoader("empty_call", str(library))
     spec = importlib.util.spec_from_loader("empty_call", loader)
     assert spec is not None
@@ -65,7 +65,7 @@ def build_empty_call() -> Callable[[], object]:
 
 
 class PythonBeat:
-    """A beat as one would write it in Python."""
+    """A beat as people would write it in Python."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -88,7 +88,7 @@ def bench_beat(table: Table, agent: livegui.Agent) -> None:
 
 
 def ask(port: int, path: str = "/readyz", timeout: float = 5.0) -> int:
-    """The status of one request on a connection of its own."""
+    """The status of one request on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -98,7 +98,7 @@ def ask(port: int, path: str = "/readyz", timeout: float = 5.0) -> int:
 
 
 def raw_ask(port: int, request: bytes) -> bytes:
-    """The same without what Python's client adds."""
+    """The same without the overhead of Python's client."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(request)
         return connection.recv(4096)
@@ -172,7 +172,7 @@ def bench_long_poll(table: Table) -> None:
                 connection = socket.create_connection(("127.0.0.1", port))
                 connection.sendall(request)
                 waiting.append(connection)
-            assert ask(port) in (200, 503)  # taken in behind those 32
+            assert ask(port) in (200, 503)  # accepted after those 32
             began = time.perf_counter()
             agent.degrade(f"change {round_number}")
             for connection in waiting:
@@ -214,7 +214,7 @@ else:
 
 @contextlib.contextmanager
 def app(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
-    """An app with an agent; its process, the endpoint's port, the peer's."""
+    """An app with an agent. Yields its process, the endpoint's port, and the peer's."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "-c", APP, *arguments],
@@ -233,7 +233,7 @@ def app(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[
 
 
 def latencies(port: int, seconds: float) -> list[float]:
-    """Milliseconds of /readyz, a new connection each time."""
+    """Milliseconds for /readyz, with a new connection each time."""
     request = f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     taken = []
     end = time.monotonic() + seconds
@@ -245,7 +245,7 @@ def latencies(port: int, seconds: float) -> list[float]:
 
 
 def bench_readyz(table: Table) -> None:
-    """/readyz at rest, under a held GIL, beside slow clients; the peer is Python's own server."""
+    """/readyz at rest, under a held GIL, and with slow clients. The peer is Python's own server."""
     with app("serve") as (process, port, peer):
         assert process.stdin is not None
         ours, theirs = latencies(port, 3), latencies(peer, 3)
@@ -275,7 +275,7 @@ def bench_readyz(table: Table) -> None:
 
 
 def drip(slow: list[socket.socket], port: int, stop: threading.Event) -> None:
-    """Keep a thousand clients at it: a byte now and then, and a new one for each that was ended."""
+    """Keep a thousand clients busy: a byte now and then, and a new client for each that was disconnected."""
     while not stop.is_set():
         for index, connection in enumerate(slow):
             if stop.wait(0.001):
@@ -290,7 +290,7 @@ def drip(slow: list[socket.socket], port: int, stop: threading.Event) -> None:
 
 
 def answers(port: int) -> str:
-    """Whether somebody answers soon."""
+    """Whether there is an answer soon."""
     try:
         ask(port, "/", timeout=0.1)
     except TimeoutError:
@@ -328,7 +328,7 @@ def bench_idle(table: Table) -> None:
 
 
 def tasks(pid: int) -> dict[int, tuple[int, int]]:
-    """Nanoseconds on a processor, and how often it went to sleep, of each thread."""
+    """For each thread, the nanoseconds on a processor, and how often it went to sleep."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         spent = int((task / "schedstat").read_text().split()[0])
@@ -338,14 +338,14 @@ def tasks(pid: int) -> dict[int, tuple[int, int]]:
 
 
 def bench_start(table: Table) -> None:
-    """``import livegui; livegui.start()`` over a bare interpreter."""
+    """``import livegui; livegui.start()`` compared with a bare interpreter."""
     code = "import livegui; livegui.start()"
     taken: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"LIVEGUI_RUN_DIR": folder}
         for _ in range(40):
             pair = []
-            # os._exit: what is measured is the start, not the end.
+            # os._exit, because the start is measured, not the end.
             for text in (f"{code}; import os; os._exit(0)", "import os; os._exit(0)"):
                 began = time.perf_counter()
                 subprocess.run([sys.executable, "-c", text], env=environment, check=True)
@@ -373,7 +373,7 @@ def bench_wheel(table: Table) -> None:
 
 
 def main() -> None:
-    """Everything, one table."""
+    """Run everything, in one table."""
     table = Table()
     with tempfile.TemporaryDirectory() as folder:
         agent = livegui.start("bench", run_dir=folder)

@@ -1,7 +1,8 @@
-"""What an audit costs beside the suite itself: 20 files on the real Dear ImGui app, hidden state in some.
+"""The cost of an audit compared with the suite itself: 20 files on the real Dear ImGui app, some with hidden
+state.
 
-One file depends on another, one suffers from another, one crashes the app, one is flaky: each must be
-found with its true cause, and nobody else accused.
+One file depends on another, one is broken by another, one crashes the app, one is flaky. The audit must find
+each with its true cause, and accuse no other.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import audit_suite  # noqa: E402 -- it is found only now
 from figures import Table  # noqa: E402 -- likewise
 
 SLOPPY = ROOT / "examples" / "sloppy"
-#: Seconds that each test takes beside what it does, as tests of a GUI do.
+#: How many seconds each test takes on top of its work, as GUI tests do.
 TEST_S = 0.25
-#: Of the tests' suite what there is one of already, or what is no finding.
+#: Files of the tests' suite that repeat another case, or are no finding.
 LEFT_OUT = ("test_i_exports.py", "test_n_fails.py")
-#: Clean files beyond those of the suite.
+#: Additional clean files.
 MORE = 8
 
 CONFTEST = f"""
@@ -99,7 +100,7 @@ def timed(folder: Path, *words: str) -> float:
         done = subprocess.run(
             [sys.executable, *words], cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False
         )
-    if done.returncode != 1:  # both the suite and its audit have something to complain of
+    if done.returncode != 1:  # both the suite and its audit find a problem
         sys.exit((folder / "output.log").read_text())
     return time.monotonic() - began
 

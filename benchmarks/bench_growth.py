@@ -1,9 +1,10 @@
-"""How it grows: test files in one pytest, batches, and apps at once. One more is to cost the same.
+"""How the cost grows with test files in one pytest, with batches, and with apps at once. One more should
+cost the same.
 
 python3 dev.py bench growth
 
-A plain loop app. `time ~ n ** exponent` is fitted to what comes on top of a pytest of one file: 1 is what it
-should be, more is a cost that grows with what there is already.
+A plain loop app. `time ~ n ** exponent` is fitted to the cost beyond a pytest of one file. An exponent of 1
+is right; a higher one means that each further item costs more.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ BATCHES = (1, 10, 60)
 APPS = (1, 4, 16, 64)
 EXPONENT = 1.1
 CRASHES = 20
-#: Per cent of a core that an app more may cost.
+#: How many per cent of a core one more app may cost.
 APP_CPU = 0.5
 
 BEATS = """
@@ -52,7 +53,7 @@ def exponent(counts: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def measured(folder: Path, command: list[str]) -> tuple[float, float]:
-    """Seconds that a command takes, and the most memory that it had, in MiB."""
+    """The seconds that a command takes, and its peak memory in MiB."""
     with (folder / "log").open("wb") as log:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
@@ -65,7 +66,7 @@ def measured(folder: Path, command: list[str]) -> tuple[float, float]:
 
 
 def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: int) -> None:
-    """The cost of a file, as there are more; below `fit_from` what is done once weighs most."""
+    """The cost of a file, as the number grows. Below `fit_from`, fixed costs dominate."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     costs, memory = [], []
     for count in counts:
@@ -95,7 +96,7 @@ def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: i
 
 
 def batches(table: Table, counts: Sequence[int]) -> None:
-    """The cost of a batch of `livegui run`, each of one test without an app; the memory of that."""
+    """The cost of a batch of `livegui run` (each has one test without an app), and the memory of that."""
     costs, memory = [], []
     for count in counts:
         with tempfile.TemporaryDirectory() as name:
@@ -130,7 +131,7 @@ def batches(table: Table, counts: Sequence[int]) -> None:
 
 
 def memory_of(pid: int) -> float:
-    """The most memory that a process has had, in MiB; its children do not count."""
+    """The peak memory of a process in MiB, without its children."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -141,7 +142,7 @@ def memory_of(pid: int) -> float:
 
 @contextmanager
 def lives(count: int, folder: Path) -> Iterator[list[NativeLive]]:
-    """So many apps, all of them up."""
+    """This many apps, all of them running."""
     made = []
     try:
         for number in range(count):
@@ -181,7 +182,7 @@ def cpu_s() -> float:
 
 
 def apps(table: Table, counts: Sequence[int]) -> None:
-    """What watching costs this process, as there are more apps; how soon the end of one of them is known."""
+    """What watching costs this process as the number of apps grows, and how soon the end of one is known."""
     costs, threads = [], []
     for count in counts:
         with tempfile.TemporaryDirectory() as name, lives(count, Path(name)) as made:
@@ -204,7 +205,7 @@ def apps(table: Table, counts: Sequence[int]) -> None:
 
 
 def crashes(made: list[NativeLive]) -> list[float]:
-    """Milliseconds from SIGKILL to the verdict, of one app after the other."""
+    """Milliseconds from SIGKILL to the verdict, for one app after the other."""
     took = []
     for live in made[:CRASHES]:
         process = live.process
@@ -218,7 +219,7 @@ def crashes(made: list[NativeLive]) -> list[float]:
 
 
 def main() -> None:
-    """Everything, one table."""
+    """Run everything, in one table."""
     table = Table()
     steps: list[Callable[[], None]] = [
         lambda: files(table, "one app", "", FILES, 100),

@@ -1,4 +1,4 @@
-"""A thousand hand-overs of apps that are fit, some of them slow to show it: how many are replaced."""
+"""A thousand hand-overs of apps that are fit, although some show it slowly. How many are replaced?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from figures import Table
 
 APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
 EACH = 200
-#: What the app is told to do before the first hand-over.
+#: What the app must do before the first hand-over.
 KINDS = {
     "healthy": "",
     "with frames of 400 ms": "slow 0.4",
@@ -55,7 +55,7 @@ def replaced(what: str) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    """Every kind, one table."""
+    """Run every kind, in one table."""
     table = Table()
     for kind, what in KINDS.items():
         count, because = replaced(what)

@@ -1,6 +1,7 @@
-"""The test side's figures, beside mirakuru, pytest-xprocess, pytest-xdist, psutil and a naive fixture.
+"""The test side's figures, compared with mirakuru, pytest-xprocess, pytest-xdist, psutil and a naive
+fixture.
 
-Everybody starts the same real Dear ImGui app, headless, in the same run.
+All of them start the same real Dear ImGui app, headless, in the same run.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ input()
 
 
 def run_pytest(suite: str, *options: str, **environment: str) -> Any:
-    """Run one of the suites here, with the plugin that measures; returns what that wrote."""
+    """Run one of the suites here, with the plugin that measures. Returns what that wrote."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         out, log = folder / "figures.json", folder / "pytest.log"
@@ -75,7 +76,7 @@ def run_pytest(suite: str, *options: str, **environment: str) -> Any:
             (folder / f"test_{number:02}.py").write_text(text)
         command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *options]
         command += ["-W", "ignore"]
-        # Without the peers, whose plugins have their own share in every test.
+        # Without the peers, whose plugins would take part in every test.
         environment |= {"BENCH_OUT": str(out), "LIVEGUI_STATE_DIR": name, "PYTHONPATH": ""}
         with log.open("w") as output:
             subprocess.run(
@@ -133,7 +134,7 @@ def bench_crash(table: Table) -> None:
 
 
 def bench_check(table: Table, checks: dict[str, list[float]]) -> None:
-    """What is asked before each test."""
+    """The checks before each test."""
     taken = run_pytest("suite_no_op.py", "-p", "measure_use", BENCH_TESTS=str(TESTS), BENCH_APP="1")
     ours = [value / 1e3 for value in taken["use"][1:]]
     p50 = quantile(ours, 0.5)
@@ -181,7 +182,7 @@ def bench_files(table: Table, whole: dict[str, list[float]]) -> None:
 
 
 def bench_handover(table: Table) -> None:
-    """What it adds to a file that an app at 60 frames a second is asked whether its main loop turns."""
+    """The additional cost for a file of asking an app at 60 frames a second whether its main loop runs."""
     one_process = ("suite_no_op.py", {"BENCH_TESTS": "1", "BENCH_APP": "1"})
     a_spare_each = ("suite_file.py", {"BENCH_SPARE": "1"})
     kinds = {
@@ -196,7 +197,7 @@ def bench_handover(table: Table) -> None:
         for handover in ("respawn", "off"):
             asked = ["-p", "measure_use", f"--live-gui-handover={handover}", *options]
             figures = run_pytest(suite, *asked, BENCH_FILES=str(FILES), **environment)
-            # A test's own time counts in neither: a spare that is waited for takes as long as it takes.
+            # A test's own time counts in neither. Waiting for a spare takes as long as it takes.
             taken[handover] = milliseconds(figures["around"][1:-1])
         added = quantile(taken["respawn"], 0.5) - quantile(taken["off"], 0.5)
         p99 = quantile(taken["respawn"], 0.99) - quantile(taken["off"], 0.5)
@@ -204,13 +205,13 @@ def bench_handover(table: Table) -> None:
 
 
 def bench_no_op(table: Table) -> None:
-    """Tests that do not use the app, with the plugin and without it, in turns."""
+    """Tests that do not use the app, with the plugin and without it, alternating."""
     with_plugin, without = [], []
     for _ in range(NO_OP_RUNS):
         for taken, options in ((with_plugin, []), (without, ["-p", "no:livegui"])):
             figures = run_pytest("suite_no_op.py", "-p", "measure_use", *options, BENCH_TESTS=str(TESTS))
             taken.append(quantile(figures["tests"], 0.5) / 1e3)
-    # The least of the runs: whatever else goes on in the machine can only add to it.
+    # The minimum of the runs, because other activity on the machine can only add to it.
     ours, bare = min(with_plugin), min(without)
     table.add(
         f"plugin's share of a no-op test, {NO_OP_RUNS} runs",
@@ -226,7 +227,7 @@ def bench_no_op(table: Table) -> None:
 
 @contextlib.contextmanager
 def moments(folder: Path, **environment: str) -> Iterator[Callable[[], dict[str, int]]]:
-    """Where the next app notes its moments; waits until it has."""
+    """Where the next app writes its moments. The function waits until it has."""
     file = folder / "moments.json"
     file.unlink(missing_ok=True)
     added = {"BENCH_MOMENTS": str(file)} | environment
@@ -249,7 +250,7 @@ def moments(folder: Path, **environment: str) -> Iterator[Callable[[], dict[str,
 
 
 def bench_starts(table: Table, harnesses: list[Harness], folder: Path) -> dict[str, list[float]]:
-    """Start to usable; returns the milliseconds that ending one app and starting the next take."""
+    """From start to usable. Returns the milliseconds for ending one app and starting the next."""
     over, whole = defaultdict(list), defaultdict(list)
     for _ in range(STARTS):
         for harness in harnesses:
@@ -261,7 +262,7 @@ def bench_starts(table: Table, harnesses: list[Harness], folder: Path) -> dict[s
             ending = time.monotonic_ns()
             harness.stop()
             ended = time.monotonic_ns()
-            # Up to the app's first line it is the interpreter's start, the same for all.
+            # Up to the app's first line it is the interpreter's start, which is the same for all.
             own = noted[harness.sign] - noted["began"] + interpreter_start()
             over[harness.name].append((usable - asked - own) / 1e6)
             whole[harness.name].append((usable - asked + ended - ending) / 1e6)
@@ -282,7 +283,7 @@ def interpreter_start() -> int:
 
 
 def time_checks(harnesses: list[Harness]) -> dict[str, list[float]]:
-    """Microseconds of what could be asked before each test, by whom; of an app that is up."""
+    """Microseconds for each harness' check before a test, on a running app."""
     taken = {}
     for harness in harnesses:
         if isinstance(harness, Livegui):
@@ -311,7 +312,7 @@ def microseconds(call: Callable[[], object], times: int = TESTS) -> list[float]:
 
 
 def bench_held_port(table: Table, harnesses: list[Harness], folder: Path) -> None:
-    """A port that somebody else has."""
+    """A port that another process holds."""
     command = [sys.executable, "-c", HOLDER]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
@@ -337,7 +338,7 @@ def bench_held_port(table: Table, harnesses: list[Harness], folder: Path) -> Non
 
 
 def bench_early_death(table: Table, harnesses: list[Harness], folder: Path) -> None:
-    """An app that ends before it is up."""
+    """An app that ends before it is ready."""
     for status in ("0", "3"):
         ours, beside = [], []
         for harness in harnesses:
@@ -355,10 +356,10 @@ def bench_early_death(table: Table, harnesses: list[Harness], folder: Path) -> N
 
 
 def failure_of(harness: Harness, port: int) -> Exception:
-    """What a start that cannot succeed is failed with."""
+    """The error of a start that cannot succeed."""
     try:
         harness.start(port, LIMIT)
-    except Exception as error:  # noqa: BLE001 -- each has one of its own
+    except Exception as error:  # noqa: BLE001 -- each has its own
         return error
     else:
         return AssertionError("no error")
@@ -368,14 +369,15 @@ def failure_of(harness: Harness, port: int) -> Exception:
 
 
 def outcome(error: Exception, taken: float) -> str:
-    """What a peer made of it."""
+    """The result of a peer."""
     if isinstance(error, TimeoutError | TimeoutExpired):
         return f"none until its time-out ({LIMIT:g} s here)"
     return f"{taken:.0f} ms ({type(error).__name__})"
 
 
 class InThisProcess:
-    """A pytest whose loop is a function of ours: peers need its configuration, as their fixtures have it."""
+    """A pytest whose loop is a function of ours. Peers need its configuration, because their fixtures have
+    it."""
 
     def __init__(self, loop: Callable[[pytest.Config], None]) -> None:
         self.loop = loop
@@ -389,7 +391,7 @@ class InThisProcess:
 
 
 def main() -> None:
-    """Everything, one table."""
+    """Run everything, in one table."""
     table = Table()
 
     def loop(config: pytest.Config) -> None:

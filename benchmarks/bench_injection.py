@@ -1,6 +1,7 @@
-"""What it costs an app to be watched without being wired: a frame, a pool, a start; beside peers.
+"""The cost of watching an unchanged app, for a frame, a pool and a start, compared with peers.
 
-The start is that of the same app under ``livegui exec``, wired, and under ddtrace-run and coverage.
+The start is compared for the same app under ``livegui exec``, with the agent called by the app, and under
+ddtrace-run and coverage.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ import livegui
 
 CARRIER = Path(livegui.__file__).parent / "_carrier"
 INJECTED = {"LIVEGUI_INJECT": "auto", "LIVEGUI_INJECT_PATH": str(CARRIER)}
-#: What a patch may cost a frame beyond the toolkit's own call.
+#: How many nanoseconds a patch may add to a frame, beyond the toolkit's own call.
 PATCH_NS = 1000
-#: Blocks of memory a call that are kept.
+#: How many blocks of memory may be kept per call.
 KEPT = 0.01
-#: What the start may cost more than that of the wired app.
+#: How many milliseconds longer the start may take than that of the app that calls the agent itself.
 START_MS = 20
 STARTS = 25
 
-#: Prints nanoseconds a call, the best of several rounds, and how many blocks of memory the calls kept.
+#: Prints nanoseconds per call, the best of several rounds, and how many blocks of memory the calls kept.
 TIMED = """
 import sys, time
 def timed(call, rounds=30, calls=2000):
@@ -106,7 +107,7 @@ STARTING = {
 
 
 def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float, float]:
-    """Nanoseconds a call, and blocks of memory that it kept."""
+    """Nanoseconds per call, and blocks of memory that a call kept."""
     given = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"} | environment
     command = [sys.executable, "-c", TIMED + code]
     done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=True)
@@ -116,9 +117,9 @@ def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float,
 
 
 def starts(folder: Path) -> dict[str, float]:
-    """Milliseconds to start and end the app, the median, each in turn.
+    """The median of the milliseconds to start and end the app, alternating.
 
-    What `livegui exec` and ddtrace-run cost themselves, a Python more each, is left out.
+    The cost of `livegui exec` and ddtrace-run themselves, one more Python each, is excluded.
     """
     for name, text in STARTING.items():
         (folder / f"{name}.py").write_text(text)

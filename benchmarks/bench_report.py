@@ -1,4 +1,5 @@
-"""What a report costs: beside pytest-html in the same run, for runs of many tests, and drawn in a browser.
+"""The cost of a report: compared with pytest-html in the same run, for runs of many tests, and drawn in a
+browser.
 
 python3 dev.py bench report
 """
@@ -22,7 +23,7 @@ from records import many_tests  # noqa: E402 -- found only now
 
 from livegui._livegui import write_report  # noqa: E402 -- found only now
 
-#: Milliseconds within which the report of so many tests is to be written.
+#: Within how many milliseconds the report of this many tests must be written.
 BARS = {500: 100, 10_000: 1000}
 TIMES = 15
 TESTS = 500
@@ -53,7 +54,7 @@ timed(peer.BaseReport, "_generate_report", "pytest-html")
 
 
 def main() -> int:
-    """Print the figures; returns how many bars were missed."""
+    """Print the figures. Returns how many bars were missed."""
     table = Table()
     with tempfile.TemporaryDirectory() as folder:
         for tests, bar in BARS.items():
@@ -113,7 +114,7 @@ requestAnimationFrame(step);
 
 
 def in_a_browser(parent: Path, table: Table) -> None:
-    """Zooming in and out over 2,000 tests on 4 workers, a step a frame."""
+    """Zoom in and out over 2,000 tests on 4 workers, one step per frame."""
     why = page.missing()
     if why is not None:
         table.show("zoom over 2,000 tests", "not measured", why)
@@ -143,7 +144,7 @@ while True:
 
 
 def top(folder: Path, table: Table) -> None:
-    """What ``livegui top`` takes of a core while it shows 16 apps."""
+    """How much of a core ``livegui top`` uses while it shows 16 apps."""
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     apps = [subprocess.Popen([sys.executable, "-c", APP, str(number)]) for number in range(APPS)]
     seconds = 20
@@ -151,7 +152,7 @@ def top(folder: Path, table: Table) -> None:
         while len(list((folder / "livegui").glob("*.json"))) < APPS:
             time.sleep(0.1)
         command = [sys.executable, "-m", "livegui", "top"]
-        # `script` gives it a terminal.
+        # `script` provides a terminal.
         watching = subprocess.Popen(
             ["script", "-qec", " ".join(command), "/dev/null"],
             stdin=subprocess.PIPE,
@@ -170,7 +171,7 @@ def top(folder: Path, table: Table) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process and its children that it has waited for."""
+    """The processor time of a process, and of its children that it has waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,11 +1,11 @@
-"""49 live files, a crash in every tenth: what a suite's own fixture makes of it, and what livegui does.
+"""49 live files with a crash in every tenth: the results of a suite's own fixture, and of livegui.
 
 python3 dev.py bench seed
 
-The real sloppy app. In each file two tests wait for what the app does; in every tenth a third one between
-them sets off the `IM_ASSERT`, and passes if nobody notices. A suite's own fixture is
-`examples/sloppy/naive_live_gui.py`. Its polls of 120 s are cut to `POLL_S`; the time that they would have
-taken is computed.
+The real sloppy app. In each file two tests wait for what the app does. In every tenth file a third test
+between them triggers the `IM_ASSERT`, and passes if nothing notices. A suite's own fixture is
+`examples/sloppy/naive_live_gui.py`. Its polls of 120 s are cut to `POLL_S`, and the time that they would
+have taken is computed.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ SETTINGS = {
 
 @dataclass
 class Seen:
-    """What came of one run."""
+    """The result of one run."""
 
     seconds: float
-    #: Files without a crash of which every test passed.
+    #: Files without a crash in which every test passed.
     clean: int
-    #: Tests that set off the crash and failed of it.
+    #: Tests that triggered the crash and failed because of it.
     blamed: int
-    #: Other tests that failed, of something else than the crash.
+    #: Other tests that failed for another reason than the crash.
     accused: int
-    #: Other tests that did not run, by a message that names the culprit.
+    #: Other tests that did not run, with a message that names the culprit.
     spared: int
 
 
 def run(options: list[str]) -> Seen:
-    """The suite once, with these options."""
+    """Run the suite once, with these options."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "sloppy"
         shutil.copytree(SLOPPY, folder, ignore=shutil.ignore_patterns(".livegui", "__pycache__"))
@@ -100,7 +100,7 @@ def run(options: list[str]) -> Seen:
 
 
 def judge(seconds: float, report: ET.Element) -> Seen:
-    """Who was blamed, and what ran."""
+    """Count which tests were blamed, and which ran."""
     seen = Seen(seconds, 0, 0, 0, 0)
     bad_files = set()
     for case in report.iter("testcase"):
@@ -120,7 +120,7 @@ def judge(seconds: float, report: ET.Element) -> Seen:
 
 
 def main() -> None:
-    """Every setting, a row each."""
+    """Run every setting, one row each."""
     table = Table()
     whole = FILES - len(CRASHES)
     for setting, options in SETTINGS.items():

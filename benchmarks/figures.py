@@ -1,4 +1,5 @@
-"""Figures that every benchmark prints, and writes where `LIVEGUI_BENCH_OUT` says: a line of JSON a row."""
+"""Figures that every benchmark prints, and writes to the file in `LIVEGUI_BENCH_OUT`: one line of JSON per
+row."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least ``share`` of all are not above (nearest rank)."""
+    """The smallest value that is at least as large as ``share`` of all values (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
@@ -24,12 +25,12 @@ class Row:
     bar: str
     good: bool
     beside: str
-    #: The worst of the figures over its bar, if it has one.
+    #: The largest ratio of a figure to its bar, if there is one.
     of_bar: float | None = None
 
 
 class Table:
-    """Rows that are printed as they come: what, figure, bar, what stands beside it."""
+    """Rows that are printed as they come: what, figure, bar, comparison."""
 
     def __init__(self) -> None:
         #: Rows whose bar was missed.
@@ -38,14 +39,14 @@ class Table:
         print(f"  {'what':<50} {'figure':>24}  {'bar':>16}   beside")
 
     def add(self, what: str, value: float, unit: str, bar: float, beside: str) -> None:
-        """A figure that is to be at most ``bar``."""
+        """Add a figure that must be at most ``bar``."""
         share = value / bar if bar else None
         self._row(Row(what, f"{value:.2f} {unit}", f"{bar:g} {unit}", value <= bar, beside, share))
 
     def latency(
         self, what: str, taken: Sequence[float], *, p99: float, p50: float | None = None, beside: str = ""
     ) -> None:
-        """Milliseconds, of which the quantiles are to be at most these."""
+        """Add durations in milliseconds whose quantiles must be at most these."""
         mid, high = quantile(taken, 0.5), quantile(taken, 0.99)
         bars = f"{p50:g} / {p99:g} ms" if p50 is not None else f"p99 {p99:g} ms"
         good = high <= p99 and (p50 is None or mid <= p50)
@@ -53,7 +54,7 @@ class Table:
         self._row(Row(what, f"p50 {mid:.3f} p99 {high:.3f} ms", bars, good, beside, share))
 
     def show(self, what: str, figure: str, beside: str) -> None:
-        """A figure that has no bar."""
+        """Add a figure without a bar."""
         self._row(Row(what, figure, "", True, beside))
 
     def _row(self, row: Row) -> None:

@@ -1,4 +1,4 @@
-"""livegui and its peers, each of which starts the same app, says whether it is up, and ends it."""
+"""livegui and its peers. Each starts the same app, checks whether it is up, and ends it."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from xprocess import ProcessStarter, XProcess
 from livegui._session import Session
 
 APP = Path(__file__).with_name("timed_sloppy.py")
-#: Seconds after which a peer that waits for an app which never comes is interrupted.
+#: How many seconds a peer may wait for an app that never comes before it is interrupted.
 LIMIT = 3.0
 #: How often the naive fixture polls.
 POLL_S = 0.1
 
 
 class Harness(Protocol):
-    """Whoever starts apps for tests."""
+    """Starts apps for tests."""
 
     name: str
-    #: What it takes for a sign that the app is usable, as a moment of the app's own.
+    #: What it considers a sign that the app is usable, as a moment that the app records.
     sign: str
 
     def start(self, port: int, limit: float = 30.0) -> None:
-        """Returns when the app is usable."""
+        """Return when the app is usable."""
 
     def is_up(self) -> bool:
-        """Its own check, as one would do it before each test."""
+        """Its own check, as people would use it before each test."""
 
     def stop(self) -> None:
         """End the app."""
@@ -53,7 +53,7 @@ def command(port: int | str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """A free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -70,7 +70,7 @@ def answers(port: int) -> bool:
 
 
 def head(port: int) -> int:
-    """The status of a HEAD request on a connection of its own."""
+    """The status of a HEAD request on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("HEAD", "/status")
@@ -122,7 +122,7 @@ class Naive:
 
 
 class Mirakuru:
-    """An ``HTTPExecutor``, as it is out of the box."""
+    """An ``HTTPExecutor`` with its defaults."""
 
     name, sign = "mirakuru", "listening"
     executor: HTTPExecutor
@@ -146,7 +146,7 @@ class Mirakuru:
 
 
 class Xprocess:
-    """The fixture ``xprocess`` with a starter that asks the hook server."""
+    """The fixture ``xprocess`` with a starter that queries the hook server."""
 
     name, sign = "xprocess", "listening"
 
@@ -174,6 +174,6 @@ class Xprocess:
 
 
 def psutil_check(pid: int) -> bool:
-    """Whether a process runs, as psutil tells it."""
+    """Whether a process runs, according to psutil."""
     process = psutil.Process(pid)
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

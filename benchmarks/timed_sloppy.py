@@ -1,6 +1,6 @@
-"""The sloppy app, which notes in ``$BENCH_MOMENTS`` when it came how far, on the monotonic clock.
+"""The sloppy app, which records in ``$BENCH_MOMENTS`` when it reached each stage, on the monotonic clock.
 
-With ``$BENCH_DIE`` it ends with that exit status instead, half started.
+With ``$BENCH_DIE`` it exits with that status instead, half started.
 """
 
 import time

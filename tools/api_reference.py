@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SHIM = ROOT / "python_shim" / "livegui"
 PAGE = ROOT / "docs" / "api.md"
-#: What the page has: a heading, the module, and of it these names.
+#: The parts of the page: a heading, the module, and the names to show of it (None for all).
 PARTS = (
     ("In the app", "_attach.py", ("start", "Agent")),
     ("In a test", "_handle.py", ("LiveGui", "GuiProcess")),
@@ -29,7 +29,7 @@ _Definition = ast.FunctionDef | ast.ClassDef
 
 
 def page() -> str:
-    """The page, as it is to be."""
+    """The text of the page."""
     parts = [HEAD]
     for heading, file, names in PARTS:
         parts.append(f"## {heading}\n")
@@ -65,7 +65,7 @@ def _entry(found: _Definition, level: str, before: str = "") -> Iterator[str]:
 
 
 def _short(name: str) -> str:
-    """What an object of a class is called in examples."""
+    """The name of an object of a class in examples."""
     return {"Agent": "agent", "LiveGui": "live_gui", "GuiProcess": "live_gui.process"}.get(name, name)
 
 
@@ -93,7 +93,7 @@ def _signature(found: ast.FunctionDef) -> str:
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[str]:
-    """Each as it is written."""
+    """Each argument as it is written."""
     positional = arguments.args
     defaults = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
     for argument, default in zip(positional, defaults, strict=True):
@@ -108,7 +108,7 @@ def _arguments(arguments: ast.arguments) -> Iterator[str]:
 
 
 def _markdown(docstring: str) -> str:
-    """A docstring's sections as lists, and its roles as code."""
+    """Convert a docstring: its sections to lists, and its roles to code."""
     text = inspect.cleandoc(docstring)
     text = re.sub(r":(?:func|meth|attr|class):`([^`]+)`", r"`\1`", text).replace("``", "`")
     lines = []
@@ -131,7 +131,7 @@ def _markdown(docstring: str) -> str:
 
 
 def main() -> None:
-    """Write the page; with ``--check`` fail if it is not as it is to be."""
+    """Write the page. With ``--check``, fail if it is not up to date."""
     wanted = page()
     if "--check" not in sys.argv:
         PAGE.write_text(wanted, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The benchmarks, one after the other: what they printed as JSON, and a picture a table."""
+"""Runs the benchmarks one after another. Collects their JSON, and draws a picture of each table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-#: How often one that misses a bar is run: somebody else may have had the machine.
+#: How many times to run a benchmark that misses a bar, because the machine may have been busy.
 ATTEMPTS = 3
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 def run(
     scripts: Mapping[str, Path], python: Path, environment: Mapping[str, str], say: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Every table, and the names of those that missed a bar each time."""
+    """Every table, and the names of the benchmarks that missed a bar each time."""
     tables: dict[str, Any] = {}
     missed = []
     for name, script in scripts.items():
@@ -47,7 +47,7 @@ def run(
 
 
 def once(script: Path, python: Path, environment: Mapping[str, str]) -> tuple[bool, list[Row]]:
-    """Run one; whether all its bars held, and its rows."""
+    """Run one. Returns whether it met all its bars, and its rows."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "rows"
         given = os.environ | dict(environment) | {"LIVEGUI_BENCH_OUT": str(out)}
@@ -60,7 +60,7 @@ ROW_PX, WIDTH_PX, BAR_PX = 34, 980, 300
 
 
 def picture(title: str, rows: Sequence[Row]) -> str:
-    """An SVG: each figure, how much of its bar it takes, and what stands beside it. Pure."""
+    """An SVG that shows each figure, how much of its bar it takes, and what it is compared with. Pure."""
     height = ROW_PX * (len(rows) + 2)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {height}" '

@@ -1,7 +1,7 @@
-"""``cargo check`` for systems that this machine is not, on a Debian machine: ``python3 dev.py cross``.
+"""``cargo check`` for systems other than this machine's, on Debian: ``python3 dev.py cross``.
 
-It compiles and links nothing, so it needs no other system's linker or libraries; what is ``cfg`` for them is
-read by the compiler all the same.
+It compiles but does not link, so it needs no other system's linker or libraries. The compiler still checks
+the code that is ``cfg`` for them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tools import debian
 TARGETS = (
     "aarch64-apple-darwin",
     "x86_64-apple-darwin",
-    # As the wheels are built: `dev.py windows` builds for the other C library.
+    # The wheels are built like this; `dev.py windows` builds for the other C library.
     "x86_64-pc-windows-msvc",
 )
 

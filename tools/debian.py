@@ -1,4 +1,4 @@
-"""What the tools here need of Debian: packages, and a Rust that can be used for other systems."""
+"""What the tools here need from Debian: packages, and a Rust that can compile for other systems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Debian checks what apt installs; the versions are those of its release.
+#: Debian verifies what apt installs. The versions are those of the Debian release.
 RUST = ("rustc-web", "rust-web-src")
 
 
@@ -18,12 +18,12 @@ class ToolError(Exception):
 
 
 def cache() -> Path:
-    """A folder for what is built once: ``livegui`` under ``XDG_CACHE_HOME``, or ``~/.cache``."""
+    """A folder for what is built once: ``livegui`` in ``XDG_CACHE_HOME``, or in ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livegui"
 
 
 def install(packages: tuple[str, ...], say: Callable[[str], None], log: Path) -> None:
-    """Install what of these packages is missing."""
+    """Install the packages that are missing."""
     if shutil.which("dpkg-query") is None:
         raise ToolError("this is made of Debian's packages, and the machine is no Debian")
     query = ["dpkg-query", "--show", "--showformat=${db:Status-Status} ", *packages]
@@ -39,13 +39,13 @@ def install(packages: tuple[str, ...], say: Callable[[str], None], log: Path) ->
 
 
 def cargo(target: str, target_dir: Path, command: str, arguments: list[str], env: dict[str, str]) -> None:
-    """Have cargo do something for a system that no Rust here knows: its standard library is built along."""
+    """Run cargo for a system for which no Rust is installed here. Its standard library is built too."""
     environment = {
         "RUSTC": "/usr/bin/rustc",
-        # It takes a switch that is for nightly Rust otherwise.
+        # This allows a switch that otherwise needs nightly Rust.
         "RUSTC_BOOTSTRAP": "1",
         "CARGO_TARGET_DIR": str(target_dir),
-        # Without what only a debugger reads: that doubles the time.
+        # Debug information would double the time.
         "CARGO_PROFILE_DEV_DEBUG": "0",
         "CARGO_PROFILE_TEST_DEBUG": "0",
         **env,
@@ -55,7 +55,7 @@ def cargo(target: str, target_dir: Path, command: str, arguments: list[str], env
 
 
 def run(words: list[str], env: dict[str, str] | None = None, log: Path | None = None) -> None:
-    """Run a command; what it prints is shown as it comes, or goes to a file."""
+    """Run a command. Its output is shown as it comes, or goes to a file."""
     environment = os.environ | (env or {})
     try:
         if log is None:

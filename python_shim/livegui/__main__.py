@@ -1,4 +1,4 @@
-"""The command line: ``livegui``, or ``python -m livegui``. It is all in the native module."""
+"""The command line: ``livegui``, or ``python -m livegui``. The native module does all of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from livegui._livegui import run_cli
 
 
 def main() -> int:
-    """Hand over the arguments."""
-    # What `livegui exec` puts on the app's PYTHONPATH.
+    """Pass the arguments on."""
+    # `livegui exec` puts this folder on the app's PYTHONPATH.
     carrier = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_carrier")  # noqa: PTH100, PTH118, PTH120
     return run_cli(["livegui", *sys.argv[1:]], carrier)
 

@@ -65,8 +65,7 @@ class Phase:
         return self
 
     def follow(self) -> None:
-        """From here on, record what is the test's code. Suites often have tests but never an app. They must
-        not pay for this."""
+        """Record the test's code from here on. Only for runs with an app, so that others do not pay for it."""
         session, item = self.session, self.item
         files = {str(item.path)}
         if self.tears_down:

@@ -1,4 +1,4 @@
-"""Run by each start of a Python that has livegui installed; does nothing unless ``LIVEGUI_INJECT`` is set.
+"""Runs at each start of a Python that has livegui installed. Does nothing unless ``LIVEGUI_INJECT`` is set.
 
 ``livegui_startup.pth`` calls it, and from Python 3.15 on ``livegui_startup.start`` (PEP 829), perhaps twice.
 """
@@ -7,11 +7,11 @@ import os
 
 
 def start() -> None:
-    """Watch for a main loop, if this process is to be watched without being wired."""
+    """Watch for a main loop, if livegui is to watch this process without changes to it."""
     if os.environ.get("LIVEGUI_INJECT"):
         try:
             from livegui._bootstrap import arm
 
             arm()
-        except Exception:  # noqa: BLE001 -- the app is to start, whatever became of us
+        except Exception:  # noqa: BLE001 -- the app must start, whatever happens to livegui
             pass

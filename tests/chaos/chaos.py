@@ -1,10 +1,11 @@
-"""Every fault of ``matrix.py`` on the real sloppy app, under every setting that is named there.
+"""Runs every fault of ``matrix.py`` on the real sloppy app, under every setting that is named there.
 
     python3 dev.py chaos [--rounds N] [--short] [--jobs N] [--only TEXT] [--json FILE]
 
-Each case is a pytest of its own, of two files. Its verdict is compared with what the matrix expects: *missed*
-(a fault of which nothing was said), *wrong* (the wrong test, code, next file or exit status), *false* (a failure
-without a fault), *left* (processes, ports, files in the shared temporary folder, descriptors or threads of pytest).
+Each case is a separate pytest with two files. Its results are compared with what the matrix expects:
+*missed* (a fault that was not reported), *wrong* (the wrong test, code, next file or exit status), *false*
+(a failure without a fault), *left* (processes, ports, files in the shared temporary folder, descriptors or
+threads of pytest).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa
 from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
 LIMIT_S = 150.0
-#: How long what a run leaves may take to be gone.
+#: How many seconds what a run leaves may take to disappear.
 SOON_S = 10.0
 
 TEST_A = """
@@ -86,19 +87,19 @@ def test_next(hook):
 
 @dataclass
 class Run:
-    """What was seen of one pytest."""
+    """What was observed of one pytest."""
 
     exit_status: int | None = None
-    #: Test -> its worst outcome, and what it said.
+    #: Test -> its worst outcome, and its message.
     tests: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: Test -> the generation that it had.
+    #: Test -> the generation that it ran on.
     generations: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     output: str = ""
 
 
 def judge(case: Case, setting: str, run: Run) -> list[str]:
-    """What is not as the matrix says, each beginning with its kind; pure."""
+    """What differs from the matrix, each beginning with its kind; pure."""
     found = [f"left: {what}" for what in run.left]
     if run.exit_status is None:
         return [*found, "wrong: pytest did not end"]
@@ -124,13 +125,13 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
 
 
 def is_fresh(case: Case, setting: str, run: Run) -> bool:
-    """Whether the next file had the process that it was to have; under xdist that is another worker's."""
+    """Whether the next file had the expected process; under xdist, that is another worker's."""
     has_crashed = case.code and not case.start_fails and setting not in ("C", "xdist")
     return not has_crashed or run.generations.get("test_next") == 2
 
 
 def run_case(case: Case, setting: str) -> Run:
-    """One pytest, in folders of its own."""
+    """Run one pytest, in its own folders."""
     with (
         tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name,
         contextlib.ExitStack() as stack,
@@ -167,7 +168,7 @@ def run_case(case: Case, setting: str) -> Run:
 
 
 def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
-    """Run pytest, and look at what it left."""
+    """Run pytest, and check what it left."""
     suite, shared, out = folder / "suite", folder / "shared", folder / "out"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "chaos_conftest"]
     command += [
@@ -197,7 +198,7 @@ def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
             process.wait()
     run.output = (folder / "log").read_text(errors="replace")
     read(out, run)
-    if case.killed_in:  # what a killed pytest leaves is swept by the next use of livegui
+    if case.killed_in:  # the next use of livegui cleans up after a killed pytest
         health = [sys.executable, "-m", "livegui", "health"]
         subprocess.run(health, env=environment | {"CHAOS_MARK": ""}, capture_output=True, check=False)
     look_for_leftovers(mark, shared, out, run)
@@ -228,7 +229,7 @@ def read(out: Path, run: Run) -> None:
 
 
 def more_than(held: tuple[str, ...], found: list[str]) -> list[str]:
-    """What is found beside one of each that is held; pure."""
+    """What was found in addition to one of each that is expected; pure."""
     rest = list(found)
     for pattern in held:
         for what in rest:
@@ -256,7 +257,7 @@ def look_for_leftovers(mark: str, shared: Path, out: Path, run: Run) -> None:
 
 
 def processes(mark: str) -> list[tuple[int, str]]:
-    """Whoever carries the mark of a run in its environment."""
+    """The processes with the mark of a run in their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -289,7 +290,7 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
 
 
 def own_clock(folder: Path) -> dict[str, str]:
-    """An environment in which an app's wall clock is off by what a file says."""
+    """An environment in which an app's wall clock differs by what a file says."""
     library, clock = folder / "wall_clock.so", folder / "clock"
     source = str(HERE / "wall_clock.c")
     subprocess.run([str(COMPILER), "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
@@ -298,7 +299,7 @@ def own_clock(folder: Path) -> dict[str, str]:
 
 
 def cannot(case: Case) -> str:
-    """Why a case cannot be run on this machine; empty if it can."""
+    """Why a case cannot run on this machine; empty if it can."""
     if case.needs == "tmpfs" and os.geteuid() != 0:
         return "mounting a small disk needs root"
     if case.needs == "compiler" and COMPILER is None:
@@ -313,7 +314,7 @@ def one(case: Case, setting: str) -> tuple[Case, str, list[str], float, str]:
 
 
 def main() -> None:
-    """Run the rounds, print a line for each verdict that is not the expected one, then the table."""
+    """Run the rounds. Print a line for each unexpected result, then the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

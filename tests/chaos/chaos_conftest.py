@@ -1,4 +1,5 @@
-"""What a case's suite has beside its tests: it writes down what pytest reports, and kills pytest where it is to be."""
+"""The conftest of a case's suite. It records what pytest reports, and kills pytest where the case says
+so."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ PHASE = os.environ.get("CHAOS_KILL", "")
 
 
 def kill_me(phase: str, after_s: float = 0.0) -> None:
-    """SIGKILL for this pytest, if it is to end in ``phase``."""
+    """Kill this pytest with SIGKILL, if it should end in ``phase``."""
     if phase == PHASE:
         threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
         if after_s == 0.0:
@@ -33,7 +34,7 @@ def write(kind: str, **content: Any) -> None:
 
 
 def descriptors() -> dict[str, str]:
-    """What this process has open, each with what it is."""
+    """The open descriptors of this process, and what each is."""
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
         try:
@@ -56,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    # What is on its way out is no leak: threads that watched an app end a moment after it.
+    # What is about to go is no leak: threads that watched an app end a moment after it.
     deadline = time.monotonic() + 3
     while True:
         more = [target for number, target in descriptors().items() if BEFORE["fds"].get(number) != target]
@@ -70,7 +71,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        return  # its controller says the same
+        return  # its controller reports the same
     write(
         "report",
         test=report.nodeid.rpartition("::")[2],

@@ -1,9 +1,9 @@
-"""How long a test in each kind of wait goes on after its app has crashed: p50 and p99, in ms.
+"""Measures how long a test in each kind of wait goes on after its app has crashed: p50 and p99, in ms.
 
     python tests/chaos/crash_to_failure.py [HOW MANY OF EACH]
 
-A crash loop of real apps under a real pytest: each test has the app crash a quarter of a second later, and
-waits. What is measured is from there to the end of the test.
+A crash loop of real apps under a real pytest. Each test makes the app crash a quarter of a second later, and
+waits. The time from the crash to the end of the test is measured.
 """
 
 from __future__ import annotations

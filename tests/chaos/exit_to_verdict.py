@@ -1,4 +1,4 @@
-"""How long it takes from the end of an app to the verdict, whoever reads its exit status.
+"""Measures the time from the end of an app to the verdict, whatever reads its exit status.
 
 python tests/chaos/exit_to_verdict.py [ROUNDS]
 """
@@ -74,7 +74,7 @@ def rounds(how: str, count: int, folder: Path) -> list[float]:
 
 
 def main() -> None:
-    """Kill, and print a line each way in which the exit status is read."""
+    """Kill apps, and print a line for each way in which the exit status is read."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     missed = []
     for how in ("default", "ignored", "reaped elsewhere"):

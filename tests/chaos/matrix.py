@@ -1,11 +1,11 @@
-"""What can go wrong, under which settings, and what is to come of it: data, read by ``chaos.py``."""
+"""What can go wrong, under which settings, and the expected result: data for ``chaos.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: How a suite is run. A to D are the solutions that livegui's first user weighed up.
+#: How a suite runs. A to D are the solutions that livegui's first user considered.
 SETTINGS: dict[str, dict[str, str]] = {
     "A": {"live_gui_scope": "module"},
     "B": {},
@@ -19,28 +19,28 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and its verdict. ``code`` is what the culprit's failure says: a pattern; empty for no trouble."""
+    """A fault and its verdict. ``code`` is a pattern for the culprit's failure; empty for no failure."""
 
     name: str
-    #: The body of the test that does it.
+    #: The body of the test that causes the fault.
     act: str
     code: str = ""
     settings: tuple[str, ...] = ("B",)
-    #: Whether ``chaos --short`` has it, in the first of its settings.
+    #: Whether ``chaos --short`` includes it, in the first of its settings.
     short: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     ini: Mapping[str, str] = field(default_factory=dict)
-    #: What has to be there: "tmpfs", "compiler".
+    #: What the machine must have: "tmpfs", "compiler".
     needs: str = ""
-    #: No test runs, and each says `code`.
+    #: Whether the app does not start, so that no test runs and each fails with `code`.
     start_fails: bool = False
-    #: pytest is killed in this phase.
+    #: The phase in which pytest is killed.
     killed_in: str = ""
     #: What holds the app's port: "stranger".
     holder: str = ""
 
     def outcomes(self, setting: str) -> dict[str, str]:
-        """What is to become of each test."""
+        """The expected outcome of each test."""
         tests = ("test_before", "test_culprit", "test_victim", "test_next")
         if self.start_fails:
             return dict.fromkeys(tests, "error")
@@ -52,7 +52,8 @@ class Case:
         )
 
 
-#: What pytest holds for as long as it lives, one of each: the events, its end of the guard's pipe, who interrupts tests.
+#: What pytest holds as long as it lives, one of each: the events file, its end of the guard's pipe, and the
+#: thread that interrupts tests.
 HELD_DESCRIPTORS = (r".*/events\.jsonl", r"pipe:.*")
 HELD_THREADS = ("livegui-alarm",)
 
@@ -61,11 +62,11 @@ SOME = ("B", "injected")
 
 
 def fault(name: str, arguments: str = "", wait_s: float = 15) -> str:
-    """The body of a test that asks the app for a fault, and waits to be ended."""
+    """The body of a test that asks the app for a fault, and waits to be stopped."""
     return f"hook.fault('{name}'{', ' + arguments if arguments else ''}); time.sleep({wait_s})"
 
 
-#: A click that gives the pool work.
+#: A click that submits work to the pool.
 REFRESH = "hook.click('btn_context_refresh'); time.sleep(15)"
 MOVED = "assert hook.value('clock_moved') == {}86400"
 QUICK_STALL = {"LIVEGUI_STALL_AFTER_MS": "1500"}
@@ -108,7 +109,7 @@ CASES = (
     Case(
         "a thread outlives the main thread", fault("outlive_main"), "ended itself|sys.exit|app_exiting", SOME
     ),
-    # Trouble of which nothing is to come.
+    # Trouble that must have no consequences.
     Case("no fault", "pass", "", ALL, short=True),
     Case("grandchildren left", fault("leave_grandchildren", "", 1), "", SOME, short=True),
     Case("16 busy threads", fault("start_busy_threads", "count=16", 8), "", SOME),

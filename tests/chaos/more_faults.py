@@ -1,8 +1,8 @@
-"""The sloppy app with more that can go wrong in it: what ``python3 dev.py chaos`` starts.
+"""The sloppy app with more faults, for ``python3 dev.py chaos``.
 
     python more_faults.py --hook-port PORT
 
-``CHAOS_START`` names something that is wrong from the beginning.
+``CHAOS_START`` names a fault that exists from the beginning.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import faults
 import sloppy
 from faults import _fault, _in_frame
 
-#: What a fault needs to be kept.
+#: Keeps alive what a fault needs.
 kept: list[Any] = []
 
 
@@ -39,7 +39,7 @@ def kill_self(controller: sloppy.AppController, by: str) -> None:
 
 @_fault
 def stop_for(controller: sloppy.AppController, seconds: float) -> None:
-    """SIGSTOP; somebody else sends SIGCONT."""
+    """SIGSTOP. Something else sends SIGCONT."""
     wake = f"import os, signal, time; time.sleep({seconds}); os.kill({os.getpid()}, signal.SIGCONT)"
     kept.append(subprocess.Popen([sys.executable, "-c", wake]))
     time.sleep(0.2)
@@ -57,7 +57,7 @@ def spin(controller: sloppy.AppController) -> None:
 
 @_fault
 def deadlock(controller: sloppy.AppController) -> None:
-    """Two threads take two locks in different orders, and the main loop is one of them."""
+    """Two threads, one of them the main loop, take two locks in different orders."""
     first, second = threading.Lock(), threading.Lock()
     both_have_one = threading.Barrier(2)
 
@@ -79,7 +79,7 @@ def end_pool_in_with(controller: sloppy.AppController) -> None:
 
 @_fault
 def end_pool_as_exit_does(controller: sloppy.AppController) -> None:
-    """Every pool of the process is told to end, as the interpreter's exit does."""
+    """Tell every pool of the process to end, as the interpreter's exit does."""
     threading.Thread(target=_python_exit, daemon=True).start()
 
 
@@ -99,19 +99,20 @@ def break_pool(controller: sloppy.AppController) -> None:
 
 @_fault
 def refuse_submit(controller: sloppy.AppController) -> None:
-    """A pool that nobody watches is shut down, and then is given work by the hook server's thread."""
+    """Shut down a pool that is not watched; then the hook server's thread submits work to it."""
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
     pool.submit(int)
 
 
 class LostConnection(BaseException):
-    """What a server's loop does not catch, in which ``except Exception`` stands around each request."""
+    """An exception that a server's loop does not catch, because it has ``except Exception`` around each
+    request."""
 
 
 @_fault
 def end_hook_server(controller: sloppy.AppController) -> None:
-    """The hook server's thread ends of an exception."""
+    """An exception ends the hook server's thread."""
     server = next(thread for thread in threading.enumerate() if thread.name == "hook_server")
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(server.ident or 0), ctypes.py_object(LostConnection)
@@ -121,14 +122,14 @@ def end_hook_server(controller: sloppy.AppController) -> None:
 
 @_fault
 def outlive_main(controller: sloppy.AppController) -> None:
-    """A thread that is no daemon keeps the process alive after its main thread."""
+    """A thread that is not a daemon keeps the process alive after its main thread."""
     threading.Thread(target=time.sleep, args=(3600,), name="stuck").start()
     _in_frame(controller, lambda: sys.exit(0))
 
 
 @_fault
 def leave_grandchildren(controller: sloppy.AppController) -> None:
-    """A child with a child of its own, and one in a session of its own."""
+    """A child with a child of its own, and one in its own session."""
     sleep = "import time; time.sleep(3600)"
     child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{sleep}']).wait()"
     kept.append(subprocess.Popen([sys.executable, "-c", child]))
@@ -149,7 +150,7 @@ def use_up_descriptors(controller: sloppy.AppController) -> None:
 
 @_fault
 def use_up_memory(controller: sloppy.AppController) -> None:
-    """The app reaches a limit of its memory, in a frame."""
+    """The app reaches its memory limit, in a frame."""
     import resource  # noqa: PLC0415 -- POSIX has it alone
 
     def act() -> None:
@@ -178,11 +179,11 @@ def flood_stdout(controller: sloppy.AppController, lines: int = 200_000) -> None
 
 @_fault
 def load_agent_twice(controller: sloppy.AppController) -> None:
-    """The app starts its agent anew, and a second copy of livegui's Python files starts one as well."""
+    """The app starts its agent again, and a second copy of livegui's Python files starts one as well."""
     sys.modules["livegui"].start("sloppy")
     ours = [name for name in sys.modules if name == "livegui" or name.startswith("livegui.")]
     saved = {name: sys.modules.pop(name) for name in ours if name != "livegui._livegui"}
-    import livegui  # noqa: PLC0415 -- not in an app that nobody wired
+    import livegui  # noqa: PLC0415 -- not in an unchanged app
 
     livegui.start("again")
     kept.append(saved)
@@ -190,13 +191,13 @@ def load_agent_twice(controller: sloppy.AppController) -> None:
 
 @_fault
 def start_second_copy(controller: sloppy.AppController) -> None:
-    """The same app once more, beside this one, with the same environment."""
+    """Start the same app once more, beside this one, with the same environment."""
     kept.append(subprocess.Popen([sys.executable, __file__, "--hook-port", "0"]))
 
 
 @_fault
 def set_clock(controller: sloppy.AppController, seconds: int) -> None:
-    """The wall clock is set, as far as this app can see (by wall_clock.c)."""
+    """Set the wall clock, as far as this app can see (with wall_clock.c)."""
     before = time.time()
     with Path(os.environ["CHAOS_CLOCK"]).open("r+b", buffering=0) as clock:
         clock.write(seconds.to_bytes(8, sys.byteorder, signed=True))

@@ -1,8 +1,9 @@
-"""Popular libraries, imported and used in an app that is watched without being wired, and in one that is not.
+"""Imports and uses popular libraries in an unchanged app, once watched by livegui and once not.
 
     python tests/chaos/same_imports.py
 
-Both have to come to the same modules, warnings, output and ``sys.path``. Libraries that are not installed are named.
+Both must have the same modules, warnings, output and ``sys.path``. Libraries that are not installed are
+named.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import livegui
 
 CARRIER = Path(livegui.__file__).parent / "_carrier"
-#: By downloads, and a line that uses each.
+#: The most downloaded ones, and a line that uses each.
 LIBRARIES = {
     "boto3": "boto3.session.Session(region_name='x')",
     "botocore": "__import__('botocore.session').session.get_session()",
@@ -59,7 +60,7 @@ LIBRARIES = {
     "tornado": "__import__('tornado.ioloop').ioloop.IOLoop(make_current=False).close()",
     "importlib_metadata": "importlib_metadata.version('pip')",
 }
-#: ``__future__`` is left out: it has no code, and each of our modules names it.
+#: Without ``__future__``, which has no code, and which each of our modules names.
 SEEN = """
 import sys
 print(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__"))
@@ -70,7 +71,7 @@ print([thread.name for thread in sys.modules["threading"].enumerate()] if "threa
 
 
 def seen(library: str, use: str, environment: dict[str, str]) -> tuple[int, str, str]:
-    """What an app with this library comes to."""
+    """The result of an app with this library."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
     command = [sys.executable, "-W", "always", "-c", f"import {library}\n{use}\n{SEEN}"]
     done = subprocess.run(command, env=given | environment, capture_output=True, text=True, check=False)
@@ -78,7 +79,7 @@ def seen(library: str, use: str, environment: dict[str, str]) -> tuple[int, str,
 
 
 def main() -> None:
-    """Try them all."""
+    """Try all of them."""
     peers = os.environ.get("PYTHONPATH", "")
     injected = {
         "LIVEGUI_INJECT": "auto",

@@ -1,11 +1,12 @@
-"""Hours of trouble that is nothing, and pytests of thousands of tests: no false alarm, and nothing that grows.
+"""Hours of harmless trouble, and pytests of thousands of tests: no false alarm may occur, and nothing may
+grow.
 
     python3 dev.py soak [--minutes N] [--short]
 
-The app's side: the sloppy app at 60 frames a second with slow frames, paused scopes, bursts of work, busy threads,
-collections of garbage and forks. The test side: one pytest with a test a line and an app that crashes over and
-over. Of memory, threads and descriptors a line is fitted, and its slope told with its standard error: what grows is
-a slope that is more than three errors above zero, and more than a bar.
+The app's side: the sloppy app at 60 frames a second with slow frames, paused scopes, bursts of work, busy
+threads, garbage collections and forks. The test side: one pytest with a test a line and an app that crashes
+over and over. A line is fitted to memory, threads and descriptors, and its slope is reported with its
+standard error. Something grows if its slope is more than three errors above zero, and above a bar.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SLOPPY = HERE.parents[1] / "examples" / "sloppy"
-#: The threshold of a stall in the soak, and the longest frame: 80 % of it.
+#: The threshold of a stall in the soak. The longest frame takes 80 % of it.
 STALL_MS = 1500
 LONGEST_FRAME_S = 0.8 * STALL_MS / 1000
 SAMPLE_S = 1.0
-#: What may grow: per hour on the app's side, per thousand tests on the other.
+#: The growth that is allowed: per hour on the app's side, per thousand tests on the other.
 BARS = {"memory": 4.0, "threads": 0.5, "descriptors": 0.5}
 UNITS = {"memory": "MiB", "threads": "", "descriptors": ""}
-#: Samples from before everything was imported and every pool had its threads say nothing of what comes.
+#: The share of samples to ignore: those from before everything was imported and every pool had its threads.
 WARM_UP = 0.25
 
 
@@ -48,12 +49,12 @@ class Slope:
     error: float
 
     def grows(self, bar: float) -> bool:
-        """Whether it is above zero beyond doubt, and by more than the bar."""
+        """Whether it is significantly above zero, and above the bar."""
         return self.per_unit > max(bar, 3 * self.error)
 
 
 def fit(at: Sequence[float], values: Sequence[float]) -> Slope:
-    """Least squares. Neighbouring samples are alike, so the error is that of as many blocks as are independent."""
+    """Least squares. Neighbouring samples are similar, so the error is computed from independent blocks."""
     count = len(at)
     if count < 8:
         return Slope(0.0, math.inf)
@@ -70,7 +71,7 @@ def fit(at: Sequence[float], values: Sequence[float]) -> Slope:
 
 
 def usage(pid: int | str) -> dict[str, float]:
-    """Memory that is a process's own, its threads and descriptors."""
+    """The memory that belongs to a process alone, its threads and descriptors."""
     status = Path(f"/proc/{pid}/status").read_text()
     return {
         "memory": int(status.split("RssAnon:")[1].split()[0]) / 1024,
@@ -80,7 +81,7 @@ def usage(pid: int | str) -> dict[str, float]:
 
 
 def report(title: str, at: Sequence[float], samples: Sequence[dict[str, float]], unit: str) -> list[str]:
-    """Print the slopes; what grows."""
+    """Print the slopes. Returns what grows."""
     skipped = int(len(at) * WARM_UP)
     at, samples, grown = at[skipped:], samples[skipped:], []
     for what, bar in BARS.items():
@@ -99,7 +100,7 @@ def report(title: str, at: Sequence[float], samples: Sequence[dict[str, float]],
 
 # --- the app's side -------------------------------------------------------------------------------
 
-#: Those of which a frame is to have one: two of them would be a stall.
+#: Those that a frame may have one of. Two would be a stall.
 IN_A_FRAME = ("slow_frame", "pause", "collect")
 TROUBLE = ("slow_frame", "pause", "burst", "busy", "collect", "fork")
 
@@ -113,7 +114,7 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None, token: str = ""
 
 
 def app_side(seconds: float, seed: int) -> list[str]:
-    """What is wrong after so many seconds of legitimate trouble."""
+    """What is wrong after this many seconds of legitimate trouble."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LIVEGUI")}
@@ -131,7 +132,7 @@ def app_side(seconds: float, seed: int) -> list[str]:
 
 
 def wait_for_frames(hooks: str, count: int) -> None:
-    """Until so many frames with trouble are over."""
+    """Wait until this many frames with trouble are over."""
     deadline = time.monotonic() + 60
     while count and ask(hooks, "/value?name=frames_troubled")["value"] < count:
         if time.monotonic() > deadline:
@@ -171,7 +172,7 @@ def watch_app(
         f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}"
     )
     grown = report("app", at, samples, "an hour")
-    # Of minutes a slope an hour says little: it is told, and judged only of a soak that is long enough.
+    # After a few minutes a slope per hour means little. It is printed, but judged only after a longer soak.
     judged = grown if seconds >= 1200 else []
     return [*(f"false alarm: {episode['code']}: {episode['message']}" for episode in episodes), *judged]
 
@@ -216,12 +217,13 @@ def test_it(number):
 
 
 def test_side(tests: int, crash_every: int) -> list[str]:
-    """One pytest, beside one that has as many failures and knows nothing of livegui; what is wrong with it."""
+    """One pytest, compared with one that has as many failures but no livegui. Returns what is wrong with
+    it."""
     beside = one_pytest(tests, crash_every, CONTROL, ["-p", "no:livegui"])
     ours = one_pytest(tests, crash_every, SUITE, [])
     wrong, at = beside.wrong + ours.wrong, [number / 1000 for number in range(tests)]
     report("pytest alone", at, beside.samples, "a thousand tests")
-    # What pytest keeps of each test is its own: what is judged is how much more there is with livegui.
+    # pytest itself keeps something of each test. What is judged is how much more is kept with livegui.
     more = [
         {**mine, "memory": mine["memory"] - other["memory"]}
         for mine, other in zip(ours.samples, beside.samples, strict=False)
@@ -269,7 +271,7 @@ def one_pytest(tests: int, crash_every: int, suite: str, options: list[str]) -> 
 
 
 def main() -> None:
-    """Both sides, one after the other."""
+    """Run both sides, one after the other."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

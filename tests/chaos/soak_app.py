@@ -1,4 +1,4 @@
-"""The sloppy app with trouble that a real app has every day, and that is no reason to call it unfit.
+"""The sloppy app with trouble that a real app has every day, and that does not make it unfit.
 
 python soak_app.py FILE    (the hook server's port is written into FILE)
 """
@@ -21,7 +21,7 @@ import livegui
 
 
 def _in_frame(controller: sloppy.AppController, act: Callable[[], None]) -> None:
-    """In the next frame; whoever asked sees when it is done, so that no frame gets two of these."""
+    """Act in the next frame. The caller sees when it is done, so that no frame gets two of these."""
 
     def task() -> None:
         act()
@@ -38,7 +38,7 @@ def slow_frame(controller: sloppy.AppController, amount: float) -> None:
 
 @_fault
 def pause(controller: sloppy.AppController, amount: float) -> None:
-    """A dialog that blocks the loop for three thresholds, and is announced."""
+    """A dialog that blocks the loop for three thresholds, as the app declares."""
 
     def act() -> None:
         with livegui.start("sloppy").paused("file dialog", max_s=60):
@@ -72,7 +72,7 @@ def busy(controller: sloppy.AppController, amount: float) -> None:
 
 @_fault
 def collect(controller: sloppy.AppController, amount: float) -> None:
-    """A collection of garbage on the GUI's thread; how long depends on how much there is."""
+    """A garbage collection on the GUI's thread. Its duration depends on how much garbage there is."""
 
     def act() -> None:
         garbage: list[object] = [[] for _ in range(int(400_000 * amount))]

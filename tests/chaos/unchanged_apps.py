@@ -1,8 +1,8 @@
-"""Apps of other people, not a line of them changed, under Xvfb: ready, idle, a crash in their own way, closed.
+"""Unchanged apps of other people, under Xvfb: ready, idle, a crash in their own way, closed.
 
     python tests/chaos/unchanged_apps.py [--idle SECONDS] [NAME...]
 
-Their packages are found on PYTHONPATH; those that are not there are left out, and named.
+Their packages are found on PYTHONPATH. Those that are missing are skipped, and named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
 from wiring import display
 
-#: Put on the app's path as its ``sitecustomize``: fails in the app's own way when a test asks for it.
+#: Put on the app's path as its ``sitecustomize``. Fails in the app's own way when a test asks for it.
 FAULT = """
 import os, sys, threading, time
 
@@ -63,7 +63,7 @@ def wait():
 if os.environ.get("LIVEGUI_STATE_DIR"):
     threading.Thread(target=wait, daemon=True).start()
 """
-#: Asks every window to close, as a window manager does when somebody clicks on the cross.
+#: Asks every window to close, as a window manager does when the user clicks on the cross.
 CLOSE = """
 import ctypes
 
@@ -139,15 +139,15 @@ class App:
     """An app, and how it fails."""
 
     name: str
-    #: What has to be there.
+    #: The module that must be installed.
     needs: str
     command: str
     how: str = "raise"
-    #: What the culprit fails of.
+    #: The expected failure of the culprit.
     told: str = "main_loop_crashed"
-    #: Whether the app is another one after that.
+    #: Whether a fresh app follows.
     dies: bool = True
-    #: Whether the windows can be closed as by a window manager.
+    #: Whether its windows can be closed as a window manager does it.
     closes: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -182,7 +182,7 @@ APPS = [
     App("arcade: starting template", "arcade", "{python} -m arcade.examples.starting_template"),
     App("arcade: bouncing rectangle", "arcade", "{python} -m arcade.examples.bouncing_rectangle"),
 ]
-#: As its documentation has it.
+#: From its documentation.
 DPG_DEMO = """
 import dearpygui.dearpygui as dpg
 import dearpygui.demo as demo
@@ -198,13 +198,13 @@ dpg.destroy_context()
 
 
 def on_path(relative: str) -> Path:
-    """A folder of data that is beside the packages."""
+    """A data folder beside the packages."""
     entries = (Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry)
     return next((entry / relative for entry in entries if (entry / relative).is_dir()), Path(relative))
 
 
 def try_app(app: App, folder: Path, idle: float) -> list[str]:
-    """Run its suite. Returns what is not as it should be."""
+    """Run its suite. Returns what is not as expected."""
     values = {"{kivy}": on_path("share/kivy-examples"), "{examples}": on_path("PySide6/examples")}
     command = app.command
     for name, value in values.items():
@@ -250,7 +250,7 @@ def try_app(app: App, folder: Path, idle: float) -> list[str]:
 
 
 def judge(app: App, folder: Path, output: str) -> Any:
-    """What is not as it should be, a line each."""
+    """What is not as expected, one line each."""
     cases = {case.get("name", ""): case for case in ET.parse(folder / "report.xml").iter("testcase")}
 
     def failure(name: str) -> str | None:
@@ -280,7 +280,7 @@ def judge(app: App, folder: Path, output: str) -> Any:
     print(f"    from its loop to ok: {next(e['t_ms'] for e in events if e.get('status') == 'ok')} ms")
     if app.closes:
         ended = failure("test_quit") or "it passed"
-        # Whichever is noticed first.
+        # It depends on which is noticed first.
         if "exit status 0" not in ended and "the app began to stop during this test" not in ended:
             yield f"test_quit: {ended.strip().splitlines()[0]}"
         generation = max(run_folder.parent.glob("gen-*"))
@@ -290,7 +290,7 @@ def judge(app: App, folder: Path, output: str) -> Any:
 
 
 def main() -> None:
-    """Try them all, or those that are named."""
+    """Try all of them, or the named ones."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

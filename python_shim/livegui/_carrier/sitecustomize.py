@@ -1,7 +1,8 @@
-"""What a Python finds first that ``livegui exec`` starts, or a suite: this folder is put on PYTHONPATH.
+"""The first module that a Python started by ``livegui exec`` or by a suite finds: this folder is on
+PYTHONPATH.
 
-Where there is no livegui it brings along our package, and nothing else of the folder that we come from. Then
-it makes room for whatever ``sitecustomize`` there is besides. It may be run by any Python, however old.
+If livegui is not installed, this makes our package importable, but nothing else in its folder. Then it gives
+way to any other ``sitecustomize``. Any Python may run it, however old.
 """
 
 import os
@@ -54,6 +55,6 @@ def _main():
 
 
 _main()
-# As if this file were not there: the next one is looked for, and if there is none site says nothing of that.
+# As if this file did not exist: Python looks for the next one, and if there is none, site ignores that.
 sys.modules.pop("sitecustomize", None)
 import sitecustomize  # noqa: E402, F401
