@@ -14,9 +14,10 @@
     python3 dev.py cross    cargo check for macOS and Windows, on Debian
     python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
-Needs python3 (3.10 or newer) and cargo, and installs the rest into .venv. Arguments after the command are passed
-on: `test` and `windows` pass them to pytest; `bench` takes names of benchmarks, `exits` interpreters, and `apps`
-names of apps. `test` runs a part of two matrices; `test freezes` and `test in_flight` run all of one.
+Needs python3 (3.10 or newer) and cargo, and installs the rest into .venv. Arguments after the command are
+passed on: `test` and `windows` pass them to pytest; `bench` takes names of benchmarks, `exits` interpreters,
+and `apps` names of apps. `test` runs a part of two matrices of tests; `test freezes` and `test in_flight`
+run all of one.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Phase:
         return self
 
     def follow(self) -> None:
-        """Record the test's code from here on. Only for runs with an app, so that others do not pay for it."""
+        """Record the test's code from here on. Only runs with an app do this, so others pay nothing."""
         session, item = self.session, self.item
         files = {str(item.path)}
         if self.tears_down:
