@@ -65,6 +65,8 @@ class Rig:
         self.folder = debian.cache() / "windows-rig"
         self.python = self.folder / "python"
         self.packages = self.python / "Lib" / "site-packages"
+        #: What `dev.beside()` installs elsewhere.
+        self.beside = self.folder / "beside"
         self.target = self.folder / "target"
         #: What the tests run in: a copy, so that bytecode of two systems does not meet in one folder.
         self.copy = self.folder / "checkout"
@@ -74,12 +76,13 @@ class Rig:
         began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         debian.install(DEBIAN, self.say, self.folder / "apt.log")
-        sources = [HERE / "requirements.txt", *sorted(HERE.glob("*.c")), Path(__file__)]
+        sources = [*sorted(HERE.rglob("*.txt")), *sorted(HERE.glob("*.c")), Path(__file__)]
         made_from = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
         stamp = self.folder / "made-from"
         if not stamp.exists() or stamp.read_text() != made_from:
             stamp.unlink(missing_ok=True)
             self._make_python()
+            self._make_beside()
             self._make_prefix()
             stamp.write_text(made_from)
         self._start_wine()
@@ -93,18 +96,7 @@ class Rig:
 
     def _make_python(self) -> None:
         self.say("downloading Windows wheels")
-        wheels = self.folder / "wheels"
-        shutil.rmtree(wheels, ignore_errors=True)
-        pip: list[str | Path] = [
-            self.host_python,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]
-        what = ["--no-deps", "--only-binary=:all:", "--platform=win_amd64", f"--python-version={VERSION}"]
-        self._run(*pip, *what, "--require-hashes", "-r", HERE / "requirements.txt", "-d", wheels)
+        wheels = self._download(HERE / "requirements.txt")
         self.say("putting together a Windows CPython")
         shutil.rmtree(self.python, ignore_errors=True)
         libraries = self.python / "DLLs"
@@ -161,6 +153,31 @@ class Rig:
             "-Wl,-e,entry",
         )
 
+    def _make_beside(self) -> None:
+        """What only some tests want beside the Python's own packages: a folder for PYTHONPATH each."""
+        self.say("downloading what only some tests want")
+        shutil.rmtree(self.beside, ignore_errors=True)
+        for requirements in sorted((HERE / "beside").glob("*.txt")):
+            for wheel in self._download(requirements).glob("*.whl"):
+                with zipfile.ZipFile(wheel) as archive:
+                    archive.extractall(self.beside / requirements.stem)
+
+    def _download(self, requirements: Path) -> Path:
+        """Returns the folder with the Windows wheels."""
+        wheels = self.folder / "wheels" / requirements.stem
+        shutil.rmtree(wheels, ignore_errors=True)
+        pip: list[str | Path] = [
+            self.host_python,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        what = ["--no-deps", "--only-binary=:all:", "--platform=win_amd64", f"--python-version={VERSION}"]
+        self._run(*pip, *what, "--require-hashes", "-r", requirements, "-d", wheels)
+        return wheels
+
     def _make_prefix(self) -> None:
         self.say("making a wine prefix")
         self.stop_wine()
@@ -197,7 +214,7 @@ class Rig:
         ignored = shutil.ignore_patterns("__pycache__", ".livegui")
         for name in ("tests", "examples", "docs", "benchmarks", "python_shim"):
             shutil.copytree(ROOT / name, self.copy / name, ignore=ignored)
-        for name in ("pyproject.toml", "README.md"):
+        for name in ("dev.py", "pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, self.copy / name)
         for native in (self.copy / "python_shim" / "livegui").glob("_livegui*.so"):
             native.unlink()
@@ -301,6 +318,9 @@ class Rig:
             "WINEDEBUG": "-all",
             # Neither .NET nor a browser, which wine would offer to download, nor a debugger at each crash.
             "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d",
+            # To compile pytest and its plugins anew in each of the many pytests takes a second each time.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "LIVEGUI_TEST_BESIDE": f"Z:{self.beside}",  # from whatever drive a test is on
         }
 
     def _cargo(self, command: str, *arguments: str) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
+import dev
+
 Suite = Callable[..., pytest.RunResult]
+
+unless_windows = pytest.mark.skipif(
+    os.name == "nt",
+    reason="nothing ends a wait for a lock, a thread or a socket on Windows: docs/platforms.md, test_waits.py",
+)
 
 #: ``deny(number, errno)`` refuses a system call to this process and to all that it starts.
 DENY = """
@@ -56,8 +63,24 @@ def test_next(app, live_gui):
 """
 
 
+def beside(name: str, wanted: list[str]) -> Path:
+    """A folder for PYTHONPATH with these packages; a Windows under wine has what was made with it."""
+    made = os.environ.get("LIVEGUI_TEST_BESIDE")
+    if made is None:
+        return dev.beside(name, wanted)
+    folder = Path(made) / name
+    assert folder.parent.is_dir()
+    if not folder.exists():
+        pytest.skip(f"not installed on this Windows: {', '.join(wanted)}")
+    return folder
+
+
+#: Why a test of trio is skipped.
+NO_TRIO = "trio waits by a device (AFD) that wine 8 does not have"
+
+
 def under_wine() -> bool:
-    """Wine 8 does not tell whose a port is."""
+    """Wine 8 does not have all of Windows: it does not tell whose a port is, for one."""
     return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
 
