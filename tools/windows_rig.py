@@ -53,6 +53,8 @@ PYTHON_TESTS = (
 LIMIT_S = 45 * 60
 #: The same for one that only answers a question.
 SHORT_LIMIT_S = 5 * 60
+#: What a program printed is there when it ends, or a moment later.
+LAST_WORDS_S = 2
 
 
 class Rig:
@@ -258,13 +260,14 @@ class Rig:
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.close()
-            alarm = threading.Timer(LIMIT_S, self.stop_wine)
-            alarm.daemon = True
-            alarm.start()
-            while chunk := os.read(process.stdout.fileno(), 65536):
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
-            alarm.cancel()
+            show = threading.Thread(target=_show, args=(process.stdout.fileno(),), daemon=True)
+            show.start()
+            try:
+                process.wait(LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.stop_wine()
+            # Not until its output ends: see output().
+            show.join(LAST_WORDS_S)
         return process.returncode
 
     def output(self, *arguments: str) -> str:
@@ -343,6 +346,13 @@ class Rig:
 
     def _run(self, *command: str | Path, env: dict[str, str] | None = None, log: str | None = None) -> None:
         debian.run([str(word) for word in command], env, None if log is None else self.folder / log)
+
+
+def _show(output: int) -> None:
+    """Show what comes from there, as it comes."""
+    while chunk := os.read(output, 65536):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
 
 
 def _standard_library() -> Path:

@@ -59,8 +59,8 @@ class Cell:
     @property
     def ends_by_itself(self) -> bool:
         """Whether nothing can end the wait, so that it is a shorter one."""
-        # See docs/platforms.md: on Windows nothing reaches into a lock.
-        is_deaf = sys.platform == "win32" and self.wait == "lock"
+        # See docs/platforms.md: on Windows nothing reaches into a lock, nor a thread that waits for others.
+        is_deaf = sys.platform == "win32" and (self.wait == "lock" or self.runner == "threads")
         return is_deaf or (self.runner == "threads" and self.wait in ("sleep", "lock"))
 
     def limit(self) -> float:

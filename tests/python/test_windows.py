@@ -247,3 +247,38 @@ def test_a_test_can_end_the_app(suite: Suite, how: str) -> None:
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GuiExited*"])
+
+
+SUSPENDS = """
+import ctypes, time
+
+def change(pid, how):
+    handle = ctypes.WinDLL("kernel32").OpenProcess(0x1F0FFF, False, pid)
+    assert handle and getattr(ctypes.WinDLL("ntdll"), how)(handle) == 0
+
+def test_before(live_gui):
+    time.sleep(0.8)  # the last answer to the watch is some time ago when the next test begins
+
+def test_suspends(live_gui):
+    change(live_gui.pid, "NtSuspendProcess")
+    time.sleep(60)
+
+def test_after(live_gui):
+    pass
+"""
+
+
+def test_an_app_whose_threads_are_suspended_does_not_answer_and_is_blamed_on_the_test_that_ran(
+    suite: Suite,
+) -> None:
+    """Twin: test_silence.py."""
+    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES})
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*did not run: test_suspends left the app*",
+            "*GuiUnreachable: *",
+            "*its process is alive, * s of CPU time so far",
+            "*last heartbeat log line, * s ago: *ok*",
+        ]
+    )
