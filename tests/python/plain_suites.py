@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -104,6 +105,31 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def suspend(pid: int) -> None:
+    """Nothing of it runs until `resume()`."""
+    if sys.platform == "win32":
+        _nt(pid, "NtSuspendProcess")
+    else:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def resume(pid: int) -> None:
+    if sys.platform == "win32":
+        _nt(pid, "NtResumeProcess")
+    else:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _nt(pid: int, function: str) -> None:
+    if sys.platform == "win32":
+        suspend_resume = 0x800
+        kernel32 = ctypes.WinDLL("kernel32")
+        handle = kernel32.OpenProcess(suspend_resume, False, pid)
+        status = getattr(ctypes.WinDLL("ntdll"), function)(handle)
+        kernel32.CloseHandle(handle)
+        assert status == 0, hex(status)
 
 
 def wait_until_gone(*pids: int) -> None:

@@ -145,6 +145,46 @@ def test_ctrl_c_ends_batches(suite: Suite, pytester: pytest.Pytester, times: int
     assert_nothing_is_left(pytester.path)
 
 
+def test_whatever_happens_in_one_batch_the_others_run_and_all_have_a_verdict(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    """Twin: test_run.py."""
+    hangs = FAMILY.partition("runpy")[0].replace("os, runpy, ", "os, ") + "def test_hangs(): time.sleep(600)"
+    files = {
+        "a/test_a.py": "import ctypes\ndef test_0(): pass\ndef test_dies(): ctypes.string_at(0)\ndef test_2(): pass",
+        "b/test_a.py": f"import time\n{hangs}",
+        "c/test_a.py": "import os\ndef test_dies(): os.kill(os.getpid(), 9)",
+        "d/test_a.py": "def test_it(): pass",
+    }
+    suite(files, "--collect-only", "a")
+    batches = {
+        "violates": 'paths = ["a"]',
+        "hangs": 'paths = ["b"]\ntimeout = "4s"',
+        "killed": 'paths = ["c"]',
+    }
+    batches["passes"] = 'paths = ["d"]'
+    tables = [f"[tool.livegui.batches.{name}]\n{text}\n" for name, text in batches.items()]
+    (pytester.path / "pyproject.toml").write_text("\n".join(tables))
+    done = subprocess.run(
+        [sys.executable, "-m", "livegui", "run"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout.decode(errors="replace")
+    (record,) = (pytester.path / ".livegui" / "batches").glob("*/run.json")
+    ran = {batch["batch"]["name"]: batch for batch in json.loads(record.read_text())["batches"]}
+    assert {name: batch["why"] for name, batch in ran.items()} == {
+        "violates": "pytest ended with exit status 0xc0000005 (access violation), during a/test_a.py::test_dies",
+        "hangs": "pytest hung: no end within 4s, during b/test_a.py::test_hangs",
+        "killed": "pytest ended with exit status 9, during c/test_a.py::test_dies",
+        "passes": None,
+    }
+    assert_nothing_is_left(pytester.path)
+
+
 def test_a_record_that_somebody_reads_all_the_time_is_written(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
@@ -250,17 +290,14 @@ def test_a_test_can_end_the_app(suite: Suite, how: str) -> None:
 
 
 SUSPENDS = """
-import ctypes, time
-
-def change(pid, how):
-    handle = ctypes.WinDLL("kernel32").OpenProcess(0x1F0FFF, False, pid)
-    assert handle and getattr(ctypes.WinDLL("ntdll"), how)(handle) == 0
+import time
+from plain_suites import suspend
 
 def test_before(live_gui):
     time.sleep(0.8)  # the last answer to the watch is some time ago when the next test begins
 
 def test_suspends(live_gui):
-    change(live_gui.pid, "NtSuspendProcess")
+    suspend(live_gui.pid)
     time.sleep(60)
 
 def test_after(live_gui):
@@ -272,7 +309,8 @@ def test_an_app_whose_threads_are_suspended_does_not_answer_and_is_blamed_on_the
     suite: Suite,
 ) -> None:
     """Twin: test_silence.py."""
-    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES})
+    paths = f"pythonpath = {Path(__file__).parent} {Path(__file__).parents[2]}"
+    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES}, ini=paths)
     result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
