@@ -76,6 +76,8 @@ def beside(name: str, wanted: list[str]) -> Path:
     return folder
 
 
+#: For a suite's pytest.ini: its tests may import this module.
+HELPERS = f"pythonpath = {Path(__file__).parent.as_posix()} {Path(__file__).parents[2].as_posix()}"
 #: Why a test of trio is skipped.
 NO_TRIO = "trio waits by a device (AFD) that wine 8 does not have"
 

@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from plain_suites import PASSES, Suite, under_wine, wait_until_gone
+from plain_suites import HELPERS, PASSES, Suite, under_wine, wait_until_gone
 
 pytestmark = pytest.mark.skipif(
     os.name != "nt", reason="of Windows; the POSIX twins are in the files it names"
@@ -309,8 +309,7 @@ def test_an_app_whose_threads_are_suspended_does_not_answer_and_is_blamed_on_the
     suite: Suite,
 ) -> None:
     """Twin: test_silence.py."""
-    paths = f"pythonpath = {Path(__file__).parent} {Path(__file__).parents[2]}"
-    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES}, ini=paths)
+    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES}, ini=HELPERS)
     result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
