@@ -81,10 +81,12 @@ class App:
 
 
 BEATS_UNTIL_TOLD = """
-import livegui, os, select, signal, sys, time
+import livegui, sys, threading
+told = threading.Event()
+threading.Thread(target=lambda: sys.stdin.readline() and told.set(), daemon=True).start()
 agent = livegui.start("x")
 with agent.main_loop():
-    while not select.select([sys.stdin], [], [], 0.005)[0]:
+    while not told.wait(0.005):
         agent.beat()
     agent.stopping()
 """

@@ -149,20 +149,33 @@ def test_whatever_happens_in_one_batch_the_others_run_and_all_have_a_verdict(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
     """Twin: test_run.py."""
-    hangs = FAMILY.partition("runpy")[0].replace("os, runpy, ", "os, ") + "def test_hangs(): time.sleep(600)"
+    family, _, _ = FAMILY.rpartition("runpy.run_path")
+    dies = """
+import ctypes, time
+
+def test_0():
+    pass
+
+def test_dies():
+    ctypes.WinDLL("kernel32").CreateThread(None, 0, ctypes.c_void_p(16), None, 0, None)  # runs what is no code
+    time.sleep(60)
+
+def test_2():
+    pass
+"""
     files = {
-        "a/test_a.py": "import ctypes\ndef test_0(): pass\ndef test_dies(): ctypes.string_at(0)\ndef test_2(): pass",
-        "b/test_a.py": f"import time\n{hangs}",
+        "a/test_a.py": dies,
+        "b/test_a.py": f"import time\n{family}\ndef test_hangs(): time.sleep(600)",
         "c/test_a.py": "import os\ndef test_dies(): os.kill(os.getpid(), 9)",
         "d/test_a.py": "def test_it(): pass",
     }
     suite(files, "--collect-only", "a")
     batches = {
         "violates": 'paths = ["a"]',
-        "hangs": 'paths = ["b"]\ntimeout = "4s"',
+        "hangs": 'paths = ["b"]\ntimeout = "12s"',
         "killed": 'paths = ["c"]',
+        "passes": 'paths = ["d"]',
     }
-    batches["passes"] = 'paths = ["d"]'
     tables = [f"[tool.livegui.batches.{name}]\n{text}\n" for name, text in batches.items()]
     (pytester.path / "pyproject.toml").write_text("\n".join(tables))
     done = subprocess.run(
@@ -178,7 +191,7 @@ def test_whatever_happens_in_one_batch_the_others_run_and_all_have_a_verdict(
     ran = {batch["batch"]["name"]: batch for batch in json.loads(record.read_text())["batches"]}
     assert {name: batch["why"] for name, batch in ran.items()} == {
         "violates": "pytest ended with exit status 0xc0000005 (access violation), during a/test_a.py::test_dies",
-        "hangs": "pytest hung: no end within 4s, during b/test_a.py::test_hangs",
+        "hangs": "pytest hung: no end within 12s, during b/test_a.py::test_hangs",
         "killed": "pytest ended with exit status 9, during c/test_a.py::test_dies",
         "passes": None,
     }
