@@ -211,9 +211,9 @@ class Rig:
     def _copy_checkout(self) -> None:
         shutil.rmtree(self.copy, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__", ".livegui")
-        for name in ("tests", "examples", "docs", "benchmarks", "python_shim"):
+        for name in ("tests", "examples", "docs", "benchmarks", "python_shim", "src"):
             shutil.copytree(ROOT / name, self.copy / name, ignore=ignored)
-        for name in ("dev.py", "pyproject.toml", "README.md"):
+        for name in ("dev.py", "pyproject.toml", *(path.name for path in ROOT.glob("*.md"))):
             shutil.copy(ROOT / name, self.copy / name)
         for native in (self.copy / "python_shim" / "livegui").glob("_livegui*.so"):
             native.unlink()

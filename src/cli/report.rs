@@ -72,10 +72,7 @@ fn named(file: &Path, error: &io::Error) -> io::Error {
 }
 
 fn url(file: &Path) -> io::Result<String> {
-    Ok(format!(
-        "file://{}",
-        report::encode_path(&std::path::absolute(file)?)
-    ))
+    Ok(report::file_url(&std::path::absolute(file)?))
 }
 
 /// Has Python's `webbrowser` open it, which knows the browser of every system.

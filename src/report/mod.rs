@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-pub use build::{build, encode_path};
+pub use build::{build, file_url};
 pub use model::Report;
 pub use page::{Setting, json, page};
 pub use source::{Records, find, read};

@@ -149,7 +149,12 @@ struct Head {
 /// # Errors
 /// [`Error::BadValue`] if there is none.
 pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
-    let usual = || USUAL.iter().map(|folder| root.join(folder));
+    // With the separators of this system.
+    let usual = || {
+        USUAL
+            .iter()
+            .map(|folder| root.join(folder).components().collect::<PathBuf>())
+    };
     let Some(wanted) = wanted else {
         let newest = usual().filter_map(|folder| newest(&folder));
         return of_which_none_is_part(newest.collect()).ok_or_else(|| {

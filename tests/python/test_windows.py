@@ -253,8 +253,6 @@ def test_a_console_of_an_old_code_page_shows_what_it_can(
             time.sleep(30)
         """
     )
-    conftest = pytester.path / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("write_text(what)", "write_text(what, 'utf-8')"))
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GuiDegraded*", "*main_loop_crashed*"])
