@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,13 @@ def test_under_xdist_too(suite: Suite, monkeypatch: pytest.MonkeyPatch, name: st
 
 
 @pytest.mark.usefixtures("plugins")
-@pytest.mark.parametrize("method", ["signal", "thread"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("signal", marks=pytest.mark.skipif(os.name != "posix", reason="SIGALRM is of POSIX")),
+        "thread",
+    ],
+)
 def test_a_crash_comes_before_a_time_out_and_a_time_out_is_none_of_the_app_s(
     suite: Suite, method: str, pytester: pytest.Pytester
 ) -> None:

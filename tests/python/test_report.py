@@ -353,7 +353,7 @@ def test_batches_are_one_report_each_batch_with_its_own_lanes(
     assert [(group["name"], len(group["processes"])) for group in groups] == [("unit", 0), ("live", 1)]
     # The newest run is meant if none is named.
     said = livegui("report", cwd=pytester.path)
-    assert said.stdout.startswith(f"./{file.relative_to(pytester.path)}")
+    assert said.stdout.startswith(f".{os.sep}{file.relative_to(pytester.path)}")
 
 
 def test_a_plain_run_writes_no_report_if_told_so(suite: Suite, pytester: pytest.Pytester) -> None:
