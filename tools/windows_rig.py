@@ -40,6 +40,7 @@ LEFT_OUT = {"loom": "it is a model of threads, the same on every system, and abo
 FILES_LEFT_OUT = {
     "test_bench_tables.py": "dev.py bench is not run there",
     "test_chaos.py": "dev.py chaos and dev.py soak are not run there",
+    "test_docs.py": "it reads pages, which are the same everywhere",
     "test_schemas.py": "what is written is the same everywhere, and jsonschema is not there",
 }
 #: Test files that run only if they are named, and why.

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,22 @@ def test_an_app_whose_threads_are_suspended_does_not_answer_and_is_blamed_on_the
             "*last heartbeat log line, * s ago: *ok*",
         ]
     )
+
+
+def test_an_app_ends_with_the_livegui_exec_that_runs_it(tmp_path: Path) -> None:
+    """Twin: none, on POSIX it is the same process."""
+    waits = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    command = [sys.executable, "-m", "livegui", "exec", "--", sys.executable, "-c", waits]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    wait_until_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_livegui_exec_has_the_status_of_the_app() -> None:
+    """Twin: none, on POSIX it is the same process."""
+    command = [sys.executable, "-m", "livegui", "exec", "--", sys.executable, "-c", "import sys; sys.exit(7)"]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 7
