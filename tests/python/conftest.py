@@ -33,6 +33,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """
     for name in ("CI", "BUILD_NUMBER"):  # with these pytest's summary has lines of any length
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")  # as pytester reads it, on Windows too
     shutil.copy(HERE / "plain_app.py", pytester.path / "plain_app.py")
     pytester.makeconftest(
         """

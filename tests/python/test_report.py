@@ -25,7 +25,7 @@ Suite = Callable[..., pytest.RunResult]
 
 def livegui(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "livegui", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 def written(folder: Path) -> Path:

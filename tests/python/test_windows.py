@@ -147,7 +147,7 @@ def test_ctrl_c_ends_batches(suite: Suite, pytester: pytest.Pytester, times: int
 
 
 def test_whatever_happens_in_one_batch_the_others_run_and_all_have_a_verdict(
-    suite: Suite, pytester: pytest.Pytester
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twin: test_run.py."""
     family, _, _ = FAMILY.rpartition("runpy.run_path")
@@ -168,9 +168,10 @@ def test_2():
         "a/test_a.py": dies,
         "b/test_a.py": f"import time\n{family}\ndef test_hangs(): time.sleep(600)",
         "c/test_a.py": "import os\ndef test_dies(): os.kill(os.getpid(), 9)",
-        "d/test_a.py": "def test_it(): pass",
+        "d/test_a.py": "def test_it(): print('\\u2192 \\u7a93')",
     }
-    suite(files, "--collect-only", "a")
+    suite(files, "--collect-only", "a", ini="addopts = -s")
+    monkeypatch.delenv("PYTHONIOENCODING")
     batches = {
         "violates": 'paths = ["a"]',
         "hangs": 'paths = ["b"]\ntimeout = "12s"',
@@ -196,6 +197,8 @@ def test_2():
         "killed": "pytest ended with exit status 9, during c/test_a.py::test_dies",
         "passes": None,
     }
+    (printed,) = (pytester.path / ".livegui" / "batches").glob("*/passes/stdout.log")
+    assert "\u2192 \u7a93" in printed.read_text(encoding="utf-8")
     assert_nothing_is_left(pytester.path)
 
 
