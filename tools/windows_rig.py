@@ -47,6 +47,7 @@ FILES_LEFT_OUT = {
 ON_REQUEST = {
     "test_audit.py": "it starts hundreds of pytests, and what it judges knows no system",
     "test_collectors.py": "what plugins collect is the same everywhere",
+    "test_ends_of_every_kind.py": "a table of ends under four settings, of which each takes minutes there",
     "test_handover.py": "half a hundred cases of one judgement that knows no system",
     "test_plays_well.py": "what other plugins do is the same everywhere",
 }
@@ -242,7 +243,7 @@ class Rig:
             path for folder in ("python", "e2e") for path in (self.copy / "tests" / folder).glob("test_*.py")
         ]
         names = sorted(str(path.relative_to(self.copy)) for path in files if path.name not in without)
-        return self.pytest(["-n2", "--dist=worksteal", "-q", *names])
+        return self.pytest(["-n3", "--dist=worksteal", "-q", *names])
 
     def pytest(self, arguments: list[str]) -> int:
         """Run pytest in the copy of this checkout; its output is shown as it comes."""
