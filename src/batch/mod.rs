@@ -55,7 +55,7 @@ pub use runner::StopRequest;
 pub use verdict::{BatchVerdict, Counts, End, Lost};
 
 /// Where run folders go, in the root.
-const RUN_DIR: &str = ".livegui/batches";
+const RUN_DIR: [&str; 2] = [".livegui", "batches"];
 
 /// How a run ended: of those that are true, the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub fn run(
     let root = std::path::absolute(&request.root).map_err(cannot("find the root"))?;
     let parent = match &request.run_dir {
         Some(folder) => std::path::absolute(folder).map_err(cannot("find the run folders"))?,
-        None => root.join(RUN_DIR),
+        None => root.join(PathBuf::from_iter(RUN_DIR)),
     };
     let (folder, record) = prepare(request, &root, &parent)?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![

@@ -68,19 +68,20 @@ pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Re
     };
     let mut command = Command::new(program);
     command.args(rest).envs(variables);
-    become_it(&mut command).map_err(|error| not_run(program, &error))
+    become_it(command).map_err(|error| not_run(program, &error))
 }
 
 #[cfg(unix)]
-fn become_it(command: &mut Command) -> io::Result<Exit> {
+fn become_it(mut command: Command) -> io::Result<Exit> {
     use std::os::unix::process::CommandExt;
 
     Err(command.exec())
 }
 
-#[cfg(not(unix))]
-fn become_it(command: &mut Command) -> io::Result<Exit> {
-    let status = command.status()?;
+/// There is no such thing on Windows: the app ends with this process, and this one with its status.
+#[cfg(windows)]
+fn become_it(command: Command) -> io::Result<Exit> {
+    let status = crate::harness::run_in_our_place(command)?;
     Ok(Exit::Of(status.code().unwrap_or(1)))
 }
 

@@ -70,10 +70,7 @@ pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> 
 }
 
 fn url(file: &Path) -> io::Result<String> {
-    Ok(format!(
-        "file://{}",
-        report::encode_path(&std::path::absolute(file)?)
-    ))
+    Ok(report::file_url(&std::path::absolute(file)?))
 }
 
 /// Has Python's `webbrowser` open it, which knows the browser of every system.

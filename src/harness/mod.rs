@@ -38,6 +38,8 @@ mod stacks;
 mod start;
 mod watch;
 
+#[cfg(windows)]
+pub use crate::process::run_in_our_place;
 pub use crate::process::{Exit, Liveness, ProcessId, end_with_parent, liveness};
 pub use crate::wire::EVENTS_FILE;
 pub use client::{Client, NoAnswer};

@@ -14,6 +14,9 @@ use crate::io_error::cannot;
 use crate::process::{Exit, ProcessId};
 use crate::wire::{EVENTS_FILE, EventLine, env};
 
+/// The encoding of a Python's standard streams.
+const ENCODING: &str = "PYTHONIOENCODING";
+
 /// How to start a pytest.
 #[derive(Debug, Clone)]
 pub struct PytestLaunch {
@@ -51,6 +54,12 @@ impl PytestProcess {
         let mut environment = inherited.to_vec();
         let given = launch.environment.iter();
         environment.extend(given.map(|(name, value)| (name.into(), value.into())));
+        // What it prints is read as UTF-8; into a file Windows' Python writes the code page of the system.
+        let settled =
+            std::env::var_os(ENCODING).is_some() || environment.iter().any(|(name, _)| name == ENCODING);
+        if cfg!(windows) && !settled {
+            environment.push((ENCODING.into(), "utf-8".into()));
+        }
         // It ends itself if whoever follows it is killed.
         environment.push((
             env::PARENT.into(),

@@ -49,7 +49,7 @@ fn reason(condition: &Condition, pid: u32) -> Option<String> {
             return Some(format!("its process is held by a debugger: {by}"));
         }
         State::Ended => return Some("its process has ended".to_owned()),
-        State::Running | State::Sleeping | State::Uninterruptible => {}
+        State::Running | State::Sleeping | State::Uninterruptible | State::Alive => {}
     }
     if let Some((resident, swapped)) = condition.memory.filter(|(resident, swapped)| swapped > resident) {
         let (swapped, all) = (megabytes(swapped), megabytes(resident + swapped));

@@ -19,6 +19,8 @@ pub enum State {
     Traced,
     /// It has ended, and nobody has asked how.
     Ended,
+    /// It is there. Windows tells no more, also of one whose threads are all suspended.
+    Alive,
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             Self::Stopped => "stopped (state T)",
             Self::Traced => "held by a debugger (state t)",
             Self::Ended => "ended, and nobody has read its exit status (state Z)",
+            Self::Alive => "alive",
         }
     }
 }
@@ -63,6 +66,7 @@ pub fn condition(pid: u32) -> Option<Condition> {
         ProcessStatus::Tracing => State::Traced,
         ProcessStatus::UninterruptibleDiskSleep => State::Uninterruptible,
         ProcessStatus::Zombie | ProcessStatus::Dead => State::Ended,
+        ProcessStatus::Run if cfg!(windows) => State::Alive,
         ProcessStatus::Run => State::Running,
         _ => State::Sleeping,
     };
@@ -133,7 +137,12 @@ mod tests {
     #[test]
     fn a_process_that_runs_is_seen_and_one_that_is_not_there_is_not() {
         let this = condition(std::process::id()).unwrap();
-        assert!(matches!(this.state, State::Running | State::Sleeping), "{this:?}");
+        let expected = if cfg!(windows) {
+            matches!(this.state, State::Alive)
+        } else {
+            matches!(this.state, State::Running | State::Sleeping)
+        };
+        assert!(expected, "{this:?}");
         if cfg!(target_os = "linux") {
             assert!(this.threads.is_some_and(|threads| !threads.is_empty()));
             assert!(this.memory.is_some_and(|(resident, _)| resident > 0));

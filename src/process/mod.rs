@@ -22,5 +22,7 @@ pub use handle::Handle;
 pub use id::{Liveness, liveness, program};
 pub use parent::{Parent, end_after_family, end_with_parent};
 pub use table::{Mark, environment, family, family_of_child, marked};
+#[cfg(windows)]
+pub use windows::run as run_in_our_place;
 
 pub use crate::wire::ProcessId;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+#[cfg(windows)]
+use std::net::SocketAddrV4;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 
@@ -46,8 +48,22 @@ fn given_by_the_system() -> RangeInclusive<u16> {
 
 /// Whether somebody could listen on `port` now.
 pub fn is_free(port: u16) -> bool {
-    // Windows lets one listen on this address though somebody else does so on all of them.
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && !(cfg!(windows) && holder(port).is_some())
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && is_free_everywhere(port)
+}
+
+/// Windows lets one listen on this address though somebody else does so on all of them; only a second one of all
+/// is refused.
+#[cfg(windows)]
+fn is_free_everywhere(port: u16) -> bool {
+    use socket2::{Domain, SockAddr, Socket, Type};
+    let everywhere = SockAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
+    // Bound and not listened on: else the firewall would ask the user about it.
+    Socket::new(Domain::IPV4, Type::STREAM, None).is_ok_and(|socket| socket.bind(&everywhere).is_ok())
+}
+
+#[cfg(not(windows))]
+fn is_free_everywhere(_port: u16) -> bool {
+    true // elsewhere whoever has all addresses has this one
 }
 
 /// A process that listens on a port.

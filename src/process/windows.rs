@@ -4,7 +4,7 @@
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::ptr::null;
 use std::time::Duration;
 
@@ -134,15 +134,23 @@ impl Job {
 
 /// Starts a process in a job and a console group of its own. It runs only once it is in the job: whatever it
 /// starts is in there too.
-pub fn start(mut command: Command) -> io::Result<(Child, Job)> {
+pub fn start(command: Command) -> io::Result<(Child, Job)> {
+    start_in_a_job(command, CREATE_NEW_PROCESS_GROUP)
+}
+
+/// Runs a process in the place of this one: Ctrl-C on the console is for both, and it ends if this one does.
+pub fn run(command: Command) -> io::Result<ExitStatus> {
+    let (mut child, _job) = start_in_a_job(command, 0)?;
+    child.wait()
+}
+
+fn start_in_a_job(mut command: Command, flags: u32) -> io::Result<(Child, Job)> {
     let job = Job::new()?;
     // What it starts inherits this: a crash ends it, and no dialog that nobody sees keeps it.
     let quiet = SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX;
     // SAFETY: takes plain values. Another thread that sees it meanwhile is spared a dialog.
     let before = unsafe { SetErrorMode(quiet) };
-    let child = command
-        .creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP)
-        .spawn();
+    let child = command.creation_flags(CREATE_SUSPENDED | flags).spawn();
     // SAFETY: as above.
     unsafe { SetErrorMode(before) };
     let mut child = child?;

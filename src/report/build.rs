@@ -1,7 +1,7 @@
 //! Records, turned into what a report shows. Pure: the same records give the same report.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, Prefix};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -388,7 +388,7 @@ fn relative(folder: &Path, path: &Path) -> String {
 
 /// The same report for a page that is not in the run's folder: its links are whole.
 pub fn moved(report: &Report, folder: &Path) -> Report {
-    let base = format!("file://{}/", encode_path(folder));
+    let base = format!("{}/", file_url(folder));
     let whole = |url: &mut String| {
         if let Some(relative) = url.strip_prefix("./") {
             *url = format!("{base}{relative}");
@@ -409,14 +409,29 @@ pub fn moved(report: &Report, folder: &Path) -> Report {
     report
 }
 
-/// An absolute path as it stands in a URL, with the slash that it begins with.
+/// The URL of an absolute path.
 #[must_use]
-pub fn encode_path(path: &Path) -> String {
-    let parts = path.components().filter_map(|part| match part {
-        Component::RootDir => None,
-        part => Some(encode(&part.as_os_str().to_string_lossy())),
-    });
-    format!("/{}", parts.collect::<Vec<_>>().join("/"))
+pub fn file_url(path: &Path) -> String {
+    let mut host = String::new();
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            // A drive is not encoded, and a server is the host: else no browser finds them.
+            Component::Prefix(prefix) => match prefix.kind() {
+                Prefix::Disk(drive) | Prefix::VerbatimDisk(drive) => {
+                    parts.push(format!("{}:", char::from(drive)));
+                }
+                Prefix::UNC(server, share) | Prefix::VerbatimUNC(server, share) => {
+                    host = server.to_string_lossy().into_owned();
+                    parts.push(encode(&share.to_string_lossy()));
+                }
+                _ => parts.push(encode(&part.as_os_str().to_string_lossy())),
+            },
+            Component::RootDir => {}
+            part => parts.push(encode(&part.as_os_str().to_string_lossy())),
+        }
+    }
+    format!("file://{host}/{}", parts.join("/"))
 }
 
 /// Percent-encodes one part of a path.
@@ -432,10 +447,34 @@ fn encode(part: &str) -> String {
     }
     text
 }
+
 /// Why a process is in the state that it is in, if that is worth telling.
 fn why(record: &GenerationRecord) -> Option<String> {
     let on_purpose = record.ended_by.as_ref();
     on_purpose
         .map(|end| format!("ended on purpose by {}: {}", end.test, end.how))
         .or_else(|| record.why.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_is_a_url() {
+        assert_eq!(file_url(Path::new("/a b/ü#")), "file:///a%20b/%C3%BC%23");
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_path_on_a_drive_or_a_server_is_a_url() {
+        let drive = "file:///C:/a%20b/%C3%BC%23";
+        assert_eq!(file_url(Path::new("C:\\a b\\ü#")), drive);
+        assert_eq!(file_url(Path::new("\\\\?\\C:\\a b\\ü#")), drive);
+        assert_eq!(
+            file_url(Path::new("\\\\server\\it s\\x")),
+            "file://server/it%20s/x"
+        );
+    }
 }

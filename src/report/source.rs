@@ -22,7 +22,7 @@ use crate::wire::{
 /// `schema` of the record of a run of batches.
 const BATCHES_SCHEMA: &str = "livegui/batches/1";
 /// Where run folders are if nobody says otherwise, seen from pytest's root.
-const USUAL: [&str; 2] = [".livegui", ".livegui/batches"];
+const USUAL: [&[&str]; 2] = [&[".livegui"], &[".livegui", "batches"]];
 /// Bytes of a process's standard error that are shown.
 const STDERR_TAIL: u64 = 6 * 1024;
 /// Bytes of any other text that are shown.
@@ -150,7 +150,7 @@ struct Head {
 /// # Errors
 /// [`Error::NotFound`] if there is none.
 pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
-    let usual = || USUAL.iter().map(|folder| root.join(folder));
+    let usual = || USUAL.iter().map(|parts| root.join(PathBuf::from_iter(*parts)));
     let Some(wanted) = wanted else {
         let newest = usual().filter_map(|folder| newest(&folder));
         return of_which_none_is_part(newest.collect()).ok_or_else(|| {

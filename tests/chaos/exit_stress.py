@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import livegui
+
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 #: A process that takes longer hangs.
 LIMIT_S = 30.0
@@ -84,7 +85,7 @@ def interpreters() -> list[Path]:
 def exit_once(python: Path, number: int) -> str:
     """One process; what became of it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTHON"))}
-    environment["PYTHONPATH"] = str(ROOT / "python_shim")
+    environment["PYTHONPATH"] = str(Path(livegui.__file__).parents[1])
     try:
         done = subprocess.run(
             [python, "-c", APP, str(number)],

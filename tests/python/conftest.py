@@ -33,6 +33,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """
     for name in ("CI", "BUILD_NUMBER"):  # with these pytest's summary has lines of any length
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")  # as pytester reads it, on Windows too
     shutil.copy(HERE / "plain_app.py", pytester.path / "plain_app.py")
     pytester.makeconftest(
         """
@@ -45,7 +46,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
             def do(self, what):
                 generation = self.live_gui.run_folder / f"gen-{self.live_gui.generation}"
                 draft = generation / "state" / "draft"
-                draft.write_text(what)
+                draft.write_text(what, encoding="utf-8")
                 draft.rename(generation / "state" / "command")
 
         @pytest.fixture
@@ -59,7 +60,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
         (pytester.path / "pytest.ini").write_text(f"[pytest]\n{command}\n{ini}\n")
         for name, text in files.items():
             (pytester.path / name).parent.mkdir(parents=True, exist_ok=True)
-            (pytester.path / name).write_text(text)
+            (pytester.path / name).write_text(text, encoding="utf-8")
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=180)
 
     return run

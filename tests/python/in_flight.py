@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from dataclasses import dataclass
 
@@ -55,15 +56,18 @@ class Cell:
             return "what waits in the call is the test; fixtures of other scopes are beside it in every cell"
         return None
 
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether nothing can end the wait, so that it is a shorter one."""
+        # See docs/platforms.md: on Windows nothing reaches into a lock, nor a thread that waits for others.
+        is_deaf = sys.platform == "win32" and (self.wait == "lock" or self.runner == "threads")
+        return is_deaf or (self.runner == "threads" and self.wait in ("sleep", "lock"))
+
     def limit(self) -> float:
         """Until when the verdict has to be there, seconds after the crash."""
         if self.wait == "stubborn poll":
             return STUBBORN  # it ends when it likes
-        if self.runner == "greenlet" and self.wait in ("sleep", "lock"):
-            return AT_ONCE  # it blocks the greenlet of the test itself
-        if self.runner == "threads" and self.wait in ("sleep", "lock"):
-            return LONG / 2  # nothing reaches into such a thread; it ends by itself
-        return AT_ONCE
+        return LONG / 2 if self.ends_by_itself else AT_ONCE
 
 
 CONFTEST = """
@@ -159,7 +163,7 @@ def _wait(cell: Cell) -> str:
     )
     if cell.is_async and cell.runner != "trio":
         nap = "await asyncio.sleep(0.05)"
-    long = LONG / 2 if cell.runner == "threads" else LONG
+    long = LONG / 2 if cell.ends_by_itself or cell.runner == "threads" else LONG
     forever = nap.replace("0.05", str(long))
     poll = "deadline = time.monotonic() + {limit}\nwhile time.monotonic() < deadline:\n    try:\n        {nap}\n    except {error}:\n        pass\n    note('goes on')\n"
     return {

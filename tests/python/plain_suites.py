@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,14 @@ from typing import Any
 
 import pytest
 
+import dev
+
 Suite = Callable[..., pytest.RunResult]
+
+unless_windows = pytest.mark.skipif(
+    os.name == "nt",
+    reason="nothing ends a wait for a lock, a thread or a socket on Windows: docs/platforms.md, test_waits.py",
+)
 
 #: ``deny(number, errno)`` refuses a system call to this process and to all that it starts.
 DENY = """
@@ -56,8 +64,26 @@ def test_next(app, live_gui):
 """
 
 
+def beside(name: str, wanted: list[str]) -> Path:
+    """A folder for PYTHONPATH with these packages; a Windows under wine has what was made with it."""
+    made = os.environ.get("LIVEGUI_TEST_BESIDE")
+    if made is None:
+        return dev.beside(name, wanted)
+    folder = Path(made) / name
+    assert folder.parent.is_dir()
+    if not folder.exists():
+        pytest.skip(f"not installed on this Windows: {', '.join(wanted)}")
+    return folder
+
+
+#: For a suite's pytest.ini: its tests may import this module.
+HELPERS = f"pythonpath = {Path(__file__).parent.as_posix()} {Path(__file__).parents[2].as_posix()}"
+#: Why a test of trio is skipped.
+NO_TRIO = "trio waits by a device (AFD) that wine 8 does not have"
+
+
 def under_wine() -> bool:
-    """Wine 8 does not tell whose a port is."""
+    """Wine 8 does not have all of Windows: it does not tell whose a port is, for one."""
     return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
 
@@ -81,6 +107,31 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def suspend(pid: int) -> None:
+    """Nothing of it runs until `resume()`."""
+    if sys.platform == "win32":
+        _nt(pid, "NtSuspendProcess")
+    else:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def resume(pid: int) -> None:
+    if sys.platform == "win32":
+        _nt(pid, "NtResumeProcess")
+    else:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _nt(pid: int, function: str) -> None:
+    if sys.platform == "win32":
+        suspend_resume = 0x800
+        kernel32 = ctypes.WinDLL("kernel32")
+        handle = kernel32.OpenProcess(suspend_resume, False, pid)
+        status = getattr(ctypes.WinDLL("ntdll"), function)(handle)
+        kernel32.CloseHandle(handle)
+        assert status == 0, hex(status)
 
 
 def wait_until_gone(*pids: int) -> None:

@@ -7,9 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from plain_suites import PASSES, Suite
-
-import dev
+from plain_suites import PASSES, Suite, beside
 
 COLLECTORS = [
     "pytest",
@@ -24,7 +22,7 @@ COLLECTORS = [
 
 @pytest.fixture(autouse=True)
 def collectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside("collectors", COLLECTORS)))
+    monkeypatch.setenv("PYTHONPATH", str(beside("collectors", COLLECTORS)))
 
 
 HEAD = """
@@ -229,7 +227,7 @@ def _():
 def test_pytest_qt_s_wait_until_ends_with_the_app(
     suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = dev.beside("pytest-qt", ["pytest", "pytest-qt", "PyQt6>=6.5"])
+    packages = beside("pytest-qt", ["pytest", "pytest-qt", "PyQt6>=6.5"])
     monkeypatch.setenv("PYTHONPATH", str(packages))
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     loads = [sys.executable, "-c", "import PyQt6.QtTest, PyQt6.QtWidgets"]

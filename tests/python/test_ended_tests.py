@@ -6,9 +6,7 @@ import json
 import shutil
 
 import pytest
-from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite
-
-import dev
+from plain_suites import CRASH_IN_SECOND_OF_THREE, NO_TRIO, PASSES, Suite, beside, under_wine, unless_windows
 
 PYTESTS = {"7.4": "pytest==7.4.*", "8.4": "pytest==8.4.*", "newest": "pytest"}
 ASYNC = ["pytest", "pytest-asyncio", "anyio", "trio", "uvloop", "greenlet"]
@@ -36,13 +34,13 @@ ASKS = "assert [1 for _ in iter(live_gui.is_healthy, False)] == 0, 'an ordinary 
 
 @pytest.fixture(params=PYTESTS)
 def every_pytest(request: pytest.FixtureRequest, suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside(f"pytest-{request.param}", [PYTESTS[request.param]])))
+    monkeypatch.setenv("PYTHONPATH", str(beside(f"pytest-{request.param}", [PYTESTS[request.param]])))
     return suite
 
 
 @pytest.fixture
 def async_suite(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside("async", ASYNC)))
+    monkeypatch.setenv("PYTHONPATH", str(beside("async", ASYNC)))
     return suite
 
 
@@ -171,7 +169,7 @@ OLDER = {
 def test_older_pytests_and_their_async_plugins(
     suite: Suite, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester, version: str, library: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside(f"async-{version}", OLDER[version])))
+    monkeypatch.setenv("PYTHONPATH", str(beside(f"async-{version}", OLDER[version])))
     test = """
 import anyio, pathlib, pytest
 pytestmark = MARK
@@ -240,6 +238,8 @@ async def ticks(live_gui):
 def test_a_loop_that_the_test_itself_runs_is_ended_with_all_that_runs_in_it(
     async_suite: Suite, pytester: pytest.Pytester, library: str
 ) -> None:
+    if library == "trio" and under_wine():
+        pytest.skip(NO_TRIO)
     test = f"""
 import pathlib, time, anyio
 
@@ -298,10 +298,11 @@ class TestIt(unittest.IsolatedAsyncioTestCase):
     assert (pytester.path / "torn down").exists() == (method != "asyncSetUp")
 
 
+@unless_windows
 def test_the_threads_of_a_parallel_run_end_with_the_test(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside("parallel", ["pytest", "pytest-run-parallel"])))
+    monkeypatch.setenv("PYTHONPATH", str(beside("parallel", ["pytest", "pytest-run-parallel"])))
     test = """
 import pathlib, time
 
@@ -373,6 +374,7 @@ def test_after():
     suite({"test_a.py": test}, ini="live_gui_respawn = test").assert_outcomes(failed=1, passed=1)
 
 
+@unless_windows
 def test_a_pool_that_is_waited_for_starts_no_more_and_the_report_says_what_held_it_up(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
@@ -444,7 +446,7 @@ def test_next(live_gui, hub):
 def test_playwright_s_sync_api_is_ended_at_once_and_goes_on_in_the_next_file(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside("playwright", ["playwright"])))
+    monkeypatch.setenv("PYTHONPATH", str(beside("playwright", ["playwright"])))
     plug = """
 import pytest
 from playwright.sync_api import sync_playwright
@@ -610,7 +612,8 @@ def test_who_collects_errors_gets_no_second_chance(
     suite: Suite, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester, version: str
 ) -> None:
     packages = [PYTESTS[version], *(["pytest-subtests"] if version == "8.4" else [])]
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside(f"subtests-{version}", packages)))
+    name = "subtests-8.4" if version == "8.4" else "pytest-newest"  # which has subtests of its own
+    monkeypatch.setenv("PYTHONPATH", str(beside(name, packages)))
     result = suite(
         {"test_a.py": COLLECTS}, "-p", "no:xdist", ini="live_gui_respawn = test\nlive_gui_max_respawns = 9"
     )

@@ -51,7 +51,7 @@ def test_a_crash_that_is_expected_to_the_last_does_not_fail_the_run(suite: Suite
 
 def test_an_app_that_does_not_start_is_no_expected_failure(suite: Suite) -> None:
     test = "import pytest\n\n@pytest.mark.xfail\ndef test_it(live_gui):\n    assert False\n"
-    command = "live_gui_command = {python} -c 'import sys; sys.exit(\"app: no licence\")'"
+    command = "live_gui_command = {python} -c \"import sys; sys.exit('app: no licence')\""
     result = suite({"test_a.py": test}, ini=command)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["ERROR test_a.py::test_it - GuiStartError: app: no licence"])

@@ -30,7 +30,13 @@ import time
 def test_before(app):
     pass
 
-def test_freezes(app):
+def beats(live_gui):
+    return live_gui.health()["checks"]["main_loop"]["beats"]
+
+def test_freezes(app, live_gui):
+    before = beats(live_gui)
+    while beats(live_gui) == before:  # a freeze begins with the last beat: that is to be one of this test
+        time.sleep(0.005)
     app.do({what!r})
     while not (app.live_gui.generation_folder / "state" / "taken").exists():
         time.sleep(0.01)

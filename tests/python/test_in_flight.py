@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from in_flight import AT_ONCE, LONG, PHASES, RUNNERS, SCOPES, WAITS, Cell, suite
-from plain_suites import Suite
-
-import dev
+from plain_suites import NO_TRIO, Suite, beside, under_wine
 
 WHOLE = "LIVEGUI_WHOLE_MATRIX" in os.environ
 PACKAGES = ["pytest", "pytest-asyncio", "anyio", "trio", "uvloop", "greenlet"]
@@ -50,7 +49,7 @@ def told() -> Iterator[None]:
 
 @pytest.fixture
 def async_suite(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    monkeypatch.setenv("PYTHONPATH", str(dev.beside("async", PACKAGES)))
+    monkeypatch.setenv("PYTHONPATH", str(beside("async", PACKAGES)))
     return suite
 
 
@@ -103,6 +102,10 @@ def test_the_verdict_is_told_in_time_and_nothing_else_is_harmed(
     why_not = cell.why_not()
     if why_not is not None:
         pytest.skip(f"no such case: {why_not}")
+    if cell.runner == "uvloop" and sys.platform == "win32":
+        pytest.skip("uvloop does not exist for Windows")
+    if cell.runner == "trio" and under_wine():
+        pytest.skip(NO_TRIO)
     result, notes = run(async_suite, pytester, cell)
     late = assert_only_the_test_was_ended(cell, result, notes)
     limit = cell.limit()

@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 from executing import MORE, executed, health, shown
-from plain_suites import Suite
+from plain_suites import Suite, under_wine
 from unwired import unwired
 from wiring import APPS, CATCHING, RUNS_ON, asks, run_on
 
+import livegui
 from livegui._bootstrap import SEAMS
+
+needs_venv = pytest.mark.skipif(
+    under_wine(), reason="the Python that is put together there can make no virtual environment"
+)
 
 #: Toolkits whose loop, or frames, a seam knows.
 WATCHED = [name for name in APPS if name != "plain"]
@@ -269,6 +274,7 @@ def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> Non
     assert (out, err) == (f"theirs\n{theirs / 'sitecustomize.py'}\n", "")
 
 
+@needs_venv
 def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
     venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
     python = next((tmp_path / "other").glob("[bS]*/python*"))
@@ -447,7 +453,7 @@ asyncio.run(main())
 
 
 def test_each_seam_has_its_file() -> None:
-    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    package = Path(livegui.__file__).parent
     for known_by in {known_by for known_by in SEAMS.values() if known_by}:
         assert (package / (known_by.replace(".", "/") + ".py")).exists(), known_by
 
@@ -595,10 +601,11 @@ def test_an_app_that_is_wired_and_watched_as_well_has_one_agent(
     result.assert_outcomes(passed=2, failed=int(name != "pyside6"))
 
 
+@needs_venv
 def test_a_native_module_that_cannot_be_loaded_is_said_in_the_start_error(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
-    package = Path(__file__).parents[2] / "python_shim" / "livegui"
+    package = Path(livegui.__file__).parent
     copy = pytester.path / "elsewhere" / "livegui"
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("_livegui.*", "__pycache__"))
     (copy / "_livegui.py").write_text("raise ImportError('wrong ELF class')")

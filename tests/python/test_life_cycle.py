@@ -19,10 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_suites import resume, suspend
 
 import livegui
 
-posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and fork")
+posix = pytest.mark.skipif(os.name != "posix", reason="there is no fork")
+
+#: What ends a process, and with which status: Windows has TerminateProcess and no more.
+ENDS: list[tuple[signal.Signals, int]]
+if sys.platform == "win32":
+    ENDS = [(signal.SIGTERM, 1)]
+else:
+    ENDS = [(signal.SIGTERM, -15), (signal.SIGKILL, -9), (signal.SIGSEGV, -11)]
 
 STRESS = Path(__file__).parents[1] / "chaos" / "exit_stress.py"
 
@@ -73,10 +81,12 @@ class App:
 
 
 BEATS_UNTIL_TOLD = """
-import livegui, os, select, signal, sys, time
+import livegui, sys, threading
+told = threading.Event()
+threading.Thread(target=lambda: sys.stdin.readline() and told.set(), daemon=True).start()
 agent = livegui.start("x")
 with agent.main_loop():
-    while not select.select([sys.stdin], [], [], 0.005)[0]:
+    while not told.wait(0.005):
         agent.beat()
     agent.stopping()
 """
@@ -86,7 +96,6 @@ def ok(document: dict[str, Any]) -> bool:
     return bool(document["status"] == "ok")
 
 
-@posix
 def test_a_clean_end_is_the_journal_s_last_line(tmp_path: Path) -> None:
     with App(tmp_path, BEATS_UNTIL_TOLD) as app:
         app.wait_for(ok)
@@ -99,11 +108,8 @@ def test_a_clean_end_is_the_journal_s_last_line(tmp_path: Path) -> None:
         assert not (tmp_path / "agent.json").exists()
 
 
-@posix
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, -15), (signal.SIGKILL, -9), (signal.SIGSEGV, -11)]
-)
-def test_an_end_by_a_signal_leaves_a_journal_without_a_last_line(
+@pytest.mark.parametrize(("number", "status"), ENDS)
+def test_an_end_from_outside_leaves_a_journal_without_a_last_line(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     with App(tmp_path, BEATS_UNTIL_TOLD) as app:
@@ -134,13 +140,12 @@ def test_a_few_exits_under_load_are_clean() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@posix
 def test_a_pause_of_the_whole_process_is_no_stall(tmp_path: Path) -> None:
     with App(tmp_path, BEATS_UNTIL_TOLD, LIVEGUI_STALL_AFTER_MS="1000") as app:
         app.wait_for(ok)
-        app.process.send_signal(signal.SIGSTOP)
+        suspend(app.process.pid)
         time.sleep(2.5)  # what is tested: a span in which nothing of the app runs
-        app.process.send_signal(signal.SIGCONT)
+        resume(app.process.pid)
         document = app.wait_for(lambda document: document["observer"]["gaps"] > 0)
         assert document["observer"]["last_gap_ms"] >= 2000
         beats = document["checks"]["main_loop"]["beats"]
@@ -149,14 +154,13 @@ def test_a_pause_of_the_whole_process_is_no_stall(tmp_path: Path) -> None:
         assert document["history"] == []
 
 
-@posix
 def test_an_app_that_hung_before_a_pause_is_still_reported_after_it(tmp_path: Path) -> None:
     code = "import livegui, time; a = livegui.start('x'); a.beat(); time.sleep(600)"
     with App(tmp_path, code, LIVEGUI_STALL_AFTER_MS="3000") as app:
         app.wait_for(lambda document: (document["checks"]["main_loop"]["age_ms"] or 0) >= 1000)
-        app.process.send_signal(signal.SIGSTOP)
+        suspend(app.process.pid)
         time.sleep(4)  # longer than what was left
-        app.process.send_signal(signal.SIGCONT)
+        resume(app.process.pid)
         document = app.wait_for(lambda document: document["observer"]["gaps"] > 0)
         assert document["status"] == "ok", "the pause itself aged nothing"
         document = app.wait_for(lambda document: document["status"] == "degraded")
@@ -180,11 +184,11 @@ while True:
         assert document["history"] == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ctypes.PyDLL(None).usleep")
 @pytest.mark.parametrize(("library", "code"), [("PyDLL", "interpreter_held"), ("CDLL", "main_loop_stalled")])
 def test_native_code_that_holds_the_interpreter_is_told_from_a_hang(
     tmp_path: Path, library: str, code: str
 ) -> None:
+    sleep = "('kernel32').Sleep(4_000)" if sys.platform == "win32" else "(None).usleep(4_000_000)"
     app_code = f"""
 import ctypes, livegui, time
 agent = livegui.start("x", stall_after_ms=1000)
@@ -192,7 +196,7 @@ end = time.monotonic() + 0.5
 while time.monotonic() < end:
     agent.beat()
     time.sleep(0.005)
-ctypes.{library}(None).usleep(4_000_000)
+ctypes.{library}{sleep}
 while True:
     agent.beat()
     time.sleep(0.005)

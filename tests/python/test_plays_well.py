@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, wait_until_gone
-
-import dev
+from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, beside, wait_until_gone
 
 PYTESTS = {"7.4": "pytest==7.4.*", "8.0": "pytest==8.0.*", "newest": "pytest"}
 PLUGINS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "pytest-randomly", "pytest-cov"]
@@ -27,7 +26,7 @@ def use(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(dev.beside("plugins", PLUGINS), monkeypatch)
+    use(beside("plugins", PLUGINS), monkeypatch)
 
 
 def version_of(package: str, folder: Path) -> str:
@@ -39,7 +38,7 @@ def version_of(package: str, folder: Path) -> str:
 def test_every_pytest_tells_the_same_story(
     suite: Suite, monkeypatch: pytest.MonkeyPatch, name: str, pytester: pytest.Pytester
 ) -> None:
-    packages = dev.beside(f"pytest-{name}", [PYTESTS[name]])
+    packages = beside(f"pytest-{name}", [PYTESTS[name]])
     use(packages, monkeypatch)
     files = {"test_a.py": CRASH_IN_SECOND_OF_THREE, "test_b.py": PASSES}
     result = suite(files, "-p", "no:xdist", "--junitxml=report.xml")
@@ -51,7 +50,7 @@ def test_every_pytest_tells_the_same_story(
 
 @pytest.mark.parametrize("name", PYTESTS)
 def test_under_xdist_too(suite: Suite, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    use(dev.beside(f"pytest-{name}", [PYTESTS[name]]), monkeypatch)
+    use(beside(f"pytest-{name}", [PYTESTS[name]]), monkeypatch)
     files = {"test_a.py": CRASH_IN_SECOND_OF_THREE, "test_b.py": PASSES}
     result = suite(files, "-n1", "--dist=loadfile")
     result.assert_outcomes(passed=2, failed=1, errors=1)
@@ -59,7 +58,13 @@ def test_under_xdist_too(suite: Suite, monkeypatch: pytest.MonkeyPatch, name: st
 
 
 @pytest.mark.usefixtures("plugins")
-@pytest.mark.parametrize("method", ["signal", "thread"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("signal", marks=pytest.mark.skipif(os.name != "posix", reason="SIGALRM is of POSIX")),
+        "thread",
+    ],
+)
 def test_a_crash_comes_before_a_time_out_and_a_time_out_is_none_of_the_app_s(
     suite: Suite, method: str, pytester: pytest.Pytester
 ) -> None:
@@ -206,7 +211,7 @@ def test_what_runs_no_test_starts_nothing(suite: Suite, pytester: pytest.Pyteste
 
 @pytest.fixture
 def qt(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = dev.beside("qt", ["PyQt6>=6.5"])
+    packages = beside("qt", ["PyQt6>=6.5"])
     use(packages, monkeypatch)
     done = subprocess.run(
         [sys.executable, "-c", "import PyQt6.QtCore"], capture_output=True, text=True, check=False

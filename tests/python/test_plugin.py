@@ -11,7 +11,15 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
-from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, is_running, under_wine, wait_until_gone
+from plain_suites import (
+    CRASH_IN_SECOND_OF_THREE,
+    PASSES,
+    Suite,
+    is_running,
+    under_wine,
+    unless_windows,
+    wait_until_gone,
+)
 
 
 def processes_of(result: pytest.RunResult, pytester: pytest.Pytester) -> list[int]:
@@ -75,9 +83,6 @@ POSIX_WAITS = {
     "queue": "queue.Queue().get(timeout=60)",
     "subprocess": "subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])",
 }
-unless_windows = pytest.mark.skipif(
-    os.name == "nt", reason="nothing ends this wait on Windows: test_waits.py"
-)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import time
 
 import pytest
-from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite, is_running
+from plain_suites import CRASH_IN_SECOND_OF_THREE, HELPERS, PASSES, Suite, is_running
 
 
 def test_a_crash_in_the_set_up_that_starts_the_app_fails_it_at_once(suite: Suite) -> None:
@@ -253,7 +252,6 @@ def test_a_file_of_the_user_s_is_never_written_over(suite: Suite, pytester: pyte
     assert (pytester.path / ".gitignore").read_text() == "mine\n"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 def test_an_interrupted_start_is_told_to_the_rest_of_its_file(suite: Suite) -> None:
     launcher = """
 import pathlib, runpy, time
@@ -269,7 +267,7 @@ def test_b(app):
     pass
 """
     plugin = """
-import pathlib, signal
+import _thread, pathlib, signal, threading
 
 def alarm(*_):
     raise TimeoutError("as pytest-timeout does")
@@ -277,8 +275,8 @@ def alarm(*_):
 def pytest_runtest_protocol(item):
     if item.name == "test_a":
         pathlib.Path("slow").touch()
-        signal.signal(signal.SIGALRM, alarm)
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        signal.signal(signal.SIGINT, alarm)
+        threading.Timer(0.5, _thread.interrupt_main).start()
 """
     files = {"launcher.py": launcher, "test_1.py": PASSES, "test_2.py": second, "impatient.py": plugin}
     ini = "live_gui_command = {python} launcher.py\nlive_gui_scope = module\npythonpath = ."
@@ -287,13 +285,14 @@ def pytest_runtest_protocol(item):
     result.stdout.fnmatch_lines(["*TimeoutError: as pytest-timeout does*", "*its start was interrupted*"])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.skipif(sys.platform == "darwin", reason="nothing tells of it there: docs/platforms.md")
 def test_a_helper_without_our_environment_is_ended_though_the_app_died_first(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
     launcher = """
-import pathlib, runpy, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={})
+import os, pathlib, runpy, subprocess, sys
+needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=needed)
 pathlib.Path("child").write_text(str(child.pid))
 runpy.run_path("plain_app.py", run_name="__main__")
 """
@@ -398,13 +397,13 @@ def test_culprit(live_gui):
     assert 2 <= int(line.split()[1]) <= 9
 
 
-@pytest.mark.skipif(os.name != "posix", reason="SIGSTOP")
 def test_a_question_that_waits_for_its_answer_keeps_nobody_from_the_handle(suite: Suite) -> None:
     test = """
-import os, signal, threading, time
+import threading, time
+from plain_suites import resume, suspend
 
 def test_it(live_gui):
-    os.kill(live_gui.pid, signal.SIGSTOP)
+    suspend(live_gui.pid)
 
     def ask():
         try:
@@ -418,7 +417,7 @@ def test_it(live_gui):
     assert live_gui.generation == 1 and live_gui.hook_port and live_gui.process.poll() is None
     assert live_gui.is_healthy()
     assert asks.is_alive(), "each of these waited for the answer"
-    os.kill(live_gui.pid, signal.SIGCONT)
+    resume(live_gui.pid)
     asks.join()
 """
-    suite({"test_a.py": test}).assert_outcomes(passed=1)
+    suite({"test_a.py": test}, ini=HELPERS).assert_outcomes(passed=1)

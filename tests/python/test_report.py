@@ -25,7 +25,7 @@ Suite = Callable[..., pytest.RunResult]
 
 def livegui(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "livegui", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 def written(folder: Path) -> Path:
@@ -353,7 +353,7 @@ def test_batches_are_one_report_each_batch_with_its_own_lanes(
     assert [(group["name"], len(group["processes"])) for group in groups] == [("unit", 0), ("live", 1)]
     # The newest run is meant if none is named.
     said = livegui("report", cwd=pytester.path)
-    assert said.stdout.startswith(f"./{file.relative_to(pytester.path)}")
+    assert said.stdout.startswith(f".{os.sep}{file.relative_to(pytester.path)}")
 
 
 def test_a_plain_run_writes_no_report_if_told_so(suite: Suite, pytester: pytest.Pytester) -> None:
@@ -374,7 +374,8 @@ def test_a_run_without_an_app_leaves_nothing(pytester: pytest.Pytester) -> None:
 def test_who_asks_for_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
     said = livegui("report", cwd=tmp_path)
     assert said.returncode == 2
-    assert "there is no run in ./.livegui or ./.livegui/batches" in said.stderr
+    looked = "./.livegui or ./.livegui/batches".replace("/", os.sep)
+    assert f"there is no run in {looked}" in said.stderr
     said = livegui("report", "elsewhere", cwd=tmp_path)
     assert said.returncode == 2
     assert "elsewhere is no folder of a run" in said.stderr
@@ -398,7 +399,7 @@ def test_a_folder_that_was_moved_shows_the_same_and_leads_nowhere_else(tmp_path:
     assert livegui("report", moved, "--html", page_elsewhere).returncode == 0
     groups = data(page_elsewhere)["groups"]
     assert isinstance(groups, list)
-    assert groups[0]["processes"][0]["files"][0][1].startswith(f"file://{moved}/gen-1/")
+    assert groups[0]["processes"][0]["files"][0][1].startswith(f"{moved.as_uri()}/gen-1/")
 
 
 def test_a_trace_follows_the_rules_of_the_format(sloppy: Path, tmp_path: Path) -> None:

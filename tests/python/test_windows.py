@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
-from plain_suites import PASSES, Suite, under_wine, wait_until_gone
+from plain_suites import HELPERS, PASSES, Suite, under_wine, wait_until_gone
 
 pytestmark = pytest.mark.skipif(
     os.name != "nt", reason="of Windows; the POSIX twins are in the files it names"
@@ -145,6 +146,62 @@ def test_ctrl_c_ends_batches(suite: Suite, pytester: pytest.Pytester, times: int
     assert_nothing_is_left(pytester.path)
 
 
+def test_whatever_happens_in_one_batch_the_others_run_and_all_have_a_verdict(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twin: test_run.py."""
+    family, _, _ = FAMILY.rpartition("runpy.run_path")
+    dies = """
+import ctypes, time
+
+def test_0():
+    pass
+
+def test_dies():
+    ctypes.WinDLL("kernel32").CreateThread(None, 0, ctypes.c_void_p(16), None, 0, None)  # runs what is no code
+    time.sleep(60)
+
+def test_2():
+    pass
+"""
+    files = {
+        "a/test_a.py": dies,
+        "b/test_a.py": f"import time\n{family}\ndef test_hangs(): time.sleep(600)",
+        "c/test_a.py": "import os\ndef test_dies(): os.kill(os.getpid(), 9)",
+        "d/test_a.py": "def test_it(): print('\\u2192 \\u7a93')",
+    }
+    suite(files, "--collect-only", "a", ini="addopts = -s")
+    monkeypatch.delenv("PYTHONIOENCODING")
+    batches = {
+        "violates": 'paths = ["a"]',
+        "hangs": 'paths = ["b"]\ntimeout = "12s"',
+        "killed": 'paths = ["c"]',
+        "passes": 'paths = ["d"]',
+    }
+    tables = [f"[tool.livegui.batches.{name}]\n{text}\n" for name, text in batches.items()]
+    (pytester.path / "pyproject.toml").write_text("\n".join(tables))
+    done = subprocess.run(
+        [sys.executable, "-m", "livegui", "run"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout.decode(errors="replace")
+    (record,) = (pytester.path / ".livegui" / "batches").glob("*/run.json")
+    ran = {batch["batch"]["name"]: batch for batch in json.loads(record.read_text())["batches"]}
+    assert {name: batch["why"] for name, batch in ran.items()} == {
+        "violates": "pytest ended with exit status 0xc0000005 (access violation), during a/test_a.py::test_dies",
+        "hangs": "pytest hung: no end within 12s, during b/test_a.py::test_hangs",
+        "killed": "pytest ended with exit status 9, during c/test_a.py::test_dies",
+        "passes": None,
+    }
+    (printed,) = (pytester.path / ".livegui" / "batches").glob("*/passes/stdout.log")
+    assert "\u2192 \u7a93" in printed.read_text(encoding="utf-8")
+    assert_nothing_is_left(pytester.path)
+
+
 def test_a_record_that_somebody_reads_all_the_time_is_written(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
@@ -200,8 +257,6 @@ def test_a_console_of_an_old_code_page_shows_what_it_can(
             time.sleep(30)
         """
     )
-    conftest = pytester.path / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("write_text(what)", "write_text(what, 'utf-8')"))
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GuiDegraded*", "*main_loop_crashed*"])
@@ -247,3 +302,54 @@ def test_a_test_can_end_the_app(suite: Suite, how: str) -> None:
     result = suite({"test_a.py": test, "test_b.py": PASSES})
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*GuiExited*"])
+
+
+SUSPENDS = """
+import time
+from plain_suites import suspend
+
+def test_before(live_gui):
+    time.sleep(0.8)  # the last answer to the watch is some time ago when the next test begins
+
+def test_suspends(live_gui):
+    suspend(live_gui.pid)
+    time.sleep(60)
+
+def test_after(live_gui):
+    pass
+"""
+
+
+def test_an_app_whose_threads_are_suspended_does_not_answer_and_is_blamed_on_the_test_that_ran(
+    suite: Suite,
+) -> None:
+    """Twin: test_silence.py."""
+    result = suite({"test_a.py": SUSPENDS, "test_b.py": PASSES}, ini=HELPERS)
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*did not run: test_suspends left the app*",
+            "*GuiUnreachable: *",
+            "*its process is alive, * s of CPU time so far",
+            "*last heartbeat log line, * s ago: *ok*",
+        ]
+    )
+
+
+def test_an_app_ends_with_the_livegui_exec_that_runs_it(tmp_path: Path) -> None:
+    """Twin: none, on POSIX it is the same process."""
+    waits = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    command = [sys.executable, "-m", "livegui", "exec", "--", sys.executable, "-c", waits]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    wait_until_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_livegui_exec_has_the_status_of_the_app() -> None:
+    """Twin: none, on POSIX it is the same process."""
+    command = [sys.executable, "-m", "livegui", "exec", "--", sys.executable, "-c", "import sys; sys.exit(7)"]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 7
