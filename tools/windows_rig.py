@@ -1,10 +1,10 @@
 """A Windows CPython under wine, and livegui built for it, on a Debian machine: ``python3 dev.py windows``.
 
-Everything comes from package registries. wine, the linker and a Rust whose standard library's source is there
-are packages of Debian; ``python311.dll`` and the extension modules of the standard library travel in a wheel
-that freezes apps for Windows; what of the standard library is written in Python is the same on every system.
-What was built is kept in a cache folder: ``livegui/windows-rig`` under ``XDG_CACHE_HOME``, or ``~/.cache``.
-The wheels' versions and hashes are in ``tools/windows/requirements.txt``.
+Everything comes from package registries. Debian has packages of wine, of the linker, and of a Rust with the
+source of its standard library. ``python311.dll`` and the extension modules of the standard library come from
+a wheel that freezes apps for Windows. The part of the standard library that is written in Python is the same
+on every system. What was built is kept in a cache folder: ``livegui/windows-rig`` in ``XDG_CACHE_HOME``, or
+in ``~/.cache``. The wheels' versions and hashes are in ``tools/windows/requirements.txt``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ WINE = "/usr/lib/wine/wine64"
 WINE_SERVER = "/usr/lib/wine/wineserver64"
 DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev", *debian.RUST)
 VERSION = "3.11"
-#: Rust targets of this project's tests that cannot run there, and why.
+#: Rust targets of this project's tests that cannot run under wine, and why.
 LEFT_OUT = {"loom": "it is a model of threads, the same on every system, and aborts under wine 8"}
-#: Test files that do not run there, and why.
+#: Test files that do not run under wine, and why.
 FILES_LEFT_OUT = {
     "test_bench_tables.py": "dev.py bench is not run there",
     "test_chaos.py": "dev.py chaos and dev.py soak are not run there",
@@ -51,11 +51,11 @@ ON_REQUEST = {
     "test_handover.py": "half a hundred cases of one judgement that knows no system",
     "test_plays_well.py": "what other plugins do is the same everywhere",
 }
-#: Longer than this nothing here takes, unless it hangs.
+#: Nothing here takes more seconds than this, unless it hangs.
 LIMIT_S = 45 * 60
-#: The same for one that only answers a question.
+#: The same for a program that only answers a question.
 SHORT_LIMIT_S = 5 * 60
-#: What a program printed is there when it ends, or a moment later.
+#: What a program printed arrives when it ends, or up to this many seconds later.
 LAST_WORDS_S = 2
 
 
@@ -72,7 +72,7 @@ class Rig:
         #: What `dev.beside()` installs elsewhere.
         self.beside = self.folder / "beside"
         self.target = self.folder / "target"
-        #: What the tests run in: a copy, so that bytecode of two systems does not meet in one folder.
+        #: The tests run in this copy, so that the bytecode of two systems is not mixed in one folder.
         self.copy = self.folder / "checkout"
 
     def make(self) -> None:
@@ -126,7 +126,7 @@ class Rig:
             "sitecustomize.py",
         )
         shutil.copytree(_standard_library(), self.python / "Lib", ignore=ignored)
-        # The library may be a little older than the interpreter, which has this function called on the class.
+        # The library may be slightly older than the interpreter, which calls this function on the class.
         metadata = self.python / "Lib" / "importlib" / "metadata" / "__init__.py"
         text = re.sub(
             r"(?<!@classmethod\n)    def invalidate_caches\(cls",
@@ -158,7 +158,8 @@ class Rig:
         )
 
     def _make_beside(self) -> None:
-        """What only some tests want beside the Python's own packages: a folder for PYTHONPATH each."""
+        """What only some tests need in addition to the Python's own packages: a folder for PYTHONPATH
+        each."""
         self.say("downloading what only some tests want")
         shutil.rmtree(self.beside, ignore_errors=True)
         for requirements in sorted((HERE / "beside").glob("*.txt")):
@@ -189,7 +190,7 @@ class Rig:
         shutil.rmtree(prefix, ignore_errors=True)
         self._start_wine()
         self._run(WINE, "wineboot", "--init", env=self.environment(), log="wineboot.log")
-        # Beside every program, not only Python: Rust's tests want it too.
+        # Put it beside every program, not only Python, because Rust's tests need it too.
         shutil.copy(self.python / "bcryptprimitives.dll", prefix / "drive_c" / "windows" / "system32")
 
     def _build_module(self) -> None:
@@ -235,7 +236,7 @@ class Rig:
         self._cargo("test", "--no-fail-fast", "--lib", *tests)
 
     def python_tests(self) -> int:
-        """Run the Python tests; each that is skipped says why."""
+        """Run the Python tests. Each one that is skipped says why."""
         without = FILES_LEFT_OUT | ON_REQUEST
         for name, why in without.items():
             self.say(f"left out: {name}: {why}")
@@ -246,7 +247,7 @@ class Rig:
         return self.pytest(["-n3", "--dist=worksteal", "-q", *names])
 
     def pytest(self, arguments: list[str]) -> int:
-        """Run pytest in the copy of this checkout; its output is shown as it comes."""
+        """Run pytest in the copy of this checkout, and show its output as it comes."""
         command = [
             WINE,
             str(self.python / "python.exe"),
@@ -256,7 +257,7 @@ class Rig:
             "no:cacheprovider",
             *arguments,
         ]
-        # Under wine this Python wants pipes as its standard streams, neither files nor a terminal.
+        # Under wine this Python needs pipes as its standard streams, neither files nor a terminal.
         with subprocess.Popen(
             command,
             cwd=self.copy,
@@ -274,15 +275,15 @@ class Rig:
                 process.wait(LIMIT_S)
             except subprocess.TimeoutExpired:
                 self.stop_wine()
-            # Not until its output ends: see output().
+            # Don't wait until its output ends: see output().
             show.join(LAST_WORDS_S)
         return process.returncode
 
     def output(self, *arguments: str) -> str:
-        """What Windows Python prints when it is run with these arguments."""
+        """What Windows' Python prints when it runs with these arguments."""
         command = [WINE, str(self.python / "python.exe"), *arguments]
-        # Until it ends, not until its output does: wine's own services, which it may be the first to start,
-        # keep the pipe open for as long as they run.
+        # Wait until the program ends, not until its output does. It may be the first to start wine's own
+        # services, which keep the pipe open as long as they run.
         with subprocess.Popen(
             command,
             env=os.environ | self.environment(),
@@ -303,12 +304,13 @@ class Rig:
         return printed.strip()
 
     def _start_wine(self) -> None:
-        """Start wine's server, if it does not run: else the first program does so, and it prints there."""
+        """Start wine's server, if it is not running. Otherwise the first program starts it, and it prints
+        there."""
         (self.folder / "prefix").mkdir(parents=True, exist_ok=True)
         self._ask_server("--persistent")
 
     def stop_wine(self) -> None:
-        """End everything that runs in the prefix, and wine's own services with it."""
+        """End everything that runs in the prefix, including wine's own services."""
         self._ask_server("--kill")
 
     def _ask_server(self, what: str) -> None:
@@ -323,15 +325,16 @@ class Rig:
             )
 
     def environment(self) -> dict[str, str]:
-        """What wine is told."""
+        """The environment for wine."""
         return {
             "WINEPREFIX": str(self.folder / "prefix"),
             "WINEDEBUG": "-all",
-            # Neither .NET nor a browser, which wine would offer to download, nor a debugger at each crash.
+            # No .NET and no browser, which wine would offer to download, and no debugger at each crash.
             "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d",
-            # To compile pytest and its plugins anew in each of the many pytests takes a second each time.
+            # Compiling pytest and its plugins again in each of the many pytests would take a second each
+            # time.
             "PYTHONDONTWRITEBYTECODE": "",
-            "LIVEGUI_TEST_BESIDE": f"Z:{self.beside}",  # from whatever drive a test is on
+            "LIVEGUI_TEST_BESIDE": f"Z:{self.beside}",  # whatever drive a test is on
         }
 
     def _cargo(self, command: str, *arguments: str) -> None:
@@ -341,10 +344,11 @@ class Rig:
         environment = {
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER": "x86_64-w64-mingw32-gcc",
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER": str(runner),
-            # Without Python's entry the library would export everything, and that is too much for a DLL.
+            # Without this the library would export everything, not only Python's entry, which is too much
+            # for a DLL.
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS": "-Clink-arg=-Wl,--exclude-all-symbols",
             "PYO3_CROSS_PYTHON_VERSION": VERSION,
-            "INSTA_WORKSPACE_ROOT": str(ROOT),  # else it asks cargo, which is not there
+            "INSTA_WORKSPACE_ROOT": str(ROOT),  # otherwise it asks cargo, which is not installed there
             **self.environment(),
         }
         debian.cargo(TARGET, self.target, command, list(arguments), environment)
@@ -357,14 +361,14 @@ class Rig:
 
 
 def _show(output: int) -> None:
-    """Show what comes from there, as it comes."""
+    """Show what arrives there, as it comes."""
     while chunk := os.read(output, 65536):
         sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
 
 
 def _standard_library() -> Path:
-    """That of a CPython of the same minor version, of whatever system."""
+    """The standard library of a CPython of the same minor version, of any system."""
     if sysconfig.get_python_version() == VERSION:
         return Path(sysconfig.get_path("stdlib"))
     other = shutil.which(f"python{VERSION}")

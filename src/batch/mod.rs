@@ -1,4 +1,4 @@
-//! `livegui run`: batches of tests, each in a pytest of its own, none of which keeps the next from running.
+//! `livegui run`: batches of tests, each in its own pytest. None of them blocks the next.
 //!
 //! ```text
 //! pyproject.toml ─ config ─ plan ─▶ Run (runner) ─ one pytest after the other ─ events ─▶ Results (pure fold)
@@ -54,15 +54,15 @@ pub use results::{Broken, Results, Running};
 pub use runner::StopRequest;
 pub use verdict::{BatchVerdict, Counts, End, Lost};
 
-/// Where run folders go, in the root.
+/// The default folder for run folders, relative to the root.
 const RUN_DIR: [&str; 2] = [".livegui", "batches"];
 
-/// How a run ended: of those that are true, the first.
+/// How a run ended: the first of these that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// Somebody ended it.
+    /// The user stopped it.
     Interrupted,
-    /// A batch, or tests, did not run to an end.
+    /// A batch or tests did not run to their end.
     Lost,
     /// Tests failed.
     Failed,
@@ -72,10 +72,10 @@ pub enum RunOutcome {
     Passed,
 }
 
-/// Runs batches, and shows how that goes.
+/// Runs batches, and shows their progress.
 ///
 /// # Errors
-/// Before anything runs, if what is asked for cannot be, or if there is no place for what it leaves.
+/// Before anything runs: if the request is invalid, or if the run's folder cannot be created.
 pub fn run(
     request: &Request,
     out: &mut dyn Print,
@@ -126,7 +126,7 @@ pub fn run(
     Ok(record.outcome())
 }
 
-/// Shows what would run. Returns whether all of it could be collected.
+/// Shows what would run. Returns whether everything could be collected.
 ///
 /// # Errors
 /// As [`run`].

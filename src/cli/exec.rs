@@ -1,4 +1,4 @@
-//! `livegui exec`: an app with an agent inside that nobody wired.
+//! `livegui exec`: runs an unchanged app with an agent inside it.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,22 +12,23 @@ use crate::injection::{Injection, Mode, obstacle, pythonpath};
 use crate::text::Print;
 use crate::wire::env;
 
-/// What follows the options in the help.
-const MORE: &str = "The command is any Python app: livegui exec -- python app.py. It is run in place of livegui: same \
-    process, same exit status. The first process of it that enters a main loop gets the agent; `livegui top` and \
-    `livegui health` find it. An app that calls livegui.start() is left to its own wiring, unless --always is given.";
+/// The text after the options in the help.
+const MORE: &str = "The command starts any Python app: livegui exec -- python app.py. It takes the place of livegui, \
+    with the same process and the same exit status. The first of its processes that enters a main loop gets the \
+    agent. `livegui top` and `livegui health` find it. If the app calls livegui.start() itself, it is left alone, \
+    unless --always is given.";
 
 /// What to run.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
 pub struct ExecArgs {
-    /// What reports call the app [default: its script's name]
+    /// The app's name in reports [default: its script's name]
     #[arg(long)]
     name: Option<String>,
-    /// Say on standard error what is patched, and what becomes of it
+    /// Print on standard error what is patched, and what happens to it
     #[arg(long)]
     explain: bool,
-    /// Watch also an app that starts an agent itself
+    /// Watch the app even if it starts an agent itself
     #[arg(long)]
     always: bool,
     /// Folder for the discovery file and the heartbeat log [default: the user's runtime folder, no log]
@@ -41,7 +42,7 @@ pub struct ExecArgs {
     command: Vec<String>,
 }
 
-/// Runs the app. On POSIX this returns only if it cannot be run.
+/// Runs the app. On POSIX this returns only if the app cannot be run.
 pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Result<Exit> {
     let carrier = host.carrier.as_deref();
     let carrier =
@@ -64,7 +65,7 @@ pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Re
         variables.push((env::PORT.into(), port.to_string().into()));
     }
     let Some((program, rest)) = arguments.command.split_first() else {
-        return Ok(Exit::Usage); // clap has seen to it
+        return Ok(Exit::Usage); // clap does not allow this
     };
     let mut command = Command::new(program);
     command.args(rest).envs(variables);
@@ -78,7 +79,7 @@ fn become_it(mut command: Command) -> io::Result<Exit> {
     Err(command.exec())
 }
 
-/// There is no such thing on Windows: the app ends with this process, and this one with its status.
+/// Windows has no exec. The app ends with this process, and this process with the app's status.
 #[cfg(windows)]
 fn become_it(command: Command) -> io::Result<Exit> {
     let status = crate::harness::run_in_our_place(command)?;

@@ -16,9 +16,9 @@ use crate::text::{Print, line};
 /// What to show, and how.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The folder of a run, or its name; the newest in .livegui and .livegui/batches if none is given
+    /// The folder of a run, or its name; without it, the newest run in .livegui and .livegui/batches
     run: Option<PathBuf>,
-    /// Where those are
+    /// The folder that contains .livegui
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
     /// Write the page into this file [default: report.html in the folder of the run]
@@ -27,7 +27,7 @@ pub struct ReportArgs {
     /// Write a trace for <https://ui.perfetto.dev> and <chrome://tracing>
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Show it while the run goes on, on 127.0.0.1: on this port, or any that is free
+    /// Serve the page on 127.0.0.1 while the run goes on; on this port, or on any free one
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", value_parser = parse_port, conflicts_with_all = ["html", "trace"])]
     serve: Option<u16>,
     /// Open the page in a browser
@@ -35,7 +35,7 @@ pub struct ReportArgs {
     open: bool,
 }
 
-/// Writes what is asked for.
+/// Writes what the user asks for.
 pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> Result<Exit> {
     let folder = report::find(arguments.run.as_deref(), &arguments.root)?;
     if let Some(port) = arguments.serve {
@@ -73,7 +73,7 @@ fn url(file: &Path) -> io::Result<String> {
     Ok(report::file_url(&std::path::absolute(file)?))
 }
 
-/// Has Python's `webbrowser` open it, which knows the browser of every system.
+/// Opens the page with Python's `webbrowser`, which knows the browser of every system.
 fn open(url: &str, python: &str) -> io::Result<()> {
     let mut command = Command::new(python);
     command

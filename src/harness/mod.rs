@@ -1,4 +1,4 @@
-//! Outside the app: the processes under test, who is blamed when one fails, and what is recorded.
+//! Outside the app: the processes under test, which test is blamed when one fails, and what is recorded.
 //!
 //! ```text
 //! pytest ─ before_test, after_test ─▶ Live ─ test events ─▶ Policy (pure) ─ decision ─▶ start, respawn, refuse
@@ -6,7 +6,7 @@
 //!   running test ◀─ interrupt ─ Alarm ◀┤                        │ app events
 //!                                      └── Watch thread, one a process: long poll and exit
 //! ```
-//! No thread here ever attaches to an interpreter.
+//! No thread here attaches to an interpreter.
 
 mod alarm;
 mod app;

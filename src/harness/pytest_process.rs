@@ -1,4 +1,4 @@
-//! One pytest process, followed from outside: for the batch runner and the audit.
+//! One pytest process, followed from outside, for the batch runner and the audit.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,19 +14,19 @@ use crate::io_error::cannot;
 use crate::process::{Exit, ProcessId};
 use crate::wire::{EVENTS_FILE, EventLine, env};
 
-/// The encoding of a Python's standard streams.
+/// The variable for the encoding of a Python's standard streams.
 const ENCODING: &str = "PYTHONIOENCODING";
 
 /// How to start a pytest.
 #[derive(Debug, Clone)]
 pub struct PytestLaunch {
-    /// The command line: a Python, `-m pytest`, and what it is to run.
+    /// The command line: a Python, `-m pytest`, and what to run.
     pub command: Vec<String>,
-    /// Added to the environment.
+    /// Variables to add to the environment.
     pub environment: Vec<(String, String)>,
     /// The working folder.
     pub cwd: PathBuf,
-    /// Takes its output and its events; must be there, be empty, and be nobody else's.
+    /// The folder for its output and its events. It must exist, be empty, and belong to this pytest alone.
     pub folder: PathBuf,
 }
 
@@ -34,14 +34,14 @@ pub struct PytestLaunch {
 #[derive(Debug)]
 pub struct PytestProcess {
     process: ProcessTree,
-    /// Of this process, for a pytest that does not come to look after it.
+    /// The guard of this process, for a pytest that does not get to watch this process itself.
     _guard: Option<Guard>,
     events: EventReader,
     events_file: PathBuf,
 }
 
 impl PytestProcess {
-    /// Starts it. Its output goes to files in its folder: nothing waits for a reader.
+    /// Starts it. Its output goes to files in its folder, so nothing waits for a reader.
     ///
     /// # Errors
     /// [`Error::Io`](super::error::Error::Io) if it cannot be started.
@@ -49,18 +49,18 @@ impl PytestProcess {
         let folder = std::path::absolute(&launch.folder).map_err(cannot("find the folder"))?;
         let events_file = folder.join(EVENTS_FILE);
         let what = launch.command.first().cloned().unwrap_or_default();
-        // We may ourselves run in a test of a pytest that is followed.
+        // We may be running in a test of a pytest that is itself followed.
         let inherited = [env::FOLLOWED, env::ONLY].map(|name| (name.into(), OsString::new()));
         let mut environment = inherited.to_vec();
         let given = launch.environment.iter();
         environment.extend(given.map(|(name, value)| (name.into(), value.into())));
-        // What it prints is read as UTF-8; into a file Windows' Python writes the code page of the system.
+        // Its output is read as UTF-8, but into a file Windows' Python writes the code page of the system.
         let settled =
             std::env::var_os(ENCODING).is_some() || environment.iter().any(|(name, _)| name == ENCODING);
         if cfg!(windows) && !settled {
             environment.push((ENCODING.into(), "utf-8".into()));
         }
-        // It ends itself if whoever follows it is killed.
+        // It ends itself if the process that follows it is killed.
         environment.push((
             env::PARENT.into(),
             serde_json::to_string(&ProcessId::current())
@@ -75,7 +75,7 @@ impl PytestProcess {
         let process = ProcessTree::start(&Launch {
             command: launch.command.iter().map(Into::into).collect(),
             environment,
-            // Its apps and their helpers carry it as well.
+            // Its apps and their helpers have it as well.
             mark,
             cwd: launch.cwd.clone(),
             folder,
@@ -95,18 +95,18 @@ impl PytestProcess {
         self.process.pid()
     }
 
-    /// Who it is.
+    /// Its identity.
     #[must_use]
     pub fn id(&self) -> ProcessId {
         self.process.id()
     }
 
-    /// What it did since the last call. Lines that cannot be read yet come with the next one.
+    /// The events since the last call. A line that is not complete yet comes with the next call.
     pub fn events(&mut self) -> Vec<EventLine> {
         self.events.read().unwrap_or_default()
     }
 
-    /// Its exit status, once it has one; waits for it for at most `limit`.
+    /// Its exit status, once it has one. Waits at most `limit` for it.
     #[must_use]
     pub fn wait(&self, limit: Duration) -> Option<Exit> {
         self.process.wait(limit)
@@ -115,36 +115,36 @@ impl PytestProcess {
     /// Asks it to end after the running test.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// What the operating system reports.
     pub fn ask_to_stop(&self) -> io::Result<()> {
         ask_to_stop(&self.events_file)
     }
 
-    /// Asks it to end now, as Ctrl-C does: pytest clears up and tells what it has.
+    /// Asks it to end now, as Ctrl-C does. pytest then cleans up and reports what it has.
     pub fn interrupt(&self) {
         self.process.interrupt();
     }
 
-    /// Ends it and everything that came from it, and sees to it that they are gone. Returns the pids
-    /// that are still there, which should be none.
+    /// Ends it and everything that it started, and makes sure that they are gone. Returns the pids that still
+    /// exist; there should be none.
     pub fn end(&self) -> Vec<u32> {
         let runs = self.process.exit().is_none();
         self.process.end_tree(runs.then_some(GRACE))
     }
 
-    /// Where its standard output goes.
+    /// The file with its standard output.
     #[must_use]
     pub fn stdout(&self) -> PathBuf {
         self.folder().join(STDOUT)
     }
 
-    /// Where its standard error goes.
+    /// The file with its standard error.
     #[must_use]
     pub fn stderr(&self) -> PathBuf {
         self.folder().join(STDERR)
     }
 
-    /// The last lines that it wrote to its standard error.
+    /// The last lines that it wrote to standard error.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
         self.process.stderr_tail()

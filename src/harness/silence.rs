@@ -1,4 +1,4 @@
-//! An agent that does not answer while its process lives: why, in words, and what the app was last seen doing.
+//! Explains why an agent does not answer although its process lives, and what the app was last seen doing.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,15 +9,15 @@ use super::process::ProcessTree;
 use crate::process::{Condition, State, condition};
 use crate::wire::{JOURNAL_FILE, JournalLine};
 
-/// Bytes at the end of a heartbeat log in which the last line is looked for.
+/// How many bytes at the end of a heartbeat log are searched for the last line.
 const TAIL: u64 = 16 * 1024;
-/// The names of an agent's threads begin with this.
+/// The beginning of the names of an agent's threads.
 const AGENT_THREADS: &str = "livegui-";
-/// Of the thread that answers; Linux keeps 15 characters of a name.
+/// The name of the thread that answers; Linux keeps 15 characters of a name.
 const ANSWERS: &str = "livegui-endpoin";
 
-/// What is to be said of an app whose agent gives no answer: the first line says why, if that can be seen, and
-/// else `why`, which is what came of asking. The second says how its process is doing.
+/// Describes an app whose agent does not answer. The first line says why, if that can be seen; otherwise it is
+/// `why`, the result of the query. The second line describes the state of its process.
 pub fn describe(process: &ProcessTree, why: &str) -> String {
     let pid = process.pid();
     let Some(condition) = condition(pid) else {
@@ -30,13 +30,13 @@ pub fn describe(process: &ProcessTree, why: &str) -> String {
     )
 }
 
-/// How the process of an app is doing whose agent answers, and whose main loop hangs.
+/// Describes the process of an app whose agent answers but whose main loop hangs.
 pub fn of_a_loop(process: &ProcessTree) -> Option<String> {
     let condition = condition(process.pid())?;
     Some(format!("its process is {}", doing(&condition, process.folder())))
 }
 
-/// Why nothing in it can answer.
+/// Why nothing in the process can answer.
 fn reason(condition: &Condition, pid: u32) -> Option<String> {
     match condition.state {
         State::Stopped => {
@@ -80,7 +80,7 @@ fn doing(condition: &Condition, folder: &Path) -> String {
     }
 }
 
-/// The last line of a heartbeat log, and how old it is.
+/// The last line of a heartbeat log, and its age.
 fn last_seen(journal: &Path) -> Option<String> {
     let mut file = File::open(journal).ok()?;
     let about = file.metadata().ok()?;

@@ -1,30 +1,30 @@
-//! How a process is doing, as the system sees it from outside: for the text about one that does not answer.
+//! The condition of a process, as the system sees it from outside, for errors about a process that does not answer.
 
 use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
-/// What the scheduler says of a process.
+/// The state of a process according to the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It runs, or would if it got the machine.
+    /// It runs, or is ready to run.
     Running,
     /// It waits for something.
     Sleeping,
     /// It waits for the disk or a driver, and cannot be interrupted.
     Uninterruptible,
-    /// Somebody stopped it, as Ctrl-Z does.
+    /// It was stopped, as with Ctrl-Z.
     Stopped,
     /// A debugger holds it.
     Traced,
-    /// It has ended, and nobody has asked how.
+    /// It has ended, but its exit status was not read.
     Ended,
-    /// It is there. Windows tells no more, also of one whose threads are all suspended.
+    /// It exists. Windows does not tell more, even if all its threads are suspended.
     Alive,
 }
 
 impl State {
-    /// As `ps` shows it, and in words.
+    /// The letter that `ps` shows, and a description.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
@@ -39,22 +39,22 @@ impl State {
     }
 }
 
-/// How a process is doing.
+/// The condition of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// What the scheduler says.
+    /// The state according to the scheduler.
     pub state: State,
-    /// The time that it has spent on the CPU since its start.
+    /// The CPU time that it has used since its start.
     pub cpu: Duration,
-    /// Whoever debugs it: `gdb, pid 7`. Linux only, as what follows.
+    /// The process that debugs it, for example `gdb, pid 7`. This and the rest is known on Linux only.
     pub debugger: Option<String>,
-    /// Bytes of its memory that are in the machine's, and bytes that are swapped out.
+    /// Bytes of its memory that are resident, and bytes that are swapped out.
     pub memory: Option<(u64, u64)>,
     /// The names of its threads, of which Linux keeps 15 characters.
     pub threads: Option<Vec<String>>,
 }
 
-/// Looks at a process; `None` if it is not there, or must not be seen.
+/// Examines a process; `None` if it does not exist, or may not be seen.
 #[must_use]
 pub fn condition(pid: u32) -> Option<Condition> {
     let mut system = System::new().ok()?;

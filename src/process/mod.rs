@@ -1,7 +1,7 @@
-//! The border to the operating system's processes: nothing else asks it about them or signals them.
+//! The border to the operating system's processes. No other code queries or signals them.
 //!
-//! A process is named by a [`ProcessId`], which no clock step and no reuse of a number changes, and is known
-//! to be alive, known to be gone, or neither. Only what was verified is signalled.
+//! A process is identified by a [`ProcessId`], which stays valid when the clock is set or a number is reused. It is
+//! known to be alive, known to be gone, or neither. Only verified processes are signalled.
 
 mod child;
 mod condition;

@@ -1,4 +1,4 @@
-//! Ports: a free one for a hook server, and who holds one that is not free.
+//! Ports: finds a free one for a hook server, and the process that holds one that is not free.
 
 use std::fs;
 use std::io;
@@ -12,16 +12,16 @@ use listeners::Protocol;
 use super::table;
 use crate::wire::ProcessId;
 
-/// The first port that is tried: those below are for services of the system.
+/// The first port to try. Lower ones are for services of the system.
 const FIRST: u16 = 20_000;
-/// How many are tried before the system is asked for any.
+/// How many ports to try before asking the system for any.
 const TRIES: usize = 64;
 
-/// A port that is free, and that the system gives nobody by itself: else a connection of anybody's could have it
-/// before whoever it is for listens on it.
+/// A free port that the system does not hand out by itself. Otherwise any process' connection could get it before
+/// the app listens on it.
 ///
 /// # Errors
-/// What the operating system says if it gives none.
+/// What the operating system reports if there is none.
 pub fn free_port() -> io::Result<u16> {
     let given = given_by_the_system();
     for _ in 0..TRIES {
@@ -35,47 +35,47 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// The ports that the system gives to connections, and to those who listen on any.
+/// The ports that the system hands out to connections, and to servers that listen on any port.
 fn given_by_the_system() -> RangeInclusive<u16> {
     let range = || {
         let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
         let (first, last) = text.trim().split_once(char::is_whitespace)?;
         Some(first.parse().ok()?..=last.trim().parse().ok()?)
     };
-    // macOS and Windows: as IANA has it.
+    // macOS and Windows: the range of IANA.
     range().unwrap_or(49_152..=u16::MAX)
 }
 
-/// Whether somebody could listen on `port` now.
+/// Whether a process could listen on `port` now.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && is_free_everywhere(port)
 }
 
-/// Windows lets one listen on this address though somebody else does so on all of them; only a second one of all
-/// is refused.
+/// Windows lets a process listen on this address even if another one listens on all addresses. Only a second
+/// process that wants all addresses is refused.
 #[cfg(windows)]
 fn is_free_everywhere(port: u16) -> bool {
     use socket2::{Domain, SockAddr, Socket, Type};
     let everywhere = SockAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
-    // Bound and not listened on: else the firewall would ask the user about it.
+    // Bind without listening, because otherwise the firewall would ask the user.
     Socket::new(Domain::IPV4, Type::STREAM, None).is_ok_and(|socket| socket.bind(&everywhere).is_ok())
 }
 
 #[cfg(not(windows))]
 fn is_free_everywhere(_port: u16) -> bool {
-    true // elsewhere whoever has all addresses has this one
+    true // on other systems a process that has all addresses has this one
 }
 
 /// A process that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Who it is, as far as that can be seen.
+    /// Its identity, as far as it can be seen.
     pub process: ProcessId,
-    /// Pid, start time and command line, for a person.
+    /// Pid, start time and command line, for people.
     pub description: String,
 }
 
-/// Who listens on `port`; `None` if nobody does, or nobody that this user may see.
+/// The process that listens on `port`; `None` if there is none, or none that this user may see.
 pub fn holder(port: u16) -> Option<Holder> {
     let held = listeners::get_process_by_port(port, Protocol::TCP).ok()?;
     let description =
@@ -95,7 +95,7 @@ mod tests {
         let given = given_by_the_system();
         let others = (FIRST..=u16::MAX).filter(|port| !given.contains(port));
         if others.count() < 2_000 {
-            return; // the system is set to give nearly all
+            return; // the system is configured to hand out nearly all ports
         }
         for _ in 0..50 {
             let port = free_port().unwrap();

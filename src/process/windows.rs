@@ -1,5 +1,5 @@
-//! What Windows has instead of descriptors, process groups and signals: handles, jobs and console events. Its
-//! calls have no safe form; nothing else here makes any.
+//! Windows' replacements for descriptors, process groups and signals: handles, jobs and console events. These calls
+//! have no safe form. Nothing else in this module makes such calls.
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
@@ -27,25 +27,25 @@ use windows_sys::Win32::System::Threading::{
     THREAD_SUSPEND_RESUME, TerminateProcess, WaitForSingleObject,
 };
 
-/// The exit status of a process that was ended from outside, as `taskkill` and `subprocess` have it.
+/// The exit status of a process that was killed, as with `taskkill` and `subprocess`.
 const ENDED: u32 = 1;
 
-/// A hold on a process. As long as there is one, the process's number is given to nobody else.
+/// A hold on a process. As long as there is one, no other process gets its number.
 #[derive(Debug)]
 pub struct Process(OwnedHandle);
 
 impl Process {
-    /// The process that has this number; also one that may be looked at and not ended.
+    /// The process with this number, even if it may be seen but not ended.
     pub fn open(pid: u32) -> io::Result<Self> {
         let look = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
         let open = |rights| {
-            // SAFETY: takes plain values; what it returns is ours alone.
+            // SAFETY: takes plain values; only we own what it returns.
             unsafe { owned(OpenProcess(rights, 0, pid)) }
         };
         open(look | PROCESS_TERMINATE).or_else(|_| open(look)).map(Self)
     }
 
-    /// A hold of its own on a child.
+    /// A separate hold on a child.
     pub fn of(child: &Child) -> io::Result<Self> {
         child.as_handle().try_clone_to_owned().map(Self)
     }
@@ -75,29 +75,29 @@ impl Process {
         known.then(|| u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
     }
 
-    /// Waits for its end, for at most `limit`; whether it has ended.
+    /// Waits for its end, for at most `limit`. Returns whether it has ended.
     pub fn wait(&self, limit: Duration) -> bool {
-        // Rounded up: a wait for less than a millisecond is not to become none at all.
+        // Round up, so that a wait for less than a millisecond does not become none at all.
         let limit = u32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u32::MAX - 1);
         // SAFETY: the handle is open, with the right to wait for it.
         unsafe { WaitForSingleObject(self.0.as_raw_handle(), limit) == WAIT_OBJECT_0 }
     }
 
-    /// Ends it. There is no asking a process that is not of a group of ours.
+    /// Kills it. A process outside of our groups cannot be asked to end.
     pub fn end(&self) {
         // SAFETY: the handle is open; without the right to end it this fails.
         unsafe { TerminateProcess(self.0.as_raw_handle(), ENDED) };
     }
 }
 
-/// Ends this process, at once.
+/// Kills this process, at once.
 pub fn end_itself() {
     // SAFETY: takes a constant that stands for this process.
     unsafe { TerminateProcess(GetCurrentProcess(), ENDED) };
 }
 
-/// What a process starts, and what that starts, for good: nothing leaves a job. When the last handle of it is
-/// closed, as it is if this process is killed, everything in it ends.
+/// Holds what a process starts, and what that starts in turn: nothing can leave a job. When the last handle of a
+/// job is closed, which also happens if this process is killed, everything in it ends.
 #[derive(Debug)]
 pub struct Job(OwnedHandle);
 
@@ -108,7 +108,7 @@ impl Job {
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
         limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
         let size = size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>();
-        // SAFETY: the buffer is `limits`, which is as long as is said, and lives through the call.
+        // SAFETY: the buffer is `limits`, which is as long as stated, and lives through the call.
         succeeded(unsafe {
             SetInformationJobObject(
                 job.as_raw_handle(),
@@ -125,20 +125,20 @@ impl Job {
         succeeded(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle()) })
     }
 
-    /// Ends everything in it.
+    /// Kills everything in it.
     pub fn end(&self) {
         // SAFETY: the handle is open.
         unsafe { TerminateJobObject(self.0.as_raw_handle(), ENDED) };
     }
 }
 
-/// Starts a process in a job and a console group of its own. It runs only once it is in the job: whatever it
-/// starts is in there too.
+/// Starts a process in its own job and its own console group. It runs only once it is in the job, so that
+/// everything it starts is in the job too.
 pub fn start(command: Command) -> io::Result<(Child, Job)> {
     start_in_a_job(command, CREATE_NEW_PROCESS_GROUP)
 }
 
-/// Runs a process in the place of this one: Ctrl-C on the console is for both, and it ends if this one does.
+/// Runs a process in place of this one. Ctrl-C on the console reaches both, and it ends if this one does.
 pub fn run(command: Command) -> io::Result<ExitStatus> {
     let (mut child, _job) = start_in_a_job(command, 0)?;
     child.wait()
@@ -146,9 +146,9 @@ pub fn run(command: Command) -> io::Result<ExitStatus> {
 
 fn start_in_a_job(mut command: Command, flags: u32) -> io::Result<(Child, Job)> {
     let job = Job::new()?;
-    // What it starts inherits this: a crash ends it, and no dialog that nobody sees keeps it.
+    // What it starts inherits this, so that a crash ends it, and no invisible dialog keeps it.
     let quiet = SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX;
-    // SAFETY: takes plain values. Another thread that sees it meanwhile is spared a dialog.
+    // SAFETY: takes plain values. Another thread that runs meanwhile only shows no dialogs.
     let before = unsafe { SetErrorMode(quiet) };
     let child = command.creation_flags(CREATE_SUSPENDED | flags).spawn();
     // SAFETY: as above.
@@ -163,15 +163,15 @@ fn start_in_a_job(mut command: Command, flags: u32) -> io::Result<(Child, Job)> 
     Ok((child, job))
 }
 
-/// Presses Ctrl-Break for a console group, which is named after its first process; one that Ctrl-C is pressed
-/// for cannot be chosen. False if this process has no console.
+/// Sends Ctrl-Break to a console group, which is named after its first process. (Ctrl-C cannot be sent to a chosen
+/// group.) False if this process has no console.
 pub fn press_break(group: u32) -> bool {
-    // 0 would mean everybody on this console.
+    // 0 would mean every process on this console.
     // SAFETY: takes plain values.
     group != 0 && unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, group) } != 0
 }
 
-/// Has the only thread of a process that was started suspended run.
+/// Resumes the only thread of a process that was started suspended.
 fn resume(pid: u32) -> io::Result<()> {
     // SAFETY: takes plain values; what it returns is ours alone.
     let all = unsafe { owned(CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0)) }?;
@@ -200,12 +200,12 @@ fn resume(pid: u32) -> io::Result<()> {
 }
 
 /// # Safety
-/// The handle is null, -1, or one that nobody else closes.
+/// The handle is null, -1, or one that nothing else closes.
 unsafe fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
     if handle.is_null() || handle.addr() == usize::MAX {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is open, and by the caller's word ours alone.
+    // SAFETY: it is open, and the caller promises that only we own it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 

@@ -1,4 +1,4 @@
-//! Records, turned into what a report shows. Pure: the same records give the same report.
+//! Turns records into a report. Pure: the same records give the same report.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf, Prefix};
@@ -13,16 +13,16 @@ use super::source::{Generation, Picture, Pytest, Records, Unit};
 use crate::text::visible;
 use crate::wire::{Event, GenerationRecord, RunRecord, TestOutcome, TestResult, file_of};
 
-/// Seconds of frames that the page has of all processes together, about; and of one at least.
+/// Roughly how many seconds of frames the page has for all processes together, and at least for one.
 const FRAMES_OF_ALL: usize = 6_000;
 const FRAMES_OF_ONE: usize = 60;
-/// Bytes of what all tests said; beyond, each is cut short.
+/// How many bytes of the messages of all tests are kept. Beyond that, each is shortened.
 const MESSAGES: usize = 1024 * 1024;
 const SHORT_MESSAGE: usize = 600;
-/// Bytes of all pictures in the page; beyond, they are linked to.
+/// How many bytes of pictures go into the page. Beyond that, pictures are linked.
 const PICTURES: usize = 24 * 1024 * 1024;
 
-/// Makes a report of the records of a run.
+/// Makes a report from the records of a run.
 #[must_use]
 pub fn build(records: &Records) -> Report {
     let mut builder = Builder::default();
@@ -38,11 +38,11 @@ struct Builder {
     files: HashMap<String, usize>,
     messages: usize,
     pictures: usize,
-    /// The last thing that anybody did.
+    /// The time of the last event.
     last: f64,
 }
 
-/// What a test is known by while its process is looked at.
+/// The tests of a process by name, while its events are read.
 type Known = HashMap<String, usize>;
 
 impl Builder {
@@ -116,7 +116,7 @@ impl Builder {
         known
     }
 
-    /// Folds the events of one process. Returns the last test of each name.
+    /// Folds the events of one process. Returns the last test with each name.
     fn tests(&mut self, pytest: &Pytest, group: usize, folder: &Path) -> Known {
         let mut known = Known::new();
         let mut culprits = Vec::new();
@@ -177,7 +177,7 @@ impl Builder {
         entry.took = entry.at.map(|began| (at - began).max(0.0));
         entry.message = message;
         (entry.reruns, entry.line) = (result.reruns, result.line);
-        // Found by its number: the processes come later.
+        // This is its number for now, because the processes come later.
         entry.process = result.generation.map(|generation| generation as usize);
         entry.pictures = pictures;
         if !entry.outcome.is_quiet() {
@@ -223,7 +223,8 @@ impl Builder {
         });
         let started = record.started_at_ms.map(|at| at as f64).or(first);
         let end = record.ended_at_ms.map(|at| at as f64);
-        // Nobody wrote down when an app ended whose pytest was killed: its own last word is the best there is.
+        // If an app's pytest was killed, nothing recorded the app's end. The last line of its journal is the best
+        // estimate.
         let end = end.or_else(|| {
             story
                 .until
@@ -268,7 +269,7 @@ impl Builder {
         self.report.groups[group].processes.push(process);
     }
 
-    /// Ties the tests of a group to its processes.
+    /// Connects the tests of a group with its processes.
     fn join(&mut self, group: usize) {
         let processes = &self.report.groups[group].processes;
         let by_number: HashMap<_, _> = processes
@@ -347,7 +348,7 @@ impl Builder {
     }
 }
 
-/// Has every time begin at the report's zero, and thins out the frames.
+/// Makes all times relative to the report's zero, and thins out the frames.
 fn shift(report: &mut Report, zero: f64, frames_at_most: usize) {
     let shifted = |at: &mut f64| *at = ((*at - zero) * 10.0).round() / 10.0;
     for test in &mut report.tests {
@@ -368,7 +369,7 @@ fn shift(report: &mut Report, zero: f64, frames_at_most: usize) {
     }
 }
 
-/// The URL of `path` as seen from a page in `folder`; nothing of it can be taken for a scheme.
+/// The URL of `path` relative to a page in `folder`. No part of it can be taken for a scheme.
 fn relative(folder: &Path, path: &Path) -> String {
     let mut up = 0;
     let within: PathBuf = loop {
@@ -386,7 +387,7 @@ fn relative(folder: &Path, path: &Path) -> String {
     format!("./{}", parts.collect::<Vec<_>>().join("/"))
 }
 
-/// The same report for a page that is not in the run's folder: its links are whole.
+/// The same report for a page outside of the run's folder, with absolute links.
 pub fn moved(report: &Report, folder: &Path) -> Report {
     let base = format!("{}/", file_url(folder));
     let whole = |url: &mut String| {
@@ -416,7 +417,7 @@ pub fn file_url(path: &Path) -> String {
     let mut parts = Vec::new();
     for part in path.components() {
         match part {
-            // A drive is not encoded, and a server is the host: else no browser finds them.
+            // Browsers need a drive without encoding, and a server as the host.
             Component::Prefix(prefix) => match prefix.kind() {
                 Prefix::Disk(drive) | Prefix::VerbatimDisk(drive) => {
                     parts.push(format!("{}:", char::from(drive)));
@@ -448,7 +449,7 @@ fn encode(part: &str) -> String {
     text
 }
 
-/// Why a process is in the state that it is in, if that is worth telling.
+/// Why a process is in its state, if that is worth reporting.
 fn why(record: &GenerationRecord) -> Option<String> {
     let on_purpose = record.ended_by.as_ref();
     on_purpose

@@ -1,5 +1,5 @@
-//! What happened in a run, to look at: one page, one trace. Read from `run.json`, `events.jsonl` and the journals,
-//! so that a run whose pytest was killed has a report too.
+//! What happened in a run, as a page and a trace. It is read from `run.json`, `events.jsonl` and the journals, so
+//! that even a run whose pytest was killed has a report.
 //!
 //! ```text
 //! run folder ─ source (reads) ─▶ Records ─ build (pure) ─▶ Report ─┬─ page ─▶ report.html
@@ -30,14 +30,14 @@ pub use trace::trace;
 /// Name of the page in a run's folder.
 pub const REPORT_FILE: &str = "report.html";
 
-/// Writes the page of a report, made of `records`, into `file`, whole or not at all.
+/// Writes the page of a report, made from `records`, into `file`, completely or not at all.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn write(report: &Report, records: &Records, file: &Path) -> io::Result<()> {
     let elsewhere = std::path::absolute(file)?.parent() != Some(&records.folder);
     let page = if elsewhere {
-        // Its links lead to files that are seen from another folder.
+        // The page is in another folder than the files that it links to.
         page(&build::moved(report, &records.folder), &Setting::File)
     } else {
         page(report, &Setting::File)
@@ -57,10 +57,10 @@ pub fn write_into(folder: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Writes a file by rename: who reads it never sees half of it.
+/// Writes a file by renaming, so that a reader never sees half of it.
 ///
 /// # Errors
-/// What the operating system says.
+/// What the operating system reports.
 pub fn write_whole(file: &Path, text: &str) -> io::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");

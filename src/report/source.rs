@@ -1,7 +1,7 @@
-//! Reads what a run left: nothing but the records, and the files beside them that a person would open first.
+//! Reads what a run left: only the records, and the files beside them that people would open first.
 //!
-//! A run folder may have come from another machine, and its absolute paths mean nothing here; nor is it trusted:
-//! what it names is only looked for within it.
+//! A run folder may come from another machine, where its absolute paths had a meaning. It is not trusted: files
+//! that it names are looked for only inside it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -21,15 +21,15 @@ use crate::wire::{
 
 /// `schema` of the record of a run of batches.
 const BATCHES_SCHEMA: &str = "livegui/batches/1";
-/// Where run folders are if nobody says otherwise, seen from pytest's root.
+/// The default places of run folders, relative to pytest's root.
 const USUAL: [&[&str]; 2] = [&[".livegui"], &[".livegui", "batches"]];
-/// Bytes of a process's standard error that are shown.
+/// How many bytes of a process's standard error are shown.
 const STDERR_TAIL: u64 = 6 * 1024;
-/// Bytes of any other text that are shown.
+/// How many bytes of any other text are shown.
 const MAX_TEXT: u64 = 48 * 1024;
-/// Bytes of a journal, or of what was set aside of it, that are read: more than it ever has.
+/// How many bytes of a journal, or of its rotated part, are read: more than it ever has.
 const MAX_JOURNAL: u64 = 16 * 1024 * 1024;
-/// Bytes of a picture that are put into the page.
+/// The largest picture that goes into the page, in bytes.
 const MAX_PICTURE: u64 = 4 * 1024 * 1024;
 
 /// The records of a run.
@@ -39,13 +39,13 @@ pub struct Records {
     pub run: String,
     /// Its folder, absolute.
     pub folder: PathBuf,
-    /// How far it is.
+    /// Its progress.
     pub state: RunState,
-    /// Pytests that share their tests among them: one for a plain run, one a batch.
+    /// Pytests that share their tests: one unit for a plain run, one for each batch.
     pub units: Vec<Unit>,
 }
 
-/// Tests that were to run, and the processes that did.
+/// The tests to run, and the processes that ran them.
 #[derive(Debug, Default)]
 pub struct Unit {
     /// The batch.
@@ -57,13 +57,13 @@ pub struct Unit {
 /// One process that ran tests.
 #[derive(Debug, Default)]
 pub struct Pytest {
-    /// The xdist worker, or which of several it is.
+    /// The name of the xdist worker, or the number among several processes.
     pub name: String,
     /// As [`Records::state`].
     pub state: RunState,
-    /// How it ended, if somebody saw that.
+    /// How it ended, if that was recorded.
     pub end: Option<String>,
-    /// What it said.
+    /// Its events.
     pub events: Vec<EventLine>,
     /// Its apps: one run for each handle.
     pub runs: Vec<Run>,
@@ -74,9 +74,9 @@ pub struct Pytest {
 /// A picture of the app.
 #[derive(Debug)]
 pub struct Picture {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What is in it; `None` if that is too much for a page.
+    /// Its content; `None` if that is too large for a page.
     pub bytes: Option<Vec<u8>>,
 }
 
@@ -85,24 +85,24 @@ pub struct Picture {
 pub struct Run {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it says.
+    /// Its record.
     pub record: RunRecord,
-    /// By generation, what is in its folder.
+    /// The contents of the folder of each generation.
     pub generations: HashMap<u32, Generation>,
 }
 
-/// What the folder of one process has.
+/// The contents of the folder of one process.
 #[derive(Debug, Default)]
 pub struct Generation {
     /// Its journal.
     pub journal: Vec<JournalLine>,
     /// The end of its standard error.
     pub stderr: String,
-    /// What its threads were at.
+    /// The stacks of its threads.
     pub stacks: String,
-    /// What its agent said last while it was not well.
+    /// The last answer of its agent while the app was not well.
     pub health: String,
-    /// The names of the files that a person may want to open.
+    /// The names of files that people may want to open.
     pub files: Vec<String>,
 }
 
@@ -136,7 +136,7 @@ struct BatchProcess {
     end: Value,
 }
 
-/// What every record has, of whatever kind of run.
+/// What every kind of record contains.
 #[derive(Debug, Deserialize)]
 struct Head {
     schema: String,
@@ -144,8 +144,8 @@ struct Head {
     ended_at: Option<String>,
 }
 
-/// The folder of the run that is meant: a folder, the name of one where run folders usually are, or the newest of
-/// these if none is named.
+/// Finds the folder of a run: a folder, the name of one in the default places, or the newest of these if none is
+/// named.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is none.
@@ -161,7 +161,7 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
             ))
         });
     };
-    // A file of it will do.
+    // A file in it works too.
     let wanted = if wanted.is_file() {
         wanted.parent().unwrap_or(wanted)
     } else {
@@ -170,7 +170,7 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
     let named = usual().map(|folder| folder.join(wanted));
     let mut places = [root.join(wanted)].into_iter().chain(named);
     let found = places.find(|folder| head(folder).is_some());
-    // A folder of runs stands for its newest.
+    // A folder of runs stands for its newest run.
     found
         .or_else(|| of_which_none_is_part(newest(&root.join(wanted)).into_iter().collect()))
         .ok_or_else(|| {
@@ -181,7 +181,7 @@ pub fn find(wanted: Option<&Path>, root: &Path) -> Result<PathBuf> {
         })
 }
 
-/// The newest of runs, each the newest of its folder: one of batches stands for those that it made.
+/// The newest of several runs, each the newest of its folder. A run of batches stands for the runs that it started.
 fn of_which_none_is_part(runs: Vec<(Head, PathBuf)>) -> Option<PathBuf> {
     let contains = |batches: &Head, run: &Head| {
         let ended = batches.ended_at.as_ref();
@@ -211,10 +211,10 @@ fn head(folder: &Path) -> Option<Head> {
         .then_some(head)
 }
 
-/// Reads the records of the run in `folder`; of a session of pytest-xdist those of all of its workers.
+/// Reads the records of the run in `folder`; for a session of pytest-xdist, those of all its workers.
 ///
 /// # Errors
-/// [`Error::NotFound`] if it is no run's folder.
+/// [`Error::NotFound`] if it is not the folder of a run.
 pub fn read(folder: &Path) -> Result<Records> {
     let folder = std::path::absolute(folder).map_err(cannot("find the run's folder"))?;
     let no_run = || Error::NotFound(format!("{} is no folder of a run", folder.display()));
@@ -289,7 +289,7 @@ fn of_session(folder: &Path, record: RunRecord) -> Vec<Pytest> {
     for (folder, record) in found {
         let known = |pytest: &Pytest| pytest.runs.iter().any(|run| run.folder == folder);
         if pytests.iter().any(known) {
-            continue; // another handle of a process before it
+            continue; // an earlier handle of the same process
         }
         let events = events_file(&folder, &record);
         let finished = record.ended_at.is_some();
@@ -299,7 +299,7 @@ fn of_session(folder: &Path, record: RunRecord) -> Vec<Pytest> {
             events,
             ..Pytest::default()
         };
-        // The one that was asked for first, whether or not its events are there.
+        // This is the run that the user asked for, whether its events exist or not.
         pytest.runs.push(read_generations(folder.clone(), record));
         add_opened(&mut pytest, &folder);
         pytest.state = if finished || has_finished(&pytest.events) {
@@ -313,7 +313,7 @@ fn of_session(folder: &Path, record: RunRecord) -> Vec<Pytest> {
     pytests
 }
 
-/// The events of the pytest that made this run: in its folder, or in that of another run of the same process.
+/// The events of the pytest that made this run, in its folder or in that of another run of the same process.
 fn events_file(folder: &Path, record: &RunRecord) -> Vec<EventLine> {
     let beside = record.events.as_deref().map(Path::new);
     let beside = beside.filter(|path| path.is_relative() && path.file_name() == Some(EVENTS_FILE.as_ref()));
@@ -346,7 +346,7 @@ fn of_batch(folder: &Path, batch: &BatchRecord) -> Unit {
                 None => by_worker.push((line.worker.clone(), vec![line])),
             }
         }
-        // The controller of xdist runs no tests; what it says of a worker's test is that worker's.
+        // The controller of xdist runs no tests. What it reports about a worker's test belongs to that worker.
         if by_worker.len() > 1
             && let Some(index) = by_worker.iter().position(|(worker, _)| worker.is_none())
         {
@@ -379,7 +379,7 @@ fn of_batch(folder: &Path, batch: &BatchRecord) -> Unit {
     unit
 }
 
-/// Of what the controller said, what is about tests that this worker began.
+/// The controller's events about tests that this worker began.
 fn of_worker(said: &[EventLine], events: &[EventLine]) -> Vec<EventLine> {
     let began = |test: &str| {
         events
@@ -403,7 +403,7 @@ fn describe_end(end: &Value) -> Option<String> {
     })
 }
 
-/// Adds the runs that the events name: where they say, or beside `folder` if it all was moved.
+/// Adds the runs that the events name, from where they say, or from beside `folder` if everything was moved.
 fn add_opened(pytest: &mut Pytest, folder: &Path) {
     let named = pytest.events.iter().filter_map(|line| match &line.event {
         Event::AppOpened { run_folder } => Some(PathBuf::from(run_folder)),
@@ -453,7 +453,7 @@ fn add_pictures(pytest: &mut Pytest) {
     }
 }
 
-/// Whether a path leads nowhere but into the folder that it is seen from.
+/// Whether a path stays inside the folder that it is relative to.
 fn is_within(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_)))
 }
@@ -491,7 +491,8 @@ fn read_generation(folder: &Path) -> Generation {
     }
 }
 
-/// The beginning of a file, or whole lines of its end; a regular file, as anything else might never end.
+/// The beginning of a file, or the complete lines at its end. Only a regular file, because anything else might
+/// never end.
 fn text(path: &Path, at_most: u64, end: bool) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());

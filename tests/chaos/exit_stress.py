@@ -1,10 +1,10 @@
-"""Interpreter exits under load, over and over: none may crash, none may hang.
+"""Interpreter exits under load, over and over. None may crash or hang.
 
     python tests/chaos/exit_stress.py [--exits 1000] [PYTHON ...]
 
-Each exit is a process that starts an agent, beats from two threads, watches a pool and a thread, holds
-HTTP clients open (one in a long poll, one half-way through its request), and then ends in one of five
-ways. Without names every CPython 3.10 to 3.13 that is found is tried.
+Each exit is a process that starts an agent, beats from two threads, watches a pool and a thread, holds HTTP
+clients open (one in a long poll, one half-way through its request), and then ends in one of five ways.
+Without arguments, every CPython from 3.10 to 3.13 that is found is tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import livegui
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-#: A process that takes longer hangs.
+#: A process that takes more seconds than this hangs.
 LIMIT_S = 30.0
 
 APP = """
@@ -76,14 +76,14 @@ def interpreters() -> list[Path]:
             str(path) for root in roots for path in sorted(root.glob(f"{version}.*/bin/python{version}"))
         ]
         for name in filter(None, names):
-            # A pyenv shim may stand for a version that is not there.
+            # A pyenv shim may stand for a version that is not installed.
             if subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0:
                 found.setdefault(version, Path(name))
     return list(found.values())
 
 
 def exit_once(python: Path, number: int) -> str:
-    """One process; what became of it."""
+    """Run one process. Returns how it ended."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTHON"))}
     environment["PYTHONPATH"] = str(Path(livegui.__file__).parents[1])
     try:
@@ -103,7 +103,7 @@ def exit_once(python: Path, number: int) -> str:
 
 
 def main() -> None:
-    """Run them, two at a time, and print a line an interpreter."""
+    """Run them, two at a time, and print one line for each interpreter."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
