@@ -96,8 +96,7 @@ def digest(paths: Iterator[Path]) -> str:
 
 
 def set_up() -> None:
-    """Make `.venv`, install what is needed, build the native module. Each step runs only if something
-    changed."""
+    """Make `.venv`, install what is needed, build the native module; each only if something changed."""
     cargo()
     stamp = json.loads(STAMP.read_text()) if STAMP.exists() else {}
     wanted = {
@@ -305,8 +304,7 @@ def soak(rest: list[str]) -> None:
 
 
 def exits(rest: list[str]) -> None:
-    """Measure how soon an end is noticed; run a thousand exits under load, on every supported Python
-    found."""
+    """Measure how soon an end is noticed; run a thousand exits under load, on every Python found."""
     set_up()
     say("from an app's end to the verdict")
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_to_verdict.py")

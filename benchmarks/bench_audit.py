@@ -1,5 +1,4 @@
-"""The cost of an audit compared with the suite itself: 20 files on the real Dear ImGui app, some with hidden
-state.
+"""The cost of an audit compared with the suite itself: 20 files on the real Dear ImGui app, some stateful.
 
 One file depends on another, one is broken by another, one crashes the app, one is flaky. The audit must find
 each with its true cause, and accuse no other.

@@ -1,5 +1,4 @@
-"""How the cost grows with test files in one pytest, with batches, and with apps at once. One more should
-cost the same.
+"""How the cost grows with test files, batches and apps at once. One more should cost the same.
 
 python3 dev.py bench growth
 

@@ -1,5 +1,4 @@
-"""The test side's figures, compared with mirakuru, pytest-xprocess, pytest-xdist, psutil and a naive
-fixture.
+"""The test side's figures, compared with mirakuru, pytest-xprocess, pytest-xdist, psutil, a naive fixture.
 
 All of them start the same real Dear ImGui app, headless, in the same run.
 """
@@ -376,8 +375,7 @@ def outcome(error: Exception, taken: float) -> str:
 
 
 class InThisProcess:
-    """A pytest whose loop is a function of ours. Peers need its configuration, because their fixtures have
-    it."""
+    """A pytest whose loop is a function of ours, because the peers' fixtures need pytest's configuration."""
 
     def __init__(self, loop: Callable[[pytest.Config], None]) -> None:
         self.loop = loop

@@ -1,5 +1,4 @@
-"""The cost of a report: compared with pytest-html in the same run, for runs of many tests, and drawn in a
-browser.
+"""The cost of a report: compared with pytest-html, for runs of many tests, and drawn in a browser.
 
 python3 dev.py bench report
 """

@@ -1,5 +1,4 @@
-"""Figures that every benchmark prints, and writes to the file in `LIVEGUI_BENCH_OUT`: one line of JSON per
-row."""
+"""Figures that every benchmark prints, and writes to `LIVEGUI_BENCH_OUT`: one line of JSON per row."""
 
 from __future__ import annotations
 

@@ -158,8 +158,7 @@ class Rig:
         )
 
     def _make_beside(self) -> None:
-        """What only some tests need in addition to the Python's own packages: a folder for PYTHONPATH
-        each."""
+        """What only some tests need beyond the Python's own packages: one folder for PYTHONPATH each."""
         self.say("downloading what only some tests want")
         shutil.rmtree(self.beside, ignore_errors=True)
         for requirements in sorted((HERE / "beside").glob("*.txt")):
@@ -304,8 +303,7 @@ class Rig:
         return printed.strip()
 
     def _start_wine(self) -> None:
-        """Start wine's server, if it is not running. Otherwise the first program starts it, and it prints
-        there."""
+        """Start wine's server, if it is not running. Otherwise the first program would print its output."""
         (self.folder / "prefix").mkdir(parents=True, exist_ok=True)
         self._ask_server("--persistent")
 

@@ -62,8 +62,7 @@ _HELD_UP_S = 1.0
 
 
 class Aborted(_Outcome):
-    """Ends the running test. Not an ``Exception``, so that a polling loop's ``except Exception`` cannot
-    swallow it.
+    """Ends the running test. Not an ``Exception``, which a polling loop's ``except Exception`` would swallow.
 
     The plugin replaces it by its ``verdict``.
     """
@@ -163,8 +162,7 @@ class Abort:
             raise self.aborted() from error
 
     def settle(self, live: NativeLive, span: Span) -> None:
-        """After the test was stopped, wait until none of its code runs any more, or report what still
-        does."""
+        """After the test was stopped, wait until none of its code runs, or report what still does."""
         if self._told_at and time.monotonic() - self._told_at > _HELD_UP_S:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
@@ -223,8 +221,7 @@ class Abort:
             raise Aborted(verdict)
 
     def _waits_for_qt(self, frame: FrameType | None) -> bool:
-        """Whether Qt's loop runs, where nothing may be raised. Then the test is stopped as soon as the loop
-        returns.
+        """Whether Qt's loop runs, where nothing may be raised. The test is stopped when that returns.
 
         With a debugger or a tracer of coverage, the alarm does this by interrupting again and again.
         """
@@ -268,8 +265,7 @@ class Abort:
         return current is not self._greenlet
 
     def _tell_at_the_next_switch(self, live: NativeLive) -> None:
-        """A loop of greenlets waits, and is still needed. Stop the test's own greenlet as soon as it
-        continues."""
+        """A loop of greenlets waits, and is still needed. Stop the test's own greenlet when it continues."""
         if not self._watching and self._tell(live, _AGAIN_AFTER_S):
             self._watch_switches()
 

@@ -1,5 +1,4 @@
-"""hypothesis: if an example takes the app down, the test fails with it, and no other example runs
-afterwards."""
+"""hypothesis: an example that takes the app down fails the test, and no other example runs afterwards."""
 
 from __future__ import annotations
 

@@ -168,8 +168,7 @@ class LoopWatch:
 
 
 class _Counter:
-    """Counts finished work items. ``+= 1`` is safe under the GIL; without a GIL it may miss a few,
-    harmlessly."""
+    """Counts finished work items. ``+= 1`` is safe under the GIL; without one, missing a few is harmless."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,5 +1,4 @@
-"""Fixtures whose set-up was stopped because of the app. They are torn down at once, and set up again if
-needed."""
+"""Fixtures whose set-up was stopped because of the app: torn down at once, and set up again if needed."""
 
 from __future__ import annotations
 

@@ -239,8 +239,7 @@ class Injection:
         return FrameLoop(self, what, wire, own_loop=own_loop)
 
     def take_frames(self, frames: "FrameLoop") -> bool:
-        """Whether these are the frames of the app. If one loop calls several toolkits, the first one
-        beats."""
+        """Whether these are the app's frames. If one loop calls several toolkits, the first one beats."""
         self._frames = self._frames or frames
         return self._frames is frames
 

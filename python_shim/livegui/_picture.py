@@ -48,8 +48,7 @@ def main(words: list[str]) -> int:
 
 
 def take(path: str, pids: set[int]) -> None:
-    """Write a PNG of the windows of these processes, or of the whole screen if no others have windows on
-    it."""
+    """Write a PNG of the windows of these processes, or of the whole screen if no windows are known."""
     import mss  # noqa: PLC0415
     import mss.tools  # noqa: PLC0415
 

@@ -42,8 +42,10 @@ class GuiProcess:
         return status
 
     def terminate(self) -> None:
-        """Ask the process to end, with SIGTERM; on Windows with Ctrl-Break, or kill it if it has no console
-        of ours."""
+        """Ask the process to end, with SIGTERM; on Windows with Ctrl-Break.
+
+        On Windows, a process that has no console of ours is killed.
+        """
         self._native.terminate()
 
     def kill(self) -> None:

@@ -126,8 +126,7 @@ class Session:
         environment: Mapping[str, _SystemString],
         part: str = "",
     ) -> Iterator[LiveGui]:
-        """The body of a fixture for a handle. If there are several, each is named after its part of the
-        suite."""
+        """The body of a fixture for a handle. Each of several is named after its part of the suite."""
         handle = self.open(command, environment, part if self.has_several() else "")
         try:
             yield handle

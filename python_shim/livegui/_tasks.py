@@ -92,8 +92,7 @@ class Waiting:
 
 
 def _loaded(name: str) -> Any:
-    """A library, if it is in use. A signal handler must not import, because the interrupted code may be
-    importing."""
+    """A library, if it is in use. A signal handler must not import: the interrupted code may be importing."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     return None if getattr(spec, "_initializing", False) else module

@@ -13,10 +13,10 @@ use crate::text::Print;
 use crate::wire::env;
 
 /// The text after the options in the help.
-const MORE: &str = "The command starts any Python app: livegui exec -- python app.py. It takes the place of livegui, \
-    with the same process and the same exit status. The first of its processes that enters a main loop gets the \
-    agent. `livegui top` and `livegui health` find it. If the app calls livegui.start() itself, it is left alone, \
-    unless --always is given.";
+const MORE: &str = "The command starts any Python app: livegui exec -- python app.py. It takes the place of livegui \
+    (on Windows it is a child process), with the same exit status. The first of its processes that enters a main loop \
+    gets the agent. `livegui top` and `livegui health` find it. If the app calls livegui.start() itself, it is left \
+    alone, unless --always is given.";
 
 /// What to run.
 #[derive(Debug, Args)]

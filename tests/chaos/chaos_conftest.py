@@ -1,5 +1,4 @@
-"""The conftest of a case's suite. It records what pytest reports, and kills pytest where the case says
-so."""
+"""The conftest of a case's suite. It records what pytest reports, and kills pytest if the case says so."""
 
 from __future__ import annotations
 

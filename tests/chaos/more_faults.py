@@ -106,8 +106,7 @@ def refuse_submit(controller: sloppy.AppController) -> None:
 
 
 class LostConnection(BaseException):
-    """An exception that a server's loop does not catch, because it has ``except Exception`` around each
-    request."""
+    """An exception that a server's loop with ``except Exception`` around each request does not catch."""
 
 
 @_fault

@@ -1,5 +1,4 @@
-"""Hours of harmless trouble, and pytests of thousands of tests: no false alarm may occur, and nothing may
-grow.
+"""Hours of harmless trouble, and pytests of thousands of tests. No false alarm may occur; nothing may grow.
 
     python3 dev.py soak [--minutes N] [--short]
 
@@ -217,8 +216,7 @@ def test_it(number):
 
 
 def test_side(tests: int, crash_every: int) -> list[str]:
-    """One pytest, compared with one that has as many failures but no livegui. Returns what is wrong with
-    it."""
+    """One pytest, compared with one with as many failures but no livegui. Returns what is wrong with it."""
     beside = one_pytest(tests, crash_every, CONTROL, ["-p", "no:livegui"])
     ours = one_pytest(tests, crash_every, SUITE, [])
     wrong, at = beside.wrong + ours.wrong, [number / 1000 for number in range(tests)]

@@ -1,5 +1,4 @@
-"""The first module that a Python started by ``livegui exec`` or by a suite finds: this folder is on
-PYTHONPATH.
+"""The first module that a Python finds whose PYTHONPATH ``livegui exec`` or a suite has set.
 
 If livegui is not installed, this makes our package importable, but nothing else in its folder. Then it gives
 way to any other ``sitecustomize``. Any Python may run it, however old.

@@ -104,8 +104,7 @@ class CrashHook:
 
 
 def _ends_the_program() -> bool:
-    """Whether the exception ends the program. Then the hook has no caller, or only another hook of
-    livegui."""
+    """Whether the exception ends the program. Then nothing, or a hook of livegui, called the hook."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals is globals():
         frame = frame.f_back  # type: ignore[assignment]
@@ -165,8 +164,7 @@ class Pictures:
 
 
 def give_back_on_stop(agent: Agent, target: Any, give_back: Callable[[Any], object]) -> None:
-    """Calls ``give_back(target)`` when the agent stops, if the target still exists. Keeps no reference to
-    it."""
+    """Calls ``give_back(target)`` when the agent stops, if the target still exists. Keeps no reference."""
 
     def stop() -> None:
         left = known()

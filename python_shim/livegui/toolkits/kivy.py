@@ -25,8 +25,7 @@ __all__ = ["install", "patch"]
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
-    """Make Kivy's clock beat. An exception in a callback leaves ``run()``, unless an exception handler
-    passes it.
+    """Make Kivy's clock beat. An exception in a callback leaves ``run()``, unless a handler passes it.
 
     Args:
         agent: the agent to report to.

@@ -41,8 +41,10 @@ _SHOWN_S = 0.1
 
 
 def install(agent: Agent) -> None:
-    """Make each frame beat: at ``pygame.display.flip()`` or ``update()``, or else when the app looks at the
-    event queue with ``pygame.event.get()``, ``wait()``, ``pump()`` or a similar function.
+    """Make each frame beat.
+
+    A beat is ``pygame.display.flip()`` or ``update()``, or else a look at the event queue with
+    ``pygame.event.get()``, ``wait()``, ``pump()`` or a similar function.
 
     A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a separate type, when livegui
     checks whether it runs. Functions that the app imported by name (``from pygame.event import get``) are

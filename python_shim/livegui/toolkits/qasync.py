@@ -1,5 +1,4 @@
-"""qasync, asyncio on Qt's loop: records what its callbacks raise. :mod:`livegui.toolkits.qt` watches the
-loop."""
+"""qasync (asyncio on Qt's loop): records what callbacks raise. :mod:`livegui.toolkits.qt` does the rest."""
 
 from __future__ import annotations
 

@@ -77,8 +77,7 @@ def _give_back(root: tkinter.Tk) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app when it enters ``mainloop()``, or calls ``update()``
-    repeatedly."""
+    """Install the agent in an unchanged app when it enters ``mainloop()``, or keeps calling ``update()``."""
 
     def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
         def mainloop(widget: tkinter.Misc, n: int = 0) -> None:
