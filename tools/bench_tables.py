@@ -1,4 +1,4 @@
-"""The benchmarks, one after the other: what they printed as JSON, and a picture a table."""
+"""Run the benchmarks one after the other, and write their results as JSON and one picture per table."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``cargo check`` for systems that this machine is not, on a Debian machine: ``python3 dev.py cross``.
+"""Run ``cargo check`` for other systems, on a Debian machine: ``python3 dev.py cross``.
 
-It compiles and links nothing, so it needs no other system's linker or libraries; what is ``cfg`` for them is
-read by the compiler all the same.
+A check builds and links nothing, so it needs no linker or libraries of the other system. The compiler still
+checks all code that a ``cfg`` selects for that system.
 """
 
 from __future__ import annotations

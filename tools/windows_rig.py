@@ -1,10 +1,12 @@
 """A Windows CPython under wine, and livegui built for it, on a Debian machine: ``python3 dev.py windows``.
 
-Everything comes from package registries. wine, the linker and a Rust whose standard library's source is there
-are packages of Debian; ``python311.dll`` and the extension modules of the standard library travel in a wheel
-that freezes apps for Windows; what of the standard library is written in Python is the same on every system.
-What was built is kept in a cache folder: ``livegui/windows-rig`` under ``XDG_CACHE_HOME``, or ``~/.cache``.
-The wheels' versions and hashes are in ``tools/windows/requirements.txt``.
+Everything comes from package registries. wine, the linker, and a Rust with the source of its standard library
+are packages of Debian. ``python311.dll`` and the extension modules of the standard library come from a wheel
+that freezes apps for Windows. The modules of the standard library that are written in Python are the same on
+every system.
+
+The results are kept in a cache folder: ``livegui/windows-rig`` under ``XDG_CACHE_HOME``, or ``~/.cache``.
+The versions and hashes of the wheels are in ``tools/windows/requirements.txt``.
 """
 
 from __future__ import annotations
