@@ -16,7 +16,8 @@
 
 You need python3 (3.10 or newer) and cargo; dev.py installs everything else into .venv.
 You can add arguments after some commands: `test` and `windows` pass them to pytest, `bench` takes names of
-benchmarks, `exits` takes interpreters, `apps` takes names of apps.
+benchmarks, `exits` takes interpreters, `apps` takes names of apps, `cross` takes targets,
+`chaos` and `soak` take options (`dev.py chaos --help`).
 `test freezes` and `test in_flight` run a whole matrix; `test` alone runs a part of each.
 """
 
