@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
-"""Everything a checkout of livegui needs, on Linux, macOS and Windows.
+"""Build, test and check a clone of livegui, on Linux, macOS and Windows.
 
-    python3 dev.py demo     what livegui is for, on a real Dear ImGui app (the first run builds livegui)
-    python3 dev.py test     the Rust and the Python tests
-    python3 dev.py lint     rustfmt, clippy, ruff, mypy --strict, stubtest
+    python3 dev.py demo     show what livegui does, on a real Dear ImGui app (the first run builds livegui)
+    python3 dev.py test     run the Rust and the Python tests
+    python3 dev.py lint     run rustfmt, clippy, ruff, mypy --strict and stubtest
     python3 dev.py fmt      format the code
-    python3 dev.py bench    figures, compared with peers where these exist
-    python3 dev.py chaos    faults under every setting on a real app (--short, --rounds N)
-    python3 dev.py soak     no false alarm and no leak, for as long as you like (--minutes N, --short)
-    python3 dev.py exits    a thousand interpreter exits under load, on every supported Python found
-    python3 dev.py apps     watch unchanged apps of other people, and popular libraries (half an hour)
-    python3 dev.py windows  the tests on a Windows CPython under wine, on Debian
-    python3 dev.py cross    cargo check for macOS and Windows, on Debian
+    python3 dev.py bench    run the benchmarks, and compare with similar tools where there are any
+    python3 dev.py chaos    try faults under every setting on a real app (--short, --rounds N)
+    python3 dev.py soak     look for false alarms and leaks, for as long as you like (--minutes N, --short)
+    python3 dev.py exits    exit an interpreter a thousand times under load, on every supported Python found
+    python3 dev.py apps     watch other people's unchanged apps, and popular libraries (half an hour)
+    python3 dev.py windows  run the tests on a Windows CPython under wine, on Debian
+    python3 dev.py cross    run cargo check for macOS and Windows, on Debian
     python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
 
-Needs python3 (3.10 or newer) and cargo, and installs the rest into .venv. Arguments after the command are
-passed on: `test` and `windows` pass them to pytest; `bench` takes names of benchmarks, `exits` interpreters,
-and `apps` names of apps. `test` runs a part of two matrices of tests; `test freezes` and `test in_flight`
-run all of one.
+You need python3 (3.10 or newer) and cargo; dev.py installs everything else into .venv.
+You can add arguments after some commands: `test` and `windows` pass them to pytest, `bench` takes names of
+benchmarks, `exits` takes interpreters, `apps` takes names of apps, `cross` takes targets,
+`chaos` and `soak` take options (`dev.py chaos --help`).
+`test freezes` and `test in_flight` run a whole matrix; `test` alone runs a part of each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes ``docs/api.md`` from signatures and docstrings; ``python3 dev.py fmt`` runs it."""
+"""Write ``docs/api.md`` from signatures and docstrings. ``dev.py fmt`` runs this, ``lint`` checks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after another. Collects their JSON, and draws a picture of each table."""
+"""Run the benchmarks one after the other, and write their results as JSON and one picture per table."""
 
 from __future__ import annotations
 

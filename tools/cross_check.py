@@ -1,7 +1,7 @@
-"""``cargo check`` for systems other than this machine's, on Debian: ``python3 dev.py cross``.
+"""Run ``cargo check`` for other systems, on a Debian machine: ``python3 dev.py cross``.
 
-It compiles but does not link, so it needs no other system's linker or libraries. The compiler still checks
-the code that is ``cfg`` for them.
+A check builds and links nothing, so it needs no linker or libraries of the other system. The compiler still
+checks all code that a ``cfg`` selects for that system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tools here need from Debian: packages, and a Rust that can compile for other systems."""
+"""What these tools need from Debian: packages, and a Rust that can compile for other systems."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """A Windows CPython under wine, and livegui built for it, on a Debian machine: ``python3 dev.py windows``.
 
-Everything comes from package registries. Debian has packages of wine, of the linker, and of a Rust with the
-source of its standard library. ``python311.dll`` and the extension modules of the standard library come from
-a wheel that freezes apps for Windows. The part of the standard library that is written in Python is the same
-on every system. What was built is kept in a cache folder: ``livegui/windows-rig`` in ``XDG_CACHE_HOME``, or
-in ``~/.cache``. The wheels' versions and hashes are in ``tools/windows/requirements.txt``.
+Everything comes from package registries. wine, the linker, and a Rust with the source of its standard library
+are packages of Debian. ``python311.dll`` and the extension modules of the standard library come from a wheel
+that freezes apps for Windows. The modules of the standard library that are written in Python are the same on
+every system.
+
+The results are kept in a cache folder: ``livegui/windows-rig`` under ``XDG_CACHE_HOME``, or ``~/.cache``.
+The versions and hashes of the wheels are in ``tools/windows/requirements.txt``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from executing import executed, health, shown
-from plain_suites import Suite
+from plain_suites import Suite, under_wine
 
 import livegui
 from livegui.toolkits._common import Frames
@@ -502,6 +502,7 @@ print(set(order))
 """
 
 
+@pytest.mark.skipif(under_wine(), reason="simple parameters open a window, and there is no display")
 def test_simple_parameters_may_be_given_by_name(tmp_path: Path) -> None:
     with shown("imgui_bundle", SIMPLE, "imgui_bundle", tmp_path) as process:
         health(tmp_path, beats)

@@ -134,12 +134,12 @@ from livegui.errors import LiveGuiError
 
 def test_second_does_not_start(app, live_gui, live_gui_factory):
     with pytest.raises(LiveGuiError, match="exit status 7"):
-        live_gui_factory("second", command=["{python}", "-c", "raise SystemExit(7)"])
+        live_gui_factory("second", command=[{python}, "-c", "raise SystemExit(7)"])
     assert live_gui.is_healthy()
 
 def test_crash(app, live_gui_factory):
     with pytest.raises(LiveGuiError, match="exit status 8"):
-        live_gui_factory("third", command=["{python}", "-c", "raise SystemExit(8)"])
+        live_gui_factory("third", command=[{python}, "-c", "raise SystemExit(8)"])
     app.do("crash boom")
     time.sleep(60)
 
@@ -147,7 +147,7 @@ def test_victim(live_gui):
     pass
 """
     after = "def test_after(live_gui):\n    assert live_gui.generation == 2\n"
-    result = suite({"test_a.py": test.replace("{python}", sys.executable), "test_b.py": after})
+    result = suite({"test_a.py": test.replace("{python}", repr(sys.executable)), "test_b.py": after})
     result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines_random(
         [
