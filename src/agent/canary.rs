@@ -37,7 +37,7 @@ impl Canary {
         &self.last_sign
     }
 
-    /// The sum of the time for which it has waited to run so far.
+    /// The total time for which it has waited to run so far.
     pub fn starved(&self, now: Raw) -> Duration {
         Duration::from_nanos(self.late.load(Ordering::Relaxed) + self.overdue(now))
     }

@@ -171,7 +171,7 @@ pub struct InterpreterCheck {
     pub state: CheckState,
     /// Observed-awake time since the canary ran; null before it first ran.
     pub canary_age_ms: Option<u64>,
-    /// The sum of the time for which the canary has waited to run since the start: for the interpreter lock, or for
+    /// The total time for which the canary has waited to run since the start: for the interpreter lock, or for
     /// a processor.
     #[serde(default)]
     pub starved_ms: u64,
