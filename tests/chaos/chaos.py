@@ -32,6 +32,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "python"))
 
+from limits import group_of_groups  # noqa: E402 -- found only now
 from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402 -- found only now
 from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
@@ -42,7 +43,8 @@ SOON_S = 10.0
 TEST_A = """
 import os, time
 import pytest
-from chaos_conftest import kill_me
+from chaos_conftest import kill_me, read_only
+from limits import use_up_threads
 
 def fill():
     from pathlib import Path
@@ -143,7 +145,7 @@ def run_case(case: Case, setting: str) -> Run:
         else:
             shutil.copytree(SLOPPY, suite, ignore=shutil.ignore_patterns(".livegui", "__pycache__", "tests"))
         shutil.rmtree(suite / "tests", ignore_errors=True)
-        for file in ("more_faults.py", "chaos_conftest.py"):
+        for file in ("more_faults.py", "chaos_conftest.py", "limits.py"):
             shutil.copy(HERE / file, suite)
         for path in (shared, run_dir, suite / "tests"):
             path.mkdir(mode=0o700)
@@ -300,8 +302,10 @@ def own_clock(folder: Path) -> dict[str, str]:
 
 def cannot(case: Case) -> str:
     """Why a case cannot run on this machine; empty if it can."""
-    if case.needs == "tmpfs" and os.geteuid() != 0:
-        return "mounting a small disk needs root"
+    if case.needs in ("tmpfs", "mount") and os.geteuid() != 0:
+        return "mounting needs root"
+    if case.needs == "threads" and group_of_groups() is None:
+        return "a limit on threads needs a control group that can be written to"
     if case.needs == "compiler" and COMPILER is None:
         return "an app's own clock needs a C compiler (Debian: gcc)"
     return ""

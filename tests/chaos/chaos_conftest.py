@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 from hook_client import HookClient
+from limits import make_read_only, make_writable
 
 OUT = Path(os.environ["CHAOS_OUT"])
 PHASE = os.environ.get("CHAOS_KILL", "")
+RUN_DIR = Path(os.environ["CHAOS_RUN_DIR"])
+read_only_folders: list[Path] = []
 
 
 def kill_me(phase: str, after_s: float = 0.0) -> None:
@@ -25,6 +28,14 @@ def kill_me(phase: str, after_s: float = 0.0) -> None:
         threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
         if after_s == 0.0:
             time.sleep(60)
+
+
+def read_only() -> None:
+    """Nothing can be written into the run folder until the next file."""
+    make_read_only(RUN_DIR)
+    read_only_folders.append(RUN_DIR)
+    with pytest.raises(OSError, match="Read-only"):
+        (RUN_DIR / "probe").write_text("")
 
 
 def write(kind: str, **content: Any) -> None:
@@ -104,7 +115,9 @@ def phases(live_gui: Any) -> Iterator[None]:
 def between_files(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.module.__name__ == "test_a":
-        (Path(os.environ["CHAOS_RUN_DIR"]) / "full").unlink(missing_ok=True)
+        while read_only_folders:
+            make_writable(read_only_folders.pop())
+        (RUN_DIR / "full").unlink(missing_ok=True)
         kill_me("respawn", 0.15)
 
 
@@ -113,4 +126,4 @@ def pytest_sessionfinish() -> None:
     kill_me("end", 0.01)
 
 
-__all__ = ["kill_me"]
+__all__ = ["kill_me", "read_only"]

@@ -30,7 +30,7 @@ class Case:
     short: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     ini: Mapping[str, str] = field(default_factory=dict)
-    #: What the machine must have: "tmpfs", "compiler".
+    #: What the machine must have: "mount", "tmpfs", "compiler", "threads" (a limit on them).
     needs: str = ""
     #: Whether the app does not start, so that no test runs and each fails with `code`.
     start_fails: bool = False
@@ -132,7 +132,11 @@ CASES = (
     ),
     Case("disk full", "fill(); time.sleep(2)", needs="tmpfs", short=True),
     Case("crash on a full disk", f"fill(); {fault('im_assert')}", "IM_ASSERT", needs="tmpfs"),
+    Case("read-only run folder", "read_only(); time.sleep(2)", needs="mount", short=True),
+    Case("crash on a read-only run folder", f"read_only(); {fault('im_assert')}", "IM_ASSERT", needs="mount"),
     Case("descriptors used up in pytest", "use_up_descriptors()", ""),
+    Case("threads used up in pytest", "use_up_threads(2)", "", needs="threads"),
+    Case("threads used up in the app", fault("use_up_threads", "seconds=2", 4), "", SOME, needs="threads"),
     # Starts that fail.
     Case(
         "app ends at its start",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import faults
+import limits
 import sloppy
 from faults import _fault, _in_frame
 
@@ -133,6 +134,11 @@ def leave_grandchildren(controller: sloppy.AppController) -> None:
     child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{sleep}']).wait()"
     kept.append(subprocess.Popen([sys.executable, "-c", child]))
     kept.append(subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True))
+
+
+@_fault
+def use_up_threads(controller: sloppy.AppController, seconds: float) -> None:
+    threading.Thread(target=limits.use_up_threads, args=(seconds,)).start()
 
 
 @_fault

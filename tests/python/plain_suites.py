@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-import dev
-
 Suite = Callable[..., pytest.RunResult]
 
 unless_windows = pytest.mark.skipif(
@@ -68,6 +66,8 @@ def beside(name: str, wanted: list[str]) -> Path:
     """A folder for PYTHONPATH with these packages; a Windows under wine has what was made with it."""
     made = os.environ.get("LIVEGUI_TEST_BESIDE")
     if made is None:
+        import dev  # noqa: PLC0415 -- dev.py chaos reads this file too, from elsewhere
+
         return dev.beside(name, wanted)
     folder = Path(made) / name
     assert folder.parent.is_dir()
