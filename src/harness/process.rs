@@ -180,6 +180,8 @@ impl ProcessTree {
             let is_waited_for = self.child.exit().is_none();
             if followed.process.liveness() != Liveness::Gone {
                 followed.is_waited_for = is_waited_for;
+            } else if let Some(exit) = followed.process.exit() {
+                followed.exit = Some(exit);
             } else if followed.is_waited_for {
                 // It is not a child of ours. A process that waits for it usually passes its status on.
                 followed.exit = Some(self.child.wait(STATUS_WITHIN).unwrap_or(Exit::Unknown));

@@ -22,6 +22,13 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The end of a process of which only the number is known that it ended with.
+    #[cfg(windows)]
+    pub fn of_code(code: i32) -> Self {
+        use std::os::windows::process::ExitStatusExt;
+        Self::Status(ExitStatus::from_raw(code.cast_unsigned()))
+    }
+
     /// A description for people.
     #[must_use]
     pub fn describe(self) -> String {

@@ -1,5 +1,6 @@
 //! A verified process: signals sent through this reach no other process.
 
+use super::child::Exit;
 use super::id::Liveness;
 use super::signal::Ask;
 use crate::wire::ProcessId;
@@ -38,6 +39,19 @@ impl Handle {
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         self.id.liveness()
+    }
+
+    /// How it ended, if it has. Only Windows tells this to a process that is not its parent.
+    #[must_use]
+    #[cfg_attr(
+        not(windows),
+        allow(clippy::unused_self, reason = "only Windows has something to ask")
+    )]
+    pub fn exit(&self) -> Option<Exit> {
+        #[cfg(windows)]
+        return self.process.exit_code().map(Exit::of_code);
+        #[cfg(not(windows))]
+        None
     }
 
     /// Sends it a signal, if it still exists.

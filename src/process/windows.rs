@@ -22,9 +22,9 @@ use windows_sys::Win32::System::JobObjects::{
     TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, GetCurrentProcess, GetProcessTimes, OpenProcess, OpenThread,
-    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, ResumeThread,
-    THREAD_SUSPEND_RESUME, TerminateProcess, WaitForSingleObject,
+    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, GetCurrentProcess, GetExitCodeProcess, GetProcessTimes,
+    OpenProcess, OpenThread, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
+    ResumeThread, THREAD_SUSPEND_RESUME, TerminateProcess, WaitForSingleObject,
 };
 
 /// The exit status of a process that was killed, as with `taskkill` and `subprocess`.
@@ -73,6 +73,14 @@ impl Process {
             )
         } != 0;
         known.then(|| u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
+    }
+
+    /// Its exit status, once it has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        let mut code = 0_u32;
+        // SAFETY: the handle is open, and the pointer is to a live value.
+        let known = unsafe { GetExitCodeProcess(self.0.as_raw_handle(), &raw mut code) } != 0;
+        (known && self.wait(Duration::ZERO)).then(|| code.cast_signed())
     }
 
     /// Waits for its end, for at most `limit`. Returns whether it has ended.

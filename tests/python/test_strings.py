@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from plain_suites import CRASH_IN_SECOND_OF_THREE, PASSES, Suite
 
-NO_TEXT = os.fsdecode(b"caf\xe9")
+NO_TEXT = b"caf\xe9".decode("utf-8", "surrogateescape")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="here a file's name may be any bytes")
 
 
