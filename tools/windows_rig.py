@@ -58,6 +58,8 @@ ON_REQUEST = {
 LIMIT_S = 45 * 60
 #: The same for a program that only answers a question.
 SHORT_LIMIT_S = 5 * 60
+#: The exit status of a pytest of which tests failed.
+TESTS_FAILED = 1
 #: What a program printed arrives when it ends, or up to this many seconds later.
 LAST_WORDS_S = 2
 
@@ -246,7 +248,11 @@ class Rig:
             path for folder in ("python", "e2e") for path in (self.copy / "tests" / folder).glob("test_*.py")
         ]
         names = sorted(str(path.relative_to(self.copy)) for path in files if path.name not in without)
-        return self.pytest(["-n3", "--dist=worksteal", "-q", *names])
+        status = self.pytest(["-n3", "--dist=worksteal", "-q", *names])
+        if status == TESTS_FAILED:
+            self.say("what failed runs once more, one test after the other: wine itself crashes now and then")
+            status = self.pytest(["--last-failed", "-v", *names])
+        return status
 
     def pytest(self, arguments: list[str]) -> int:
         """Run pytest in the copy of this checkout, and show its output as it comes."""
@@ -255,8 +261,6 @@ class Rig:
             str(self.python / "python.exe"),
             "-m",
             "pytest",
-            "-p",
-            "no:cacheprovider",
             *arguments,
         ]
         # Under wine this Python needs pipes as its standard streams, neither files nor a terminal.

@@ -121,13 +121,13 @@ SOON = "live_gui_ready_timeout = 4"
 
 def test_an_app_that_is_not_found_says_what_was_looked_for_and_where(suite: Suite) -> None:
     # One that knows of livegui is waited for, and never taken for an app with a loop of its own.
-    command = "{python} -c 'import livegui, time; time.sleep(60)'"
+    command = '{python} -c "import livegui, time; time.sleep(60)"'
     ini = f"live_gui_command = {command}\n{SOON}".replace("= 4", "= 2")
     result = suite({"test_a.py": PASSES}, ini=ini)
     result.stdout.fnmatch_lines(
         [
             "*it never called livegui.start(), or its agent could not say so",
-            "*looked for: agent.json in */gen-1, which is its LIVEGUI_RUN_DIR",
+            "*looked for: agent.json in *gen-1, which is its LIVEGUI_RUN_DIR",
         ]
     )
 
