@@ -34,7 +34,7 @@ SUITE = (
 #: Times what both write at the end of the same pytest.
 TIMED = """
 import time
-import livegui.pytest_plugin as plugin
+import livegui._session as session
 import pytest_html.basereport as peer
 
 def timed(owner, name, what):
@@ -47,7 +47,7 @@ def timed(owner, name, what):
             print(f"TIMED {what} {time.perf_counter() - began}")
     setattr(owner, name, run)
 
-timed(plugin, "write_report", "livegui")
+timed(session, "write_report", "livegui")
 timed(peer.BaseReport, "_generate_report", "pytest-html")
 """
 
