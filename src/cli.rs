@@ -134,7 +134,7 @@ impl Exit {
     const fn of(error: &Error) -> Self {
         match error {
             Error::Interrupted => Self::Interrupted,
-            Error::BadValue(_) | Error::NotFound(_) | Error::Program(_) | Error::Io(_) | Error::Output(_) => {
+            Error::BadValue(_) | Error::NotFound(_) | Error::Program(_) | Error::Io(_) | Error::System(_) => {
                 Self::Unreachable
             }
         }

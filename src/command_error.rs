@@ -20,9 +20,9 @@ pub enum Error {
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The output cannot be written.
+    /// Another I/O error, which already says what was being done; also output that cannot be written.
     #[error(transparent)]
-    Output(#[from] io::Error),
+    System(#[from] io::Error),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,

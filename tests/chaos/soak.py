@@ -79,14 +79,16 @@ def usage(pid: int | str) -> dict[str, float]:
     }
 
 
-def report(title: str, at: Sequence[float], samples: Sequence[dict[str, float]], unit: str) -> list[str]:
+def report(
+    title: str, at: Sequence[float], samples: Sequence[dict[str, float]], unit: str, *, judges: bool = True
+) -> list[str]:
     """Print the slopes. Returns what grows."""
     skipped = int(len(at) * WARM_UP)
     at, samples, grown = at[skipped:], samples[skipped:], []
     for what, bar in BARS.items():
         values = [sample[what] for sample in samples]
         slope = fit(at, values)
-        grows = slope.grows(bar)
+        grows = judges and slope.grows(bar)
         print(
             f"  {title}, {what}: {min(values):.1f} to {max(values):.1f} {UNITS[what]}, slope "
             f"{slope.per_unit:+.3f} ± {slope.error:.3f} {UNITS[what]} {unit} {'GROWS' if grows else ''}",
@@ -170,10 +172,9 @@ def watch_app(
     print(
         f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}"
     )
-    grown = report("app", at, samples, "an hour")
-    # After a few minutes a slope per hour means little. It is printed, but judged only after a longer soak.
-    judged = grown if seconds >= 1200 else []
-    return [*(f"false alarm: {episode['code']}: {episode['message']}" for episode in episodes), *judged]
+    # Over minutes the slope per hour means little. It is printed, and judged only in a soak that is long enough.
+    grown = report("app", at, samples, "an hour", judges=seconds >= 1200)
+    return [*(f"false alarm: {episode['code']}: {episode['message']}" for episode in episodes), *grown]
 
 
 # --- the test side --------------------------------------------------------------------------------
@@ -220,13 +221,13 @@ def test_side(tests: int, crash_every: int) -> list[str]:
     beside = one_pytest(tests, crash_every, CONTROL, ["-p", "no:livegui"])
     ours = one_pytest(tests, crash_every, SUITE, [])
     wrong, at = beside.wrong + ours.wrong, [number / 1000 for number in range(tests)]
-    report("pytest alone", at, beside.samples, "a thousand tests")
+    report("pytest alone", at, beside.samples, "a thousand tests", judges=False)
     # pytest itself keeps something of each test. What is judged is how much more is kept with livegui.
     more = [
         {**mine, "memory": mine["memory"] - other["memory"]}
         for mine, other in zip(ours.samples, beside.samples, strict=False)
     ]
-    report("pytest with livegui", at, ours.samples, "a thousand tests")
+    report("pytest with livegui", at, ours.samples, "a thousand tests", judges=False)
     return wrong + report("more than alone", at, more, "a thousand tests")
 
 
