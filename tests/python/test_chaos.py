@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
-import time
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-import livegui
 
 CHAOS = Path(__file__).parents[1] / "chaos"
 sys.path.insert(0, str(CHAOS))
@@ -109,27 +102,3 @@ def test_the_soak_tells_growth_from_noise() -> None:
     grown = soak.fit(at, [5 * x + y for x, y in zip(at, noise, strict=True)])
     assert abs(grown.per_unit - 5) < 3 * grown.error
     assert grown.grows(4.0)
-
-
-def test_the_dashboard_and_the_alerts_ask_for_metrics_that_an_agent_has(agent: livegui.Agent) -> None:
-    assert agent.url is not None
-    pool = ThreadPoolExecutor(1)
-    agent.watch_executor(pool, "pool")
-    agent.degrade("a reason to be listed")
-    request = urllib.request.Request(
-        agent.url + "/metrics", headers={"Authorization": f"Bearer {agent.token}"}
-    )
-    deadline, there = time.monotonic() + 10, set[str]()
-    while (
-        "livegui_executor_queued" not in there and time.monotonic() < deadline
-    ):  # once the pool was looked at
-        with urllib.request.urlopen(request) as answer:
-            there = set(re.findall(r"^# TYPE (\w+)", answer.read().decode(), re.MULTILINE))
-        time.sleep(0.05)
-    folder = Path(__file__).parents[2] / "docs" / "prometheus"
-    dashboard = json.loads((folder / "dashboard.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    asked += re.findall(r"expr: (.*)", (folder / "alerts.yml").read_text())
-    names = {name.removesuffix("_total") for text in asked for name in re.findall(r"livegui_\w+", text)}
-    assert names
-    assert names <= there
