@@ -24,13 +24,18 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 @contextmanager
 def executed(
-    script: str, folder: Path, *options: str, python: str = sys.executable, **environment: str
+    script: str,
+    folder: Path,
+    *options: str,
+    python: str = sys.executable,
+    switches: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a script under ``livegui exec``, its discovery file in ``folder``."""
     (folder / "app.py").write_text(script)
     command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
     process = subprocess.Popen(
-        [*command, python, str(folder / "app.py")],
+        [*command, python, *switches, str(folder / "app.py")],
         cwd=folder,
         env=os.environ | environment,
         stdin=subprocess.PIPE,
