@@ -247,13 +247,14 @@ class Injection:
         """
         return FrameLoop(self, what, wire, own_loop=own_loop)
 
-    def pump(self, what: str) -> "Pump":
+    def pump(self, what: str, when_sure: "Callable[[Callable[[], None]], object] | None" = None) -> "Pump":
         """A loop of the app's own in which a toolkit processes events, so that its timers run.
 
         Args:
             what: what the app calls for that.
+            when_sure: calls a function once the loop has lasted, where even a start-up has its like.
         """
-        return Pump(self, what)
+        return Pump(self, what, when_sure or _at_once)
 
     def take_frames(self, frames: "FrameLoop") -> bool:
         """Whether these are the app's frames. If one loop calls several toolkits, the first one beats."""
@@ -480,9 +481,12 @@ class Pump:
     The app may also have events processed before there is a loop, and from within the toolkit's own.
     """
 
-    def __init__(self, injection: Injection, what: str) -> None:
+    def __init__(
+        self, injection: Injection, what: str, when_sure: "Callable[[Callable[[], None]], object]"
+    ) -> None:
         self._injection = injection
         self._what = what
+        self._when_sure = when_sure
         self._turns: dict[int, int] = {}
         #: Whether there was a loop, watched or not.
         self._has_turned = False
@@ -507,7 +511,10 @@ class Pump:
             return
         if self._count(_place(sys._getframe(1))) == _TURNS:
             self._has_turned = True
-            injection.frames(self._what, lambda agent: self._wired(agent, wire)).beat()
+            self._when_sure(lambda: self._found(wire))
+
+    def _found(self, wire: "Wire") -> None:
+        self._injection.frames(self._what, lambda agent: self._wired(agent, wire)).beat()
 
     def _count(self, place: int) -> int:
         if len(self._turns) >= _PLACES:
@@ -531,6 +538,10 @@ def _place(frame: "FrameType | None") -> int:
         places.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back
     return hash(tuple(places))
+
+
+def _at_once(act: "Callable[[], None]") -> None:
+    act()
 
 
 def _nothing() -> None:

@@ -199,3 +199,44 @@ def test_an_event_loop_before_that_of_the_app_is_watched_and_may_end(tmp_path: P
     journal = (tmp_path / "heartbeat.jsonl").read_text()
     assert '"status":"stopping"' in journal
     assert '"status":"degraded"' not in journal
+
+
+GTK = """
+import os, sys, threading, time, gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import GLib, Gtk
+window = Gtk.Window(title="hello")
+window.show_all()
+until = time.monotonic() + 0.5
+while Gtk.events_pending():
+    Gtk.main_iteration()
+while time.monotonic() < until:
+    pass
+while Gtk.events_pending():
+    Gtk.main_iteration()
+print(os.path.exists("agent.json"), flush=True)
+reader = threading.Thread(target=sys.stdin.readline)
+reader.start()
+while reader.is_alive():
+    LOOP
+time.sleep(60)
+"""
+GTK_LOOPS = {
+    "Gtk.main_iteration()": "Gtk.main_iteration()",
+    "all that is pending": "time.sleep(0.01)\n    while Gtk.events_pending():\n        Gtk.main_iteration()",
+    "GLib.MainContext.iteration()": "GLib.MainContext.default().iteration(True)",
+}
+
+
+@pytest.mark.parametrize("way", GTK_LOOPS)
+def test_a_loop_of_glibs_iterations_is_watched_once_it_lasts(way: str, tmp_path: Path) -> None:
+    script = GTK.replace("LOOP", GTK_LOOPS[way])
+    with shown("gtk", script, "gi", tmp_path, LIVEGUI_STALL_AFTER_MS="500") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "False\n"
+        health(tmp_path, turns)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        assert [reason["code"] for reason in document["reasons"]] == ["main_loop_stalled"]
