@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_suites import not_here
 from wiring import display
 
 #: Where `dev.py test` has put these.
@@ -90,6 +91,6 @@ def shown(name: str, script: str, needs: str, folder: Path, **more: str) -> Iter
         or not shutil.which(python)
         or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
     ):
-        pytest.skip(f"{name} needs {needs} and a display")
+        not_here(f"{name} needs {needs} and a display; `python3 dev.py system` and `dev.py test` install them")
     with executed(script, folder, python=python, **environment) as process:
         yield process

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from executing import MORE, executed, health, shown
-from plain_suites import Suite, under_wine
+from plain_suites import Suite, not_here, under_wine
 from unwired import unwired
 from wiring import APPS, CATCHING, RUNS_ON, asks, run_on
 
@@ -750,7 +750,7 @@ async def main():
 asyncio.run(main())
 """
     if not MORE or not (Path(MORE) / "uvicorn").exists():
-        pytest.skip("uvicorn is not installed; `python3 dev.py test` does that")
+        not_here("uvicorn is not installed; `python3 dev.py test` does that")
     with executed(script.replace("HOW", how), tmp_path, PYTHONPATH=MORE):
         document = health(tmp_path, lambda document: document["status"] == "degraded")
         (reason,) = document["reasons"]
