@@ -608,11 +608,27 @@ GLIB = (
     .replace("Gtk.main_quit", "lambda _: loop.quit()")
     .replace("window = ", "loop = GLib.MainLoop()\nwindow = ")
 )
+GIO = """
+import sys, threading
+from gi.repository import Gio, GLib
+app = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+app.connect("activate", lambda app: app.hold())
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    GLib.idle_add(fail)
+    sys.stdin.readline()
+    GLib.idle_add(app.quit)
+threading.Thread(target=read, daemon=True).start()
+app.run()
+"""
 SWALLOWING = {
     "qasync": (QASYNC, "qasync", "asyncio"),
     "wx": (WX, "wx", "gui"),
     "gtk": (GTK, "gi", "gui"),
     "glib": (GLIB, "gi", "gui"),
+    "gio": (GIO, "gi", "gui"),
 }
 
 
