@@ -235,7 +235,11 @@ impl Start<'_> {
             return;
         }
         let log = self.injection_log();
-        if log.lines().next_back().is_none_or(|last| last.contains(NOT_WATCHED)) {
+        if log
+            .lines()
+            .next_back()
+            .is_none_or(|last| last.contains(NOT_WATCHED))
+        {
             say.0(&format!(
                 "the app has no agent yet, {:.0} s after its start (live_gui_ready_timeout = {:.0} s):{}",
                 SAID_AFTER.as_secs_f64(),

@@ -499,6 +499,21 @@ def test_work_that_a_library_is_refused_counts_only_on_request(library_pools: bo
             assert names == ["asyncio"], "only the app's own work"
 
 
+def test_a_suite_can_count_the_work_of_packages(suite: Suite) -> None:
+    script = USES_LIBRARY.replace(
+        "import asyncio, sys, theirs",
+        "import asyncio, os, sys\nsys.path.insert(0, 'site-packages')\nimport theirs",
+    ).replace("    try:", "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n    try:")
+    test = (
+        "import pathlib, time\ndef test_it(live_gui):\n    pathlib.Path('go').touch()\n    time.sleep(30)\n"
+    )
+    files = {"uses.py": script, "site-packages/theirs.py": LIBRARY, "test_a.py": test}
+    ini = "live_gui_command = {python} uses.py\nlive_gui_library_pools = true"
+    result = suite(files, ini=ini)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*executor_refused*refused the work of use() at theirs.py:7*"])
+
+
 def test_work_that_a_loop_refuses_names_who_gave_it_and_who_ended_its_executor(tmp_path: Path) -> None:
     with executed(REFUSED_BY_LOOP, tmp_path) as process:
         assert process.stdout is not None

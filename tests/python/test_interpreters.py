@@ -49,7 +49,7 @@ def test_a_python_that_ignores_pythonpath_is_watched_if_livegui_is_installed_for
 ) -> None:
     if not any((Path(entry) / "livegui_startup.pth").exists() for entry in sys.path):
         pytest.skip("livegui is not installed for this Python")
-    with executed(ASYNCIO, tmp_path, switches=(switch,)) as process:
+    with executed(ASYNCIO, tmp_path, python=(sys.executable, switch)) as process:
         health(tmp_path)
         _, err = process.communicate("\n", timeout=30)
     assert process.returncode == 0
@@ -62,7 +62,18 @@ def test_a_python_that_ignores_pythonpath_is_watched_if_livegui_is_installed_for
 
 @pytest.mark.skipif(os.name != "posix", reason="sh")
 def test_a_command_that_is_no_python_runs_as_ever(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(tmp_path), "--", "sh", "-c", "exit 7"]
+    command = [
+        sys.executable,
+        "-m",
+        "livegui",
+        "exec",
+        "--run-dir",
+        str(tmp_path),
+        "--",
+        "sh",
+        "-c",
+        "exit 7",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 

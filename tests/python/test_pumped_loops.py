@@ -12,7 +12,9 @@ from test_guest import UNTIL_WATCHED, beats
 from test_injection import BEATS
 from wiring import APPS, WIRING, asks
 
-COMMANDS = f"import sys\nsys.path.insert(0, {str(WIRING)!r})\nfrom commands import Commands\ndo = Commands()\n"
+COMMANDS = (
+    f"import sys\nsys.path.insert(0, {str(WIRING)!r})\nfrom commands import Commands\ndo = Commands()\n"
+)
 QT = """
 import os, sys, time
 from PySide6.QtCore import QEventLoop, QTimer
