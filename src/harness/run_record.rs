@@ -1,6 +1,5 @@
 //! Run folders, and what is written into them for people and other programs.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::Result;
 use super::run_dir::{forget_old_runs, make_run_folder, write_record};
+use crate::file_url::path_text;
 use crate::io_error::cannot;
 use crate::process::{Liveness, ProcessId, liveness};
 use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
@@ -187,15 +187,6 @@ pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
     entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?)))
 }
 
-/// The folder of a generation, as its processes have it in their environment. (A record contains text only, but the
-/// name of a folder need not be text.)
-pub fn folder_of(run: &Path, generation: &GenerationRecord) -> OsString {
-    if generation.folder.contains(char::REPLACEMENT_CHARACTER) {
-        return generation_in(run, generation.generation).into_os_string();
-    }
-    (&generation.folder).into()
-}
-
 fn generation_in(run: &Path, generation: u32) -> PathBuf {
     run.join(format!("gen-{generation}"))
 }
@@ -222,11 +213,13 @@ fn worker() -> Option<String> {
 /// Best effort. Without it, `livegui top` does not show the apps of this run.
 fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
     let runtime = RuntimeDir::make().ok()?;
+    // A suite whose apps write only into run folders has nobody else who removes what killed pytests left.
+    runtime.sweep();
     let path = runtime.path().join(format!("run-{}.json", record.run));
     let pointer = RunPointer {
         schema: RUN_POINTER_SCHEMA.to_owned(),
         process: record.process.clone()?,
-        folder: folder.display().to_string(),
+        folder: path_text(folder),
     };
     let mut file = create_new_private(&path).ok()?;
     file.write_all(&serde_json::to_vec(&pointer).ok()?).ok()?;
