@@ -324,7 +324,7 @@ print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui"
 try:
     with ThreadPoolExecutor() as pool:
         pass
-    pool.submit(print)
+    pool.submit(print, flush=True)
 except RuntimeError as error:
     print(error)
 try:
@@ -356,7 +356,7 @@ def close():
     pool.shutdown()
 
 def click():
-    pool.submit(print)
+    pool.submit(print, flush=True)
 
 async def main():
     with ThreadPoolExecutor() as other:
