@@ -19,7 +19,8 @@ use crate::wire::{
 
 /// How many remarks a run keeps. Each one rewrites the record.
 const MAX_REMARKS: usize = 100;
-const LAST: usize = MAX_REMARKS - 1;
+/// How many of them can be about exceptions. An app may raise ever new ones, and these must not displace the rest.
+const MAX_EXCEPTIONS: usize = 50;
 /// How many states are kept of one process. Each one rewrites the record.
 const MAX_STATES: usize = 64;
 
@@ -28,6 +29,8 @@ const MAX_STATES: usize = 64;
 pub struct RunFolder {
     path: PathBuf,
     record: RunRecord,
+    /// How many remarks are about exceptions.
+    exceptions: usize,
     /// The file with which other programs of this user find this run while it is in progress.
     pointer: Option<PathBuf>,
 }
@@ -61,6 +64,7 @@ impl RunFolder {
         let folder = Self {
             path,
             record,
+            exceptions: 0,
             pointer,
         };
         folder.write()?;
@@ -143,16 +147,33 @@ impl RunFolder {
 
     /// Records a remark on this run, for people. A remark that is repeated is recorded once.
     pub fn remark(&mut self, remark: String) {
-        let remarks = &mut self.record.remarks;
-        let remark = match remarks.len() {
-            MAX_REMARKS => return,
-            LAST => "further remarks omitted".to_owned(),
-            _ => remark,
-        };
-        if !remarks.contains(&remark) {
-            remarks.push(remark);
-            self.write_best_effort();
+        self.remark_if_room(
+            remark,
+            self.record.remarks.len(),
+            MAX_REMARKS,
+            "further remarks omitted",
+        );
+    }
+
+    /// The same, for a remark on an exception that the app survived.
+    pub fn remark_exception(&mut self, remark: String) {
+        let omitted = "further remarks on exceptions omitted";
+        if self.remark_if_room(remark, self.exceptions, MAX_EXCEPTIONS, omitted) {
+            self.exceptions += 1;
         }
+    }
+
+    /// Records a remark, or, if it is the last one that there is room for, that others are omitted. Returns whether
+    /// it recorded anything.
+    fn remark_if_room(&mut self, remark: String, count: usize, room: usize, omitted: &str) -> bool {
+        let remarks = &mut self.record.remarks;
+        if count >= room || remarks.len() >= MAX_REMARKS || remarks.contains(&remark) {
+            return false;
+        }
+        let is_last = count + 1 == room;
+        remarks.push(if is_last { omitted.to_owned() } else { remark });
+        self.write_best_effort();
+        true
     }
 
     /// The remarks.
@@ -300,6 +321,25 @@ mod tests {
         let mut names = names(parent.path());
         names.retain(|name| name.contains("-elsewhere") || name.contains("-ours"));
         assert_eq!(names, ["2-elsewhere", "3-ours-long-ago"]);
+    }
+
+    #[test]
+    fn ever_new_exceptions_leave_room_for_other_remarks_and_both_are_limited() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut run = RunFolder::create(parent.path()).unwrap();
+        for number in 0..200 {
+            run.remark_exception(format!("exception {number}"));
+            run.remark_exception("exception 7".to_owned());
+        }
+        assert_eq!(run.remarks().len(), MAX_EXCEPTIONS);
+        assert_eq!(run.remarks()[48], "exception 48");
+        assert_eq!(run.remarks()[49], "further remarks on exceptions omitted");
+        for number in 0..200 {
+            run.remark(format!("left open: dialog {number}"));
+        }
+        assert_eq!(run.remarks()[50], "left open: dialog 0");
+        assert_eq!(run.remarks().len(), MAX_REMARKS);
+        assert_eq!(run.remarks()[99], "further remarks omitted");
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Search {
                         journal: client.journal().map(PathBuf::from),
                     },
                     Err(_) if process.liveness() == Liveness::Gone => break,
-                    Err(NoAnswer(why)) => Sighting::Silent {
+                    Err(NoAnswer { why, .. }) => Sighting::Silent {
                         pid: client.pid(),
                         why,
                     },
