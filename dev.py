@@ -12,7 +12,7 @@
     python3 dev.py apps     watch other people's unchanged apps, and popular libraries (half an hour)
     python3 dev.py windows  run the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    run cargo check for macOS and Windows, on Debian
-    python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
+    python3 dev.py system   install Xvfb, Chromium, tmux, wxPython and GTK for the tests, on Debian as root
 
 You need python3 (3.10 or newer) and cargo; dev.py installs everything else into .venv.
 You can add arguments after some commands: `test` and `windows` pass them to pytest, `bench` takes names of
@@ -55,6 +55,13 @@ SYSTEM = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "tmux": "tmux",
+}
+#: What some tests import in the system's own Python, and the Debian packages that have it.
+SYSTEM_PYTHON = "/usr/bin/python3"
+SYSTEM_IMPORTS = {
+    "import wx": "python3-wxgtk4.0",
+    "import gi": "python3-gi",
+    "import gi; gi.require_version('Gtk', '3.0')": "gir1.2-gtk-3.0",
 }
 SLOPPY = ROOT / "examples" / "sloppy"
 
@@ -209,7 +216,7 @@ def test(rest: list[str]) -> None:
 
 def system(_rest: list[str]) -> None:
     """Install system packages that some tests need (and are skipped without), for a CI machine."""
-    missing = [name for program, name in SYSTEM.items() if shutil.which(program) is None]
+    missing = not_installed(SYSTEM, SYSTEM_IMPORTS)
     if not missing:
         return
     if sys.platform != "linux" or shutil.which("apt-get") is None or os.geteuid() != 0:
@@ -221,6 +228,19 @@ def system(_rest: list[str]) -> None:
     install = ("install", "-y", "--no-install-recommends")
     if not (succeeds(*apt, "update", env=quiet) and succeeds(*apt, *install, *missing, env=quiet)):
         say("apt-get failed, so some tests are skipped")
+
+
+def not_installed(programs: dict[str, str], imports: dict[str, str]) -> list[str]:
+    """The packages of those programs, and of those imports in the system's Python, that do not work here."""
+    missing = [name for program, name in programs.items() if shutil.which(program) is None]
+    for code, name in imports.items():
+        try:
+            done = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False)
+        except OSError:  # there is no such Python
+            missing.append(name)
+        else:
+            missing += [name] if done.returncode != 0 else []
+    return missing
 
 
 def lint(_rest: list[str]) -> None:

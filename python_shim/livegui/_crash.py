@@ -67,6 +67,11 @@ class MainLoop:
         self.come_back()
         self._away = self._native.pause("outside of the main loop", _AWAY_S, False)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the loop was left for now."""
+        return self._away is not None
+
     def come_back(self) -> None:
         """A loop is entered after it was left for now."""
         away, self._away = self._away, None

@@ -1,6 +1,7 @@
 """The native half of livegui. Use :mod:`livegui` instead, which calls this."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, final
 
@@ -158,8 +159,10 @@ class NativeLive:
         handover_timeout: str,
         left_open: str,
         inject: str,
+        library_pools: bool,
         carrier: str | os.PathLike[str],
         output_limit: str,
+        say: Callable[[str], object],
         signal: int,
     ) -> NativeLive: ...
     def start(self) -> None: ...

@@ -98,8 +98,10 @@ class Session:
             handover_timeout=_options.option(self.config, "handover_timeout"),
             left_open=_options.option(self.config, "left_open"),
             inject=_options.option(self.config, "inject"),
+            library_pools=_options.flag(self.config, "library_pools"),
             carrier=Path(__file__).parent / "_carrier",
             output_limit=_options.option(self.config, "output_limit"),
+            say=lambda line: _report.say(self.config, line),
             signal=SIGNAL,
         )
         handle = LiveGui(live, script, lambda: self.use(app))

@@ -49,7 +49,7 @@ pub use error::{AppError, AppErrorKind, Error, Failure, Result};
 pub use events::{EventLog, EventReader, ask_to_stop};
 pub use guard::{COMMAND as GUARD, run as guard};
 pub use handover::parse_timeout as parse_handover_timeout;
-pub use launcher::LaunchSettings;
+pub use launcher::{LaunchSettings, Say};
 pub use leftovers::{Leftover, LeftoverState, leftovers_of};
 pub use live::{AfterTest, End, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_suites import not_here
 from wiring import display
 
 #: Where `dev.py test` has put these.
@@ -24,13 +25,18 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 @contextmanager
 def executed(
-    script: str, folder: Path, *options: str, python: str = sys.executable, **environment: str
+    script: str,
+    folder: Path,
+    *options: str,
+    python: str = sys.executable,
+    switches: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a script under ``livegui exec``, its discovery file in ``folder``."""
     (folder / "app.py").write_text(script)
     command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
     process = subprocess.Popen(
-        [*command, python, str(folder / "app.py")],
+        [*command, python, *switches, str(folder / "app.py")],
         cwd=folder,
         env=os.environ | environment,
         stdin=subprocess.PIPE,
@@ -85,6 +91,6 @@ def shown(name: str, script: str, needs: str, folder: Path, **more: str) -> Iter
         or not shutil.which(python)
         or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
     ):
-        pytest.skip(f"{name} needs {needs} and a display")
+        not_here(f"{name} needs {needs} and a display; `python3 dev.py system` and `dev.py test` install them")
     with executed(script, folder, python=python, **environment) as process:
         yield process

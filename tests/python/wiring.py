@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from plain_suites import Suite
+from plain_suites import Suite, not_here
 
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
@@ -38,9 +38,9 @@ class WiredApp:
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
         if self.needs is not None and not _is_there(self.needs):
-            pytest.skip(f"{self.needs} is not installed; `python3 dev.py test` does that")
+            not_here(f"{self.needs} is not installed; `python3 dev.py test` does that")
         if self.needs_display and not display():
-            pytest.skip(f"{self.name} needs a display, and there is neither one nor Xvfb")
+            not_here(f"{self.name} needs a display, and there is neither one nor Xvfb")
 
     def all_environment(self) -> dict[str, str]:
         """What it needs in its environment."""
