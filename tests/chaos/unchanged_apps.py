@@ -170,6 +170,8 @@ def environment(app: App, folder: Path) -> dict[str, str]:
         "KIVY_NO_FILELOG": "1",
         "KIVY_NO_ARGS": "1",
         "SDL_AUDIODRIVER": "dummy",
+        # Its libraries for X are not everywhere.
+        "QT_QPA_PLATFORM": "offscreen",
         "HOME": str(folder),
         "DISPLAY": display(),
         **app.environment,
@@ -196,7 +198,6 @@ def start(app: App, home: Path, *, watched: bool) -> float:
                 "LIVEGUI_INJECT": "auto",
                 "LIVEGUI_INJECT_PATH": str(CARRIER),
                 "LIVEGUI_RUN_DIR": name,
-                "LIVEGUI_PARENT": str(os.getpid()),
             }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("LIVEGUI")}
         output = (folder / "output.txt").open("w+")
@@ -219,7 +220,8 @@ def start(app: App, home: Path, *, watched: bool) -> float:
                 time.sleep(0.02)
             return (at - began) * 1e3
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             output.close()
 
