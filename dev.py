@@ -204,6 +204,7 @@ def test(rest: list[str]) -> None:
     environment = {
         "LIVEGUI_TEST_TOOLKITS": str(toolkits),
         "LIVEGUI_TEST_MORE_TOOLKITS": str(beside("more", packages("more_toolkits"))),
+        "LIVEGUI_TEST_PYGAME_CE": str(beside("pygame_ce", packages("pygame_ce"))),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
         "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
     }
@@ -333,15 +334,36 @@ def exits(rest: list[str]) -> None:
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
 
 
+def sources(name: str) -> Path:
+    """The unpacked source distribution of a package, which has examples that its wheel lacks."""
+    folder = VENV / "beside" / f"{name}_sources"
+    if not folder.exists():
+        say(f"fetching the sources of {name}")
+        draft = folder.with_name(f"{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:")
+        run(PYTHON, "-m", "pip", "download", *quiet, "--dest", draft, name)
+        archive = next(draft.iterdir())
+        shutil.unpack_archive(archive, draft)
+        archive.unlink()
+        next(draft.iterdir()).rename(folder)
+        draft.rmdir()
+    return folder
+
+
 def apps(rest: list[str]) -> None:
     """Watch unchanged apps of other people, and popular libraries in an unchanged app."""
     set_up()
     extras = {"toolkits": "toolkits", "more": "more_toolkits", "apps": "apps", "popular": "popular"}
     path = os.pathsep.join(str(beside(name, packages(extra))) for name, extra in extras.items())
+    elsewhere = {
+        "LIVEGUI_APPS_PYGAME_CE": str(beside("pygame_ce", packages("pygame_ce"))),
+        "LIVEGUI_APPS_PYGLET_SOURCES": str(sources("pyglet")),
+    }
     say("popular libraries")
     run(PYTHON, ROOT / "tests" / "chaos" / "same_imports.py", env={"PYTHONPATH": path})
     say("apps of other people (--idle SECONDS for less than a minute each)")
-    run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env={"PYTHONPATH": path})
+    run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env=elsewhere | {"PYTHONPATH": path})
 
 
 def windows(rest: list[str]) -> None:

@@ -55,8 +55,8 @@ pub use live::{AfterTest, End, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use phase::{Answer, PhaseEnd, answer_at_end};
 pub use policy::{
-    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, ParseOptionError, Policy, Respawn, Rules,
-    Scope, Test, Trouble,
+    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, Onset, ParseOptionError, Policy, Respawn,
+    Rules, Scope, Test, Trouble,
 };
 pub use process::{Launch, ProcessTree, end_left_over};
 pub use pytest_process::{PytestLaunch, PytestProcess};

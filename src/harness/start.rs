@@ -14,6 +14,7 @@ use super::process::{Launch, ProcessTree};
 use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
+use crate::file_url::path_text;
 use crate::injection::{Mode, obstacle};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
@@ -279,7 +280,7 @@ impl Start<'_> {
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
         failure.summary = summary;
         failure.generation = self.generation;
-        failure.folder = self.launch.folder.display().to_string();
+        failure.folder.clone_from(&self.launch.folder);
         failure.exit_status = None; // the summary says it
         AppError::new(AppErrorKind::Start, failure)
     }
@@ -291,7 +292,7 @@ impl Start<'_> {
             pid: process.pid(),
             process: Some(process.id()),
             command: self.words(),
-            folder: self.launch.folder.display().to_string(),
+            folder: path_text(&self.launch.folder),
             ready_ms: None,
             state: GenerationState::Starting,
             why: None,

@@ -133,11 +133,18 @@ impl NativeLive {
 
     /// Returns what was wrong with the app during the test but recovered in time; why the app is not handed on, as
     /// `(test, what)`; and the exception with which to fail the test because of that.
-    fn after_test(&self, py: Python<'_>, used: bool, last_of_file: bool) -> PyResult<AfterTest> {
-        let after = patiently(py, |step| self.0.after_test(used, last_of_file, step))?;
+    fn after_test(
+        &self,
+        py: Python<'_>,
+        used: bool,
+        passed: bool,
+        last_of_file: bool,
+    ) -> PyResult<AfterTest> {
+        let after = patiently(py, |step| self.0.after_test(used, passed, last_of_file, step))?;
         let unfit = after.unfit.map(|trouble| {
+            let what = trouble.told();
             let culprit = trouble.culprit.map(|culprit| culprit.test);
-            (culprit.unwrap_or_default(), trouble.cause)
+            (culprit.unwrap_or_default(), what)
         });
         let error = after
             .error

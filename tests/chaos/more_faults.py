@@ -221,6 +221,8 @@ def main() -> None:
         sys.exit("sloppy: no display")
     elif start == "never_ready":
         time.sleep(3600)
+    elif start == "outlive_pytest":
+        del os.environ["LIVEGUI_PARENT"]
     sloppy.main()
 
 

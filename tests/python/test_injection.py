@@ -84,9 +84,10 @@ def test_what_a_toolkit_swallows_is_heard(injected: Injected, name: str) -> None
     result.stdout.fnmatch_lines(["*GuiCallbackError: callback_exception: ValueError: bad value"])
 
 
-def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected) -> None:
+@pytest.mark.parametrize("name", ["pyqt6", "pyqt5"])
+def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected, name: str) -> None:
     files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
-    result = injected("pyqt6", files)
+    result = injected(name, files)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*main_loop_crashed*ValueError: bad value*"])
 
@@ -360,7 +361,7 @@ print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui"
 try:
     with ThreadPoolExecutor() as pool:
         pass
-    pool.submit(print)
+    pool.submit(print, flush=True)
 except RuntimeError as error:
     print(error)
 try:
@@ -392,7 +393,7 @@ def close():
     pool.shutdown()
 
 def click():
-    pool.submit(print)
+    pool.submit(print, flush=True)
 
 async def main():
     with ThreadPoolExecutor() as other:

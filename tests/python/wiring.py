@@ -17,6 +17,8 @@ from plain_suites import Suite, not_here
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
 TOOLKITS = os.environ.get("LIVEGUI_TEST_TOOLKITS", "")
+#: Where it has put pygame-ce, which has the same modules as pygame.
+PYGAME_CE = os.environ.get("LIVEGUI_TEST_PYGAME_CE", "")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class WiredApp:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     needs_display: bool = False
+    #: The folder that has its toolkit.
+    path: str = TOOLKITS
 
     def command(self) -> str:
         """The command line."""
@@ -37,14 +41,14 @@ class WiredApp:
 
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
-        if self.needs is not None and not _is_there(self.needs):
+        if self.needs is not None and not _is_there(self.needs, self.path):
             not_here(f"{self.needs} is not installed; `python3 dev.py test` does that")
         if self.needs_display and not display():
             not_here(f"{self.name} needs a display, and there is neither one nor Xvfb")
 
     def all_environment(self) -> dict[str, str]:
         """What it needs in its environment."""
-        environment = {"PYTHONPATH": TOOLKITS, **self.environment}
+        environment = {"PYTHONPATH": self.path, **self.environment}
         if self.needs_display:
             environment["DISPLAY"] = display()
         return environment
@@ -58,8 +62,16 @@ APPS = {
         WiredApp("imgui_bundle", "imgui_bundle", "imgui_bundle_app.py", environment={"HEADLESS": "1"}),
         WiredApp("glfw", "glfw", "glfw_app.py", environment={"GLFW_PLATFORM_NULL": "1"}),
         WiredApp("pygame", "pygame", "pygame_app.py", environment={"SDL_VIDEODRIVER": "dummy"}),
+        WiredApp(
+            "pygame_ce",
+            "pygame",
+            "pygame_app.py",
+            environment={"SDL_VIDEODRIVER": "dummy"},
+            path=PYGAME_CE,
+        ),
         WiredApp("pyside6", "PySide6", "qt_app.py", ("PySide6",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("pyqt6", "PyQt6", "qt_app.py", ("PyQt6",), {"QT_QPA_PLATFORM": "offscreen"}),
+        WiredApp("pyqt5", "PyQt5", "qt_app.py", ("PyQt5",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("tk", "tkinter", "tk_app.py", needs_display=True),
         WiredApp(
             "kivy",
@@ -125,8 +137,8 @@ def test_next(live_gui):
 
 
 @lru_cache
-def _is_there(module: str) -> bool:
-    if TOOLKITS and (Path(TOOLKITS) / module).exists():
+def _is_there(module: str, path: str) -> bool:
+    if path and (Path(path) / module).exists():
         return True
     return importlib.util.find_spec(module) is not None
 

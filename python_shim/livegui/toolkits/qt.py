@@ -68,6 +68,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     timer.timeout.connect(on_timeout)
     timer.start(interval_ms)
+    core.QTimer.singleShot(0, on_timeout)  # what the app paints first may take longer than the interval
     # A QApplication that is deleted deletes its timer too.
     agent._on_stop.append(lambda: _stop(core, timer))
     app.aboutToQuit.connect(agent.stopping)
