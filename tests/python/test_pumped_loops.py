@@ -30,7 +30,7 @@ while True:
 OFFSCREEN = {"QT_QPA_PLATFORM": "offscreen"}
 
 
-@pytest.mark.parametrize("binding", ["PySide6", "PyQt6"])
+@pytest.mark.parametrize("binding", ["PySide6", "PyQt6", "PyQt5"])
 def test_a_loop_around_process_events_is_watched_and_judged(
     binding: str, suite: Suite, pytester: pytest.Pytester
 ) -> None:
