@@ -15,7 +15,7 @@ from typing import Any
 
 #: Without it, the app is not under trial.
 FOLDER = os.environ.get("LIVEGUI_STATE_DIR", "")
-#: Holds the wall time at which the loop first ran.
+#: Holds the wall time at which the loop first ran, and the processor time that the process had used by then.
 FIRST = "first"
 #: Holds what to do.
 REQUEST = "request"
@@ -58,7 +58,7 @@ def note_first() -> None:
     if _noted or threading.current_thread() is not threading.main_thread():
         return
     _noted = True
-    if write(FIRST, str(time.time()), once=True):
+    if write(FIRST, f"{time.time()} {time.process_time()}", once=True):
         threading.Thread(target=wait_for_requests, daemon=True).start()
 
 
