@@ -237,7 +237,9 @@ def main() -> None:
     for who, median in medians.items():
         table.show(f"start and end, {who}", f"{median:.1f} ms", "")
     if os.name == "posix":
-        table.show("livegui exec itself, once", f"{exec_itself():.1f} ms", "beside /bin/true; one more Python")
+        table.show(
+            "livegui exec itself, once", f"{exec_itself():.1f} ms", "beside /bin/true; one more Python"
+        )
     sys.exit(table.missed > 0)
 
 

@@ -412,7 +412,9 @@ def markdown(rows: list[Row]) -> str:
         verdict = "; ".join([*row.wrong, *row.missed]).replace("|", "/").replace("\n", " ")[:200] or "yes"
         cells = [row.app, row.versions, shown(row.plain_ms), shown(row.later_ms)]
         cells += [shown(row.cpu_later_ms), shown(row.failed_p50_ms)]
-        lines.append("| " + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", verdict]) + " |")
+        lines.append(
+            "| " + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", verdict]) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -426,9 +428,7 @@ def write(rows: list[Row], left_out: list[str], busy: bool) -> None:
         "load": os.getloadavg(),
         "busy": busy,
     }
-    written = [
-        asdict(row) | {"later_ms": row.later_ms, "failed_p50_ms": row.failed_p50_ms} for row in rows
-    ]
+    written = [asdict(row) | {"later_ms": row.later_ms, "failed_p50_ms": row.failed_p50_ms} for row in rows]
     document = {"machine": machine, "left_out": left_out, "apps": written}
     (OUT / "apps.json").write_text(json.dumps(document, indent=1) + "\n")
     (OUT / "apps.md").write_text(markdown(rows) + "\n")
@@ -468,7 +468,9 @@ def try_one(app: App, keep: Path | None, arguments: argparse.Namespace) -> Row:
             with tempfile.TemporaryDirectory() as name:
                 try_faults(app, Path(name), row)
                 leave(Path(name), keep, app, "faults")
-            print(f"    from the fault to the failure: {[round(took) for took in row.failed_ms]} ms", flush=True)
+            print(
+                f"    from the fault to the failure: {[round(took) for took in row.failed_ms]} ms", flush=True
+            )
     except LeftOutError:
         raise
     except RuntimeError as error:
@@ -517,9 +519,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     compileall.compile_dir(CARRIER.parent, quiet=1)  # as pip does when it installs a wheel
-    chosen = [
-        app for app in APPS if not arguments.names or any(name in app.name for name in arguments.names)
-    ]
+    chosen = [app for app in APPS if not arguments.names or any(name in app.name for name in arguments.names)]
     left_out = [app for app in chosen if not app.is_there()]
     tried = []
     for app in [app for app in chosen if app not in left_out]:
@@ -546,7 +546,9 @@ def verdict(rows: list[Row], left_out: list[App], *, fails_for_bars: bool) -> bo
     if wrong:
         print(f"  not as it should be: {', '.join(wrong)}")
     if missed:
-        print(f"  {'missed a bar' if fails_for_bars else 'noisy, or slower than its bar'}: {', '.join(missed)}")
+        print(
+            f"  {'missed a bar' if fails_for_bars else 'noisy, or slower than its bar'}: {', '.join(missed)}"
+        )
     return bool(missing or wrong or (missed and fails_for_bars))
 
 

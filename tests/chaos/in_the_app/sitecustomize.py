@@ -75,6 +75,17 @@ def before(owner: Any, name: str, act: Callable[..., object], *, static: bool = 
     setattr(owner, name, staticmethod(called) if static else called)
 
 
+def noting(callback: Callable[[], object] | None) -> Callable[[], None]:
+    """The same callback of each frame; the first is noted."""
+
+    def called() -> None:
+        note_first()
+        if callback is not None:
+            callback()
+
+    return called
+
+
 def frames(module: Any, *names: str) -> None:
     """The loop is the app's own, and calls one of these once a frame."""
     for name in names:
@@ -131,9 +142,8 @@ def imgui_bundle(module: Any) -> None:
         names = ("runner_params", "simple_params", "gui_function")
         given = arguments[0] if arguments else next(options[name] for name in names if name in options)
         if callable(given):
-            return (lambda: (note_first(), given())[1], *arguments[1:])
-        previous = given.callbacks.pre_new_frame
-        given.callbacks.pre_new_frame = lambda: (note_first(), previous and previous())[1]
+            return (noting(given), *arguments[1:])
+        given.callbacks.pre_new_frame = noting(given.callbacks.pre_new_frame)
         return None
 
     before(module.hello_imgui, "run", act)
@@ -175,6 +185,12 @@ def asyncio(module: Any) -> None:
     before(module.BaseEventLoop, "run_forever", act)
 
 
+def pygame(module: Any) -> None:
+    """What shows a frame, or takes events."""
+    frames(module.display, "flip", "update")
+    frames(module.event, "get", "poll", "wait", "pump", "peek", "clear")
+
+
 PROBES: dict[str, Callable[[Any], object]] = {
     **{f"{binding}.QtWidgets": qt for binding in ("PyQt5", "PyQt6", "PySide6")},
     "asyncio.base_events": asyncio,
@@ -184,10 +200,7 @@ PROBES: dict[str, Callable[[Any], object]] = {
     "glfw": lambda module: frames(module, "poll_events", "wait_events", "wait_events_timeout"),
     "imgui_bundle": imgui_bundle,
     "kivy.base": kivy,
-    "pygame": lambda module: (
-        frames(module.display, "flip", "update"),
-        frames(module.event, "get", "poll", "wait", "pump", "peek", "clear"),
-    ),
+    "pygame": pygame,
     "pyglet.app": pyglet,
     "socketserver": lambda module: frames(module.BaseServer, "serve_forever"),
     "tkinter": tk,
@@ -314,4 +327,4 @@ def wait_for_requests() -> None:
 
 
 if FOLDER:
-    sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]  # a finder in all that is used of one
+    sys.meta_path.insert(0, Finder())
