@@ -175,6 +175,7 @@ def _imgui_backend(name: str, *versions: str) -> App:
         f"imgui-bundle: {name} backend",
         {"glfw3": "glfw"}.get(name, name),
         f"{{python}} -m imgui_bundle.python_backends.examples.example_python_backend_{name}",
+        elsewhere="imgui_backends",
         versions=("imgui-bundle", *versions),
         quit_fails=PYGLET_FAILS if name == "pyglet" else "",
         optional="a display with 8 samples a pixel" if name == "sdl2" else "",
