@@ -180,6 +180,26 @@ app.exec()
     assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
 
 
+def test_a_pyside_app_beats_before_pyside_makes_all_its_enumerations(tmp_path: Path) -> None:
+    code = """
+from PySide6 import QtCore, QtWidgets
+from livegui.toolkits import qt as live_qt
+app = QtWidgets.QApplication([])
+window = QtWidgets.QWidget()
+window.show()
+live_qt.install(agent)
+
+def look():
+    print(agent.health()["checks"]["main_loop"]["beats"], "Qt" in vars(QtCore))
+    app.quit()
+
+QtCore.QTimer.singleShot(0, look)
+app.exec()
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("1 False\n", 0), done.stderr
+
+
 def test_pyglets_clock_beats_as_soon_as_it_runs(tmp_path: Path) -> None:
     if not (Path(MORE) / "pyglet").is_dir():
         pytest.skip("pyglet is not installed; `python3 dev.py test` does that")
@@ -287,6 +307,7 @@ window = QWidget()
 window.show()
 look = live_qt._left_open("{binding}", sys.modules["{binding}.QtCore"])
 look()
+look()  # the first one does not ask Qt
 before = sys.getrefcount(None)
 for _ in range(1000):
     look()

@@ -58,7 +58,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
         return not agent.stopped
 
     glib.timeout_add(interval_ms, beat)
-    glib.timeout_add(0, lambda: beat() and False)  # what the app draws first may take longer than the interval
+    glib.timeout_add(
+        0, lambda: beat() and False
+    )  # what the app draws first may take longer than the interval
     ExceptHook(agent, "thread")
 
 

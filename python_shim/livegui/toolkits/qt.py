@@ -140,9 +140,14 @@ def _stop(core: Any, timer: Any) -> None:
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
     # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
     # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
-    popup = getattr(core.Qt, "WindowType", core.Qt).Popup
+    is_first = True
 
     def look() -> list[str]:
+        nonlocal is_first
+        if is_first:  # PySide6 makes some hundred enumerations when it is asked for one: not before it beats
+            is_first = False
+            return []
+        popup = getattr(core.Qt, "WindowType", core.Qt).Popup
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
