@@ -48,8 +48,8 @@ pub fn parse_timeout(text: &str) -> Result<Duration> {
 pub enum Inspection {
     /// The main loop ran; this is the app's health right after.
     Turns(Box<Health>),
-    /// It has not run for this long, up to now.
-    Stands(Duration),
+    /// It has not run for this long, up to now; `at` is where, if the app's agent knows.
+    Stands { age: Duration, at: Option<String> },
     /// The agent itself reports that the app is not fit, or is about to end. The app's watch learns this too.
     Unfit(Box<Health>),
     /// There was no answer.
@@ -86,7 +86,10 @@ pub fn inspect(client: &Client, within: Duration, step: Step<'_>) -> Result<Insp
             Judgement::Wait(wait) if Instant::now() < deadline => wait.min(STEP),
             _ => {
                 let age = latest.checks.main_loop.age_ms.unwrap_or_default();
-                return Ok(Inspection::Stands(Duration::from_millis(age)));
+                return Ok(Inspection::Stands {
+                    age: Duration::from_millis(age),
+                    at: latest.checks.main_loop.at,
+                });
             }
         };
         latest = match client.health_after_beat(asked.checks.main_loop.beats, wait, ANSWER_WITHIN) {

@@ -288,10 +288,12 @@ impl Live {
                     return Ok(());
                 }
             }
-            Inspection::Stands(age) => {
+            Inspection::Stands { age, at } => {
                 stacks::take(&self.python, &process);
                 let stack = stacks::taken(process.folder());
-                let at = stacks::innermost(&stack).map_or_else(String::new, |at| format!(": {at}"));
+                // py-spy also sees an app whose interpreter is held.
+                let at = stacks::innermost(&stack).or(at);
+                let at = at.map_or_else(String::new, |at| format!(": {at}"));
                 let cause = format!("left the main loop standing for {:.1} s{at}", age.as_secs_f64());
                 (cause, Found::Standing, age)
             }
@@ -620,7 +622,7 @@ impl Live {
                 app.hook_port.has_closed(); // records whether it is open
                 Ok(health.checks.main_loop.left_open)
             }
-            Inspection::Stands(age) => Err(format!(
+            Inspection::Stands { age, .. } => Err(format!(
                 "its main loop had not turned for {:.1} s",
                 age.as_secs_f64()
             )),

@@ -17,10 +17,10 @@ agent = livegui.start("x")
 def exceptions():
     return [(caught["source"], caught["message"]) for caught in agent.health()["exceptions"]]
 
-def is_woken():
+def is_woken(wait_ms=20000):
     # As the test side asks before it hands the app on.
     beats = agent.health()["checks"]["main_loop"]["beats"]
-    url = f"{agent.url}/health?beat_after={beats}&wait_ms=20000&token={agent.token}"
+    url = f"{agent.url}/health?beat_after={beats}&wait_ms={wait_ms}&token={agent.token}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)["checks"]["main_loop"]["beats"] > beats
 """
@@ -88,6 +88,53 @@ print(answers, restored())
     assert done.stdout.splitlines()[-1] == "[True] True", done.stderr
 
 
+AFTER_THE_END = {
+    "pygame": "pygame.quit()",
+    "glfw": "glfw.terminate()",
+}
+
+
+@pytest.mark.parametrize("name", AFTER_THE_END)
+def test_nothing_is_said_if_a_toolkit_that_has_ended_is_asked_to_wake_its_loop(
+    name: str, tmp_path: Path
+) -> None:
+    code = (
+        IDLE[name]
+        + f"""
+with agent.main_loop():
+    end()
+    turn()
+    {AFTER_THE_END[name]}
+    agent._canary.wake()
+    print(is_woken(1000), agent.health()["reasons"], exceptions())
+    agent.stopping()
+"""
+    )
+    done = run(name, code, tmp_path, SDL_AUDIODRIVER="dummy")
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("False [] []", "")
+
+
+def test_a_function_that_cannot_wake_the_loop_costs_the_app_nothing(tmp_path: Path) -> None:
+    code = """
+def wake():
+    raise OSError("no window")
+
+agent.wake_with(wake)
+with agent.main_loop():
+    agent.beat()
+    is_woken(1000)
+    is_woken(1000)
+    agent.beat()
+    health = agent.health()
+    print(health["status"], health["reasons"])
+    print([(caught["source"], caught["message"], caught["count"]) for caught in health["exceptions"]])
+    agent.stopping()
+"""
+    done = run("plain", code, tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["ok []", "[('wake', 'OSError: no window', 1)]"]
+
+
 QT = """
 import importlib
 from livegui.toolkits import qt as live_qt
@@ -134,11 +181,13 @@ def test_pyside_prints_what_a_slot_raises_as_before_and_goes_on(tmp_path: Path) 
 
 
 def test_pyqt_aborts_as_before_and_says_why_once(tmp_path: Path) -> None:
-    done = run("pyqt6", QT.format(binding="PyQt6", before=NO_HOOK), tmp_path)
+    code = QT.format(binding="PyQt6", before=NO_HOOK).replace('"bad"', '"bad é"')
+    done = run("pyqt6", code, tmp_path, PYTHONUTF8="1")
     assert done.returncode == -6
-    assert done.stderr.count("ValueError: bad") == 1
+    assert done.stderr.count("ValueError: bad é") == 1
     journal = (tmp_path / "heartbeat.jsonl").read_text()
-    assert '"main_loop_crashed"' in journal
+    assert '"message":"ValueError: bad é"' in journal
+    assert "qFatal" not in journal
 
 
 @pytest.mark.parametrize("name", ["pyside6", "pyqt6"])

@@ -17,6 +17,7 @@ from imgui_bundle import hello_imgui, imgui, immapp
 
 import livegui
 from livegui.toolkits._common import Frames
+from livegui.toolkits._popups import popups
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -158,7 +159,7 @@ def _full(
 
 
 def _popups() -> list[str]:
-    return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []
+    return popups(imgui)
 
 
 def _nothing() -> None:

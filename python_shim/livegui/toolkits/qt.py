@@ -43,6 +43,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     still does. A ``sys.exit()`` in a slot, for which Qt ends the process at once, is reported with its place
     in the code. Open dialogs, popups and nested event loops are reported.
 
+    On Linux and macOS, Qt's critical messages are recorded, and a fatal one is the reason of the end that
+    follows. They are printed as before, also by a handler of the app's.
+
     Args:
         agent: the agent to report to.
         interval_ms: milliseconds between two beats.
@@ -74,6 +77,8 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
     wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
+    if agent._native.hear_qt(core.__file__) and not _is_ours(core.qInstallMessageHandler):
+        wrap(agent, core, "qInstallMessageHandler", _below_ours)
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
@@ -85,6 +90,8 @@ def patch(injection: Injection, module: ModuleType) -> None:
     for name in ("exec", "exec_"):
         if dialog is not None and name in vars(dialog):
             injection.wrap(dialog, name, lambda run: _exec_dialog(injection, binding, run), native=True)
+    if hasattr(module, "qInstallMessageHandler"):
+        injection.wrap(module, "qInstallMessageHandler", _below_ours, native=True)
     for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
         cls = getattr(module, class_name, None)  # PySide6 creates its classes when they are first used
         for name in ("exec", "exec_"):
@@ -92,6 +99,26 @@ def patch(injection: Injection, module: ModuleType) -> None:
                 injection.wrap(
                     cls, name, lambda run: _exec(injection, binding, run), native=True, static=True
                 )
+
+
+def _below_ours(install: Callable[..., Any]) -> Callable[..., Any]:
+    """The agent's handler stays on top of the app's, and Qt finds the app's earlier one where it expects it."""
+
+    def qInstallMessageHandler(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
+        native: Any = sys.modules.get("livegui._livegui")  # not there before there is an agent
+        if native is None:
+            return install(*arguments, **options)
+        native.qt_handler_may_change()
+        try:
+            return install(*arguments, **options)
+        finally:
+            native.qt_handler_is_changed()
+
+    return qInstallMessageHandler
+
+
+def _is_ours(function: Any) -> bool:
+    return getattr(function, "__module__", None) == __name__
 
 
 def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +195,7 @@ def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, erro
     agent._native.main_loop_crashed(describe(error), text)
     agent.health()  # once this returns, everything reported before is known
     time.sleep(_TOLD_WITHIN_S)
-    core.qFatal(text)
+    core.qFatal(text.encode())  # PyQt takes ASCII only, if it is given a str
     return True
 
 
