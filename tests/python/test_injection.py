@@ -26,7 +26,7 @@ needs_venv = pytest.mark.skipif(
 )
 
 #: Toolkits whose loop, or frames, a seam knows.
-WATCHED = [name for name in APPS if name != "plain"]
+WATCHED = [name for name in APPS if name not in ("plain", "sdl")]
 #: Loops that an exception leaves.
 OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
 

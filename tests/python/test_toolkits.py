@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wiring import APPS
+from wiring import APPS, display
 
 START = """
 import json, sys, threading, time, urllib.request, livegui
@@ -86,6 +86,40 @@ print(answers, restored())
     )
     done = run(name, code, tmp_path)
     assert done.stdout.splitlines()[-1] == "[True] True", done.stderr
+
+
+IDLING = """
+from imgui_bundle import hello_imgui
+from livegui.toolkits import imgui_bundle as live_imgui
+answers = []
+def ask():
+    while frames[0] < 11:  # until then no app idles
+        time.sleep(0.02)
+    time.sleep(0.5)  # it idles by then
+    answers.append([is_woken(10_000) for _ in range(3)])
+    params.app_shall_exit = True
+    agent._canary.wake()
+frames = [0]
+def draw():
+    frames[0] += 1
+params = hello_imgui.RunnerParams()
+params.callbacks.show_gui = draw
+params.fps_idling.fps_idle = 0.03  # the next frame would come after half a minute
+params.fps_idling.time_active_after_last_event = 0.1
+params.fps_idling.fps_max = 60
+params.app_window_params.window_geometry.size = (200, 100)
+params.ini_disable = True
+params.platform_backend_type = hello_imgui.PlatformBackendType.glfw
+asker = threading.Thread(target=ask)
+asker.start()
+live_imgui.run(params, agent=agent)
+print(answers, agent.health()["reasons"], agent.health()["exceptions"])
+"""
+def test_an_imgui_app_that_idles_is_woken_by_the_question_whether_it_turns(tmp_path: Path) -> None:
+    if not display():
+        pytest.skip("GLFW needs a display, and there is neither one nor Xvfb")
+    done = run("imgui_bundle", IDLING, tmp_path, LIBGL_ALWAYS_SOFTWARE="1", DISPLAY=display())
+    assert done.stdout.splitlines()[-1:] == ["[[True, True, True]] [] []"], done.stderr
 
 
 AFTER_THE_END = {

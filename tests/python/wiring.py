@@ -14,9 +14,14 @@ from pathlib import Path
 import pytest
 from plain_suites import Suite
 
+import livegui
+
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
 TOOLKITS = os.environ.get("LIVEGUI_TEST_TOOLKITS", "")
+MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
+#: Debian's Python, which has the packages that no index has for Linux.
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @dataclass(frozen=True)
@@ -30,21 +35,31 @@ class WiredApp:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     needs_display: bool = False
+    #: Whether its toolkit is one of Debian's packages.
+    is_of_system: bool = False
 
     def command(self) -> str:
         """The command line."""
-        return " ".join(["{python}", str(WIRING / self.script), *self.arguments])
+        python = SYSTEM_PYTHON if self.is_of_system else "{python}"
+        return " ".join([python, str(WIRING / self.script), *self.arguments])
+
+    def python(self) -> str:
+        """The Python that runs it."""
+        return SYSTEM_PYTHON if self.is_of_system else sys.executable
 
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
-        if self.needs is not None and not _is_there(self.needs):
+        if self.is_of_system and not _system_has(str(self.needs)):
+            pytest.skip(f"{self.needs} is not installed for {SYSTEM_PYTHON}: it is a package of Debian's")
+        if self.needs is not None and not self.is_of_system and not _is_there(self.needs):
             pytest.skip(f"{self.needs} is not installed; `python3 dev.py test` does that")
         if self.needs_display and not display():
             pytest.skip(f"{self.name} needs a display, and there is neither one nor Xvfb")
 
     def all_environment(self) -> dict[str, str]:
         """What it needs in its environment."""
-        environment = {"PYTHONPATH": TOOLKITS, **self.environment}
+        folders = [str(Path(livegui.__file__).parents[1])] if self.is_of_system else [TOOLKITS, MORE]
+        environment = {"PYTHONPATH": os.pathsep.join(folders), **self.environment}
         if self.needs_display:
             environment["DISPLAY"] = display()
         return environment
@@ -75,12 +90,22 @@ APPS = {
             environment={"LIBGL_ALWAYS_SOFTWARE": "1"},
             needs_display=True,
         ),
+        WiredApp("gtk", "gi", "gtk_app.py", needs_display=True, is_of_system=True),
+        WiredApp("wx", "wx", "wx_app.py", needs_display=True, is_of_system=True),
+        WiredApp(
+            "pyglet",
+            "pyglet",
+            "pyglet_app.py",
+            environment={"LIBGL_ALWAYS_SOFTWARE": "1"},
+            needs_display=True,
+        ),
+        WiredApp("sdl", "sdl2", "sdl_app.py", environment={"SDL_VIDEODRIVER": "dummy"}),
     ]
 }
 
 
 #: Those whose loop catches what a callback raises.
-CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui", "gtk", "wx"]
 
 
 def run_on(
@@ -125,8 +150,16 @@ def test_next(live_gui):
 
 
 @lru_cache
+def _system_has(module: str) -> bool:
+    if sys.platform != "linux" or not Path(SYSTEM_PYTHON).exists():
+        return False
+    command = [SYSTEM_PYTHON, "-c", f"import sys, {module}; sys.exit(sys.version_info < (3, 10))"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@lru_cache
 def _is_there(module: str) -> bool:
-    if TOOLKITS and (Path(TOOLKITS) / module).exists():
+    if any(folder and (Path(folder) / module).exists() for folder in (TOOLKITS, MORE)):
         return True
     return importlib.util.find_spec(module) is not None
 

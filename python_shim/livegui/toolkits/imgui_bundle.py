@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -39,7 +41,8 @@ def run(
 ) -> None:
     """Run the app until its window closes. Every frame is a beat.
 
-    Open popups are reported. Callbacks that are already set stay, and are still called. Closing the window,
+    Open popups are reported, and an app that idles is woken when livegui checks whether it runs. Callbacks
+    that are already set stay, and are still called. Closing the window,
     or setting ``params.app_shall_exit``, is a normal end. An exception that leaves a frame (an ``IM_ASSERT``
     is a ``RuntimeError``) is reported as ``main_loop_crashed`` and passes through.
 
@@ -115,6 +118,28 @@ def _beating_arguments(
 @contextmanager
 def _beating(agent: Agent, given: Any) -> Iterator[Any]:
     """Yields what to run instead, which beats once a frame, and restores the given parameters afterwards."""
+    agent.wake_with(_refresh())
+    try:
+        with _beating_frames(agent, given) as beating:
+            yield beating
+    finally:
+        agent.wake_with(_nothing)
+
+
+def _refresh() -> Callable[[], object]:
+    """Ends the wait of an app that idles, which has a frame a second, or fewer."""
+    if hasattr(hello_imgui, "request_refresh"):
+        return hello_imgui.request_refresh
+    # Older versions wait in GLFW, whose library they name in the environment. It ignores calls before its start.
+    try:
+        post = ctypes.CDLL(os.environ["PYGLFW_LIBRARY"]).glfwPostEmptyEvent
+    except (KeyError, OSError, AttributeError):
+        return _nothing
+    return lambda: post()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _beating_frames(agent: Agent, given: Any) -> Iterator[Any]:
     beat = Frames(agent, _popups).beat
     if callable(given):
 
