@@ -33,8 +33,8 @@ class Canary:
         self.wake: Callable[[], object] | None = None
         self._question: int | None = None
         self._silence: tuple[int, int] | None = None
-        #: The question that was open at the last tick, and where the main thread was last reported to be.
-        self._asked: int | None = None
+        #: Whether a beat was due at the last tick, and where the main thread was last reported to be.
+        self._is_silent = False
         self._at: str | None = None
         self._watches = tuple(watches)
         self._debugging: int | None = None
@@ -89,11 +89,13 @@ class Canary:
                 )
 
     def _report_place(self) -> None:
-        """Reports where the main thread is, as long as no beat comes although one is due."""
-        question, before = self._native.question, self._asked
-        self._asked = question
-        is_silent = self._native.silence is not None or (question is not None and question == before)
-        at = main_thread_place() if is_silent else None
+        """Reports where the main thread is, while a beat is awaited or none has come for long."""
+        was_silent = self._is_silent
+        self._is_silent = self._native.question is not None or self._native.silence is not None
+        if self._is_silent:
+            at = main_thread_place()
+        else:  # whoever waits asks again and again, so the end of one question is not the end of the silence
+            at = self._at if was_silent else None
         if at != self._at:
             self._at = at
             self._native.main_thread_seen(at)

@@ -102,6 +102,7 @@ pub fn run(
                         event,
                         Event::ExecutorObserved { .. }
                             | Event::OpenChanged { .. }
+                            | Event::MainThreadSeen { .. }
                             | Event::ExceptionSwallowed { .. }
                     );
                     changes |= monitor.handle(event, now);

@@ -29,6 +29,7 @@ app = QCoreApplication([])
 def go():
     {body}
     app.quit()
+QTimer.singleShot(2000, app.quit)  # should go() raise
 QTimer.singleShot(0, go)
 {loop}
 """
@@ -57,10 +58,9 @@ CASES = {
         f"print(callable(qInstallMessageHandler(None)), qInstallMessageHandler(None)); {SAYS}",
     ),
     "one after another": (
-        "chained = []",
-        f"first = {OWN}; qInstallMessageHandler(first); "
-        "before = qInstallMessageHandler(lambda *message: (print('second', file=sys.stderr, flush=True), before(*message))); "
-        f"print(before is first); {SAYS}",
+        "chained = []\ndef second(*message):\n    print('second', file=sys.stderr, flush=True)\n    chained[0](*message)",
+        f"first = {OWN}; qInstallMessageHandler(first); chained.append(qInstallMessageHandler(second)); "
+        f"print(chained[0] is first); {SAYS}",
     ),
     "one that raises": ("", f"qInstallMessageHandler(lambda *message: 1 / 0); {SAYS}"),
     "from a thread": (
@@ -127,7 +127,7 @@ def test_what_qt_prints_is_the_same_to_the_byte(name: str, case: str, rules: str
     assert run(script(binding, CASES[case], wired=True), name, tmp_path, **RULES[rules]) == expected
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case != "one that raises"])
 @pytest.mark.parametrize("name", BINDINGS)
 @pytest.mark.parametrize("way", ["wired", "injected"])
 def test_a_critical_message_is_recorded_whoever_prints_it(

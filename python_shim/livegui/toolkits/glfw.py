@@ -56,22 +56,24 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 def _wire(agent: Agent) -> Frames:
-    wake = _Wake()
+    wake = _Wake(glfw.post_empty_event)
     agent.wake_with(wake)
-    wrap(agent, glfw, "init", wake.around_init)
-    wrap(agent, glfw, "terminate", wake.around_terminate)
+    for name, around in (("init", wake.around_init), ("terminate", wake.around_terminate)):
+        if hasattr(glfw, name):
+            wrap(agent, glfw, name, around)
     return Frames(agent, _popups)
 
 
 class _Wake:
     """Wakes a loop that waits for events, unless GLFW was terminated: it would print a warning then."""
 
-    def __init__(self) -> None:
+    def __init__(self, post: Callable[[], object]) -> None:
+        self._post = post
         self._can_wake = True
 
     def __call__(self) -> None:
         if self._can_wake:
-            glfw.post_empty_event()
+            self._post()
 
     def around_init(self, init: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(init)

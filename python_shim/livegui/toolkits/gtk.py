@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import ExceptHook, Frames
+from livegui.toolkits._common import ExceptHook, Frames, hear_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     glib.timeout_add(interval_ms, beat)
     ExceptHook(agent, "thread")
+    hear_exits(agent)
 
 
 def _left_open(glib: Any) -> list[str]:

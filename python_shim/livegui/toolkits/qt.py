@@ -18,8 +18,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from livegui._crash import caller_place, describe, format_traceback
-from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
+from livegui._crash import describe, format_traceback
+from livegui.toolkits._common import ExceptHook, Frames, Pictures, hear_exits, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     app.aboutToQuit.connect(agent.stopping)
 
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
-    wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
+    hear_exits(agent)
     if agent._native.hear_qt(core.__file__) and not _is_ours(core.qInstallMessageHandler):
         wrap(agent, core, "qInstallMessageHandler", _below_ours)
 
@@ -195,13 +195,5 @@ def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, erro
     agent._native.main_loop_crashed(describe(error), text)
     agent.health()  # once this returns, everything reported before is known
     time.sleep(_TOLD_WITHIN_S)
-    core.qFatal(text.encode())  # PyQt takes ASCII only, if it is given a str
+    core.qFatal(text.removesuffix("\n").encode())  # PyQt takes ASCII only, if it is given a str
     return True
-
-
-def _exit(agent: Agent, earlier: Callable[[Any], Any]) -> Callable[..., None]:
-    def exit(status: Any = None, /) -> None:
-        agent._loop.note_exit(status, caller_place())
-        earlier(status)
-
-    return exit

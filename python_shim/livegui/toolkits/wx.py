@@ -17,7 +17,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import ExceptHook, Frames
+from livegui.toolkits._common import ExceptHook, Frames, hear_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     agent._on_stop.append(stop)
     ExceptHook(agent, "thread")
+    hear_exits(agent)
 
 
 def _left_open(core: Any) -> list[str]:
