@@ -11,7 +11,7 @@ running = True
 
 def quit() -> None:
     """End the loop."""
-    global running
+    global running  # noqa: PLW0603 -- an app of one file
     running = False
 
 

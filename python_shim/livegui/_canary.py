@@ -92,10 +92,9 @@ class Canary:
         """Reports where the main thread is, while a beat is awaited or none has come for long."""
         was_silent = self._is_silent
         self._is_silent = self._native.question is not None or self._native.silence is not None
-        if self._is_silent:
-            at = main_thread_place()
-        else:  # whoever waits asks again and again, so the end of one question is not the end of the silence
-            at = self._at if was_silent else None
+        # Whoever waits asks again and again, so the end of one question is not the end of the silence.
+        kept = self._at if was_silent else None
+        at = main_thread_place() if self._is_silent else kept
         if at != self._at:
             self._at = at
             self._native.main_thread_seen(at)

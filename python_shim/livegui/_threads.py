@@ -130,7 +130,7 @@ def who_keeps_alive() -> str:
 def main_thread_place() -> str | None:
     """The innermost frames of the main thread, in the words of py-spy: ``wait (app.py:7), called by …``."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    places = []
+    places: list[str] = []
     while frame is not None and len(places) < _FRAMES:
         file = _below_path(frame.f_code.co_filename)
         places.append(f"{frame.f_code.co_name} ({file}:{frame.f_lineno})")

@@ -46,7 +46,9 @@ with agent.main_loop():
     agent.stopping()
 """
 OWN = "lambda kind, context, text: print('own:', kind, context.category, text, file=sys.stderr, flush=True)"
-SAYS = "; ".join(f"{function}('{function} says')" for function in ("qDebug", "qInfo", "qWarning", "qCritical"))
+SAYS = "; ".join(
+    f"{function}('{function} says')" for function in ("qDebug", "qInfo", "qWarning", "qCritical")
+)
 
 #: What the app does before its loop, and in it.
 CASES = {

@@ -115,6 +115,8 @@ asker.start()
 live_imgui.run(params, agent=agent)
 print(answers, agent.health()["reasons"], agent.health()["exceptions"])
 """
+
+
 def test_an_imgui_app_that_idles_is_woken_by_the_question_whether_it_turns(tmp_path: Path) -> None:
     if not display():
         pytest.skip("GLFW needs a display, and there is neither one nor Xvfb")

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,12 +129,15 @@ def _refresh() -> Callable[[], object]:
     """Ends the wait of an app that idles, which has a frame a second, or fewer."""
     if hasattr(hello_imgui, "request_refresh"):
         return hello_imgui.request_refresh
-    # Older versions wait in GLFW, whose library they name in the environment. It ignores calls before its start.
+    # Older versions wait in GLFW, whose library they name in the environment. It ignores a call before its
+    # start.
+    import ctypes  # noqa: PLC0415 -- newer versions don't need it
+
     try:
-        post = ctypes.CDLL(os.environ["PYGLFW_LIBRARY"]).glfwPostEmptyEvent
+        post: Callable[[], object] = ctypes.CDLL(os.environ["PYGLFW_LIBRARY"]).glfwPostEmptyEvent
     except (KeyError, OSError, AttributeError):
         return _nothing
-    return lambda: post()  # type: ignore[no-any-return]
+    return post
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 def _below_ours(install: Callable[..., Any]) -> Callable[..., Any]:
-    """The agent's handler stays on top of the app's, and Qt finds the app's earlier one where it expects it."""
+    """Keeps the agent's handler above the app's. Meanwhile Qt finds the app's earlier one where it was."""
 
     def qInstallMessageHandler(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
         native: Any = sys.modules.get("livegui._livegui")  # not there before there is an agent
