@@ -616,14 +616,12 @@ impl Shared {
             return;
         }
         if !message.is_fatal {
-            let _ = self
-                .inbox
-                .try_send(Message::Happened(Event::ExceptionSwallowed {
-                    source: Source::Toolkit,
-                    place: message.place,
-                    message: format!("qCritical: {}", message.text),
-                    traceback: None,
-                }));
+            let _ = self.inbox.try_send(Message::Happened(Event::ExceptionSwallowed {
+                source: Source::Toolkit,
+                place: message.place,
+                message: format!("qCritical: {}", message.text),
+                traceback: None,
+            }));
             return;
         }
         let event = Event::MainLoopCrashed {

@@ -53,7 +53,11 @@ pub fn in_order(stderr: &str) -> Option<String> {
 /// Whether a block is the stack of the thread that failed. A Python without the interpreter lock shows no other
 /// thread, so the block has no number.
 fn is_of_the_failed_thread(block: &str) -> bool {
-    let begins = ["Current thread ", "Stack (most recent call first)", "<Cannot show all threads "];
+    let begins = [
+        "Current thread ",
+        "Stack (most recent call first)",
+        "<Cannot show all threads ",
+    ];
     begins.iter().any(|begin| block.starts_with(begin))
 }
 
@@ -141,7 +145,8 @@ mod tests {
              File \"/home/me/app/draw.py\", line 4 in draw\n  \
              File \"/home/me/app/main.py\", line 9 in <module>"
         );
-        let of_one_thread = FREE_THREADED.replace("<Cannot show all threads while the GIL is disabled>\n", "");
+        let of_one_thread =
+            FREE_THREADED.replace("<Cannot show all threads while the GIL is disabled>\n", "");
         assert!(in_order(&of_one_thread).unwrap().contains("line 4 in draw"));
     }
 
