@@ -300,12 +300,14 @@ impl Live {
                     return Ok(());
                 }
             }
-            Inspection::Stands(last_beat) => {
+            Inspection::Stands { last_beat, place } => {
                 stacks::take(&self.python, &process);
                 let stack = stacks::taken(process.folder());
-                let at = stacks::innermost(&stack).map_or_else(String::new, |at| format!(": {at}"));
+                // py-spy also sees an app whose interpreter is held.
+                let place = stacks::innermost(&stack).or(place);
+                let place = place.map_or_else(String::new, |place| format!(": {place}"));
                 let age = last_beat.age.as_secs_f64();
-                let cause = format!("left the main loop standing for {age:.1} s{at}");
+                let cause = format!("left the main loop standing for {age:.1} s{place}");
                 (cause, Found::Standing, Some((last_beat.at, last_beat.frame)))
             }
             Inspection::Unfit(health) => {
@@ -636,7 +638,7 @@ impl Live {
                 app.hook_port.has_closed(); // records whether it is open
                 Ok(health.checks.main_loop.left_open)
             }
-            Inspection::Stands(last_beat) => Err(format!(
+            Inspection::Stands { last_beat, .. } => Err(format!(
                 "its main loop had not turned for {:.1} s",
                 last_beat.age.as_secs_f64()
             )),

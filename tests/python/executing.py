@@ -15,12 +15,7 @@ from typing import Any
 
 import pytest
 from plain_suites import not_here
-from wiring import display
-
-#: Where `dev.py test` has put these.
-MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
-#: Debian's Python, which has the packages that no index has for Linux.
-SYSTEM_PYTHON = "/usr/bin/python3"
+from wiring import MORE, SYSTEM_PYTHON, display
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executing import MORE, executed, health, shown
+from executing import executed, health, shown
 from plain_suites import Suite, not_here, under_wine
 from unwired import unwired
-from wiring import APPS, CATCHING, RUNS_ON, asks, run_on
+from wiring import APPS, CATCHING, MORE, RUNS_ON, asks, run_on
 
 import livegui
 from livegui._bootstrap import SEAMS
@@ -26,7 +26,7 @@ needs_venv = pytest.mark.skipif(
 )
 
 #: Toolkits whose loop, or frames, a seam knows.
-WATCHED = [name for name in APPS if name != "plain"]
+WATCHED = [name for name in APPS if name not in ("plain", "sdl")]
 #: Loops that an exception leaves.
 OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
 

@@ -9,6 +9,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from livegui._crash import caller_place
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -190,3 +192,16 @@ def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) ->
             setattr(module, name, earlier)
 
     agent._on_stop.append(give_back)
+
+
+def hear_exits(agent: Agent) -> None:
+    """Records where ``sys.exit()`` is called, for toolkits that end the process for it on the spot."""
+
+    def wrapper(earlier: Callable[[Any], Any]) -> Callable[..., None]:
+        def exit(status: Any = None, /) -> None:
+            agent._loop.note_exit(status, caller_place())
+            earlier(status)
+
+        return exit
+
+    wrap(agent, sys, "exit", wrapper)
