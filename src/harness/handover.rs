@@ -298,7 +298,7 @@ mod tests {
             [Judgement::Turns],
             "better late"
         );
-        assert_eq!(judge(&asked, &[asked.clone()]), [wait(500)]);
+        assert_eq!(judge(&asked, std::slice::from_ref(&asked)), [wait(500)]);
         assert_eq!(judge(&asked, &[answer(7, 500, 0, 3)]), [Judgement::Stands]);
     }
 

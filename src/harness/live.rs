@@ -279,11 +279,7 @@ impl Live {
         let Some((generation, client, process, hook_port)) = subject else {
             return Ok(());
         };
-        let is_fit = || {
-            let current = self.current();
-            let app = current.as_ref().filter(|app| app.generation == generation);
-            app.is_some_and(|app| app.watch.is_fit()) && process.exit().is_none()
-        };
+        let is_fit = || self.is_fit(generation) && process.exit().is_none();
         let inspection = match client {
             Some(client) => inspect(&client, self.handover_timeout, &is_fit, step)?,
             None => Inspection::Silent("its agent was never found".to_owned()),
@@ -329,6 +325,13 @@ impl Live {
             .state()
             .app_unfit(generation, &cause, found, last_beat);
         Ok(())
+    }
+
+    /// Whether this process is the one under test, and its watch knows of nothing wrong with it.
+    fn is_fit(&self, generation: u32) -> bool {
+        let current = self.current();
+        let app = current.as_ref().filter(|app| app.generation == generation);
+        app.is_some_and(|app| app.watch.is_fit())
     }
 
     /// Allows interrupting the running test from now on.
