@@ -12,7 +12,7 @@
     python3 dev.py apps     watch other people's unchanged apps, and popular libraries (half an hour)
     python3 dev.py windows  run the tests on a Windows CPython under wine, on Debian
     python3 dev.py cross    run cargo check for macOS and Windows, on Debian
-    python3 dev.py system   install Xvfb, Chromium and tmux for the tests, on Debian as root
+    python3 dev.py system   install Xvfb, Chromium, tmux, wxPython and GTK for the tests, on Debian as root
 
 You need python3 (3.10 or newer) and cargo; dev.py installs everything else into .venv.
 You can add arguments after some commands: `test` and `windows` pass them to pytest, `bench` takes names of
@@ -55,6 +55,13 @@ SYSTEM = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "tmux": "tmux",
+}
+#: What some tests import in the system's own Python, and the Debian packages that have it.
+SYSTEM_PYTHON = "/usr/bin/python3"
+SYSTEM_IMPORTS = {
+    "import wx": "python3-wxgtk4.0",
+    "import gi": "python3-gi",
+    "import gi; gi.require_version('Gtk', '3.0')": "gir1.2-gtk-3.0",
 }
 SLOPPY = ROOT / "examples" / "sloppy"
 
@@ -197,6 +204,7 @@ def test(rest: list[str]) -> None:
     environment = {
         "LIVEGUI_TEST_TOOLKITS": str(toolkits),
         "LIVEGUI_TEST_MORE_TOOLKITS": str(beside("more", packages("more_toolkits"))),
+        "LIVEGUI_TEST_PYGAME_CE": str(beside("pygame_ce", packages("pygame_ce"))),
         "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
         "LIVEGUI_TEST_REPORTS": str(beside("reports", packages("reports"))),
     }
@@ -209,7 +217,7 @@ def test(rest: list[str]) -> None:
 
 def system(_rest: list[str]) -> None:
     """Install system packages that some tests need (and are skipped without), for a CI machine."""
-    missing = [name for program, name in SYSTEM.items() if shutil.which(program) is None]
+    missing = not_installed(SYSTEM, SYSTEM_IMPORTS)
     if not missing:
         return
     if sys.platform != "linux" or shutil.which("apt-get") is None or os.geteuid() != 0:
@@ -221,6 +229,19 @@ def system(_rest: list[str]) -> None:
     install = ("install", "-y", "--no-install-recommends")
     if not (succeeds(*apt, "update", env=quiet) and succeeds(*apt, *install, *missing, env=quiet)):
         say("apt-get failed, so some tests are skipped")
+
+
+def not_installed(programs: dict[str, str], imports: dict[str, str]) -> list[str]:
+    """The packages of those programs, and of those imports in the system's Python, that do not work here."""
+    missing = [name for program, name in programs.items() if shutil.which(program) is None]
+    for code, name in imports.items():
+        try:
+            done = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False)
+        except OSError:  # there is no such Python
+            missing.append(name)
+        else:
+            missing += [name] if done.returncode != 0 else []
+    return missing
 
 
 def lint(_rest: list[str]) -> None:
@@ -313,15 +334,37 @@ def exits(rest: list[str]) -> None:
     run(PYTHON, ROOT / "tests" / "chaos" / "exit_stress.py", *rest)
 
 
+def sources(name: str) -> Path:
+    """The unpacked source distribution of a package, which has examples that its wheel lacks."""
+    folder = VENV / "beside" / f"{name}_sources"
+    if not folder.exists():
+        say(f"fetching the sources of {name}")
+        draft = folder.with_name(f"{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:")
+        run(PYTHON, "-m", "pip", "download", *quiet, "--dest", draft, name)
+        archive = next(draft.iterdir())
+        shutil.unpack_archive(archive, draft)
+        archive.unlink()
+        next(draft.iterdir()).rename(folder)
+        draft.rmdir()
+    return folder
+
+
 def apps(rest: list[str]) -> None:
     """Watch unchanged apps of other people, and popular libraries in an unchanged app."""
     set_up()
     extras = {"toolkits": "toolkits", "more": "more_toolkits", "apps": "apps", "popular": "popular"}
     path = os.pathsep.join(str(beside(name, packages(extra))) for name, extra in extras.items())
+    elsewhere = {
+        "LIVEGUI_APPS_IMGUI_BACKENDS": str(beside("imgui_backends", packages("imgui_backends"))),
+        "LIVEGUI_APPS_PYGAME_CE": str(beside("pygame_ce", packages("pygame_ce"))),
+        "LIVEGUI_APPS_PYGLET_SOURCES": str(sources("pyglet")),
+    }
     say("popular libraries")
     run(PYTHON, ROOT / "tests" / "chaos" / "same_imports.py", env={"PYTHONPATH": path})
-    say("apps of other people (--idle SECONDS for less than a minute each)")
-    run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env={"PYTHONPATH": path})
+    say("apps of other people (--help for options, such as a shorter --idle)")
+    run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env=elsewhere | {"PYTHONPATH": path})
 
 
 def windows(rest: list[str]) -> None:

@@ -163,8 +163,10 @@ def lives(count: int, folder: Path) -> Iterator[list[NativeLive]]:
                 handover_timeout="500ms",
                 left_open="respawn",
                 inject="false",
+                library_pools=False,
                 carrier=folder,
                 output_limit="16M",
+                say=print,
                 signal=signal.SIGURG,
             )
             made.append(live)

@@ -50,6 +50,8 @@ pub struct Injection<'a> {
     pub name: Option<&'a str>,
     /// Whether to print on its standard error what is patched.
     pub explain: bool,
+    /// Whether the work that packages give to pools counts too, not only that of the app's own code.
+    pub library_pools: bool,
     /// The folder that makes a Python run the bootstrap even if livegui is not installed in it.
     pub carrier: &'a Path,
 }
@@ -76,6 +78,9 @@ impl Injection<'_> {
         }
         if self.explain {
             variables.push((env::INJECT_EXPLAIN.into(), "1".into()));
+        }
+        if self.library_pools {
+            variables.push((env::INJECT_LIBRARY_POOLS.into(), "1".into()));
         }
         variables
     }
@@ -126,6 +131,7 @@ mod tests {
             mode,
             name: Some("app"),
             explain: false,
+            library_pools: false,
             carrier: Path::new("/carrier"),
         }
     }

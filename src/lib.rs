@@ -22,6 +22,7 @@ pub mod audit;
 pub mod batch;
 pub mod cli;
 pub mod command_error;
+mod file_url;
 mod files;
 pub mod harness;
 pub mod health;

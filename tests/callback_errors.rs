@@ -1,5 +1,7 @@
 //! What an exception that the app survives means: the policy, pure.
 
+use std::time::Duration;
+
 use livegui::harness::{CallbackErrors, Decision, Heard, Policy, Rules, Test};
 
 fn test(id: &str) -> Test {
@@ -15,7 +17,10 @@ fn running(callback_errors: CallbackErrors) -> Policy {
         callback_errors,
         ..Rules::default()
     });
-    assert_eq!(policy.test_starting(test("first")), Decision::Proceed);
+    assert_eq!(
+        policy.test_starting(test("first"), Duration::ZERO),
+        Decision::Proceed
+    );
     policy.app_started(1, None, Vec::new());
     policy
 }
@@ -35,9 +40,9 @@ fn a_callback_fails_the_running_test_and_anything_else_is_a_note() {
 #[test]
 fn without_a_running_test_it_is_a_note_that_names_the_one_before() {
     let mut policy = running(CallbackErrors::Fail);
-    policy.test_finished();
+    policy.test_finished(true);
     assert_eq!(policy.exception_swallowed(1, true, false), note("first"));
-    let _ = policy.test_starting(test("second"));
+    let _ = policy.test_starting(test("second"), Duration::from_secs(1));
     assert_eq!(
         policy.exception_swallowed(1, true, true),
         note("first"),

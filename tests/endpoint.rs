@@ -4,6 +4,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -521,5 +522,80 @@ fn a_poll_for_a_beat_is_also_answered_by_a_crash_and_ends_when_its_client_goes()
         let (status, body) = asked.join().unwrap();
         assert_eq!(status, 503);
         assert!(body.contains("main_loop_crashed"), "{body}");
+    });
+}
+
+/// An app's canary: `look` is what it finds in each check.
+fn canary(app: &App, is_over: &AtomicBool, look: impl Fn()) {
+    while !is_over.load(Ordering::SeqCst) {
+        app.agent.tick();
+        look();
+        app.agent.looked();
+        app.agent.wait_for_question(Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn a_poll_for_a_look_wakes_the_canary_and_has_what_it_found() {
+    let app = App::start();
+    let is_over = AtomicBool::new(false);
+    app.agent
+        .watch(Event::ThreadWatched {
+            name: "worker".into(),
+        })
+        .unwrap();
+    app.settle();
+    let ask = |looks: u64| app.get(&format!("/health?token={TOKEN}&look_after={looks}&wait_ms=60000"));
+    let has_ended = AtomicBool::new(false);
+    let look = || {
+        if has_ended.load(Ordering::SeqCst) {
+            app.agent.tell(Event::ThreadEnded {
+                name: "worker".into(),
+                why: None,
+                traceback: None,
+            });
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| canary(&app, &is_over, look));
+        while app.health().checks.interpreter.looks == 0 {
+            std::thread::yield_now();
+        }
+        let began = Instant::now();
+        for _ in 0..20 {
+            let before = app.health().checks.interpreter;
+            let health: Health = serde_json::from_str(&ask(before.looks).1).unwrap();
+            assert!(health.checks.interpreter.looked > before.looks);
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it sleeps for five seconds each time, unless it is woken"
+        );
+        has_ended.store(true, Ordering::SeqCst);
+        let (status, body) = ask(app.health().checks.interpreter.looks);
+        is_over.store(true, Ordering::SeqCst);
+        app.agent.end_wait();
+        assert_eq!(status, 503);
+        assert!(body.contains("thread_died"), "{body}");
+    });
+}
+
+#[test]
+fn a_poll_for_a_beat_and_a_look_waits_for_both() {
+    let app = App::start();
+    let beats = app.health().checks.main_loop.beats;
+    app.agent.beat();
+    let target = format!("/health?token={TOKEN}&beat_after={beats}&look_after=0&wait_ms=100");
+    let health: Health = serde_json::from_str(&app.get(&target).1).unwrap();
+    assert!(health.checks.main_loop.beats > beats);
+    assert_eq!(health.checks.interpreter.looked, 0, "its time was up");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| app.get(&target.replace("=100", "=60000")));
+        scope.spawn(|| canary(&app, &is_over, || ()));
+        let health: Health = serde_json::from_str(&asked.join().unwrap().1).unwrap();
+        is_over.store(true, Ordering::SeqCst);
+        app.agent.end_wait();
+        assert!(health.checks.interpreter.looked > 0);
     });
 }

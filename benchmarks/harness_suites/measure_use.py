@@ -21,7 +21,7 @@ def pytest_configure(config):
     use = session.use
 
     def timed(app):
-        counts = not app.begun
+        counts = app not in session.used
         began = time.perf_counter_ns()
         use(app)
         if counts:

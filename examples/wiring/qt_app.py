@@ -1,4 +1,4 @@
-"""Qt: ``python qt_app.py [PyQt6|PySide6]``."""
+"""Qt: ``python qt_app.py [PyQt6|PySide6|PyQt5]``."""
 
 from __future__ import annotations
 

@@ -35,7 +35,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     command = config.getoption("live_gui_command") or config.getini("live_gui_command")
     known = {
         "tests": [plain(item.nodeid) for item in session.items],
-        "rootdir": str(config.rootpath),
         "command": command,
         "options": [name for name in ("numprocesses", "reruns", "no_cov") if hasattr(config.option, name)],
     }

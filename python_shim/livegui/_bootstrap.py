@@ -54,6 +54,9 @@ INJECT = "LIVEGUI_INJECT"
 PATH = "LIVEGUI_INJECT_PATH"
 NAME = "LIVEGUI_INJECT_NAME"
 EXPLAIN = "LIVEGUI_INJECT_EXPLAIN"
+LIBRARY_POOLS = "LIVEGUI_INJECT_LIBRARY_POOLS"
+#: The variables that make a Python watch.
+_OURS = (INJECT, PATH, NAME, EXPLAIN, LIBRARY_POOLS)
 
 _finder: "Finder | None" = None
 
@@ -65,7 +68,11 @@ def arm() -> None:
         return
     leave_path()
     mode = os.environ.get(INJECT)
-    if not mode or os.environ.get("LIVEGUI") == "0":
+    if not mode:
+        return
+    if os.environ.get("LIVEGUI") == "0":
+        clean_environment()
+        _forget()
         return
     if any(word.startswith(_HELPERS) for word in getattr(sys, "orig_argv", ())):
         clean_environment()
@@ -78,6 +85,14 @@ def arm() -> None:
             _finder.imported(name, sys.modules[name])
     if os.environ.get("LIVEGUI_PARENT"):
         _finder.injection().look_for_plain_loop()
+
+
+def _forget() -> None:
+    """Remove livegui's modules, unless somebody else needs them."""
+    ours = (__name__, "livegui", "livegui_startup")
+    if not any(name.startswith("livegui.") and name not in ours for name in sys.modules):
+        for name in ours:
+            sys.modules.pop(name, None)
 
 
 def disarm() -> None:
@@ -106,7 +121,7 @@ def leave_path() -> None:
 
 def clean_environment() -> dict[str, str]:
     """Remove from the environment what makes a Python watch. Returns the removed variables."""
-    before = {name: os.environ[name] for name in (INJECT, PATH, NAME, EXPLAIN) if name in os.environ}
+    before = {name: os.environ[name] for name in _OURS if name in os.environ}
     folder = before.get(PATH)
     path = os.environ.get("PYTHONPATH")
     if folder and path is not None:
@@ -116,7 +131,7 @@ def clean_environment() -> dict[str, str]:
             os.environ["PYTHONPATH"] = os.pathsep.join(left)
         else:
             del os.environ["PYTHONPATH"]
-    for name in (INJECT, PATH, NAME, EXPLAIN):
+    for name in _OURS:
         os.environ.pop(name, None)
     return before
 

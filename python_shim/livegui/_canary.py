@@ -41,12 +41,14 @@ class Canary:
         #: Checks that failed. Each is reported once.
         self._failed: list[Callable[[], object]] = []
         self._ended = threading.Event()
+        self._made_by = threading.get_native_id()
         self._thread = threading.Thread(target=self._run, name="livegui-canary", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread. Waits for it for at most a second."""
         self._ended.set()
+        self._native.end_wait()
         if self._thread is not threading.current_thread():
             self._thread.join(1.0)
 
@@ -60,12 +62,22 @@ class Canary:
                     for watch in tuple(watches.values()):
                         self._look(watch.look)
                 self._look(self._look_at_main_thread)
-                if self._ended.wait(wait_s):
+                self._native.looked()
+                self._wait(wait_s)
+                if self._ended.is_set():
                     return
         except BaseException as error:
             # Without the canary, a hang looks like a held interpreter. So report its death.
             self._native.agent_thread_died("livegui-canary", describe(error))
             raise
+
+    def _wait(self, at_most_s: float) -> None:
+        """Waits until the next tick is due, or a question makes it due."""
+        if threading.get_native_id() == self._made_by:
+            # Not a thread: gevent runs this on the app's own. Only what gevent has patched lets others run.
+            self._ended.wait(at_most_s)
+        else:
+            self._native.wait_for_question(at_most_s)
 
     def _wake_if_asked(self) -> None:
         if self.wake is None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ENDED = ("_broken", "_shutdown", "_shutdown_thread")
 #: An attribute that marks an executor as one that reports its refusals itself.
 WIRED = "_livegui_wired"
+#: The kind of executor that an asyncio loop has by default.
+DEFAULT_KIND = "asyncio default executor"
 #: Modules whose frames never count as the caller of ``shutdown()``, because they only pass a call on.
 _GO_BETWEENS = frozenset({"concurrent", "asyncio", "contextlib", "threading", "livegui"})
 
@@ -40,7 +42,7 @@ def watch(native: NativeAgent, target: Executor | AbstractEventLoop, name: str) 
     # An app with a loop has imported asyncio. A GUI without one must not pay for the import.
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and isinstance(target, asyncio.AbstractEventLoop):
-        native.executor_watched(name, "asyncio default executor")
+        native.executor_watched(name, DEFAULT_KIND)
         return LoopWatch(native, target, name)
     kinds = "a concurrent.futures executor or an asyncio event loop"
     raise TypeError(f"watch_executor() takes {kinds}, not {type(target).__name__}")
@@ -70,7 +72,7 @@ class ExecutorWatch:
             return
         executor.__dict__[WIRED] = True
         _wrap(executor, "shutdown", self._shut_down_by)
-        _tell_refusals(executor, self._refused)
+        _tell_refusals(executor, "submit", lambda *_arguments, **_options: refuses(executor), self._refused)
         if native.counts_finished_work:
             _count_finished(executor, self._finished)
 
@@ -131,14 +133,20 @@ class LoopWatch:
         self._native = native
         self._name = name
         self.ended = False
+        #: Another loop or executor has the name now.
+        self._is_forgotten = False
+        self._ended_by: str | None = None
+        self._ended_at: float | None = None
         self._inner: ExecutorWatch | None = None
         self.target = weakref.ref(loop)
+        loop.__dict__[WIRED] = True
         _wrap(loop, "shutdown_default_executor", self._shut_down_by)
         _wrap(loop, "close", self._shut_down_by)
+        _tell_refusals(loop, "run_in_executor", functools.partial(refuses_by_default, loop), self._refused)
 
     def forget(self) -> None:
         """Another executor has taken the name. From now on this one is not reported."""
-        self.ended = True
+        self.ended = self._is_forgotten = True
         if self._inner is not None:
             self._inner.forget()
 
@@ -161,7 +169,17 @@ class LoopWatch:
                 self._inner = ExecutorWatch(self._native, executor, self._name)
             self._inner.look()
 
+    def _refused(self, caller: str) -> None:
+        if self._is_forgotten:
+            return
+        ago = None if self._ended_at is None else time.monotonic() - self._ended_at
+        self._native.executor_refused(
+            self._name, DEFAULT_KIND, by=caller, ended_by=self._ended_by, ended_ago_s=ago
+        )
+
     def _shut_down_by(self, caller: str | None) -> None:
+        if self._ended_at is None:
+            self._ended_by, self._ended_at = caller, time.monotonic()
         if not self.ended:
             self.ended = True
             self._native.executor_shut_down(self._name, caller)
@@ -193,20 +211,37 @@ def _wrap(target: Any, method: str, told: Callable[[str], None]) -> None:
     setattr(target, method, wrapper)
 
 
-def _tell_refusals(executor: Any, told: Callable[[str], None]) -> None:
-    """Calls ``told`` with the caller whenever ``submit()`` refuses work because the executor has ended."""
-    original = executor.submit
+def _tell_refusals(
+    target: Any, method: str, refuses: Callable[..., bool], told: Callable[[str], None]
+) -> None:
+    """Calls ``told`` with the caller whenever ``target.method()`` refuses work.
+
+    Args:
+        target: an executor, or a loop.
+        method: what gives it work.
+        refuses: whether that refuses work for good, if it is called with these arguments and fails.
+        told: what to call.
+    """
+    original = getattr(target, method)
 
     @functools.wraps(original)
-    def submit(*args: Any, **kwargs: Any) -> Any:
+    def give(*args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
         except RuntimeError:
-            if refuses(executor):
+            if refuses(*args, **kwargs):
                 told(caller_of(sys._getframe(1)))
             raise
 
-    executor.submit = submit
+    setattr(target, method, give)
+
+
+def refuses_by_default(loop: Any, executor: Any = None, *_work: Any, **_options: Any) -> bool:
+    """Whether a loop refuses the work of this ``run_in_executor()``, because its default executor has ended.
+
+    The loop itself refuses it then, so that no executor hears of it.
+    """
+    return executor is None and getattr(loop, "_executor_shutdown_called", False) is True
 
 
 def has_ended(executor: object) -> bool:

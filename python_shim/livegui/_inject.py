@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from livegui._bootstrap import NAME, NO_GUI, PATH, SEAMS, clean_environment, explain, note
+from livegui._bootstrap import LIBRARY_POOLS, NAME, NO_GUI, PATH, SEAMS, clean_environment, explain, note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 PLAIN_AFTER_S = 1.0
 PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
 _LOOK_EVERY_S = 0.05
+#: This many times that one place of the app has events processed are a loop. A start-up does so too, but from
+#: several places.
+_TURNS = 3
+#: How many places are counted at a time, and how many frames tell one from another.
+_PLACES = 256
+_FRAMES = 100
 #: Modules in which a launcher waits for the app, directly or in what these call.
 _WAITING = (
     "subprocess",
@@ -44,6 +50,8 @@ class Injection:
 
     def __init__(self, finder: "Finder") -> None:
         self.agent: Agent | None = None
+        #: Whether the work that packages give to pools counts too.
+        self.library_pools = os.environ.get(LIBRARY_POOLS) == "1"
         self._finder = finder
         self._main_thread = finder.main_thread
         self._pid = os.getpid()
@@ -61,6 +69,8 @@ class Injection:
         self._removed = False
         #: Whether this process keeps the agent for good, because a loop was entered.
         self._has_loop = False
+        #: Whether a toolkit's own loop has returned, with which the app ends.
+        self.has_ended = False
         self._looks_for_plain_loop = False
         #: What was removed from the environment.
         self._taken: dict[str, str] = {}
@@ -165,7 +175,7 @@ class Injection:
                     self._leave_environment()
                     note(f"watched, by {what}")
             except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
-                note(f"not watched: {type(error).__name__}: {error}")
+                note(f"not watched: {type(error).__name__}: {error}{_remedy(error)}")
                 self._removed = True
                 return None
             return self.agent
@@ -238,21 +248,36 @@ class Injection:
         """
         return FrameLoop(self, what, wire, own_loop=own_loop)
 
+    def pump(self, what: str, when_sure: "Callable[[Callable[[], None]], object] | None" = None) -> "Pump":
+        """A loop of the app's own in which a toolkit processes events, so that its timers run.
+
+        Args:
+            what: what the app calls for that.
+            when_sure: calls a function once the loop has lasted, where even a start-up has its like.
+        """
+        return Pump(self, what, when_sure or _at_once)
+
     def take_frames(self, frames: "FrameLoop") -> bool:
         """Whether these are the app's frames. If one loop calls several toolkits, the first one beats."""
         self._frames = self._frames or frames
         return self._frames is frames
 
+    def has_frames(self) -> bool:
+        """Whether the app has a loop of its own, or has had one."""
+        return self._frames is not None
+
     def is_on_main_thread(self) -> bool:
         """Whether this is the thread whose loops and frames are the app's."""
         return _thread.get_ident() == self._main_thread
 
-    def only_on_main_thread(self, beat: "Callable[[], object]") -> "Callable[[], object]":
-        """The same function, but it does nothing on any other thread."""
-        main_thread, get_ident = self._main_thread, _thread.get_ident
+    def of_own_loop(self, agent: "Agent", beat: "Callable[[], object]") -> "Callable[[], object]":
+        """What to call once a frame of the app's own loop. It does nothing on any other thread."""
+        main_thread, get_ident, loop = self._main_thread, _thread.get_ident, agent._loop
 
         def called() -> None:
             if get_ident() == main_thread:
+                if loop.is_away:  # another loop ran meanwhile
+                    loop.come_back()
                 beat()
 
         return called
@@ -380,10 +405,13 @@ class Loop:
         self._may_come_back = may_come_back
         #: None if this loop must not be watched.
         self.agent: Agent | None = None
+        #: Whether it runs within a loop of the app's own, as a dialog may.
+        self._in_own_loop = False
 
     def __enter__(self) -> None:
         self.agent = self._injection.enter(self._what, self._wire, may_come_back=self._may_come_back)
         if self.agent is not None:
+            self._in_own_loop = self._injection.has_frames() and not self.agent._loop.is_away
             self.agent._loop.__enter__()
 
     def __exit__(
@@ -394,7 +422,10 @@ class Loop:
         if self._may_come_back:
             # The app may handle what has left the loop. What ends the program is reported elsewhere.
             self.agent._loop.leave_for_now(error)
+            if self._in_own_loop:
+                self.agent._loop.come_back()
             return
+        self._injection.has_ended = True
         if error is None:
             self.agent.stopping()
         self.agent._loop.__exit__(kind, error, where)
@@ -433,7 +464,7 @@ class FrameLoop:
         if not self._injection.take_frames(self):
             return
         try:
-            beat = self._injection.only_on_main_thread(wire(agent))
+            beat = self._injection.of_own_loop(agent, wire(agent))
             if not agent._loop.is_inside():
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
@@ -445,8 +476,86 @@ class FrameLoop:
         beat()
 
 
+class Pump:
+    """A loop of the app's own in which a toolkit processes events. Once it has turned, a timer beats in it.
+
+    The app may also have events processed before there is a loop, and from within the toolkit's own.
+    """
+
+    def __init__(
+        self, injection: Injection, what: str, when_sure: "Callable[[Callable[[], None]], object]"
+    ) -> None:
+        self._injection = injection
+        self._what = what
+        self._when_sure = when_sure
+        self._turns: dict[int, int] = {}
+        #: Whether there was a loop, watched or not.
+        self._has_turned = False
+        #: The agent that knows about the loop.
+        self._agent: Agent | None = None
+
+    def turn(self, wire: "Wire") -> None:
+        """Events are about to be processed. Never raises.
+
+        Args:
+            wire: installs the agent, with a timer that beats, unless that is done.
+        """
+        injection = self._injection
+        if not injection.is_on_main_thread():
+            return
+        if self._has_turned:
+            if self._agent is not None and self._agent._loop.is_away:  # another loop ran meanwhile
+                self._agent._loop.come_back()
+            return
+        # Within a toolkit's loop, its timer beats. After it, the app ends.
+        if injection.has_ended or (injection.agent is not None and injection.agent._loop.is_inside()):
+            return
+        if self._count(_place(sys._getframe(1))) == _TURNS:
+            self._has_turned = True
+            self._when_sure(lambda: self._found(wire))
+
+    def _found(self, wire: "Wire") -> None:
+        self._injection.frames(self._what, lambda agent: self._wired(agent, wire)).beat()
+
+    def _count(self, place: int) -> int:
+        if len(self._turns) >= _PLACES:
+            self._turns.clear()
+        self._turns[place] = self._turns.get(place, 0) + 1
+        return self._turns[place]
+
+    def _wired(self, agent: "Agent", wire: "Wire") -> "Callable[[], object]":
+        wire(agent)
+        self._agent = agent
+        return agent.beat
+
+
+def _place(frame: "FrameType | None") -> int:
+    """A number for where the program is: the instruction of each frame, but no reference to any of them.
+
+    A helper function that a start-up calls from several lines is at another place each time.
+    """
+    places: list[tuple[int, int]] = []
+    while frame is not None and len(places) < _FRAMES:
+        places.append((id(frame.f_code), frame.f_lasti))
+        frame = frame.f_back
+    return hash(tuple(places))
+
+
+def _at_once(act: "Callable[[], None]") -> None:
+    act()
+
+
 def _nothing() -> None:
     pass
+
+
+def _remedy(error: Exception) -> str:
+    if not isinstance(error, ImportError):
+        return ""
+    return (
+        ": livegui's native module does not fit this Python, so install livegui for it: "
+        f"{sys.executable} -m pip install livegui"
+    )
 
 
 def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:

@@ -55,6 +55,11 @@ OPTIONS = {
         "which apps to watch without changes to them: auto (those that do not call livegui.start()), true "
         "(any), or false",
     ),
+    "library_pools": (
+        "false",
+        "in an app without changes, report also what pools refuse to the code of packages, not only to the "
+        "app's own: true or false",
+    ),
     "kill_stale": (
         "false",
         "kill an app that an earlier run of yours left on the port, but never a foreign process: true "

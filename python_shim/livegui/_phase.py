@@ -164,8 +164,9 @@ class Reports:
     def pytest_runtest_makereport_of_all(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Name the culprit, and take a picture of the app."""
+        """Note the outcome, name the culprit, and take a picture of the app."""
         report = yield
+        self.session.passed = self.session.passed and report.passed
         if call.excinfo is not None:
             _report.shorten(report, call.excinfo)
             _report.name_culprit(item, report, call.excinfo)

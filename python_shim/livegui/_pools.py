@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from livegui import Agent
     from livegui._inject import Injection
 
-#: The attribute in which a pool records what shut it down, and when.
+#: The attribute in which a pool, or a loop, records what shut it down, and when.
 _ENDED = "_livegui_ended"
 #: The attribute in which a watched pool records its name.
 _NAME = "_livegui_name"
@@ -64,8 +64,7 @@ class _Pools:
         """Records what shut the pool down."""
 
         def shutdown(self_: Any, *arguments: Any, **options: Any) -> Any:
-            if _ENDED not in self_.__dict__:
-                self_.__dict__[_ENDED] = (caller_of(sys._getframe(1)), time.monotonic())
+            note_end(self_, sys._getframe(1))
             return original(self_, *arguments, **options)
 
         return shutdown
@@ -73,7 +72,7 @@ class _Pools:
     def _know(self, pool: Any, frame: FrameType) -> None:
         """The first work. If the app itself submitted it, list the pool, without making its end a reason."""
         pool.__dict__[_NAME] = None
-        if not _is_own(frame) or WIRED in pool.__dict__:
+        if not is_counted(self._injection, frame) or WIRED in pool.__dict__:
             return
         self._count += 1
         prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
@@ -83,18 +82,9 @@ class _Pools:
         self._injection.when_watched(lambda agent: _list(agent, known, name[:200]))
 
     def _refused(self, pool: Any, frame: FrameType) -> None:
-        broken = broken_because(pool)
-        if not refuses(pool) or not _is_own(frame) or WIRED in pool.__dict__:
-            return
-        name = pool.__dict__.get(_NAME) or self._kind
-        by, since = pool.__dict__.get(_ENDED, (None, None))
-        ago = None if since is None else time.monotonic() - since
-        submitter = caller_of(frame)
-        self._injection.when_watched(
-            lambda agent: agent._native.executor_refused(
-                name, self._kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
-            )
-        )
+        if refuses(pool):
+            name = pool.__dict__.get(_NAME) or self._kind
+            tell_refusal(self._injection, pool, name, self._kind, frame)
 
 
 def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
@@ -108,6 +98,27 @@ def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
         agent._native.executor_end_expected(name)
 
 
-def _is_own(frame: FrameType) -> bool:
+def note_end(pool: Any, frame: FrameType) -> None:
+    """Record on a pool, or on a loop, that this caller ends it."""
+    if _ENDED not in pool.__dict__:
+        pool.__dict__[_ENDED] = (caller_of(frame), time.monotonic())
+
+
+def tell_refusal(injection: Injection, pool: Any, name: str, kind: str, frame: FrameType) -> None:
+    """Report that a pool, or a loop with one, has refused the work of this caller, if that counts."""
+    if not is_counted(injection, frame) or WIRED in pool.__dict__:
+        return
+    by, since = pool.__dict__.get(_ENDED, (None, None))
+    ago = None if since is None else time.monotonic() - since
+    submitter, broken = caller_of(frame), broken_because(pool)
+    injection.when_watched(
+        lambda agent: agent._native.executor_refused(
+            name, kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
+        )
+    )
+
+
+def is_counted(injection: Injection, frame: FrameType) -> bool:
+    """Whether work of this caller counts: that of the app's own code, or on request that of packages too."""
     caller = frame_of_caller(frame)
-    return caller is not None and not is_library(caller.f_code.co_filename)
+    return caller is not None and (injection.library_pools or not is_library(caller.f_code.co_filename))

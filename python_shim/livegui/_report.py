@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from livegui._events import CULPRIT
 from livegui._livegui import printable_line
@@ -133,6 +134,18 @@ def report_of(live: NativeLive, left: list[int], name: str) -> Report:
         "run_folder": str(live.run_folder),
         "crashes": live.crashes(),
     }
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """Print a line at once, even while a fixture runs. A worker of xdist has no terminal."""
+    terminal: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    if terminal is None:
+        return
+    with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        for part in line.splitlines():
+            terminal.write_line(printable_line(part), yellow=True)
 
 
 def write_summary(

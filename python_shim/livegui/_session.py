@@ -59,6 +59,8 @@ class Session:
         self.events: NativeEvents | None = None
         #: The running test was failed because of the app. The rest of it is left alone.
         self.failed = False
+        #: Each phase of the running test has passed so far.
+        self.passed = True
         #: The error with which the running phase, or the last one, must fail.
         self.verdict: LiveGuiError | None = None
         self.told = _report.Told()
@@ -96,8 +98,10 @@ class Session:
             handover_timeout=_options.option(self.config, "handover_timeout"),
             left_open=_options.option(self.config, "left_open"),
             inject=_options.option(self.config, "inject"),
+            library_pools=_options.flag(self.config, "library_pools"),
             carrier=Path(__file__).parent / "_carrier",
             output_limit=_options.option(self.config, "output_limit"),
+            say=lambda line: _report.say(self.config, line),
             signal=SIGNAL,
         )
         handle = LiveGui(live, script, lambda: self.use(app))
@@ -199,7 +203,7 @@ class Session:
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
-        self.item, self.failed, self.generation = item, False, None
+        self.item, self.failed, self.passed, self.generation = item, False, True, None
         if self.apps:
             self.fixtures.failed.clear()
             self.screenshots = []
@@ -266,9 +270,10 @@ class Session:
         if not self.apps:
             return
         last_of_file = nextitem is None or _file(nextitem) != _file(item)
+        passed = self.passed and not self.failed
         errors = []
         for app in self.apps:
-            recovered, unfit, error = app.native.after_test(app in used, last_of_file)
+            recovered, unfit, error = app.native.after_test(app in used, passed, last_of_file)
             item.user_properties += [("live_gui_recovered", cause) for cause in recovered]
             if unfit is not None:
                 culprit, cause = unfit

@@ -318,21 +318,45 @@ impl Agent {
         }
     }
 
-    /// Records that the Python canary ran, so the interpreter is free. Returns how long the canary should wait
-    /// until its next tick.
+    /// Records that the Python canary ran, so the interpreter is free, and begins to check what is watched. Returns
+    /// how long the canary should wait until its next tick.
     pub fn tick(&self) -> Duration {
         let published = &self.shared.published;
         let (wait, wake) = published
             .canary
-            .tick(published.clock().raw(), published.is_beat_awaited());
+            .tick(published.clock().raw(), published.is_proof_awaited());
         if wake {
             self.wake();
         }
         wait
     }
 
-    /// The number of the check that waits for the next beat, if there is one right now. A loop that sleeps until
-    /// something happens must be woken then.
+    /// Records that the canary has completed the check that began with its last tick. What it found must have been
+    /// reported before.
+    pub fn looked(&self) {
+        let published = &self.shared.published;
+        if published.is_proof_awaited() && !self.is_forked() {
+            // If the inbox is full, the next check comes in a moment.
+            let _ = self
+                .shared
+                .inbox
+                .try_send(Message::Looked(published.canary.looks()));
+        }
+    }
+
+    /// The canary waits here for its next tick, which a question makes due at once. Must not be called with the GIL
+    /// held.
+    pub fn wait_for_question(&self, at_most: Duration) {
+        self.shared.published.canary.wait(at_most);
+    }
+
+    /// Ends the canary's wait.
+    pub fn end_wait(&self) {
+        self.shared.ring();
+    }
+
+    /// The number of the question that waits for a proof that the app lives, if there is one right now. A loop that
+    /// sleeps until something happens must be woken then.
     #[must_use]
     pub fn question(&self) -> Option<u64> {
         self.shared.published.question()
@@ -601,6 +625,14 @@ impl Drop for Agent {
 }
 
 impl Shared {
+    /// Makes the canary check now.
+    fn ring(&self) {
+        // In the child of a fork there is no canary, and its lock may be held for ever.
+        if !self.forked.load(Ordering::Relaxed) {
+            self.published.canary.ring(self.published.clock().raw());
+        }
+    }
+
     fn thread_died(&self, thread: &str, what: &str) {
         let event = Event::AgentThreadDied {
             thread: thread.to_owned(),
@@ -657,10 +689,15 @@ impl endpoint::HealthSource for Shared {
         self.published.heart.beats()
     }
 
-    fn await_beat(&self, awaited: bool) {
-        if self.published.await_beat(awaited) && awaited {
+    fn looked(&self) -> u64 {
+        self.published.shown().looked
+    }
+
+    fn await_proof(&self, awaited: bool) {
+        if self.published.await_proof(awaited) && awaited {
             // Makes the monitor ask for the next beat. A full inbox wakes it just as well.
             let _ = self.inbox.try_send(Message::Wake);
+            self.ring();
         }
     }
 }

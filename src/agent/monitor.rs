@@ -31,6 +31,8 @@ pub enum Message {
     Happened(Event),
     /// A beat or tick came that the monitor had asked for.
     Wake,
+    /// The canary has completed the check with this number. What it found was sent before this.
+    Looked(u64),
     /// Answer when everything sent before this has been judged.
     Sync(Sender<()>),
     /// End the thread.
@@ -59,6 +61,7 @@ pub fn run(
         step: LONGEST_STEP.min(thresholds.stall_after / 4),
         seen_beat: None,
         seen_tick: None,
+        looked: 0,
         journal,
     };
     monitor.arm();
@@ -108,6 +111,10 @@ pub fn run(
                     changes |= monitor.handle(event, now);
                 }
                 Message::Wake => {}
+                Message::Looked(number) => {
+                    monitor.looked = number;
+                    gauges = true;
+                }
                 Message::Sync(done) => synced.push(done),
                 Message::Stop => stop = true,
             }
@@ -116,7 +123,7 @@ pub fn run(
         if changes || gauges {
             monitor.show();
         }
-        if changes || published.is_beat_awaited() {
+        if changes || published.is_proof_awaited() {
             changed();
         }
         for done in synced {
@@ -137,6 +144,7 @@ struct Monitor<'a> {
     step: Duration,
     seen_beat: Option<(Raw, Awake)>,
     seen_tick: Option<(Raw, Awake)>,
+    looked: u64,
     journal: Option<&'a Journal>,
 }
 
@@ -211,13 +219,14 @@ impl Monitor<'_> {
             awake: self.awake,
             beat: self.seen_beat,
             tick: self.seen_tick,
+            looked: self.looked,
         });
     }
 
     /// Asks the heartbeat and the canary for the wake-ups that the machine wants.
     fn arm(&self) {
         let now = self.awake.awake(self.published.clock().raw());
-        let wants_beat = self.machine.wants_beat(now) || self.published.is_beat_awaited();
+        let wants_beat = self.machine.wants_beat(now) || self.published.is_proof_awaited();
         self.published.heart.last_sign().arm(wants_beat);
         self.published.canary.last_sign().arm(self.machine.wants_tick());
     }

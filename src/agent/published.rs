@@ -29,7 +29,7 @@ pub struct Published {
     progress: AtomicU64,
     dead: AtomicBool,
     dropped: AtomicU64,
-    /// Somebody waits for the next beat.
+    /// Somebody waits for the next beat, or for the next check by the canary.
     awaited: AtomicBool,
     /// How often somebody began to wait.
     questions: AtomicU64,
@@ -46,6 +46,8 @@ pub struct TimedSnapshot {
     pub beat: Option<(Raw, Awake)>,
     /// The same for the canary.
     pub tick: Option<(Raw, Awake)>,
+    /// The number of the last check by the canary whose findings are all in here.
+    pub looked: u64,
 }
 
 impl Published {
@@ -56,6 +58,7 @@ impl Published {
             awake: AwakeClock::default(),
             beat: None,
             tick: None,
+            looked: 0,
         };
         let seq = shown.health.seq;
         Self {
@@ -72,8 +75,9 @@ impl Published {
         }
     }
 
-    /// Records whether somebody waits for the next beat. Returns whether that is new.
-    pub fn await_beat(&self, awaited: bool) -> bool {
+    /// Records whether somebody waits for the next beat, or for the next check by the canary. Returns whether that
+    /// is new.
+    pub fn await_proof(&self, awaited: bool) -> bool {
         let is_new = self.awaited.swap(awaited, Ordering::SeqCst) != awaited;
         if is_new && awaited {
             self.questions.fetch_add(1, Ordering::SeqCst);
@@ -81,14 +85,14 @@ impl Published {
         is_new
     }
 
-    /// The number of the check that waits for the next beat, if there is one; the first is 1.
+    /// The number of the question that waits for this, if there is one; the first is 1.
     pub fn question(&self) -> Option<u64> {
-        self.is_beat_awaited()
+        self.is_proof_awaited()
             .then(|| self.questions.load(Ordering::SeqCst))
     }
 
-    /// Whether somebody waits for the next beat.
-    pub fn is_beat_awaited(&self) -> bool {
+    /// Whether somebody waits for this.
+    pub fn is_proof_awaited(&self) -> bool {
         self.awaited.load(Ordering::SeqCst)
     }
 

@@ -120,6 +120,8 @@ pub fn health(identity: &Identity, published: &Published) -> Health {
                 state: snapshot.interpreter.into(),
                 canary_age_ms: age(published.canary.last_sign().newest(), shown.tick),
                 starved_ms: millis(published.canary.starved(now)),
+                looks: published.canary.looks(),
+                looked: shown.looked,
             },
             executors,
             threads,

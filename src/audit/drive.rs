@@ -161,10 +161,10 @@ impl Audit {
         let folder = self.store.experiment_folder(&folder)?;
         result.folder = folder.display().to_string();
         let mut command = self.setup.pytest();
-        command.extend(self.options.iter().cloned());
-        command.extend(options(&result, self.spares));
-        command.extend(self.setup.arguments.iter().cloned());
-        command.extend(targets(&result, test_index));
+        command.extend(self.options.iter().map(Into::into));
+        command.extend(options(&result, self.spares, &folder.join("runs")));
+        command.extend(self.setup.arguments.iter().map(Into::into));
+        command.extend(targets(&result, test_index).iter().map(Into::into));
         let launch = PytestLaunch {
             command,
             environment: Vec::new(),

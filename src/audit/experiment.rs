@@ -1,5 +1,6 @@
 //! One experiment: its own pytest, followed through its events until there is a result.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use super::experiment_result::{Crash, Experiment, ExperimentOutcome, ExperimentR
 use super::probe::tail;
 use super::test_index::TestIndex;
 use crate::command_error::Result;
+use crate::file_url::text_path;
 use crate::harness::{PytestLaunch, PytestProcess, read_run};
 use crate::wire::Event;
 use crate::wire::file_of;
@@ -81,7 +83,7 @@ impl Current {
         for line in self.suite.events() {
             self.heard = Instant::now();
             match line.event {
-                Event::AppOpened { run_folder } => self.run_folder = Some(run_folder.into()),
+                Event::AppOpened { run_folder } => self.run_folder = Some(text_path(&run_folder)),
                 Event::TestStarted { test } => self.running_test = Some(test),
                 Event::TestFinished(result) => {
                     self.running_test = None;
@@ -181,23 +183,24 @@ impl Current {
 }
 
 /// The test side's options for it. A test that follows a crash in its own file is judged on a separate process.
-pub fn options(result: &ExperimentResult, spares: u32) -> Vec<String> {
+pub fn options(result: &ExperimentResult, spares: u32, runs: &Path) -> Vec<OsString> {
     let (scope, spares) = match result.kind {
         Kind::Fresh => ("module", spares),
         Kind::Warm | Kind::Together => ("session", 0),
     };
-    let runs = Path::new(&result.folder).join("runs");
     let options = [
-        ("scope", scope.to_owned()),
-        ("respawn", "test".to_owned()),
-        ("max-respawns", u16::MAX.to_string()),
-        ("spares", spares.to_string()),
-        ("run-dir", runs.display().to_string()),
+        ("scope", scope.into()),
+        ("respawn", "test".into()),
+        ("max-respawns", u16::MAX.to_string().into()),
+        ("spares", spares.to_string().into()),
+        ("run-dir", runs.as_os_str().to_owned()),
     ];
-    let options = options.iter();
-    options
-        .map(|(name, value)| format!("--live-gui-{name}={value}"))
-        .collect()
+    let option = |(name, value): (&str, OsString)| {
+        let mut option = OsString::from(format!("--live-gui-{name}="));
+        option.push(value);
+        option
+    };
+    options.into_iter().map(option).collect()
 }
 
 /// The arguments for pytest: whole files, if all of a file is to run.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,10 @@ use serde::Deserialize;
 use super::marks::Outline;
 use super::setup::Setup;
 use crate::command_error::{Error, Result};
+use crate::file_url::text_path;
 use crate::harness::{CommandLine, Exit, PytestLaunch, PytestProcess};
 use crate::io_error::cannot;
+use crate::wire::Event;
 
 /// How often to check for an answer.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -26,7 +28,6 @@ const PROBE: &str = "LIVEGUI_AUDIT_PROBE";
 pub struct Probe {
     /// Node ids of the live tests, in the suite's order.
     pub tests: Vec<String>,
-    rootdir: PathBuf,
     /// The app's command line; empty if a fixture computes it.
     pub command: String,
     options: Vec<String>,
@@ -56,11 +57,11 @@ impl Probe {
 pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> Result<Probe> {
     let answer = folder.join("probe.json");
     let mut command = setup.pytest();
-    command.push("--collect-only".to_owned());
-    command.extend(setup.arguments.iter().chain(&setup.paths).cloned());
-    let suite = PytestProcess::start(&PytestLaunch {
+    command.push("--collect-only".into());
+    command.extend(setup.arguments.iter().chain(&setup.paths).map(Into::into));
+    let mut suite = PytestProcess::start(&PytestLaunch {
         command,
-        environment: vec![(PROBE.to_owned(), answer.display().to_string())],
+        environment: vec![(PROBE.into(), answer.clone().into_os_string())],
         cwd: setup.root.clone(),
         folder: folder.to_owned(),
     })?;
@@ -76,6 +77,10 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
     }
     let status = suite.wait(Duration::ZERO);
     suite.end();
+    let root = suite.events().into_iter().find_map(|line| match line.event {
+        Event::SessionStarted { root, .. } => Some(text_path(&root)),
+        _ => None,
+    });
     let probe = fs::read(&answer)
         .ok()
         .and_then(|text| serde_json::from_slice::<Probe>(&text).ok());
@@ -100,10 +105,11 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
             }
         )));
     }
-    if fs::canonicalize(&probe.rootdir).ok() != fs::canonicalize(&setup.root).ok() {
+    if let Some(root) = root.filter(|root| fs::canonicalize(root).ok() != fs::canonicalize(&setup.root).ok())
+    {
         return Err(Error::BadValue(format!(
             "the suite's root is {}, not {}: give it with --root",
-            probe.rootdir.display(),
+            root.display(),
             setup.root.display()
         )));
     }

@@ -1,5 +1,6 @@
 //! What to audit, and how.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ pub struct Setup {
 
 impl Setup {
     /// The beginning of every pytest command line of an audit: in the suite's order, everything, no cached state.
-    pub fn pytest(&self) -> Vec<String> {
-        let mut command = vec![self.python.display().to_string()];
+    pub fn pytest(&self) -> Vec<OsString> {
+        let mut command = vec![self.python.clone().into_os_string()];
         let words = "-m pytest -q -p no:randomly -p no:cacheprovider -p livegui._audit --maxfail=0";
-        command.extend(words.split(' ').map(str::to_owned));
+        command.extend(words.split(' ').map(Into::into));
         command
     }
 }

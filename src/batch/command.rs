@@ -1,5 +1,6 @@
 //! The command line of a pytest: for us to run, and for people to run again.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::plan::Batch;
@@ -25,20 +26,20 @@ pub struct Pytest<'a> {
 impl Pytest<'_> {
     /// The command line that runs a batch.
     #[must_use]
-    pub fn command(&self, batch: &Batch) -> Vec<String> {
+    pub fn command(&self, batch: &Batch) -> Vec<OsString> {
         let mut words = self.start();
         words.extend(self.arguments(batch));
-        words
+        words.into_iter().map(Into::into).collect()
     }
 
     /// The command line that collects its tests.
     #[must_use]
-    pub fn collect_command(&self, batch: &Batch) -> Vec<String> {
+    pub fn collect_command(&self, batch: &Batch) -> Vec<OsString> {
         let mut words = self.start();
         words.extend(batch.args.iter().chain(self.extra).cloned());
         words.extend(["--collect-only".to_owned(), "-q".to_owned()]);
         words.extend(batch.paths.iter().cloned());
-        words
+        words.into_iter().map(Into::into).collect()
     }
 
     /// Names the plugin, so that it is loaded even where plugins are not found automatically.
@@ -88,7 +89,7 @@ impl Pytest<'_> {
 
     /// A node id relative to the working folder; its own form is relative to pytest's root.
     fn as_argument(&self, test: &str, results: &Results) -> String {
-        let Some(root) = results.root().map(Path::new).filter(|root| *root != self.root) else {
+        let Some(root) = results.root().filter(|root| *root != self.root) else {
             return test.to_owned();
         };
         // What follows the file may contain anything.

@@ -46,7 +46,7 @@ fn annotations(batches: &[BatchRecord], all: &[Results], workspace: &Path) -> Ve
 
 fn of_batch(record: &BatchRecord, results: &Results, workspace: &Path) -> Vec<String> {
     let at = |test: &str| {
-        let root = results.root().map_or(workspace, Path::new);
+        let root = results.root().unwrap_or(workspace);
         let path = root.join(crate::wire::file_of(test));
         let path = path.strip_prefix(workspace).unwrap_or(&path);
         path.display().to_string().replace('\\', "/")

@@ -46,7 +46,7 @@ fn collect(
     fs::create_dir_all(folder).map_err(cannot(format!("make the folder {}", folder.display())))?;
     let mut suite = PytestProcess::start(&PytestLaunch {
         command: pytest.collect_command(batch),
-        environment: batch.env.clone().into_iter().collect(),
+        environment: batch.environment(),
         cwd: pytest.root.to_owned(),
         folder: folder.to_owned(),
     })?;

@@ -1,6 +1,7 @@
 //! What a batch is, which batches run, and in which order.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,17 @@ pub struct Batch {
     pub needs: Vec<String>,
     /// The number of pytest-xdist workers, or `auto`.
     pub workers: Option<String>,
+}
+
+impl Batch {
+    /// The variables of its environment, as a process takes them.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        let variables = self.env.iter();
+        variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
 }
 
 /// The wanted batches and those that they need, in the order of the configuration, except that a needed batch comes

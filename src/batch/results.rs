@@ -2,10 +2,12 @@
 //! results, whether live or read again later.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::format::gist;
 use super::recovery::{self, Collection, Ended, Reached};
 use super::verdict::{BatchVerdict, Counts, End, Lost};
+use crate::file_url::text_path;
 use crate::wire::{Event, EventLine, TestResult, file_of};
 
 /// A running test.
@@ -40,7 +42,7 @@ pub struct Results {
     /// Problems of the batch as a whole, apart from the tests.
     trouble: Vec<String>,
     interrupted: bool,
-    root: Option<String>,
+    root: Option<PathBuf>,
     /// App processes that tests ran on: pytest process, worker, generation.
     apps: BTreeSet<(usize, Option<String>, u32)>,
     /// The number of tests without a result, by file.
@@ -54,7 +56,7 @@ pub struct Results {
 struct Process {
     running: Vec<Running>,
     last_finished: Option<String>,
-    run_folders: Vec<String>,
+    run_folders: Vec<PathBuf>,
     session_ended: bool,
     /// It was told to continue despite files that cannot be collected.
     past_broken: bool,
@@ -81,7 +83,7 @@ impl Results {
     /// Takes in an event.
     pub fn take(&mut self, line: &EventLine) {
         match &line.event {
-            Event::SessionStarted { root, .. } => self.root = Some(root.clone()),
+            Event::SessionStarted { root, .. } => self.root = Some(text_path(root)),
             Event::CollectionFailed { node, message } => {
                 if !self.broken.iter().any(|broken| broken.node == *node) {
                     self.broken.push(Broken {
@@ -95,7 +97,7 @@ impl Results {
                     self.now_knows(test);
                 }
             }
-            Event::AppOpened { run_folder } => self.process.run_folders.push(run_folder.clone()),
+            Event::AppOpened { run_folder } => self.process.run_folders.push(text_path(run_folder)),
             Event::TestStarted { test } => {
                 self.now_knows(test);
                 self.process
@@ -303,13 +305,13 @@ impl Results {
 
     /// Run folders of the `live_gui` handles of the current process.
     #[must_use]
-    pub fn run_folders(&self) -> &[String] {
+    pub fn run_folders(&self) -> &[PathBuf] {
         &self.process.run_folders
     }
 
     /// pytest's root folder, which node ids are relative to; `None` if the plugin reported nothing at all.
     #[must_use]
-    pub fn root(&self) -> Option<&str> {
+    pub fn root(&self) -> Option<&Path> {
         self.root.as_deref()
     }
 }

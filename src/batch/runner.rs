@@ -195,14 +195,14 @@ impl Run<'_> {
             folder.push(format!("resumed-{}", record.processes.len()));
         }
         let path = self.folder.join(&folder);
-        let mut environment: Vec<_> = record.batch.env.clone().into_iter().collect();
+        let mut environment = record.batch.environment();
         let pytest = Pytest {
             python: &self.record.python,
             extra: &self.record.extra,
             root: self.root,
         };
         let mut command = pytest.command(&record.batch);
-        command.extend(past_broken.then(|| PAST_BROKEN.to_owned()));
+        command.extend(past_broken.then(|| PAST_BROKEN.into()));
         self.record.batches[index].processes.push(ProcessRecord {
             pid: 0,
             process: None,
@@ -216,7 +216,7 @@ impl Run<'_> {
                 .map_err(Into::into)
                 .and_then(|text| fs::write(&file, text));
             write.map_err(cannot(format!("write {}", file.display())))?;
-            environment.push((env::ONLY.to_owned(), file.display().to_string()));
+            environment.push((env::ONLY.into(), file.into_os_string()));
         }
         let suite = PytestProcess::start(&PytestLaunch {
             command,
@@ -337,7 +337,7 @@ fn left_in(results: &Results) -> Vec<Leftover> {
     results
         .run_folders()
         .iter()
-        .flat_map(|folder| leftovers_of(Path::new(folder)))
+        .flat_map(|folder| leftovers_of(folder))
         .collect()
 }
 

@@ -31,6 +31,9 @@ pub struct ExecArgs {
     /// Watch the app even if it starts an agent itself
     #[arg(long)]
     always: bool,
+    /// Report also what pools refuse to the code of packages, not only to the app's own
+    #[arg(long)]
+    library_pools: bool,
     /// Folder for the discovery file and the heartbeat log [default: the user's runtime folder, no log]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
@@ -54,6 +57,7 @@ pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Re
         mode: if arguments.always { Mode::True } else { Mode::Auto },
         name: arguments.name.as_deref(),
         explain: arguments.explain,
+        library_pools: arguments.library_pools,
         carrier,
     };
     let mut variables = injection.environment(pythonpath(&[]).as_deref());

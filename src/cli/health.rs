@@ -38,7 +38,7 @@ fn ask(client: &Client) -> io::Result<Health> {
         let what = format!("the app is gone: there is no process {} any more", client.pid());
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
     }
-    client.health(WITHIN).map_err(|NoAnswer(why)| {
+    client.health(WITHIN).map_err(|NoAnswer { why, .. }| {
         io::Error::other(format!(
             "no answer from {}: {why}; the app is gone, or its agent has stopped",
             client.url()

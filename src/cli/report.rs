@@ -70,7 +70,7 @@ pub fn run(arguments: &ReportArgs, out: &mut dyn Print, host: &mut Host<'_>) -> 
 }
 
 fn url(file: &Path) -> io::Result<String> {
-    Ok(report::file_url(&std::path::absolute(file)?))
+    Ok(crate::file_url::file_url(&std::path::absolute(file)?))
 }
 
 /// Opens the page with Python's `webbrowser`, which knows the browser of every system.

@@ -54,7 +54,7 @@ impl App {
             culprit,
             stderr_tail: self.process.stderr_tail(),
             stacks: stacks::taken(self.process.folder()),
-            folder: self.process.folder().display().to_string(),
+            folder: self.process.folder().to_owned(),
         }
     }
 
@@ -89,7 +89,7 @@ impl App {
             generation: self.generation,
             pid: Some(self.process.pid()),
             reasons: vec![reason],
-            folder: self.process.folder().display().to_string(),
+            folder: self.process.folder().to_owned(),
             ..Failure::default()
         }
     }

@@ -23,7 +23,27 @@ pub struct Client {
 
 /// Why there was no answer.
 #[derive(Debug)]
-pub struct NoAnswer(pub String);
+pub struct NoAnswer {
+    /// The reason, for people.
+    pub why: String,
+    /// Whether the time was up. Then the agent may merely be late.
+    pub is_late: bool,
+}
+
+impl NoAnswer {
+    const fn for_good(why: String) -> Self {
+        Self { why, is_late: false }
+    }
+}
+
+/// What a long poll waits for, beside any other news: all that is given here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// The main loop has beaten more often than this.
+    pub beat_after: Option<u64>,
+    /// The canary has completed a check with a higher number.
+    pub look_after: Option<u64>,
+}
 
 impl Client {
     /// The agent whose discovery file is in `folder`; `None` as long as there is none.
@@ -155,22 +175,18 @@ impl Client {
         self.get(&target, wait + within)
     }
 
-    /// The agent's answer as soon as the main loop has beaten more often than `beats`, or anything else changed, or
-    /// after `wait`.
+    /// The agent's answer as soon as there is this proof, or anything else changed, or after `wait`.
     ///
     /// # Errors
     /// As [`Client::health`].
-    pub fn health_after_beat(
-        &self,
-        beats: u64,
-        wait: Duration,
-        within: Duration,
-    ) -> Result<Health, NoAnswer> {
+    pub fn health_after(&self, proof: Proof, wait: Duration, within: Duration) -> Result<Health, NoAnswer> {
         let instance = &self.discovery.instance;
-        let target = format!(
-            "/health?beat_after={beats}&instance={instance}&wait_ms={}",
-            wait.as_millis()
-        );
+        let mut target = format!("/health?instance={instance}&wait_ms={}", wait.as_millis());
+        for (name, number) in [("beat_after", proof.beat_after), ("look_after", proof.look_after)] {
+            if let Some(number) = number {
+                target = format!("{target}&{name}={number}");
+            }
+        }
         self.get(&target, wait + within)
     }
 
@@ -178,13 +194,16 @@ impl Client {
         let request = self.http.get(format!("{}{target}", self.discovery.url));
         let request = request.header("Authorization", format!("Bearer {}", self.discovery.token));
         let answer = request.config().timeout_global(Some(within)).build().call();
-        let failed = |error: ureq::Error| NoAnswer(in_words(&error, within));
+        let failed = |error: ureq::Error| NoAnswer {
+            why: in_words(&error, within),
+            is_late: kind_of(&error) == io::ErrorKind::TimedOut,
+        };
         let mut answer = answer.map_err(failed)?;
         let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
         let body = body.map_err(failed)?;
         let status = answer.status().as_u16();
         let health: Health = serde_json::from_slice(&body).map_err(|_| {
-            NoAnswer(format!(
+            NoAnswer::for_good(format!(
                 "what answers there is no agent of livegui (its HTTP status is {status})"
             ))
         })?;
@@ -192,20 +211,29 @@ impl Client {
         if known.is_empty() || *known == health.instance {
             return Ok(health);
         }
-        Err(NoAnswer("the agent of another app answers there".to_owned()))
+        let why = "the agent of another app answers there".to_owned();
+        Err(NoAnswer::for_good(why))
     }
 }
 
-/// Why there was no answer, for people who know nothing of HTTP clients.
-fn in_words(error: &ureq::Error, within: Duration) -> String {
+fn kind_of(error: &ureq::Error) -> io::ErrorKind {
     let kind = match error {
         ureq::Error::Timeout(_) => io::ErrorKind::TimedOut,
         ureq::Error::Io(error) => error.kind(),
         ureq::Error::ConnectionFailed => io::ErrorKind::ConnectionRefused,
         _ => io::ErrorKind::Other,
     };
-    match kind {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+    if kind == io::ErrorKind::WouldBlock {
+        io::ErrorKind::TimedOut
+    } else {
+        kind
+    }
+}
+
+/// Why there was no answer, for people who know nothing of HTTP clients.
+fn in_words(error: &ureq::Error, within: Duration) -> String {
+    match kind_of(error) {
+        io::ErrorKind::TimedOut => {
             format!("no answer within {:.1} s", within.as_secs_f64())
         }
         io::ErrorKind::ConnectionRefused => "nobody listens on its agent's port".to_owned(),
@@ -242,9 +270,10 @@ mod tests {
         if thread.is_some() {
             drop(server);
         }
-        let NoAnswer(why) = Client::new(discovery)
+        let NoAnswer { why, is_late } = Client::new(discovery)
             .health(Duration::from_millis(300))
             .unwrap_err();
+        assert_eq!(is_late, answer.is_none(), "{why}");
         if let Some(thread) = thread {
             thread.join().unwrap();
         }
@@ -271,7 +300,8 @@ mod tests {
             url: format!("http://{closed}"),
             ..Discovery::default()
         };
-        let NoAnswer(why) = Client::new(discovery).health(Duration::from_secs(2)).unwrap_err();
-        assert_eq!(why, "nobody listens on its agent's port");
+        let no_answer = Client::new(discovery).health(Duration::from_secs(2)).unwrap_err();
+        assert!(!no_answer.is_late);
+        assert_eq!(no_answer.why, "nobody listens on its agent's port");
     }
 }

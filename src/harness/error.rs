@@ -1,6 +1,7 @@
 //! The errors of the test side, and everything that is known about an app that failed.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::io_error::IoError;
 use crate::text::printable;
@@ -112,7 +113,7 @@ pub struct Failure {
     /// The stacks of its Python threads when it stopped answering, if py-spy could read them.
     pub stacks: String,
     /// The generation's folder: its output, its discovery file, its state.
-    pub folder: String,
+    pub folder: PathBuf,
 }
 
 impl Failure {
@@ -177,8 +178,8 @@ impl Failure {
         if !self.stacks.is_empty() {
             write!(f, "\nits threads (py-spy):\n{}", indented(&self.stacks))?;
         }
-        if !self.folder.is_empty() {
-            write!(f, "\nall its output is in {}", self.folder)?;
+        if !self.folder.as_os_str().is_empty() {
+            write!(f, "\nall its output is in {}", self.folder.display())?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use super::error::Result;
 use super::ledger::lock;
 use super::run_record::now_ms;
+use crate::file_url::path_text;
 use crate::io_error::{IoError, cannot};
 use crate::process::Parent;
 use crate::wire::{EVENTS_FILE, Event, EventLine, STOP_SUFFIX};
@@ -116,7 +117,7 @@ impl EventLog {
         }
         drop(pending);
         let path = self.run.get().map(|(path, _)| path.clone());
-        let run_folder = run_folder.display().to_string();
+        let run_folder = path_text(run_folder);
         self.write(Event::AppOpened { run_folder })?;
         Ok(path)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,10 +55,24 @@ pub struct LaunchSettings {
     pub kill_stale: bool,
     /// Which apps that start no agent are watched all the same.
     pub inject: Mode,
+    /// Whether the work that packages of these apps give to pools counts too.
+    pub library_pools: bool,
     /// The folder that makes a Python do so even if livegui is not installed in it.
     pub carrier: PathBuf,
     /// Whether a callback that raises degrades the app.
     pub callback_errors_degrade: bool,
+    /// What to call with a line for the user while a test waits for an app that may never be ready.
+    pub say: Say,
+}
+
+/// Shows a line to the user at once.
+#[derive(Clone)]
+pub struct Say(pub Arc<dyn Fn(&str) + Send + Sync>);
+
+impl fmt::Debug for Say {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Say")
+    }
 }
 
 /// When an app is needed.
@@ -112,6 +127,7 @@ impl Launcher {
             python: &self.settings.python,
             free_port_used: self.gives_each_a_port(),
             inject: self.settings.inject,
+            say: (when == When::Now).then_some(&self.settings.say),
             began: Instant::now(),
         };
         self.free_the_port(&start)?;
@@ -253,6 +269,7 @@ impl Launcher {
             mode: settings.inject,
             name: None,
             explain: false,
+            library_pools: settings.library_pools,
             carrier: &settings.carrier,
         };
         let path = pythonpath(&environment);

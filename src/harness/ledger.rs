@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::app::App;
 use super::ends::Progress;
-use super::policy::{Decision, Found, Heard, Policy, Rules, Test, Trouble};
+use super::policy::{Decision, Found, Heard, Onset, Policy, Rules, Test, Trouble};
 use super::run_record::RunFolder;
 use super::watch::AppState;
 use crate::health::Source;
@@ -19,6 +19,7 @@ const ONSET_SLACK: Duration = Duration::from_millis(20);
 /// If the main loop ran when a file ended, this proves it for the next test too, provided that the test begins
 /// within this time and no other test ran in between. (Nobody knows what that one did to the app in its own ways.)
 const PROOF_LASTS: Duration = Duration::from_millis(50);
+
 /// The ledger of one run, and the alarm that interrupts its running test.
 #[derive(Clone)]
 pub struct Ledger {
@@ -32,8 +33,8 @@ pub struct LedgerState {
     pub policy: Policy,
     /// The files for people and other programs.
     pub run: RunFolder,
-    /// The tests that used the current generation, and when each began.
-    began: Vec<(Test, Instant)>,
+    /// When this run began.
+    opened: Instant,
     /// When the main loop last proved that it runs, if no test has run since.
     proven_at: Option<Instant>,
     /// Whether the agent reported that all is well when the last test had ended.
@@ -94,10 +95,8 @@ impl LedgerState {
 
     /// Whether something that began this long ago began before the running test, which is then not its cause.
     fn is_before_running(&self, ago: Duration) -> bool {
-        let running_for = self
-            .began
-            .last()
-            .map_or(Duration::MAX, |(_, began)| began.elapsed());
+        let running_for = |began| self.opened.elapsed().saturating_sub(began);
+        let running_for = self.policy.running_since().map_or(Duration::MAX, running_for);
         ago > running_for.saturating_add(ONSET_SLACK)
     }
 
@@ -117,7 +116,9 @@ impl LedgerState {
             Heard::Fail => {
                 self.callback_error.get_or_insert_with(|| caught.clone());
             }
-            Heard::Note(test) if before.is_none() => self.run.remark(remark(generation, test, caught)),
+            Heard::Note(test) if before.is_none() => {
+                self.run.remark_exception(remark(generation, test, caught));
+            }
             Heard::Note(_) | Heard::Degrades => {}
         }
     }
@@ -142,13 +143,7 @@ impl LedgerState {
 
     /// A test is about to run.
     pub fn test_starting(&mut self, test: Test) -> Decision {
-        let decision = self.policy.test_starting(test.clone());
-        match decision {
-            Decision::Ask => {}
-            Decision::Proceed => self.began.push((test, Instant::now())),
-            _ => self.began = vec![(test, Instant::now())],
-        }
-        decision
+        self.policy.test_starting(test, self.opened.elapsed())
     }
 
     /// The main loop of `generation` has just run, and this is open in the app.
@@ -161,12 +156,20 @@ impl LedgerState {
         self.record_unfit(generation);
     }
 
-    /// The process of `generation` was found unfit to be handed on, and has been unfit for this long.
-    pub fn app_unfit(&mut self, generation: u32, cause: &str, found: Found, since: Duration) {
-        let onset = Instant::now().checked_sub(since);
-        let by = onset.and_then(|onset| self.began.iter().rfind(|(_, began)| *began <= onset));
-        let by = by.or(self.began.first()).map(|(test, _)| test.id.clone());
-        self.policy.app_unfit(generation, cause, found, by.as_deref());
+    /// The process of `generation` was found unfit to be handed on. If its main loop stands, `last_beat` is the
+    /// instant of its last beat, and how long its frames take.
+    pub fn app_unfit(
+        &mut self,
+        generation: u32,
+        cause: &str,
+        found: Found,
+        last_beat: Option<(Instant, Duration)>,
+    ) {
+        let onset = last_beat.map(|(at, frame)| Onset {
+            last_beat: at.saturating_duration_since(self.opened),
+            frame: frame.max(ONSET_SLACK),
+        });
+        self.policy.app_unfit(generation, cause, found, onset);
         self.record_unfit(generation);
     }
 
@@ -184,7 +187,7 @@ impl LedgerState {
             };
             let is_news =
                 queued_for > longer_than && self.told_queued.insert((generation, executor.name.clone()));
-            if let (true, Some((test, _))) = (is_news, self.began.last()) {
+            if let (true, Some(test)) = (is_news, self.policy.last_served()) {
                 self.run.remark(format!(
                     "{} left work queued in executor {:?} ({} items, for {:.1} s)",
                     test.id,
@@ -202,9 +205,10 @@ impl LedgerState {
             .policy
             .trouble()
             .filter(|trouble| trouble.found != Found::Reported);
-        if let Some(Trouble { cause, culprit, .. }) = trouble {
-            let who = culprit.as_ref().map_or("the run", |culprit| &culprit.test);
-            self.run.remark(format!("{who} {cause}"));
+        if let Some(trouble) = trouble {
+            let culprit = trouble.culprit.as_ref();
+            let who = culprit.map_or("the run", |culprit| &culprit.test);
+            self.run.remark(format!("{who} {}", trouble.told()));
         }
     }
 
@@ -214,7 +218,7 @@ impl LedgerState {
         };
         self.run.update(generation, |record| {
             record.state = GenerationState::Degraded;
-            record.why = Some(trouble.cause);
+            record.why = Some(trouble.told());
             record.culprit = trouble.culprit;
         });
     }
@@ -237,7 +241,7 @@ impl Ledger {
         let state = LedgerState {
             policy: Policy::new(rules),
             run,
-            began: Vec::new(),
+            opened: Instant::now(),
             proven_at: None,
             answered: false,
             as_declared: None,
@@ -345,9 +349,6 @@ impl Ledger {
         self.alarm.quiet();
         state.policy.app_started(app.generation, because, open);
         state.answered = false;
-        // The running test, if there is one, is the first to use it.
-        let running = state.began.len().saturating_sub(1);
-        state.began.drain(..running);
         let verdict = app.watch.verdict();
         // It may have degraded since, when its watch found no generation to blame it on.
         let culprit = verdict
@@ -384,6 +385,20 @@ impl Ledger {
             });
         }
         fit
+    }
+
+    /// This spare was found unfit when it was to be used. livegui ends it.
+    pub fn spare_rejected(&self, app: &App, why: &str) {
+        let mut state = self.state();
+        state.retired.insert(app.generation);
+        state.run.update(app.generation, |record| {
+            record.state = GenerationState::Degraded;
+            record.why = Some(why.to_owned());
+        });
+        let generation = app.generation;
+        state
+            .run
+            .remark(format!("a spare was not used (generation {generation}): {why}"));
     }
 
     /// The test `by` ended an app on purpose; `how` describes it.

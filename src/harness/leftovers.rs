@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::process::end_left_over;
 use super::run_record;
+use crate::file_url::text_path;
 use crate::process::{Liveness, liveness};
 use crate::wire::{GenerationRecord, GenerationState, ProcessId, env};
 
@@ -49,11 +50,11 @@ pub fn leftovers_of(folder: &Path) -> Vec<Leftover> {
     let last = generations.iter().rfind(tested).map(|record| record.generation);
     generations
         .iter()
-        .filter_map(|record| how_left(folder, record, Some(record.generation) == last))
+        .filter_map(|record| how_left(record, Some(record.generation) == last))
         .collect()
 }
 
-fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Leftover> {
+fn how_left(record: &GenerationRecord, is_last: bool) -> Option<Leftover> {
     let runs = liveness(record.process.as_ref()) == Liveness::Alive;
     let state = match record.state {
         GenerationState::Degraded | GenerationState::Unreachable if runs => LeftoverState::Degraded,
@@ -67,7 +68,7 @@ fn how_left(run: &Path, record: &GenerationRecord, is_last: bool) -> Option<Left
         state,
         why: record.why.clone(),
         process: record.process.clone(),
-        folder: run_record::folder_of(run, record),
+        folder: text_path(&record.folder).into_os_string(),
     })
 }
 

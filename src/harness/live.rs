@@ -210,13 +210,20 @@ impl Live {
         Ok(self.ledger.state().policy.lacks_prior_state(test, prior))
     }
 
-    /// Call this after each test and its tear-down; `used` says whether the test used the handle. After the last
-    /// test of a file, the app is asked whether it can be handed on, so that the culprit is known in time. A file
-    /// that begins right then relies on that answer; otherwise [`Live::before_test`] asks again.
+    /// Call this after each test and its tear-down; `used` says whether the test used the handle, and `passed`
+    /// whether it passed. After the last test of a file, the app is asked whether it can be handed on, so that the
+    /// culprit is known in time. A file that begins right then relies on that answer; otherwise
+    /// [`Live::before_test`] asks again.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if `step` ended the wait for the app.
-    pub fn after_test(&self, used: bool, last_of_file: bool, step: Step<'_>) -> Result<AfterTest> {
+    pub fn after_test(
+        &self,
+        used: bool,
+        passed: bool,
+        last_of_file: bool,
+        step: Step<'_>,
+    ) -> Result<AfterTest> {
         let mut after = AfterTest::default();
         let mut state = self.ledger.state();
         if used {
@@ -226,7 +233,7 @@ impl Live {
                      the test"
                 ));
             }
-            state.policy.test_finished();
+            state.policy.test_finished(passed);
             state.forget_callback_error();
             // What comes from here on concerns the next test.
             self.alarm.quiet();
@@ -272,15 +279,20 @@ impl Live {
         let Some((generation, client, process, hook_port)) = subject else {
             return Ok(());
         };
+        let is_fit = || {
+            let current = self.current();
+            let app = current.as_ref().filter(|app| app.generation == generation);
+            app.is_some_and(|app| app.watch.is_fit()) && process.exit().is_none()
+        };
         let inspection = match client {
-            Some(client) => inspect(&client, self.handover_timeout, step)?,
+            Some(client) => inspect(&client, self.handover_timeout, &is_fit, step)?,
             None => Inspection::Silent("its agent was never found".to_owned()),
         };
-        let (cause, found, since) = match inspection {
+        let (cause, found, last_beat) = match inspection {
             Inspection::Turns(health) => {
                 if hook_port.has_closed() {
                     let cause = format!("left its hook port {} closed", hook_port.number());
-                    (cause, Found::LeftBehind, Duration::ZERO)
+                    (cause, Found::LeftBehind, None)
                 } else {
                     let mut state = self.ledger.state();
                     state.remark_queued_work(generation, &health, self.handover_timeout);
@@ -288,31 +300,34 @@ impl Live {
                     return Ok(());
                 }
             }
-            Inspection::Stands { age, at } => {
+            Inspection::Stands { last_beat, place } => {
                 stacks::take(&self.python, &process);
                 let stack = stacks::taken(process.folder());
                 // py-spy also sees an app whose interpreter is held.
-                let at = stacks::innermost(&stack).or(at);
-                let at = at.map_or_else(String::new, |at| format!(": {at}"));
-                let cause = format!("left the main loop standing for {:.1} s{at}", age.as_secs_f64());
-                (cause, Found::Standing, age)
+                let place = stacks::innermost(&stack).or(place);
+                let place = place.map_or_else(String::new, |place| format!(": {place}"));
+                let age = last_beat.age.as_secs_f64();
+                let cause = format!("left the main loop standing for {age:.1} s{place}");
+                (cause, Found::Standing, Some((last_beat.at, last_beat.frame)))
             }
             Inspection::Unfit(health) => {
                 self.await_verdict();
                 let why: Vec<_> = health.reasons.iter().map(Reason::line).collect();
                 let cause = format!("left the app {}: {}", health.status, why.join("; "));
-                (cause, Found::LeftBehind, Duration::ZERO)
+                (cause, Found::LeftBehind, None)
             }
             Inspection::Silent(why) => {
                 self.await_verdict();
                 let why = silence::describe(&process, &why);
                 let first = why.lines().next().unwrap_or_default();
                 let cause = format!("left the app without an answer: {first}");
-                (cause, Found::Standing, Duration::ZERO)
+                (cause, Found::Standing, None)
             }
         };
         // Trouble that its watch has reported meanwhile counts.
-        self.ledger.state().app_unfit(generation, &cause, found, since);
+        self.ledger
+            .state()
+            .app_unfit(generation, &cause, found, last_beat);
         Ok(())
     }
 
@@ -417,7 +432,7 @@ impl Live {
         let client = self.current().as_ref().and_then(|app| app.watch.client());
         let why = match client.map(|client| client.health(ANSWER_WITHIN)) {
             Some(Ok(health)) => return Ok(health),
-            Some(Err(NoAnswer(why))) => why,
+            Some(Err(NoAnswer { why, .. })) => why,
             None => "its agent was never found".to_owned(),
         };
         // Nothing is locked meanwhile, because others use the handle too.
@@ -617,14 +632,15 @@ impl Live {
         else {
             return Ok(Ok(Vec::new()));
         };
-        Ok(match inspect(&client, self.handover_timeout, step)? {
+        let is_fit = || app.watch.is_fit() && app.process.exit().is_none();
+        Ok(match inspect(&client, self.handover_timeout, &is_fit, step)? {
             Inspection::Turns(health) => {
                 app.hook_port.has_closed(); // records whether it is open
                 Ok(health.checks.main_loop.left_open)
             }
-            Inspection::Stands { age, .. } => Err(format!(
+            Inspection::Stands { last_beat, .. } => Err(format!(
                 "its main loop had not turned for {:.1} s",
-                age.as_secs_f64()
+                last_beat.age.as_secs_f64()
             )),
             Inspection::Unfit(health) => Err(format!("it was {}", health.status)),
             Inspection::Silent(why) => Err(why),
@@ -695,7 +711,7 @@ impl Live {
         let cause = &trouble.cause;
         let mut summary = match &trouble.culprit {
             Some(culprit) if trouble.found != Found::Reported => {
-                format!("did not run: {} {cause}", short(&culprit.test))
+                format!("did not run: {} {}", short(&culprit.test), trouble.told())
             }
             Some(Culprit {
                 test,

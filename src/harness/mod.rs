@@ -49,14 +49,14 @@ pub use error::{AppError, AppErrorKind, Error, Failure, Result};
 pub use events::{EventLog, EventReader, ask_to_stop};
 pub use guard::{COMMAND as GUARD, run as guard};
 pub use handover::parse_timeout as parse_handover_timeout;
-pub use launcher::LaunchSettings;
+pub use launcher::{LaunchSettings, Say};
 pub use leftovers::{Leftover, LeftoverState, leftovers_of};
 pub use live::{AfterTest, End, Live, Settings};
 pub use output::{DEFAULT_LIMIT as DEFAULT_OUTPUT_LIMIT, parse as parse_limit};
 pub use phase::{Answer, PhaseEnd, answer_at_end};
 pub use policy::{
-    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, ParseOptionError, Policy, Respawn, Rules,
-    Scope, Test, Trouble,
+    CallbackErrors, Decision, Found, Handover, Heard, LeftOpen, Onset, ParseOptionError, Policy, Respawn,
+    Rules, Scope, Test, Trouble,
 };
 pub use process::{Launch, ProcessTree, end_left_over};
 pub use pytest_process::{PytestLaunch, PytestProcess};

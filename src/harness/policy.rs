@@ -1,9 +1,11 @@
 //! Which test is blamed, which are spared, and when a fresh process is due: a pure state machine.
 //!
-//! Takes events of tests and of the app, and returns decisions. No process, no clock, no I/O.
+//! Takes events of tests and of the app, and returns decisions. No process, no clock, no I/O: instants are arguments,
+//! as durations since the run began.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::ends::{Expected, Progress, Sign};
 use crate::wire::{Culprit, Note};
@@ -145,6 +147,41 @@ pub struct Trouble {
     pub instead_of: Option<Expected>,
     /// The file of the blamed test.
     file: Option<String>,
+    /// The blamed test had passed, and this does not change that.
+    stays_passed: bool,
+}
+
+impl Trouble {
+    /// The cause, and how sure the blame is if it was found at a hand-over. The blamed test is its subject.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let sure = match &self.culprit {
+            Some(_) if self.found != Found::Reported && self.stays_passed => {
+                " (it had passed; blamed by inference)"
+            }
+            Some(_) if self.found != Found::Reported => " (blamed by inference)",
+            _ => "",
+        };
+        format!("{}{sure}", self.cause)
+    }
+}
+
+/// When the main loop came to stand, as far as its beats tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Onset {
+    /// The last beat.
+    pub last_beat: Duration,
+    /// How much later the next beat would have come. Until then the loop may have run.
+    pub frame: Duration,
+}
+
+/// A test that used the current generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Use {
+    test: Test,
+    began: Duration,
+    /// It has ended, and has passed.
+    passed: bool,
 }
 
 /// An end that a test has declared.
@@ -178,9 +215,12 @@ pub struct Policy {
     /// The current process; 0 before the first.
     generation: u32,
     running: Option<Test>,
+    running_began: Duration,
     last: Option<Test>,
     /// The tests that ran on this generation, in order.
-    served: Vec<Test>,
+    served: Vec<Use>,
+    /// How many of these had ended when the main loop last proved that it runs. None of them can have stopped it.
+    cleared: usize,
     trouble: Option<Trouble>,
     /// The main loop has run since the last test ended.
     proven: bool,
@@ -210,8 +250,10 @@ impl Policy {
             rules,
             generation: 0,
             running: None,
+            running_began: Duration::ZERO,
             last: None,
             served: Vec::new(),
+            cleared: 0,
             trouble: None,
             proven: false,
             open_before: Vec::new(),
@@ -226,13 +268,14 @@ impl Policy {
         }
     }
 
-    /// A test is about to run. From now on it is the one to blame.
-    pub fn test_starting(&mut self, test: Test) -> Decision {
+    /// A test is about to run. From `now` on it is the one to blame.
+    pub fn test_starting(&mut self, test: Test, now: Duration) -> Decision {
         let decision = self.decide(&test);
         if decision == Decision::Ask {
             return decision;
         }
         self.running = Some(test);
+        self.running_began = now;
         if decision == Decision::Proceed {
             self.record_use();
         }
@@ -245,8 +288,13 @@ impl Policy {
         self.clone().decide(test) == Decision::Ask
     }
 
-    /// The running test has ended, including its tear-down.
-    pub fn test_finished(&mut self) {
+    /// The running test has ended, including its tear-down; `passed` says whether it passed.
+    pub fn test_finished(&mut self, passed: bool) {
+        if let (Some(used), Some(test)) = (self.served.last_mut(), &self.running)
+            && used.test == *test
+        {
+            used.passed = passed;
+        }
         if let (None, Some(test)) = (&self.trouble, &self.running) {
             self.clean_file.get_or_insert_with(|| test.file.clone());
         }
@@ -276,6 +324,7 @@ impl Policy {
             return None;
         }
         self.proven = true;
+        self.cleared = self.served.len();
         let mut before = self.open_before.clone();
         let mut left = open.clone();
         left.retain(|thing| {
@@ -305,7 +354,7 @@ impl Policy {
             }
             LeftOpen::Note => {
                 self.open_before = open;
-                let last = self.served.last().map_or("", |test| test.id.as_str());
+                let last = self.last_served().map_or("", |test| test.id.as_str());
                 Some(format!("{last} {cause}"))
             }
         }
@@ -316,14 +365,14 @@ impl Policy {
         self.proven = false;
     }
 
-    /// The process of `generation` was found unfit to be handed on, because of what the test with the id `by` did,
-    /// or else the last test. Returns the test to blame.
+    /// The process of `generation` was found unfit to be handed on. Returns the test to blame: the one that ran when
+    /// the loop came to stand, if that is known, or else the last one.
     pub fn app_unfit(
         &mut self,
         generation: u32,
         cause: &str,
         found: Found,
-        by: Option<&str>,
+        onset: Option<Onset>,
     ) -> Option<Culprit> {
         if generation != self.generation {
             return None;
@@ -331,20 +380,35 @@ impl Policy {
         if let Some(known) = &self.trouble {
             return known.culprit.clone();
         }
-        let named = by.and_then(|id| self.served.iter().rfind(|test| test.id == id));
-        let test = named.or_else(|| self.served.last());
-        let culprit = test.map(|test| Culprit {
-            test: test.id.clone(),
+        let used = self.suspect(onset);
+        let culprit = used.map(|used| Culprit {
+            test: used.test.id.clone(),
             inferred: true,
         });
+        // With this rule, a test that left the loop standing fails in its tear-down.
+        let fails = self.rules.handover == Handover::Fail && found == Found::Standing;
         self.trouble = Some(Trouble {
             cause: cause.to_owned(),
             found,
             culprit: culprit.clone(),
             instead_of: None,
-            file: test.map(|test| test.file.clone()),
+            file: used.map(|used| used.test.file.clone()),
+            stays_passed: used.is_some_and(|used| used.passed) && !fails,
         });
         culprit
+    }
+
+    /// The test to blame. A loop that stands began to after its last beat, so this is the last test that had begun
+    /// when the next beat was due.
+    fn suspect(&self, onset: Option<Onset>) -> Option<&Use> {
+        let suspects = self.served.get(self.cleared..).unwrap_or_default();
+        let by_onset = onset.and_then(|onset| {
+            let until = onset.last_beat.saturating_add(onset.frame);
+            let begun = suspects.iter().rfind(|used| used.began <= until);
+            begun.or_else(|| suspects.first())
+        });
+        // If all are cleared, one of them left work behind that the loop began only later.
+        by_onset.or_else(|| self.served.last())
     }
 
     /// A process is ready (its main loop has just run, which proves it), and this is open in it. `because` says why
@@ -357,6 +421,7 @@ impl Policy {
         self.declared = None;
         self.ended_by = None;
         self.served.clear();
+        self.cleared = 0;
         self.clean_file = None;
         self.because = because;
         self.last = None;
@@ -367,6 +432,7 @@ impl Policy {
     pub fn app_began_anew(&mut self, generation: u32) {
         if generation == self.generation {
             self.served.clear();
+            self.cleared = 0;
             self.because = Some("the app re-executed itself: nothing of its memory survived".to_owned());
         }
     }
@@ -382,6 +448,7 @@ impl Policy {
             culprit: None,
             instead_of: None,
             file,
+            stays_passed: false,
         });
     }
 
@@ -395,8 +462,10 @@ impl Policy {
         if let Some(known) = &self.trouble {
             return known.culprit.clone();
         }
+        // The app proved that it is well after the last test had ended, and only the running one has used it since.
+        let only_running = self.served.len() == self.cleared + 1;
         let (test, inferred) = match (&self.running, &self.last) {
-            (Some(test), _) if !before_running => (Some(test), false),
+            (Some(test), _) if !before_running || only_running => (Some(test), false),
             (running, last) => (last.as_ref().or(running.as_ref()), true),
         };
         let culprit = test.map(|test| Culprit {
@@ -410,6 +479,7 @@ impl Policy {
             culprit: culprit.clone(),
             instead_of: self.declared.as_ref().map(|declared| declared.expected.clone()),
             file,
+            stays_passed: false,
         });
         culprit
     }
@@ -507,6 +577,8 @@ impl Policy {
     /// The app is used while no test runs. Returns why it must be replaced first, if it must.
     pub fn used_between_tests(&mut self) -> Option<String> {
         self.proven = false;
+        // What this does to the app counts as the last test's.
+        self.cleared = self.cleared.min(self.served.len().saturating_sub(1));
         if self.ended_by.is_some() {
             return self.used_after_end();
         }
@@ -532,7 +604,7 @@ impl Policy {
             Some(prior) => earlier.file == prior || is_part_of(&earlier.id, prior),
             None => earlier.file != test.file,
         };
-        let carried = self.served.iter().any(is_it);
+        let carried = self.served.iter().any(|used| is_it(&used.test));
         (!carried).then(|| {
             let generation = self.generation;
             format!("requires prior state {of}, and none of its tests ran on this process (generation {generation})")
@@ -549,6 +621,18 @@ impl Policy {
     #[must_use]
     pub const fn running(&self) -> Option<&Test> {
         self.running.as_ref()
+    }
+
+    /// When the running test began.
+    #[must_use]
+    pub fn running_since(&self) -> Option<Duration> {
+        self.running.as_ref().map(|_| self.running_began)
+    }
+
+    /// The last test that used the current generation.
+    #[must_use]
+    pub fn last_served(&self) -> Option<&Test> {
+        self.served.last().map(|used| &used.test)
     }
 
     /// What is wrong with the current generation.
@@ -665,7 +749,11 @@ impl Policy {
     fn record_use(&mut self) {
         let Some(test) = &self.running else { return };
         self.proven = false;
-        self.served.push(test.clone());
+        self.served.push(Use {
+            test: test.clone(),
+            began: self.running_began,
+            passed: false,
+        });
         if let Some(because) = self.because.take() {
             let note = Note {
                 file: test.file.clone(),
@@ -687,8 +775,9 @@ fn because_of(trouble: &Trouble, generation: u32) -> String {
     if trouble.found != Found::Reported {
         let culprit = trouble.culprit.as_ref().map(|culprit| culprit.test.clone());
         return format!(
-            "{} {cause}",
-            culprit.unwrap_or_else(|| format!("generation {generation}"))
+            "{} {}",
+            culprit.unwrap_or_else(|| format!("generation {generation}")),
+            trouble.told()
         );
     }
     match &trouble.culprit {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::process::end_left_over;
 use super::run_record;
+use crate::file_url::text_path;
 use crate::process::port::Holder;
 use crate::process::{ProcessId, environment};
 use crate::wire::env;
@@ -26,10 +27,10 @@ impl PreviousRun {
     /// environment. `None` if the process is foreign.
     pub fn of(holder: &Holder, run_dir: &Path) -> Option<Self> {
         let process = &holder.process;
-        let record = run_record::records(run_dir).find_map(|(path, record)| {
+        let record = run_record::records(run_dir).find_map(|(_, record)| {
             let mut generations = record.generations.iter();
             let found = generations.find(|found| found.process.as_ref() == Some(process))?;
-            Some((run_record::folder_of(&path, found), record))
+            Some((text_path(&found.folder).into_os_string(), record))
         });
         let (folder, record) = record.or_else(|| {
             let folder = environment(process, env::RUN_DIR)?;

@@ -21,9 +21,9 @@ const ENCODING: &str = "PYTHONIOENCODING";
 #[derive(Debug, Clone)]
 pub struct PytestLaunch {
     /// The command line: a Python, `-m pytest`, and what to run.
-    pub command: Vec<String>,
+    pub command: Vec<OsString>,
     /// Variables to add to the environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// The working folder.
     pub cwd: PathBuf,
     /// The folder for its output and its events. It must exist, be empty, and belong to this pytest alone.
@@ -52,8 +52,7 @@ impl PytestProcess {
         // We may be running in a test of a pytest that is itself followed.
         let inherited = [env::FOLLOWED, env::ONLY].map(|name| (name.into(), OsString::new()));
         let mut environment = inherited.to_vec();
-        let given = launch.environment.iter();
-        environment.extend(given.map(|(name, value)| (name.into(), value.into())));
+        environment.extend(launch.environment.iter().cloned());
         // Its output is read as UTF-8, but into a file Windows' Python writes the code page of the system.
         let settled =
             std::env::var_os(ENCODING).is_some() || environment.iter().any(|(name, _)| name == ENCODING);
@@ -73,7 +72,7 @@ impl PytestProcess {
             guard.watch((mark.0, &mark.1));
         }
         let process = ProcessTree::start(&Launch {
-            command: launch.command.iter().map(Into::into).collect(),
+            command: launch.command.clone(),
             environment,
             // Its apps and their helpers have it as well.
             mark,
@@ -82,7 +81,7 @@ impl PytestProcess {
             output_limit: DEFAULT_LIMIT,
         });
         Ok(Self {
-            process: process.map_err(cannot(format!("start {what}")))?,
+            process: process.map_err(cannot(format!("start {}", what.display())))?,
             _guard: guard,
             events: EventReader::new(events_file.clone()),
             events_file,

@@ -1,6 +1,5 @@
 //! Run folders, and what is written into them for people and other programs.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::Result;
 use super::run_dir::{forget_old_runs, make_run_folder, write_record};
+use crate::file_url::path_text;
 use crate::io_error::cannot;
 use crate::process::{Liveness, ProcessId, liveness};
 use crate::runtime_dir::{RuntimeDir, create_new_private, read as read_file};
@@ -19,7 +19,8 @@ use crate::wire::{
 
 /// How many remarks a run keeps. Each one rewrites the record.
 const MAX_REMARKS: usize = 100;
-const LAST: usize = MAX_REMARKS - 1;
+/// How many of them can be about exceptions. An app may raise ever new ones, and these must not displace the rest.
+const MAX_EXCEPTIONS: usize = 50;
 /// How many states are kept of one process. Each one rewrites the record.
 const MAX_STATES: usize = 64;
 
@@ -28,6 +29,8 @@ const MAX_STATES: usize = 64;
 pub struct RunFolder {
     path: PathBuf,
     record: RunRecord,
+    /// How many remarks are about exceptions.
+    exceptions: usize,
     /// The file with which other programs of this user find this run while it is in progress.
     pointer: Option<PathBuf>,
 }
@@ -61,6 +64,7 @@ impl RunFolder {
         let folder = Self {
             path,
             record,
+            exceptions: 0,
             pointer,
         };
         folder.write()?;
@@ -143,16 +147,33 @@ impl RunFolder {
 
     /// Records a remark on this run, for people. A remark that is repeated is recorded once.
     pub fn remark(&mut self, remark: String) {
-        let remarks = &mut self.record.remarks;
-        let remark = match remarks.len() {
-            MAX_REMARKS => return,
-            LAST => "further remarks omitted".to_owned(),
-            _ => remark,
-        };
-        if !remarks.contains(&remark) {
-            remarks.push(remark);
-            self.write_best_effort();
+        self.remark_if_room(
+            remark,
+            self.record.remarks.len(),
+            MAX_REMARKS,
+            "further remarks omitted",
+        );
+    }
+
+    /// The same, for a remark on an exception that the app survived.
+    pub fn remark_exception(&mut self, remark: String) {
+        let omitted = "further remarks on exceptions omitted";
+        if self.remark_if_room(remark, self.exceptions, MAX_EXCEPTIONS, omitted) {
+            self.exceptions += 1;
         }
+    }
+
+    /// Records a remark, or, if it is the last one that there is room for, that others are omitted. Returns whether
+    /// it recorded anything.
+    fn remark_if_room(&mut self, remark: String, count: usize, room: usize, omitted: &str) -> bool {
+        let remarks = &mut self.record.remarks;
+        if count >= room || remarks.len() >= MAX_REMARKS || remarks.contains(&remark) {
+            return false;
+        }
+        let is_last = count + 1 == room;
+        remarks.push(if is_last { omitted.to_owned() } else { remark });
+        self.write_best_effort();
+        true
     }
 
     /// The remarks.
@@ -187,15 +208,6 @@ pub fn records(parent: &Path) -> impl Iterator<Item = (PathBuf, RunRecord)> {
     entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?)))
 }
 
-/// The folder of a generation, as its processes have it in their environment. (A record contains text only, but the
-/// name of a folder need not be text.)
-pub fn folder_of(run: &Path, generation: &GenerationRecord) -> OsString {
-    if generation.folder.contains(char::REPLACEMENT_CHARACTER) {
-        return generation_in(run, generation.generation).into_os_string();
-    }
-    (&generation.folder).into()
-}
-
 fn generation_in(run: &Path, generation: u32) -> PathBuf {
     run.join(format!("gen-{generation}"))
 }
@@ -222,11 +234,13 @@ fn worker() -> Option<String> {
 /// Best effort. Without it, `livegui top` does not show the apps of this run.
 fn point_to(folder: &Path, record: &RunRecord) -> Option<PathBuf> {
     let runtime = RuntimeDir::make().ok()?;
+    // A suite whose apps write only into run folders has nobody else who removes what killed pytests left.
+    runtime.sweep();
     let path = runtime.path().join(format!("run-{}.json", record.run));
     let pointer = RunPointer {
         schema: RUN_POINTER_SCHEMA.to_owned(),
         process: record.process.clone()?,
-        folder: folder.display().to_string(),
+        folder: path_text(folder),
     };
     let mut file = create_new_private(&path).ok()?;
     file.write_all(&serde_json::to_vec(&pointer).ok()?).ok()?;
@@ -307,6 +321,25 @@ mod tests {
         let mut names = names(parent.path());
         names.retain(|name| name.contains("-elsewhere") || name.contains("-ours"));
         assert_eq!(names, ["2-elsewhere", "3-ours-long-ago"]);
+    }
+
+    #[test]
+    fn ever_new_exceptions_leave_room_for_other_remarks_and_both_are_limited() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut run = RunFolder::create(parent.path()).unwrap();
+        for number in 0..200 {
+            run.remark_exception(format!("exception {number}"));
+            run.remark_exception("exception 7".to_owned());
+        }
+        assert_eq!(run.remarks().len(), MAX_EXCEPTIONS);
+        assert_eq!(run.remarks()[48], "exception 48");
+        assert_eq!(run.remarks()[49], "further remarks on exceptions omitted");
+        for number in 0..200 {
+            run.remark(format!("left open: dialog {number}"));
+        }
+        assert_eq!(run.remarks()[50], "left open: dialog 0");
+        assert_eq!(run.remarks().len(), MAX_REMARKS);
+        assert_eq!(run.remarks()[99], "further remarks omitted");
     }
 
     #[test]

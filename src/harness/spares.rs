@@ -113,6 +113,7 @@ impl Spares {
 
     /// The spare that was taken cannot be used.
     pub fn reject(&self, app: App, why: &str) {
+        self.ledger.spare_rejected(&app, why);
         self.retire(app);
         self.shelf.failed(&self.ledger, &why);
     }

@@ -8,11 +8,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::app::App;
 use super::client::Client;
 use super::error::{AppError, AppErrorKind, Error, Failure, Result};
+use super::launcher::Say;
 use super::previous_runs::PreviousRun;
 use super::process::{Launch, ProcessTree};
 use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
+use crate::file_url::path_text;
 use crate::injection::{Mode, obstacle};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
@@ -20,6 +22,10 @@ use crate::wire::{DISCOVERY_FILE, GenerationRecord, GenerationState, INJECTION_F
 
 /// How many lines about watching, from the app's Pythons, an error shows.
 const TOLD: usize = 8;
+/// If an app has no agent after this long, the user learns what is known about that before the wait is over.
+const SAID_AFTER: Duration = Duration::from_secs(3);
+/// What stands in each line on a process that is not watched, with the reason after it.
+const NOT_WATCHED: &str = ": not watched: ";
 /// How often a wait lets the caller check its signals.
 pub const STEP: Duration = Duration::from_millis(20);
 
@@ -47,6 +53,8 @@ pub struct Start<'a> {
     pub free_port_used: bool,
     /// Whether it is watched even if it starts no agent.
     pub inject: Mode,
+    /// Shows the user what is known about an app that is not ready yet; `None` if nobody waits for it.
+    pub say: Option<&'a Say>,
     /// When it began.
     pub began: Instant,
 }
@@ -135,7 +143,13 @@ impl Start<'_> {
         step: Step<'_>,
     ) -> Result<()> {
         let deadline = self.began + within;
+        let mut say = self.say;
         loop {
+            if self.began.elapsed() >= SAID_AFTER
+                && let Some(say) = say.take()
+            {
+                self.say_why_not_watched(app, within, say);
+            }
             match told.recv_timeout(STEP) {
                 Ok(AppState::Ok) => return Ok(()),
                 Ok(AppState::Starting) | Err(RecvTimeoutError::Timeout) => {}
@@ -215,13 +229,39 @@ impl Start<'_> {
         missing
     }
 
+    /// Shows why an app without an agent is not watched, unless that may still come.
+    fn say_why_not_watched(&self, app: &App, within: Duration, say: &Say) {
+        let folder = &self.launch.folder;
+        if self.inject == Mode::False || app.watch.client().is_some() || !Client::all(folder).is_empty() {
+            return;
+        }
+        let log = self.injection_log();
+        if log
+            .lines()
+            .next_back()
+            .is_none_or(|last| last.contains(NOT_WATCHED))
+        {
+            say.0(&format!(
+                "the app has no agent yet, {:.0} s after its start (live_gui_ready_timeout = {:.0} s):{}",
+                SAID_AFTER.as_secs_f64(),
+                within.as_secs_f64(),
+                self.why_not_watched()
+            ));
+        }
+    }
+
+    /// What the app's Pythons have said about being watched.
+    fn injection_log(&self) -> String {
+        std::fs::read_to_string(self.launch.folder.join(INJECTION_FILE)).unwrap_or_default()
+    }
+
     /// Why an app that starts no agent itself is not watched either.
     fn why_not_watched(&self) -> String {
         if self.inject == Mode::False {
             return "\n  live_gui_inject = false: an app that does not start an agent is not watched"
                 .to_owned();
         }
-        let told = std::fs::read_to_string(self.launch.folder.join(INJECTION_FILE)).unwrap_or_default();
+        let told = self.injection_log();
         if told.is_empty() {
             let why = obstacle(&self.words()).unwrap_or_else(|| {
                 "no Python of it ran livegui's start-up code: it is no Python app, it is frozen, or something in between \
@@ -240,7 +280,7 @@ impl Start<'_> {
         let mut failure = app.map_or_else(Failure::default, |app| app.describe(None));
         failure.summary = summary;
         failure.generation = self.generation;
-        failure.folder = self.launch.folder.display().to_string();
+        failure.folder.clone_from(&self.launch.folder);
         failure.exit_status = None; // the summary says it
         AppError::new(AppErrorKind::Start, failure)
     }
@@ -252,7 +292,7 @@ impl Start<'_> {
             pid: process.pid(),
             process: Some(process.id()),
             command: self.words(),
-            folder: self.launch.folder.display().to_string(),
+            folder: path_text(&self.launch.folder),
             ready_ms: None,
             state: GenerationState::Starting,
             why: None,

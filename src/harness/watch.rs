@@ -343,7 +343,7 @@ impl<F: Fn(News<'_>)> Watcher<F> {
                         return Some(app);
                     }
                 }
-                Err(NoAnswer(why)) => {
+                Err(NoAnswer { why, .. }) => {
                     let exit = self.process.wait(EXIT_SHOWS_WITHIN);
                     if let Some(next) = self.successor(client) {
                         return Some(next);

@@ -2,11 +2,17 @@
 //! elsewhere.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::{Awake, Reason};
 
 /// How many distinct exceptions are kept (the latest).
 const KEPT: usize = 32;
+/// How often the same exception is reported, however fast it follows itself. After that, it is reported when it comes
+/// again after [`RARE`], and when its count doubles.
+const ALWAYS: u64 = 16;
+/// What comes once in this time at most may be reported each time.
+const RARE: Duration = Duration::from_secs(1);
 
 /// What caught an exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +122,11 @@ impl Exceptions {
         };
         if let Some(index) = self.kept.iter().position(same) {
             let known = &mut self.kept[index];
+            let is_rare = now.since(known.newest) >= RARE;
             known.count = known.count.saturating_add(1);
             known.newest = now;
-            let news = source != Source::Unraisable && known.count.is_power_of_two();
-            return news.then_some(known);
+            let is_due = known.count <= ALWAYS || is_rare || known.count.is_power_of_two();
+            return (source != Source::Unraisable && is_due).then_some(known);
         }
         self.numbered += 1;
         if self.kept.len() == KEPT {
@@ -165,9 +172,23 @@ mod tests {
         let news = (0..100_000)
             .filter(|_| hear(&mut exceptions, Source::Gui, "app.py:1 in draw", "ValueError: x"))
             .count();
-        assert_eq!(news, 17);
+        assert_eq!(news, 28); // the first 16, and at 32, 64 and so on
         assert_eq!(exceptions.kept().len(), 1);
         assert_eq!(exceptions.kept()[0].count, 100_000);
+    }
+
+    #[test]
+    fn one_that_each_test_causes_again_is_news_each_time() {
+        let mut exceptions = Exceptions::default();
+        let mut hear_at = |ms| {
+            let now = Awake::at(Duration::from_millis(ms));
+            exceptions
+                .hear(Source::Gui, "app.py:1 in on_click", "ValueError: x", None, now)
+                .is_some()
+        };
+        assert!((0..16).all(|n| hear_at(n * 10))); // quick tests
+        assert!(!hear_at(170));
+        assert!((1..100).all(|n| hear_at(n * 1200))); // slow ones
     }
 
     #[test]

@@ -69,7 +69,22 @@ impl NativeAgent {
         self.0.tick().as_secs_f64()
     }
 
-    /// The number of the check that waits for the next beat, if there is one right now.
+    /// Records that the check that began with the last tick is complete.
+    fn looked(&self) {
+        self.0.looked();
+    }
+
+    /// Waits for the next tick, which a question makes due at once.
+    fn wait_for_question(&self, py: Python<'_>, at_most_s: f64) {
+        let at_most = Duration::try_from_secs_f64(at_most_s).unwrap_or_default();
+        py.detach(|| self.0.wait_for_question(at_most));
+    }
+
+    fn end_wait(&self) {
+        self.0.end_wait();
+    }
+
+    /// The number of the question that waits for a proof that the app lives, if there is one right now.
     #[getter]
     fn question(&self) -> Option<u64> {
         self.0.question()

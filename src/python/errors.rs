@@ -93,7 +93,7 @@ fn test_side(class: &str, failure: &Failure) -> PyErr {
             )?;
             details.set_item("stderr_tail", &failure.stderr_tail)?;
             details.set_item("stacks", &failure.stacks)?;
-            details.set_item("run_folder", &failure.folder)?;
+            details.set_item("run_folder", failure.folder.as_os_str())?;
             let class = py.import("livegui.errors")?.getattr(class)?;
             let error = class.call((failure.to_string(),), Some(&details))?;
             Ok(PyErr::from_value(error))

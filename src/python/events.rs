@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::Text;
 use super::harness::NativeLive;
+use crate::file_url::path_text;
 use crate::harness::{EventLog, end_with_parent};
 use crate::io_error::cannot;
 use crate::wire::{EVENTS_SCHEMA, Event, TestResult};
@@ -31,7 +32,7 @@ impl NativeEvents {
         let event = Event::SessionStarted {
             schema: EVENTS_SCHEMA.to_owned(),
             pid: std::process::id(),
-            root: root.display().to_string(),
+            root: path_text(&root),
         };
         self.write(py, event)
     }

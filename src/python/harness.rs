@@ -1,5 +1,6 @@
 //! The native functions for the test side of the shim.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use super::{Text, check_signals};
 use crate::harness::{
     CallbackErrors, CommandLine, End, Error, Exit, Expected, LaunchSettings, Live, ParseOptionError,
-    ProcessTree, Result, Rules, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
+    ProcessTree, Result, Rules, Say, Settings, Step, Test, Trouble, parse_handover_timeout, parse_limit,
 };
 use crate::injection::Mode;
 
@@ -26,7 +27,7 @@ impl NativeLive {
     #[new]
     #[allow(clippy::too_many_arguments, reason = "in Python they are keywords")]
     #[pyo3(signature = (command, *, name, environment, cwd, python, run_dir, ready_timeout_s, scope, respawn, max_respawns, callback_errors, spares, kill_stale,
-        handover, handover_timeout, left_open, inject, carrier, output_limit, signal))]
+        handover, handover_timeout, left_open, inject, library_pools, carrier, output_limit, say, signal))]
     fn new(
         py: Python<'_>,
         command: Command,
@@ -46,8 +47,10 @@ impl NativeLive {
         handover_timeout: &str,
         left_open: &str,
         inject: &str,
+        library_pools: bool,
         carrier: PathBuf,
         output_limit: &str,
+        say: Py<PyAny>,
         signal: i32,
     ) -> PyResult<Self> {
         let command = match command {
@@ -77,7 +80,9 @@ impl NativeLive {
                     "live_gui_inject = {inject}: expected auto, true or false"
                 ))
             })?,
+            library_pools,
             carrier,
+            say: Say(Arc::new(move |line| say_in_python(&say, line))),
         };
         let settings = Settings {
             launch,
@@ -128,11 +133,18 @@ impl NativeLive {
 
     /// Returns what was wrong with the app during the test but recovered in time; why the app is not handed on, as
     /// `(test, what)`; and the exception with which to fail the test because of that.
-    fn after_test(&self, py: Python<'_>, used: bool, last_of_file: bool) -> PyResult<AfterTest> {
-        let after = patiently(py, |step| self.0.after_test(used, last_of_file, step))?;
+    fn after_test(
+        &self,
+        py: Python<'_>,
+        used: bool,
+        passed: bool,
+        last_of_file: bool,
+    ) -> PyResult<AfterTest> {
+        let after = patiently(py, |step| self.0.after_test(used, passed, last_of_file, step))?;
         let unfit = after.unfit.map(|trouble| {
+            let what = trouble.told();
             let culprit = trouble.culprit.map(|culprit| culprit.test);
-            (culprit.unwrap_or_default(), trouble.cause)
+            (culprit.unwrap_or_default(), what)
         });
         let error = after
             .error
@@ -377,11 +389,23 @@ enum Command {
     Words(Vec<OsString>),
 }
 
+thread_local! {
+    /// What was raised while this thread showed a line, for example by Ctrl-C. It ends the wait.
+    static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
+}
+
+/// Shows a line to the user, on a thread that waits for an app without the GIL.
+fn say_in_python(say: &Py<PyAny>, line: &str) {
+    if let Err(error) = Python::attach(|py| say.call1(py, (line,))) {
+        RAISED.set(Some(error));
+    }
+}
+
 /// Does something that may take long, without the GIL, and lets Ctrl-C end it.
 fn patiently<T: Send>(py: Python<'_>, act: impl Send + FnOnce(Step<'_>) -> Result<T>) -> PyResult<T> {
     let mut interrupted = None;
     let done = py.detach(|| {
-        act(&mut || match check_signals() {
+        act(&mut || match RAISED.take().map_or_else(check_signals, Err) {
             Ok(()) => true,
             Err(error) => {
                 interrupted = Some(error);

@@ -1,7 +1,7 @@
 //! Turns records into a report. Pure: the same records give the same report.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf, Prefix};
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,7 @@ use super::journal::{self, thin_out};
 use super::model::{File, Group, Process, REPORT_SCHEMA, Report, RunState, State, Test, TestState};
 use super::sentence::sentence;
 use super::source::{Generation, Picture, Pytest, Records, Unit};
+use crate::file_url::{encode_part, file_url};
 use crate::text::visible;
 use crate::wire::{Event, GenerationRecord, RunRecord, TestOutcome, TestResult, file_of};
 
@@ -380,9 +381,7 @@ fn relative(folder: &Path, path: &Path) -> String {
             None => break path.to_owned(),
         }
     };
-    let parts = within
-        .components()
-        .map(|part| encode(&part.as_os_str().to_string_lossy()));
+    let parts = within.components().map(encode_part);
     let parts = std::iter::repeat_n("..".to_owned(), up).chain(parts);
     format!("./{}", parts.collect::<Vec<_>>().join("/"))
 }
@@ -410,72 +409,10 @@ pub fn moved(report: &Report, folder: &Path) -> Report {
     report
 }
 
-/// The URL of an absolute path.
-#[must_use]
-pub fn file_url(path: &Path) -> String {
-    let mut host = String::new();
-    let mut parts = Vec::new();
-    for part in path.components() {
-        match part {
-            // Browsers need a drive without encoding, and a server as the host.
-            Component::Prefix(prefix) => match prefix.kind() {
-                Prefix::Disk(drive) | Prefix::VerbatimDisk(drive) => {
-                    parts.push(format!("{}:", char::from(drive)));
-                }
-                Prefix::UNC(server, share) | Prefix::VerbatimUNC(server, share) => {
-                    host = server.to_string_lossy().into_owned();
-                    parts.push(encode(&share.to_string_lossy()));
-                }
-                _ => parts.push(encode(&part.as_os_str().to_string_lossy())),
-            },
-            Component::RootDir => {}
-            part => parts.push(encode(&part.as_os_str().to_string_lossy())),
-        }
-    }
-    format!("file://{host}/{}", parts.join("/"))
-}
-
-/// Percent-encodes one part of a path.
-fn encode(part: &str) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
 /// Why a process is in its state, if that is worth reporting.
 fn why(record: &GenerationRecord) -> Option<String> {
     let on_purpose = record.ended_by.as_ref();
     on_purpose
         .map(|end| format!("ended on purpose by {}: {}", end.test, end.how))
         .or_else(|| record.why.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_path_is_a_url() {
-        assert_eq!(file_url(Path::new("/a b/ü#")), "file:///a%20b/%C3%BC%23");
-    }
-
-    #[cfg(windows)]
-    #[test]
-    fn a_path_on_a_drive_or_a_server_is_a_url() {
-        let drive = "file:///C:/a%20b/%C3%BC%23";
-        assert_eq!(file_url(Path::new("C:\\a b\\ü#")), drive);
-        assert_eq!(file_url(Path::new("\\\\?\\C:\\a b\\ü#")), drive);
-        assert_eq!(
-            file_url(Path::new("\\\\server\\it s\\x")),
-            "file://server/it%20s/x"
-        );
-    }
 }

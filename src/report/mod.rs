@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::command_error::Result;
 use crate::io_error::cannot;
 
-pub use build::{build, file_url};
+pub use build::build;
 pub use model::Report;
 pub use page::{Setting, json, page};
 pub use source::{Records, find, read};

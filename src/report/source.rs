@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::model::RunState;
 use crate::command_error::{Error, Result};
+use crate::file_url::text_path;
 use crate::harness::{EventReader, Liveness, ProcessId, liveness, read_run};
 use crate::io_error::cannot;
 use crate::wire::{
@@ -406,7 +407,7 @@ fn describe_end(end: &Value) -> Option<String> {
 /// Adds the runs that the events name, from where they say, or from beside `folder` if everything was moved.
 fn add_opened(pytest: &mut Pytest, folder: &Path) {
     let named = pytest.events.iter().filter_map(|line| match &line.event {
-        Event::AppOpened { run_folder } => Some(PathBuf::from(run_folder)),
+        Event::AppOpened { run_folder } => Some(text_path(run_folder)),
         _ => None,
     });
     for named in named.collect::<Vec<_>>() {

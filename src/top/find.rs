@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::file_url::text_path;
 use crate::harness::{Client, EventReader, Liveness, NoAnswer, ProcessId, read_run};
 use crate::runtime_dir::{RuntimeDir, read_ours};
 use crate::wire::{EVENTS_FILE, Event, Health, RUN_POINTER_SCHEMA, RunPointer};
@@ -183,7 +184,7 @@ impl Search {
                         journal: client.journal().map(PathBuf::from),
                     },
                     Err(_) if process.liveness() == Liveness::Gone => break,
-                    Err(NoAnswer(why)) => Sighting::Silent {
+                    Err(NoAnswer { why, .. }) => Sighting::Silent {
                         pid: client.pid(),
                         why,
                     },
@@ -216,5 +217,5 @@ fn run_of(path: &Path) -> Option<PathBuf> {
         let _ = fs::remove_file(path);
         return None;
     }
-    Some(PathBuf::from(pointer.folder))
+    Some(text_path(&pointer.folder))
 }

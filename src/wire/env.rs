@@ -26,6 +26,8 @@ pub const INJECT_PATH: &str = "LIVEGUI_INJECT_PATH";
 pub const INJECT_NAME: &str = "LIVEGUI_INJECT_NAME";
 /// Set, and not empty, to print on standard error what is patched.
 pub const INJECT_EXPLAIN: &str = "LIVEGUI_INJECT_EXPLAIN";
+/// `1` for an unchanged app in which the work that packages give to pools counts too.
+pub const INJECT_LIBRARY_POOLS: &str = "LIVEGUI_INJECT_LIBRARY_POOLS";
 /// The endpoint's port.
 pub const PORT: &str = "LIVEGUI_PORT";
 /// The endpoint's token.

@@ -28,7 +28,7 @@ pub enum Event {
         schema: String,
         /// The process.
         pid: u32,
-        /// pytest's root folder, which node ids are relative to.
+        /// pytest's root folder, which node ids are relative to; its `file://` URL if its name is no text.
         #[serde(default)]
         root: String,
     },
@@ -46,7 +46,7 @@ pub enum Event {
     },
     /// The fixture `live_gui` was set up.
     AppOpened {
-        /// The folder of the run, with `run.json`.
+        /// The folder of the run, with `run.json`; its `file://` URL if its name is no text.
         run_folder: String,
     },
     /// A test begins, including its set-up.

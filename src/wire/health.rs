@@ -181,6 +181,13 @@ pub struct InterpreterCheck {
     /// a processor.
     #[serde(default)]
     pub starved_ms: u64,
+    /// How many checks of the watched threads and executors the canary has begun.
+    #[serde(default)]
+    pub looks: u64,
+    /// The number of the last of these that was complete while somebody waited for it (`look_after=`). Its findings
+    /// are in this answer.
+    #[serde(default)]
+    pub looked: u64,
 }
 
 /// A watched executor.

@@ -51,7 +51,7 @@ pub struct RunPointer {
     pub schema: String,
     /// The process that drives the run.
     pub process: ProcessId,
-    /// The run's folder.
+    /// The run's folder; its `file://` URL if its name is no text.
     pub folder: String,
 }
 
@@ -67,7 +67,7 @@ pub struct GenerationRecord {
     pub process: Option<ProcessId>,
     /// The command line it was started with.
     pub command: Vec<String>,
-    /// Its folder.
+    /// Its folder; a `file://` URL if its name is no text.
     pub folder: String,
     /// Time from start to `ok`; null if it was never `ok`.
     pub ready_ms: Option<u64>,

@@ -34,6 +34,7 @@ sys.path.insert(0, str(HERE.parent / "python"))
 
 from limits import group_of_groups  # noqa: E402 -- found only now
 from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402 -- found only now
+from plain_suites import UNGUARD  # noqa: E402 -- found only now
 from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
 LIMIT_S = 150.0
@@ -84,6 +85,17 @@ TEST_B = """
 def test_next(hook):
     hook.click("btn_project_new_automated")
     hook.wait_until("project switch", lambda: hook.value("project_switch") == "done")
+"""
+#: A run that is killed, and leaves its app with a dead main loop and the hook server on its port.
+TEST_EARLIER = f"""
+import os, signal
+
+def test_it(hook):
+    {UNGUARD}
+    try:
+        hook.fault("im_assert")
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -154,9 +166,7 @@ def run_case(case: Case, setting: str) -> Run:
         (suite / "tests" / "test_b.py").write_text(TEST_B)
         if case.needs == "tmpfs":
             stack.enter_context(tmpfs(run_dir))
-        port = "{hook_port}"
-        if case.holder:
-            port = str(stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
+        port = "{hook_port}" if not case.holder else str(free_port())
         ini = {
             "live_gui_command": f"{{python}} more_faults.py --hook-port {port}",
             "live_gui_run_dir": str(run_dir),
@@ -166,21 +176,36 @@ def run_case(case: Case, setting: str) -> Run:
             "[pytest]\npythonpath = .\ntestpaths = tests\n"
             + "".join(f"{k} = {v}\n" for k, v in lines.items())
         )
+        if case.holder == "stranger":
+            stack.enter_context(socket.create_server(("127.0.0.1", int(port))))
+        elif case.holder == "zombie":
+            stack.enter_context(zombie(folder, int(port)))
         return start(case, setting, folder, mark)
+
+
+def environment_of(folder: Path, mark: str, out: Path) -> dict[str, str]:
+    """What a pytest in a case's folders, and everything that it starts, has in its environment."""
+    suite, shared = folder / "suite", folder / "shared"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTEST"))}
+    environment |= {"CHAOS_MARK": mark, "CHAOS_OUT": str(out), "CHAOS_APP_ENVIRONMENT": "{}"}
+    environment |= {"CHAOS_RUN_DIR": str(folder / "runs"), "SLOPPY_POLL_S": "20"}
+    return environment | {
+        "TMPDIR": str(shared),
+        "XDG_RUNTIME_DIR": str(shared),
+        "PYTHONPATH": str(suite),
+    }
+
+
+def pytest_command(folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "chaos_conftest"]
+    return [*command, f"--basetemp={folder / 'basetemp'}"]
 
 
 def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
     """Run pytest, and check what it left."""
     suite, shared, out = folder / "suite", folder / "shared", folder / "out"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "chaos_conftest"]
-    command += [
-        f"--basetemp={folder / 'basetemp'}",
-        *(["-n2", "--dist=loadfile"] if setting == "xdist" else []),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTEST"))}
-    environment |= {"CHAOS_MARK": mark, "CHAOS_OUT": str(out), "CHAOS_KILL": case.killed_in}
-    environment |= {"CHAOS_RUN_DIR": str(folder / "runs"), "SLOPPY_POLL_S": "20"}
-    environment |= {"TMPDIR": str(shared), "XDG_RUNTIME_DIR": str(shared), "PYTHONPATH": str(suite)}
+    command = [*pytest_command(folder), *(["-n2", "--dist=loadfile"] if setting == "xdist" else [])]
+    environment = environment_of(folder, mark, out) | {"CHAOS_KILL": case.killed_in}
     app_environment = {**case.environment, **(own_clock(folder) if case.needs == "compiler" else {})}
     environment["CHAOS_APP_ENVIRONMENT"] = json.dumps(app_environment)
     run = Run()
@@ -268,6 +293,41 @@ def processes(mark: str) -> list[tuple[int, str]]:
                     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     found.append((int(entry.name), command[:120]))
     return found
+
+
+@contextlib.contextmanager
+def zombie(folder: Path, port: int) -> Iterator[None]:
+    """Let an earlier run leave its app on this port: its main loop is dead, its hook server lives on."""
+    mark, suite = uuid.uuid4().hex, folder / "suite"
+    shutil.copytree(suite / "tests", suite / "earlier")
+    for file in (suite / "earlier").glob("test_*.py"):
+        file.unlink()
+    (suite / "earlier" / "test_earlier.py").write_text(TEST_EARLIER)
+    environment = environment_of(folder, mark, folder / "earlier_out")
+    environment["CHAOS_APP_ENVIRONMENT"] = json.dumps({"CHAOS_START": "outlive_pytest"})
+    try:
+        earlier = subprocess.run(
+            [*pytest_command(folder), "earlier"],
+            cwd=suite,
+            env=environment,
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        if earlier.returncode != -9 or is_free(port):
+            raise RuntimeError(f"the earlier run left no app: {earlier.stdout.decode(errors='replace')}")
+        shutil.rmtree(suite / "earlier")
+        yield
+    finally:
+        for pid, _ in processes(mark):
+            with contextlib.suppress(OSError):
+                os.kill(pid, 9)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def is_free(port: int) -> bool:

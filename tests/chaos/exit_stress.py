@@ -4,14 +4,13 @@
 
 Each exit is a process that starts an agent, beats from two threads, watches a pool and a thread, holds HTTP
 clients open (one in a long poll, one half-way through its request), and then ends in one of five ways.
-Without arguments, every CPython from 3.10 to 3.13 that is found is tried.
+Without arguments, every CPython from 3.10 to 3.14 that is found is tried.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +21,9 @@ from pathlib import Path
 
 import livegui
 
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
+from interpreters import SUPPORTED, interpreter
+
 #: A process that takes more seconds than this hangs.
 LIMIT_S = 30.0
 
@@ -66,22 +67,6 @@ if how == 4:
 """
 
 
-def interpreters() -> list[Path]:
-    """Every CPython of a supported version that is found, one of each."""
-    roots = [Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"]
-    found: dict[str, Path] = {}
-    for version in VERSIONS:
-        names = [shutil.which(f"python{version}")]
-        names += [
-            str(path) for root in roots for path in sorted(root.glob(f"{version}.*/bin/python{version}"))
-        ]
-        for name in filter(None, names):
-            # A pyenv shim may stand for a version that is not installed.
-            if subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0:
-                found.setdefault(version, Path(name))
-    return list(found.values())
-
-
 def exit_once(python: Path, number: int) -> str:
     """Run one process. Returns how it ended."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEGUI", "PYTHON"))}
@@ -111,7 +96,7 @@ def main() -> None:
     parser.add_argument("pythons", nargs="*", type=Path, metavar="PYTHON")
     arguments = parser.parse_args()
     bad = 0
-    for python in arguments.pythons or interpreters():
+    for python in arguments.pythons or filter(None, map(interpreter, SUPPORTED)):
         began = time.monotonic()
         with ThreadPoolExecutor(2) as pool:
             outcomes = Counter(pool.map(partial(exit_once, python), range(arguments.exits)))

@@ -47,8 +47,10 @@ def rounds(how: str, count: int, folder: Path) -> list[float]:
         handover_timeout="500ms",
         left_open="respawn",
         inject="false",
+        library_pools=False,
         carrier=folder,
         output_limit="16M",
+        say=print,
         signal=signal.SIGURG,
     )
     took = []

@@ -36,7 +36,7 @@ class Case:
     start_fails: bool = False
     #: The phase in which pytest is killed.
     killed_in: str = ""
-    #: What holds the app's port: "stranger".
+    #: What holds the app's port: "stranger", or "zombie", an app with a dead main loop that an earlier run left.
     holder: str = ""
 
     def outcomes(self, setting: str) -> dict[str, str]:
@@ -157,6 +157,8 @@ CASES = (
     Case(
         "port held by a stranger", "pass", "is held by pid", start_fails=True, holder="stranger", short=True
     ),
+    Case("port held by a zombie", "pass", "ours, left over from run", start_fails=True, holder="zombie"),
+    Case("zombie ended: kill_stale", "pass", holder="zombie", ini={"live_gui_kill_stale": "true"}),
     # pytest's own end.
     *(
         Case(f"pytest killed: {phase}", body, killed_in=phase, short=phase in ("call", "respawn"))

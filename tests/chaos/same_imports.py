@@ -1,17 +1,20 @@
 """Imports and uses popular libraries in an unchanged app, once watched by livegui and once not.
 
-    python tests/chaos/same_imports.py
+    python tests/chaos/same_imports.py [LIBRARY...]
 
-Both must have the same modules, warnings, output and ``sys.path``. Libraries that are not installed are
-named.
+Before a loop, both must have the same modules, warnings, output, ``sys.path`` and hooks. After a loop, when the agent
+runs and the environment is cleaned, they must have the same modules but for the standard library's, from the same
+files, and the same environment, which a child sees. Libraries that are not installed are named, and it fails.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import livegui
@@ -63,17 +66,35 @@ LIBRARIES = {
 #: Without ``__future__``, which has no code, and which each of our modules names.
 SEEN = """
 import sys
-print(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__"))
+print(*sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__"), sep="\\n")
 print(sys.path, [type(finder).__name__ for finder in sys.meta_path if not type(finder).__module__.startswith("livegui")])
 print(sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__)
 print([thread.name for thread in sys.modules["threading"].enumerate()] if "threading" in sys.modules else [])
 """
+#: After a loop: the agent uses more of the standard library, and a thread and the hooks of its own.
+LOOPED = """
+import asyncio, os, subprocess, sys
+asyncio.run(asyncio.sleep(0))
+if os.environ.pop("LIVEGUI_RUN_DIR"):
+    assert "livegui._attach" in sys.modules, "there is no agent"
+shown = {
+    name: getattr(module, "__file__", None)
+    for name, module in sys.modules.items()
+    if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith("livegui")
+}
+print(*sorted(shown.items(), key=str), sep="\\n")
+print(sys.path, [type(finder).__name__ for finder in sys.meta_path if not type(finder).__module__.startswith("livegui")])
+print(*sorted(os.environ.items()), sep="\\n")
+child = "import os, sys; print(*sys.path, *sorted(sys.modules), *sorted(os.environ.items()), sep='\\\\n')"
+sys.stdout.flush()
+subprocess.run([sys.executable, "-c", child])
+"""
 
 
-def seen(library: str, use: str, environment: dict[str, str]) -> tuple[int, str, str]:
+def seen(library: str, use: str, then: str, environment: dict[str, str]) -> tuple[int, str, str]:
     """The result of an app with this library."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("LIVEGUI")}
-    command = [sys.executable, "-W", "always", "-c", f"import {library}\n{use}\n{SEEN}"]
+    command = [sys.executable, "-W", "always", "-c", f"import {library}\n{use}\n{then}"]
     done = subprocess.run(command, env=given | environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -86,24 +107,44 @@ def main() -> None:
         "LIVEGUI_INJECT_PATH": str(CARRIER),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CARRIER), peers])),
     }
-    same, differing, missing = [], [], []
+    same: list[str] = []
+    differing: list[str] = []
+    missing: list[str] = []
     for library, use in LIBRARIES.items():
+        if sys.argv[1:] and library not in sys.argv[1:]:
+            continue
         if importlib.util.find_spec(library.partition(".")[0]) is None:
             missing.append(library)
-            continue
-        plain = seen(library, use, {})
-        if plain[0] != 0:
-            print(f"  {library} fails by itself: {plain[2].strip().splitlines()[-1]}")
-            missing.append(library)
-        elif plain == (watched := seen(library, use, injected)):
-            same.append(library)
+        elif not fails_by_itself(library, use):
+            results = [is_same(library, use, state, then, injected) for state, then in STATES.items()]
+            (same if all(results) else differing).append(library)
         else:
-            differing.append(library)
-            for before, after in zip(plain, watched, strict=True):
-                if before != after:
-                    print(f"  {library} differs:\n    {str(before)[-2000:]}\n    {str(after)[-2000:]}")
+            missing.append(library)
     print(f"  {len(same)} the same, {len(differing)} differ, not tried: {', '.join(missing) or 'none'}")
-    sys.exit(bool(differing))
+    sys.exit(bool(differing or missing))
+
+
+STATES = {"before a loop": SEEN, "after a loop": LOOPED}
+
+
+def fails_by_itself(library: str, use: str) -> bool:
+    """Whether it cannot be used here, watched or not."""
+    status, _, err = seen(library, use, "", {})
+    if status != 0:
+        print(f"  {library} fails by itself: {err.strip().splitlines()[-1]}")
+    return status != 0
+
+
+def is_same(library: str, use: str, state: str, then: str, injected: dict[str, str]) -> bool:
+    """Whether an app with this library looks the same when it is watched."""
+    with tempfile.TemporaryDirectory() as name:
+        plain = seen(library, use, then, {"LIVEGUI_RUN_DIR": ""})
+        watched = seen(library, use, then, injected | {"LIVEGUI_RUN_DIR": name})
+    if plain != watched:
+        before, after = ((str(status) + out + err).splitlines() for status, out, err in (plain, watched))
+        changes = difflib.unified_diff(before, after, n=0, lineterm="")
+        print(f"  {library} differs {state}:", *list(changes)[2:22], sep="\n    ")
+    return plain == watched
 
 
 if __name__ == "__main__":

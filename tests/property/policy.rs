@@ -1,7 +1,9 @@
 //! The policy under any order of tests and troubles.
 
+use std::time::Duration;
+
 use livegui::harness::{
-    Decision, Expected, Found, Handover, LeftOpen, Policy, Respawn, Rules, Scope, Sign, Symptom, Test,
+    Decision, Expected, Found, Handover, LeftOpen, Onset, Policy, Respawn, Rules, Scope, Sign, Symptom, Test,
 };
 use livegui::wire::Culprit;
 use proptest::prelude::*;
@@ -21,14 +23,43 @@ struct Step {
     used_afterwards: bool,
     /// What the app answers before the test, and after it, if it is asked whether its main loop turns.
     answers: [Answer; 2],
+    /// What happens before it, after which an earlier answer proves nothing any more.
+    lapse: Lapse,
+    /// News of trouble during it seem older than it is.
+    seems_older: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
     Turns,
-    Stands,
+    Stands(Freeze),
     LeftOpen,
 }
+
+/// How the loop came to stand. Times are in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Freeze {
+    /// So many tests ago, as far as any of them can have done it.
+    tests_ago: usize,
+    /// How long that test had run by then.
+    into: u64,
+    /// The age of the last beat then.
+    beat_age: u64,
+    /// How long a frame usually takes.
+    frame: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lapse {
+    No,
+    /// Time passes.
+    Time,
+    /// Somebody uses the app, which counts as done by the last test.
+    Use,
+}
+
+/// One test begins so many milliseconds after the other.
+const PACE: u64 = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Declares {
@@ -51,8 +82,19 @@ enum When {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let when = prop_oneof![Just(When::During), Just(When::After)];
     let trouble = proptest::option::weighted(0.3, (when, 0_u8..2));
-    let answer =
-        || prop_oneof![4 => Just(Answer::Turns), 1 => Just(Answer::Stands), 1 => Just(Answer::LeftOpen)];
+    // No frame is so long that another test could begin before the next beat is due.
+    let stands = || {
+        (0_usize..4, 0..PACE / 2, 0..3 * PACE, -200..200_i64).prop_map(|(tests_ago, into, beat_age, late)| {
+            let frame = beat_age.saturating_add_signed(late);
+            Answer::Stands(Freeze {
+                tests_ago,
+                into,
+                beat_age,
+                frame,
+            })
+        })
+    };
+    let answer = || prop_oneof![4 => Just(Answer::Turns), 1 => stands(), 1 => Just(Answer::LeftOpen)];
     let answers = (answer(), answer()).prop_map(|(before, after)| [before, after]);
     let uses = proptest::bool::weighted(0.85);
     let is_rerun = proptest::bool::weighted(0.1);
@@ -71,9 +113,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         declares,
         proptest::bool::ANY,
         answers,
+        prop_oneof![Just(Lapse::No), Just(Lapse::Time), Just(Lapse::Use)],
+        proptest::bool::ANY,
     )
         .prop_map(
-            |(file, uses, is_rerun, trouble, declares, used_afterwards, answers)| Step {
+            |(file, uses, is_rerun, trouble, declares, used_afterwards, answers, lapse, seems_older)| Step {
                 file,
                 uses,
                 is_rerun,
@@ -81,6 +125,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 declares,
                 used_afterwards,
                 answers,
+                lapse,
+                seems_older,
             },
         );
     proptest::collection::vec(step, 1..60).prop_map(|mut steps| {
@@ -130,9 +176,58 @@ struct Model {
     opened: u32,
     /// The last test that used the running generation.
     last: Option<Test>,
+    /// Those that used it since it last proved that it lives, and when each began.
+    suspects: Vec<(Test, u64)>,
 }
 
-/// Has the app give this answer. What it finds amiss is blamed on the last test.
+impl Model {
+    /// There is a fresh process.
+    fn bring_up(&mut self) {
+        self.generation += 1;
+        self.respawns += 1;
+        self.inherited.clear();
+        self.suspects.clear();
+    }
+
+    /// Whoever may have stopped the loop, and the one who did.
+    fn froze(&self, freeze: Freeze) -> Option<(Onset, &Test, bool)> {
+        let ago = freeze.tests_ago.min(self.suspects.len().checked_sub(1)?);
+        let number = self.suspects.len() - 1 - ago;
+        let (test, began) = &self.suspects[number];
+        let onset = Onset {
+            last_beat: Duration::from_millis((began + freeze.into).saturating_sub(freeze.beat_age)),
+            frame: Duration::from_millis(freeze.frame),
+        };
+        // Nobody else can have done it, or the next beat was due after it had begun.
+        let is_certain = number == 0 || freeze.frame + freeze.into >= freeze.beat_age;
+        Some((onset, test, is_certain))
+    }
+}
+
+/// The loop stands. Whoever stopped it is blamed, if that can be known.
+fn stand(policy: &mut Policy, model: &Model, freeze: Freeze) -> Result<Blame, TestCaseError> {
+    let froze = model.froze(freeze);
+    let onset = froze.map(|(onset, ..)| onset);
+    let cause = "left the main loop standing";
+    let blamed = policy.app_unfit(model.generation, cause, Found::Standing, onset);
+    let Some(Culprit { test, inferred }) = blamed.clone() else {
+        prop_assert_eq!(&model.last, &None);
+        return Ok(None);
+    };
+    prop_assert!(inferred);
+    match froze {
+        None => prop_assert_eq!(Some(&test), model.last.as_ref().map(|last| &last.id)),
+        Some((_, froze, true)) => prop_assert_eq!(&test, &froze.id),
+        Some(_) => prop_assert!(
+            model.suspects.iter().any(|(suspect, _)| suspect.id == test),
+            "{test} had ended when the loop proved that it runs"
+        ),
+    }
+    let (file, _) = test.split_once("::").unwrap_or_default();
+    Ok(blamed.map(|blamed| (file.to_owned(), blamed)))
+}
+
+/// Has the app give this answer. What it finds left behind is blamed on the last test.
 fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) -> Result<(), TestCaseError> {
     prop_assert_ne!(rules.handover, Handover::Off);
     prop_assert!(
@@ -150,14 +245,9 @@ fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) 
         )
     });
     match answer {
-        Answer::Stands => {
-            policy.app_unfit(
-                model.generation,
-                "left the main loop standing",
-                Found::Standing,
-                None,
-            );
-            model.trouble = Some(blame);
+        Answer::Stands(freeze) => {
+            model.trouble = Some(stand(policy, model, freeze)?);
+            return Ok(());
         }
         Answer::LeftOpen if model.last.is_none() => {
             let remark = policy.loop_turned(model.generation, vec!["a splash screen".to_owned()]);
@@ -178,6 +268,24 @@ fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) 
             model.proven = true;
         }
     }
+    model.suspects.clear();
+    Ok(())
+}
+
+/// Something happens before a test, after which an earlier answer proves nothing any more.
+fn lapse(policy: &mut Policy, model: &mut Model, lapse: Lapse) -> Result<(), TestCaseError> {
+    match lapse {
+        Lapse::No => return Ok(()),
+        Lapse::Time => policy.proof_lapsed(),
+        Lapse::Use if model.trouble.is_some() || model.ended_by.is_some() => return Ok(()),
+        Lapse::Use => {
+            prop_assert_eq!(policy.used_between_tests(), None);
+            if model.suspects.is_empty() {
+                model.suspects.extend(model.last.clone().map(|last| (last, 0)));
+            }
+        }
+    }
+    model.proven = false;
     Ok(())
 }
 
@@ -185,7 +293,7 @@ fn answer(policy: &mut Policy, model: &mut Model, rules: Rules, answer: Answer) 
 fn declare(
     policy: &mut Policy,
     model: &mut Model,
-    test: &Test,
+    (test, began): (&Test, u64),
     (what, goes_on): (Declares, bool),
 ) -> Result<(), TestCaseError> {
     let generation = model.generation;
@@ -231,7 +339,7 @@ fn declare(
     prop_assert!(policy.trouble().is_none(), "nobody's fault");
     model.ended_by = by;
     if goes_on {
-        bring_up_after_end(policy, model, Some(test))?;
+        bring_up_after_end(policy, model, Some((test, began)))?;
     }
     Ok(())
 }
@@ -240,19 +348,18 @@ fn declare(
 fn bring_up_after_end(
     policy: &mut Policy,
     model: &mut Model,
-    test: Option<&Test>,
+    test: Option<(&Test, u64)>,
 ) -> Result<(), TestCaseError> {
     let by = model.ended_by.take().unwrap_or_default();
     let because = policy.used_after_end();
     prop_assert_eq!(because.clone(), Some(format!("ended on purpose by {by}")));
-    model.generation += 1;
-    model.respawns += 1;
-    model.inherited.clear();
+    model.bring_up();
     policy.app_started(model.generation, because, Vec::new());
     prop_assert_eq!(policy.used_after_end(), None);
-    if let Some(test) = test {
+    if let Some((test, began)) = test {
         prop_assert!(policy.note_of_running().is_some_and(|note| note.test == test.id));
         model.inherited.push(test.file.clone());
+        model.suspects.push((test.clone(), began));
     }
     Ok(())
 }
@@ -276,15 +383,16 @@ proptest! {
             let is_rerun = step.is_rerun && number > 0 && steps[number - 1].file == step.file;
             named = if is_rerun { named } else { number };
             let test = Test { id: format!("f{}::t{named}", step.file), file: format!("f{}", step.file) };
-            policy.proof_lapsed();
-            model.proven = false;
+            lapse(&mut policy, &mut model, step.lapse)?;
+            let began = 4 * PACE + PACE * u64::try_from(number).unwrap(); // no beat is older than the run
+            let now = Duration::from_millis(began);
             if policy.asks_before(&test) {
-                prop_assert_eq!(policy.test_starting(test.clone()), Decision::Ask);
+                prop_assert_eq!(policy.test_starting(test.clone(), now), Decision::Ask);
                 answer(&mut policy, &mut model, rules, step.answers[0])?;
             }
             let lacks_prior = policy.lacks_prior_state(&test, None).is_some();
             let lacks_first = policy.lacks_prior_state(&test, Some("f0")).is_some();
-            let decision = policy.test_starting(test.clone());
+            let decision = policy.test_starting(test.clone(), now);
             prop_assert_ne!(&decision, &Decision::Ask, "an answer is an answer");
             let stays = !matches!(decision, Decision::Respawn(_));
             prop_assert_eq!(lacks_prior, !(stays && model.inherited.iter().any(|file| *file != test.file)));
@@ -318,9 +426,7 @@ proptest! {
                 Decision::Respawn(because) if model.ended_by.is_some() => {
                     let by = model.ended_by.take().unwrap_or_default();
                     prop_assert_eq!(&because, &format!("ended on purpose by {by}"));
-                    model.generation += 1;
-                    model.respawns += 1;
-                    model.inherited.clear();
+                    model.bring_up();
                     policy.app_started(model.generation, Some(because), Vec::new());
                     true
                 }
@@ -335,11 +441,9 @@ proptest! {
                     } else if model.trouble.is_none() {
                         prop_assert_ne!(rules.scope, Scope::Session, "a healthy app is kept");
                     }
-                    model.generation += 1;
-                    model.respawns += 1;
+                    model.bring_up();
                     model.never_noted += u32::from(model.unnoted);
                     model.trouble = None;
-                    model.inherited.clear();
                     policy.app_started(model.generation, Some(because), Vec::new());
                     let note = policy.note_of_running().cloned();
                     prop_assert_eq!(note.map(|note| (note.test, note.generation)), Some((test.id.clone(), model.generation)));
@@ -364,21 +468,25 @@ proptest! {
                 model.unnoted = false;
                 model.inherited.push(test.file.clone());
                 model.last = Some(test.clone());
+                model.suspects.push((test.clone(), began));
                 model.proven = false;
             }
             let fails = step.trouble.filter(|_| runs);
             if let Some((When::During, kind)) = fails {
-                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
-                let culprit = Culprit { test: test.id.clone(), inferred: false };
+                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), step.seems_older);
+                // Nobody who ended before the app proved that it is well.
+                let earlier = model.suspects.iter().rev().nth(1).filter(|_| step.seems_older);
+                let (blames, _) = earlier.cloned().unwrap_or((test.clone(), began));
+                let culprit = Culprit { test: blames.id, inferred: earlier.is_some() };
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));
-                prop_assert!(policy.is_running_to_blame());
+                prop_assert_eq!(policy.is_running_to_blame(), earlier.is_none());
                 // What is heard later of the same generation blames nobody else.
-                model.trouble = Some(Some((test.file.clone(), culprit)));
+                model.trouble = Some(Some((blames.file, culprit)));
             }
             if let Some(declares) = step.declares.filter(|_| runs) {
-                declare(&mut policy, &mut model, &test, declares)?;
+                declare(&mut policy, &mut model, (&test, began), declares)?;
             }
-            policy.test_finished();
+            policy.test_finished(true);
             if let Some((When::After, kind)) = fails {
                 let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), false);
                 let culprit = Culprit { test: test.id.clone(), inferred: true };
@@ -408,10 +516,8 @@ proptest! {
                     prop_assert!(!given_up);
                     let because = policy.used_between_tests().unwrap_or_default();
                     prop_assert!(because.contains(&culprit.test), "{because}");
-                    model.generation += 1;
-                    model.respawns += 1;
+                    model.bring_up();
                     model.trouble = None;
-                    model.inherited.clear();
                     policy.app_started(model.generation, Some(because), Vec::new());
                     model.last = None;
                     model.proven = true;
@@ -433,7 +539,7 @@ proptest! {
         let mut respawns = 0;
         for number in 0..20 {
             let test = Test { id: format!("f::t{number}"), file: "f".into() };
-            match policy.test_starting(test) {
+            match policy.test_starting(test, Duration::ZERO) {
                 Decision::Ask => policy.proof_lapsed(),
                 Decision::Proceed => policy.app_started(1, None, Vec::new()),
                 Decision::Respawn(because) => {
@@ -444,7 +550,7 @@ proptest! {
                 Decision::Refuse(trouble) => return Err(TestCaseError::fail(format!("{trouble:?}"))),
             }
             policy.app_troubled(respawns + 1, "the same", false);
-            policy.test_finished();
+            policy.test_finished(true);
         }
         prop_assert_eq!(respawns, max_respawns);
     }
@@ -457,19 +563,22 @@ fn a_re_run_of_the_culprit_gets_a_fresh_process_and_its_victims_none() {
         id: id.into(),
         file: "f".into(),
     };
-    assert_eq!(policy.test_starting(test("f::culprit")), Decision::Proceed);
+    assert_eq!(
+        policy.test_starting(test("f::culprit"), Duration::ZERO),
+        Decision::Proceed
+    );
     policy.app_started(1, None, Vec::new());
     policy.app_troubled(1, "crashed", false);
-    policy.test_finished();
+    policy.test_finished(true);
     assert!(matches!(
-        policy.test_starting(test("f::culprit")),
+        policy.test_starting(test("f::culprit"), Duration::ZERO),
         Decision::Respawn(_)
     ));
     policy.app_started(2, Some("again".into()), Vec::new());
     policy.app_troubled(2, "crashed", false);
-    policy.test_finished();
+    policy.test_finished(true);
     assert!(matches!(
-        policy.test_starting(test("f::victim")),
+        policy.test_starting(test("f::victim"), Duration::ZERO),
         Decision::Refuse(_)
     ));
 }

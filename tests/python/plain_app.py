@@ -19,6 +19,7 @@ frame_s = 0.005
 listener: socket.socket | None = None
 pool = ThreadPoolExecutor(1)
 later: list[tuple[float, float]] = []
+ends_worker = threading.Event()
 
 #: What a real app has too: a thread that keeps the process alive without its main loop.
 keep_alive = threading.Event()
@@ -27,6 +28,22 @@ keep_alive = threading.Event()
 def burn() -> None:
     while True:
         pass
+
+
+def hold(seconds: float) -> None:
+    """Native code that holds the interpreter."""
+    if sys.platform == "win32":
+        ctypes.PyDLL("kernel32").Sleep(int(seconds * 1e3))
+    else:
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
+def serve_holds() -> None:
+    """A hook thread, which need not wait for the main loop's next turn."""
+    while not (STATE / "hold").exists():
+        time.sleep(0.001)
+    (STATE / "holds").touch()
+    hold(8)
 
 
 def do(agent: livegui.Agent, what: str, argument: str) -> bool:
@@ -53,11 +70,11 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     if what == "spin":
         while True:
             pass
-    if what == "hold":  # native code that holds the interpreter
-        if sys.platform == "win32":
-            ctypes.PyDLL("kernel32").Sleep(int(float(argument) * 1e3))
-        else:
-            ctypes.PyDLL(None).usleep(int(float(argument) * 1e6))
+    if what == "hold":
+        hold(float(argument))
+    if what == "serve_holds":
+        threading.Thread(target=serve_holds, daemon=True).start()
+        frame_s = float(argument)
     if what == "open":
         agent.tell_open([argument] if argument else [])
     if what == "slow":
@@ -83,6 +100,14 @@ def do(agent: livegui.Agent, what: str, argument: str) -> bool:
     if what == "queue":
         for _ in range(int(argument)):
             pool.submit(time.sleep, 60)
+    if what == "watch_thread":  # while it runs, so that only a look at it shows its end
+        worker = threading.Thread(target=ends_worker.wait, name="worker")
+        worker.start()
+        agent.watch_thread(worker)
+    if what == "end_thread":
+        ends_worker.set()
+    if what == "end_pool":  # as ThreadPoolExecutor.shutdown(pool) does, which calls no wrapper
+        pool._shutdown = True
     if what == "degrade":
         agent.degrade(argument)
     if what == "clear":
@@ -122,6 +147,7 @@ def main() -> None:
                 time.sleep(later.pop()[1])
             time.sleep(frame_s)
     keep_alive.set()
+    ends_worker.set()
 
 
 if __name__ == "__main__":

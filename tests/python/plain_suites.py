@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -80,6 +80,17 @@ def beside(name: str, wanted: list[str]) -> Path:
 HELPERS = f"pythonpath = {Path(__file__).parent.as_posix()} {Path(__file__).parents[2].as_posix()}"
 #: Why a test of trio is skipped.
 NO_TRIO = "trio waits by a device (AFD) that wine 8 does not have"
+
+
+#: Whether everything that a test may need must be there. Known before a test clears the variable.
+IN_CI = os.environ.get("CI") == "true"
+
+
+def not_here(why: str) -> NoReturn:
+    """Skip the test, because something is not installed; CI has all of it."""
+    if IN_CI:
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def under_wine() -> bool:

@@ -8,10 +8,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from plain_suites import Suite
 
 from tools import bench_tables
 
 FIGURES = Path(__file__).parents[2] / "benchmarks"
+
+#: A suite of the benchmarks, by the names that it has here.
+MEASURED = {"measure_use.py": "measure_use.py", "test_a.py": "suite_no_op.py"}
 
 BENCH = f"""
 import sys
@@ -67,3 +71,15 @@ def test_rows_are_written_as_json_and_as_a_picture(bench: Path, tmp_path: Path) 
     texts = [element.text for element in picture.iter() if element.text]
     assert "a <figure>" in texts
     assert "a peer & co" in texts
+
+
+def test_the_plugin_that_measures_pytest_sees_the_check_before_each_test(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suites, out = FIGURES / "harness_suites", tmp_path / "figures.json"
+    for name, value in {"BENCH_OUT": str(out), "BENCH_TESTS": "3", "BENCH_APP": "1"}.items():
+        monkeypatch.setenv(name, value)
+    files = {name: (suites / source).read_text() for name, source in MEASURED.items()}
+    suite(files, "-p", "measure_use").assert_outcomes(passed=3)
+    figures = json.loads(out.read_text())
+    assert [len(figures[what]) for what in ("use", "tests", "around")] == [3, 3, 3]

@@ -145,6 +145,30 @@ def test_the_default_executor_of_a_loop_is_watched_as_soon_as_there_is_one(agent
     asyncio.run(main())
 
 
+def test_work_that_a_watched_loop_refuses_names_who_gave_it_and_who_ended_it(agent: livegui.Agent) -> None:
+    def give(loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_in_executor(None, print)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        agent.watch_executor(loop, "asyncio")
+        await loop.shutdown_default_executor()
+        with ThreadPoolExecutor(1) as pool:
+            await loop.run_in_executor(pool, int)  # another pool still takes work
+        assert "executor_refused" not in [reason["code"] for reason in agent.health()["reasons"]]
+        with pytest.raises(RuntimeError, match="shutdown"):
+            give(loop)
+        refused = next(r for r in agent.health()["reasons"] if r["code"] == "executor_refused")
+        assert refused["component"] == "asyncio"
+        given = give.__code__.co_firstlineno + 1
+        assert refused["message"].startswith(
+            f'asyncio default executor "asyncio" refused the work of give() at test_executors.py:{given}: '
+            "it was shut down by main() at test_executors.py:"
+        )
+
+    asyncio.run(main())
+
+
 def test_a_saturated_pool_is_busy_and_no_reason(agent: livegui.Agent) -> None:
     go = threading.Event()
     with ThreadPoolExecutor(1) as pool:

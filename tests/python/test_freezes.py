@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import product
+from typing import NamedTuple
 
 import pytest
 from plain_suites import Suite
@@ -24,19 +26,16 @@ SETTINGS = {
     "xdist": ("", ["-n1", "--dist=loadfile"]),
 }
 
+BEFORE = """
+def test_before(app):
+    pass
+"""
+
+#: It freezes the app with the first thing that it does: there may be no beat between its beginning and that.
 FREEZES_IT = """
 import time
 
-def test_before(app):
-    pass
-
-def beats(live_gui):
-    return live_gui.health()["checks"]["main_loop"]["beats"]
-
 def test_freezes(app, live_gui):
-    before = beats(live_gui)
-    while beats(live_gui) == before:  # a freeze begins with the last beat: that is to be one of this test
-        time.sleep(0.005)
     app.do({what!r})
     while not (app.live_gui.generation_folder / "state" / "taken").exists():
         time.sleep(0.01)
@@ -69,22 +68,50 @@ def live_gui_env():
     return app
 
 
-def cells() -> list[tuple[str, str, str]]:
+class Cell(NamedTuple):
+    """A cell of the matrix."""
+
+    name: str
+    freeze: str
+    setting: str
+    #: The test before it is of the same file.
+    same_file: bool
+
+    def __str__(self) -> str:
+        return "-".join(
+            [self.name, self.freeze, self.setting, "same file" if self.same_file else "next file"]
+        )
+
+
+def cells() -> list[Cell]:
     if WHOLE:
-        return [(app, freeze, setting) for app in TOOLKITS for freeze in FREEZES for setting in SETTINGS]
+        return [
+            Cell(app, freeze, setting, same_file=number % 2 == 0)
+            for app in TOOLKITS
+            for number, (freeze, setting) in enumerate(product(FREEZES, SETTINGS))
+        ]
     first = next(iter(SETTINGS))
-    every_toolkit = [(app, FREEZES[0], first) for app in TOOLKITS]
-    return [*every_toolkit, ("plain", FREEZES[1], "xdist"), ("pyside6", FREEZES[2], "spares")]
+    every_toolkit = [Cell(app, FREEZES[0], first, number % 2 == 0) for number, app in enumerate(TOOLKITS)]
+    return [
+        *every_toolkit,
+        Cell("plain", FREEZES[1], "xdist", same_file=False),
+        Cell("pyside6", FREEZES[2], "spares", same_file=True),
+        Cell("tk", FREEZES[1], first, same_file=True),
+    ]
 
 
-@pytest.mark.parametrize(("name", "freeze", "setting"), cells())
+@pytest.mark.parametrize("cell", cells(), ids=str)
 def test_the_next_file_gets_an_app_that_turns_and_the_right_test_is_named(
-    suite: Suite, pytester: pytest.Pytester, name: str, freeze: str, setting: str
+    suite: Suite, pytester: pytest.Pytester, cell: Cell
 ) -> None:
+    name, freeze, setting, same_file = cell
     app = set_up(name, pytester)
     ini, options = SETTINGS[setting]
     port = " {hook_port}" if "spares" in ini else ""
-    files = {"test_a.py": FREEZES_IT.format(what=freeze), "test_b.py": TURNS}
+    freezes = FREEZES_IT.format(what=freeze)
+    files = {"test_a.py": BEFORE + freezes, "test_b.py": TURNS}
+    if not same_file:
+        files |= {"test_0.py": BEFORE, "test_a.py": freezes}
     result = suite(files, *options, ini=f"live_gui_command = {app.command()}{port}\n{ini}")
     result.assert_outcomes(passed=3)
     (record,) = (pytester.path / ".livegui").glob("*/run.json")

@@ -39,7 +39,7 @@ def beats(document: dict[str, Any]) -> bool:
 # --- Qt ---
 
 SLOT = """
-from PyQt6.QtCore import QCoreApplication, QTimer
+from {binding}.QtCore import QCoreApplication, QTimer
 app = QCoreApplication([])
 def fail():
     raise ValueError("bad value")
@@ -56,10 +56,13 @@ for _ in range(3):
 
 
 @posix
+@pytest.mark.parametrize("binding", ["PyQt6", "PyQt5"])
 @pytest.mark.parametrize("first", [UNTIL_WATCHED, FRAMES_FIRST], ids=["plain loop", "frames"])
-def test_pyqt_still_aborts_where_the_app_was_watched_before_it(first: str, tmp_path: Path) -> None:
+def test_pyqt_still_aborts_where_the_app_was_watched_before_it(
+    first: str, binding: str, tmp_path: Path
+) -> None:
     (tmp_path / "glfw.py").write_text(GLFW)
-    with shown("pyqt6", first + SLOT, "PyQt6", tmp_path) as process:
+    with shown(binding, first + SLOT.format(binding=binding), binding, tmp_path) as process:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (-signal.SIGABRT, "")
     assert "ValueError: bad value" in err

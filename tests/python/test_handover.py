@@ -9,10 +9,13 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from plain_suites import PASSES, Suite
+from plain_suites import HELPERS, PASSES, Suite
 
 #: The app may do this, and the test that asked for it is over before anybody notices.
 FREEZES = ["hang 8", "deadlock", "spin", "hold 8"]
+
+#: What follows what was found, if the blamed test had passed.
+PASSED = " (it had passed; blamed by inference)"
 
 SETTINGS = {
     "file": "",
@@ -53,16 +56,40 @@ def test_the_next_file_runs_on_a_process_that_turns(
     run = record(pytester)
     note = next(note for note in run["notes"] if note["file"] == "test_b.py")
     assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+    assert note["because"].endswith(PASSED)
     first = run["generations"][0]
     assert first["state"] == "degraded"
     assert first["why"].startswith("left the main loop standing for ")
+    assert first["why"].endswith(PASSED)
     assert first["culprit"] == {"test": "test_a.py::test_does", "inferred": True}
     result.stdout.fnmatch_lines(
-        ["test_b.py  fresh process (generation *): test_a.py::test_does left the main loop standing for *"]
+        [
+            "test_b.py  fresh process (generation *): test_a.py::test_does left the main loop standing for *"
+            + PASSED
+        ]
     )
     cases = {case.get("name"): case for case in ET.parse(pytester.path / "report.xml").iter("testcase")}
     properties = {p.get("name"): p.get("value") for p in cases["test_does"].iter("property")}
     assert str(properties["live_gui_handover"]).startswith("left the main loop standing for ")
+    assert str(properties["live_gui_handover"]).endswith(PASSED)
+
+
+@pytest.mark.parametrize(
+    ("then", "setting", "outcomes"),
+    [
+        ("time.sleep(0.3); assert app is None", "", {"passed": 2, "failed": 1}),
+        ("time.sleep(0.3)", "live_gui_handover = fail", {"passed": 3, "errors": 1}),
+    ],
+    ids=["failed_by_itself", "failed_for_it"],
+)
+def test_a_test_that_failed_is_not_said_to_have_passed(
+    suite: Suite, pytester: pytest.Pytester, then: str, setting: str, outcomes: dict[str, int]
+) -> None:
+    result = suite({"test_a.py": doing("deadlock", then), "test_b.py": PASSES}, ini=setting)
+    result.assert_outcomes(**outcomes)
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+    assert note["because"].endswith(" (blamed by inference)")
 
 
 def test_the_test_that_froze_the_app_is_blamed_though_others_followed_it(
@@ -72,6 +99,58 @@ def test_the_test_that_froze_the_app_is_blamed_though_others_followed_it(
     suite({"test_a.py": doing("deadlock") + follows, "test_b.py": PASSES}).assert_outcomes(passed=4)
     (note,) = record(pytester)["notes"]
     assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+
+
+def test_the_time_that_it_takes_to_see_where_the_app_stands_moves_no_blame(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    taken = "while (app.live_gui.generation_folder / 'state' / 'command').exists(): time.sleep(0.001)"
+    freezes = doing("deadlock", f"{taken}\n    time.sleep(0.06)")
+    follows = "\ndef test_does_not_notice(app):\n    pass\n"
+    suite({"test_a.py": freezes + follows, "test_b.py": PASSES}).assert_outcomes(passed=4)
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+
+
+#: Waits for a beat, and freezes the app before the next one, which is due a tenth of a second later.
+SERVES = """
+import time
+
+def beats(live_gui):
+    return live_gui.health()["checks"]["main_loop"]["beats"]
+
+def test_innocent(app, live_gui):
+    app.do("serve_holds 0.1")
+    while (live_gui.generation_folder / "state" / "command").exists():
+        time.sleep(0.001)
+    before = beats(live_gui)
+    while beats(live_gui) < before + 12:  # frames of that length are usual
+        time.sleep(0.001)
+"""
+HOLDS = """
+import time
+
+def test_freezes(live_gui):
+    (live_gui.generation_folder / "state" / "hold").touch()
+    while not (live_gui.generation_folder / "state" / "holds").exists():
+        time.sleep(0.001)
+    time.sleep(0.3)
+"""
+
+
+@pytest.mark.parametrize("same_file", [True, False], ids=["same_file", "next_file"])
+def test_a_test_that_freezes_the_app_before_the_loop_turned_once_more_is_blamed_itself(
+    suite: Suite, pytester: pytest.Pytester, same_file: bool
+) -> None:
+    conftest = pytester.path / "conftest.py"
+    begins_late = "\ndef pytest_runtest_logstart():\n    time.sleep(0.03)  # after the last beat\n"
+    conftest.write_text(conftest.read_text() + begins_late)
+    files = {"test_a.py": SERVES + HOLDS} if same_file else {"test_a.py": SERVES, "test_b.py": HOLDS}
+    suite(files | {"test_c.py": PASSES}).assert_outcomes(passed=3)
+    (note,) = record(pytester)["notes"]
+    culprit = "test_a.py::test_freezes" if same_file else "test_b.py::test_freezes"
+    assert note["because"].startswith(f"{culprit} left the main loop standing for ")
+    assert record(pytester)["generations"][0]["culprit"] == {"test": culprit, "inferred": True}
 
 
 def test_the_note_says_where_the_app_stands(suite: Suite, pytester: pytest.Pytester) -> None:
@@ -165,7 +244,9 @@ def test_a_freeze_fails_its_test_on_a_worker_and_before_a_spare(
 def test_with_no_respawns_the_next_file_is_refused_a_frozen_app(suite: Suite) -> None:
     result = suite({"test_a.py": doing("deadlock"), "test_b.py": PASSES}, ini="live_gui_respawn = never")
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["did not run: test_a.py::test_does left the main loop standing for *"])
+    result.stdout.fnmatch_lines(
+        ["did not run: test_a.py::test_does left the main loop standing for *" + PASSED]
+    )
 
 
 def test_what_is_done_by_a_test_that_does_not_use_the_fixture_is_found_too(
@@ -207,7 +288,7 @@ def test_the_last_test_of_a_run_can_be_failed_too(suite: Suite) -> None:
 def test_what_the_last_test_of_a_run_left_is_told(suite: Suite) -> None:
     result = suite({"test_a.py": doing("deadlock")})
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["test_a.py::test_does left the main loop standing for *"])
+    result.stdout.fnmatch_lines(["test_a.py::test_does left the main loop standing for *" + PASSED])
 
 
 def test_nobody_asks_where_that_is_switched_off(suite: Suite, pytester: pytest.Pytester) -> None:
@@ -242,6 +323,95 @@ def test_an_app_that_is_merely_slow_to_turn_is_kept(
     assert record(pytester)["notes"] == []
 
 
+#: The app does something, and the test ends as soon as it is done.
+ENDS_SOMETHING = """
+import time
+
+def beats(live_gui):
+    return live_gui.health()["checks"]["main_loop"]["beats"]
+
+def test_uses(app):
+    app.do("watch_thread")
+    while (app.live_gui.generation_folder / "state" / "command").exists():
+        time.sleep(0.005)
+
+def test_ends_it(app, live_gui):
+    app.do({what!r})
+    while (app.live_gui.generation_folder / "state" / "command").exists():
+        time.sleep(0.001)
+    before = beats(live_gui)
+    while beats(live_gui) < before + 2:
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "found"), [("end_thread", "thread_died"), ("end_pool", "executor_shutdown")]
+)
+def test_what_ends_just_before_a_file_does_is_found_before_the_next_begins(
+    suite: Suite, pytester: pytest.Pytester, what: str, found: str
+) -> None:
+    notices = """
+import time
+
+def test_next(live_gui):
+    time.sleep(0.5)
+    assert live_gui.health()["status"] == "ok"
+"""
+    suite({"test_a.py": ENDS_SOMETHING.format(what=what), "test_b.py": notices}).assert_outcomes(passed=3)
+    (note,) = record(pytester)["notes"]
+    assert note["file"] == "test_b.py"
+    assert f"after test_a.py::test_ends_it had ended (inferred blame): {found}: " in note["because"]
+
+
+@pytest.mark.parametrize("seconds", [2.05, 2.5])
+def test_a_process_that_is_stopped_for_a_moment_when_it_is_asked_is_kept(
+    suite: Suite, pytester: pytest.Pytester, seconds: float
+) -> None:
+    stops = f"""
+import os, pathlib, subprocess, sys
+
+STOP = '''
+import sys, time
+from plain_suites import resume, suspend
+pid = int(sys.argv[1])
+suspend(pid)
+print("stopped", flush=True)
+time.sleep({seconds})
+resume(pid)
+'''
+
+def test_uses(live_gui):
+    pathlib.Path("pid").write_text(str(live_gui.pid))
+
+def test_stops_the_app_and_does_not_use_it():
+    command = [sys.executable, "-c", STOP, pathlib.Path("pid").read_text()]
+    environment = os.environ | {{"PYTHONPATH": os.pathsep.join(sys.path)}}
+    assert subprocess.Popen(command, stdout=subprocess.PIPE, env=environment).stdout.readline()
+"""
+    files = {"test_a.py": stops, "test_b.py": PASSES, "test_c.py": PASSES}
+    suite(files, ini=HELPERS).assert_outcomes(passed=4)
+    assert record(pytester)["notes"] == []
+
+
+def test_a_longer_time_out_keeps_what_the_usual_one_replaces(suite: Suite, pytester: pytest.Pytester) -> None:
+    files = {"test_a.py": doing("hang 2"), "test_b.py": PASSES}
+    suite(files, ini="live_gui_handover_timeout = 20").assert_outcomes(passed=3)
+    assert record(pytester)["notes"] == []
+
+
+def test_a_shorter_time_out_replaces_sooner_than_the_usual_one(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    taken = "while (app.live_gui.generation_folder / 'state' / 'command').exists(): time.sleep(0.001)"
+    files = {f"test_{name}.py": doing("hang 8", taken) for name in "abc"}
+    suite(files, ini="live_gui_handover_timeout = 50ms").assert_outcomes(passed=6)
+    text = " ".join(str(generation["why"]) for generation in record(pytester)["generations"])
+    stood = [float(seconds) for seconds in re.findall(r"standing for ([\d.]+) s", text)]
+    assert len(stood) == 3
+    assert min(stood) < 0.5  # usually 0.1; at least one of three is measured without a delay
+
+
 def test_a_declared_wait_in_which_the_app_cannot_be_used_is_no_life(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
@@ -254,7 +424,10 @@ def test_a_dialog_that_a_file_left_open_costs_its_process(suite: Suite, pytester
     result = suite(files)
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(
-        ["test_b.py  fresh process (generation 2): test_a.py::test_does left open: QMessageBox 'Save?'"]
+        [
+            "test_b.py  fresh process (generation 2): test_a.py::test_does left open: QMessageBox 'Save?'"
+            + PASSED
+        ]
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from executing import executed, health, shown
-from plain_suites import Suite, under_wine
+from plain_suites import Suite, not_here, under_wine
 from unwired import unwired
 from wiring import APPS, CATCHING, MORE, RUNS_ON, asks, run_on
 
@@ -31,6 +31,12 @@ WATCHED = [name for name in APPS if name not in ("plain", "sdl")]
 OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
 
 Injected = Callable[..., pytest.RunResult]
+
+
+def other_python(folder: Path) -> Path:
+    """The Python of a virtual environment without livegui."""
+    venv.create(folder / "other", with_pip=False, symlinks=os.name == "posix")
+    return next((folder / "other").glob("[bS]*/python*"))
 
 
 @pytest.fixture
@@ -78,9 +84,10 @@ def test_what_a_toolkit_swallows_is_heard(injected: Injected, name: str) -> None
     result.stdout.fnmatch_lines(["*GuiCallbackError: callback_exception: ValueError: bad value"])
 
 
-def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected) -> None:
+@pytest.mark.parametrize("name", ["pyqt6", "pyqt5"])
+def test_pyqt_still_aborts_of_an_exception_in_a_slot(injected: Injected, name: str) -> None:
     files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
-    result = injected("pyqt6", files)
+    result = injected(name, files)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*main_loop_crashed*ValueError: bad value*"])
 
@@ -198,19 +205,22 @@ def child():
         file.write("livegui._attach" in __import__("sys").modules and "an agent\\n" or "none\\n")
 
 CODE = "import app; app.child()"
+METHODS = [method for method in ("spawn", "forkserver") if method in multiprocessing.get_all_start_methods()]
 
 async def main():
     subprocess.run([sys.executable, "-c", CODE], check=True)
-    process = multiprocessing.get_context("spawn").Process(target=child)
-    process.start()
-    process.join()
+    for method in METHODS:
+        process = multiprocessing.get_context(method).Process(target=child)
+        process.start()
+        process.join()
     print("done", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
 if __name__ == "__main__":
-    early = multiprocessing.get_context("spawn").Process(target=child)
-    early.start()
-    early.join()
+    for method in METHODS:
+        early = multiprocessing.get_context(method).Process(target=child)
+        early.start()
+        early.join()
     asyncio.run(main())
 """
 
@@ -221,7 +231,8 @@ def test_children_of_the_app_are_no_agents(tmp_path: Path) -> None:
         assert process.stdout.readline() == "done\n"
         assert health(tmp_path)["status"] == "ok"
         process.communicate("\n", timeout=30)
-    assert (tmp_path / "children").read_text().split("\n") == ["none", "none", "none", ""]
+    count = 1 + 2 * (2 if os.name == "posix" else 1)
+    assert (tmp_path / "children").read_text() == count * "none\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="exec")
@@ -245,20 +256,47 @@ agent = livegui.start("by hand")
 async def main():
     for _ in range(10):
         await asyncio.sleep(0.02)
-    print(agent.health()["status"], asyncio.BaseEventLoop.run_forever.__module__, flush=True)
+    is_patched = hasattr(asyncio.BaseEventLoop.run_forever, "__wrapped__")
+    print(agent.health()["status"], is_patched, flush=True)
 asyncio.run(main())
 """
     with executed(script, tmp_path) as process:
         out, err = process.communicate(timeout=30)
-    assert (out, err) == ("starting asyncio.base_events\n", ""), "nobody beats for it"
+    assert (out, err) == ("starting False\n", ""), "nobody beats for it"
 
 
-def test_livegui_0_leaves_no_trace(tmp_path: Path) -> None:
-    script = "import sys; print([name for name in sys.modules if name.startswith('livegui._')], [f for f in sys.meta_path if 'livegui' in repr(f)])"
-    with executed(script, tmp_path, LIVEGUI="0") as process:
+TRACES = """
+import os, subprocess, sys
+print([name for name in sys.modules if name.startswith("livegui")], [f for f in sys.meta_path if "livegui" in repr(f)])
+print([name for name in os.environ if name.startswith("LIVEGUI_INJECT")], os.environ.get("PYTHONPATH"), sys.path[1:3])
+if len(sys.argv) == 1:
+    sys.stdout.flush()
+    subprocess.run([sys.executable, __file__, "child"])
+"""
+
+
+@pytest.mark.parametrize("theirs", ["", "/theirs"])
+def test_livegui_0_leaves_no_trace(theirs: str, tmp_path: Path) -> None:
+    with executed(TRACES, tmp_path, "--explain", LIVEGUI="0", PYTHONPATH=theirs) as process:
         out, err = process.communicate(timeout=30)
-    assert out == "['livegui._bootstrap'] []\n"
+    environment = os.environ | {"PYTHONPATH": theirs}
+    command = [sys.executable, str(tmp_path / "app.py")]
+    plain = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    # A variable that is set, but empty, is as good as none.
+    assert out.replace(" None ", "  ") == plain.stdout
+    assert out.startswith("[] []\n[] ")
     assert err == ""
+
+
+@needs_venv
+def test_livegui_0_leaves_no_trace_in_an_environment_without_livegui(tmp_path: Path) -> None:
+    python = other_python(tmp_path)
+    with executed(TRACES, tmp_path, python=str(python), LIVEGUI="0", PYTHONPATH="/theirs") as process:
+        out, err = process.communicate(timeout=30)
+    command = [str(python), str(tmp_path / "app.py")]
+    environment = os.environ | {"PYTHONPATH": "/theirs"}
+    plain = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (out, err) == (plain.stdout, "")
 
 
 def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> None:
@@ -274,41 +312,33 @@ def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> Non
     assert (out, err) == (f"theirs\n{theirs / 'sitecustomize.py'}\n", "")
 
 
+COMES_ALONG = """
+import asyncio, importlib.util, json, sys
+async def main():
+    names = ("pytest", "imgui_bundle", "_pytest")
+    print(json.dumps([[name for name in names if importlib.util.find_spec(name)], sys.path]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def run_where_only_our_package_comes_along(python: str, folder: Path) -> list[str]:
+    """Watch an app on a Python without livegui. Returns which packages of pytest's Python it could import."""
+    with executed(COMES_ALONG, folder, python=python) as process:
+        assert process.stdout is not None
+        seen = process.stdout.readline()
+        health(folder)
+        _, err = process.communicate("\n", timeout=30)
+    command = [python, str(folder / "app.py")]
+    plain = subprocess.run(command, input="\n", capture_output=True, text=True, check=True)
+    assert (seen, err) == (plain.stdout, plain.stderr)
+    packages: list[str] = json.loads(seen)[0]
+    return packages
+
+
 @needs_venv
 def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
-    venv.create(tmp_path / "other", with_pip=False, symlinks=os.name == "posix")
-    python = next((tmp_path / "other").glob("[bS]*/python*"))
-    script = ASYNCIO.replace(
-        "[os.getpid(), ours, ",
-        "[[m for m in ('pytest', 'imgui_bundle') if __import__('importlib.util').util.find_spec(m)], sys.path, ",
-    )
-    (tmp_path / "app.py").write_text(script)
-    command = [
-        sys.executable,
-        "-m",
-        "livegui",
-        "exec",
-        "--run-dir",
-        str(tmp_path),
-        "--",
-        str(python),
-        "app.py",
-    ]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        found, path, _ = json.loads(process.stdout.readline())
-        assert health(tmp_path)["status"] == "ok"
-        process.communicate("\n", timeout=30)
-    plain = subprocess.run(
-        [str(python), "-c", "import sys, json; print(json.dumps(sys.path[1:]))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found == []
-    assert path[1:] == json.loads(plain.stdout)
+    assert run_where_only_our_package_comes_along(str(other_python(tmp_path)), tmp_path) == []
 
 
 # --- a good guest ---
@@ -317,14 +347,17 @@ GUEST = """
 import asyncio, concurrent.futures, inspect, json, socketserver, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
-             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start]
-print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))] for f in functions]))
+             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start,
+             asyncio.BaseEventLoop.run_in_executor, asyncio.BaseEventLoop.shutdown_default_executor,
+             asyncio.BaseEventLoop.close]
+print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f)),
+                   inspect.iscoroutinefunction(f)] for f in functions]))
 print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))
 print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui" not in type(f).__module__])
 try:
     with ThreadPoolExecutor() as pool:
         pass
-    pool.submit(print)
+    pool.submit(print, flush=True)
 except RuntimeError as error:
     print(error)
 try:
@@ -356,7 +389,7 @@ def close():
     pool.shutdown()
 
 def click():
-    pool.submit(print)
+    pool.submit(print, flush=True)
 
 async def main():
     with ThreadPoolExecutor() as other:
@@ -401,13 +434,15 @@ def test_refused_work_is_a_reason_that_names_who_gave_it_and_who_ended_the_pool(
         assert reason["message"].endswith(" s before")
 
 
-def test_work_that_a_library_is_refused_is_none_of_the_apps(tmp_path: Path) -> None:
-    library = tmp_path / "site-packages"
-    library.mkdir()
-    (library / "theirs.py").write_text(
-        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\npool.submit(int)\npool.shutdown()\n\ndef use():\n    pool.submit(int)\n"
-    )
-    script = """
+LIBRARY = """
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(thread_name_prefix="theirs")
+pool.submit(int)
+pool.shutdown()
+def use():
+    pool.submit(int)
+"""
+USES_LIBRARY = """
 import asyncio, sys, theirs
 async def main():
     try:
@@ -417,13 +452,75 @@ async def main():
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 asyncio.run(main())
 """
-    with executed(script, tmp_path, PYTHONPATH=str(library)) as process:
+REFUSED_BY_LOOP = """
+import asyncio
+async def close():
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+async def click():
+    await asyncio.to_thread(int)
+
+async def main():
+    await asyncio.to_thread(int)
+    await close()
+    try:
+        await click()
+    except RuntimeError as error:
+        print(error, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("library_pools", [False, True])
+def test_work_that_a_library_is_refused_counts_only_on_request(library_pools: bool, tmp_path: Path) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "theirs.py").write_text(LIBRARY)
+    options = ["--library-pools"] if library_pools else []
+    with executed(USES_LIBRARY, tmp_path, *options, PYTHONPATH=str(library)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "refused\n"
-        document = health(tmp_path)
-        assert document["reasons"] == []
-        assert [pool["name"] for pool in document["checks"]["executors"]] == ["asyncio"], (
-            "only the app's own work"
+        document = health(
+            tmp_path, lambda document: document["status"] == ("degraded" if library_pools else "ok")
+        )
+        names = [pool["name"] for pool in document["checks"]["executors"]]
+        if library_pools:
+            (reason,) = document["reasons"]
+            assert (reason["code"], reason["component"]) == ("executor_refused", "theirs")
+            assert "refused the work of use() at theirs.py:7" in reason["message"]
+            assert "theirs" in names
+        else:
+            assert document["reasons"] == []
+            assert names == ["asyncio"], "only the app's own work"
+
+
+def test_a_suite_can_count_the_work_of_packages(suite: Suite) -> None:
+    script = USES_LIBRARY.replace(
+        "import asyncio, sys, theirs",
+        "import asyncio, os, sys\nsys.path.insert(0, 'site-packages')\nimport theirs",
+    ).replace("    try:", "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n    try:")
+    test = (
+        "import pathlib, time\ndef test_it(live_gui):\n    pathlib.Path('go').touch()\n    time.sleep(30)\n"
+    )
+    files = {"uses.py": script, "site-packages/theirs.py": LIBRARY, "test_a.py": test}
+    ini = "live_gui_command = {python} uses.py\nlive_gui_library_pools = true"
+    result = suite(files, ini=ini)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*executor_refused*refused the work of use() at theirs.py:7*"])
+
+
+def test_work_that_a_loop_refuses_names_who_gave_it_and_who_ended_its_executor(tmp_path: Path) -> None:
+    with executed(REFUSED_BY_LOOP, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Executor shutdown has been called\n"
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == ("executor_refused", "asyncio")
+        assert (
+            'asyncio default executor "asyncio" refused the work of click() at app.py:7: it was shut down by close() at app.py:4 '
+            in reason["message"]
         )
 
 
@@ -523,11 +620,27 @@ GLIB = (
     .replace("Gtk.main_quit", "lambda _: loop.quit()")
     .replace("window = ", "loop = GLib.MainLoop()\nwindow = ")
 )
+GIO = """
+import sys, threading
+from gi.repository import Gio, GLib
+app = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+app.connect("activate", lambda app: app.hold())
+def fail():
+    raise ValueError("bad value")
+def read():
+    sys.stdin.readline()
+    GLib.idle_add(fail)
+    sys.stdin.readline()
+    GLib.idle_add(app.quit)
+threading.Thread(target=read, daemon=True).start()
+app.run()
+"""
 SWALLOWING = {
     "qasync": (QASYNC, "qasync", "asyncio"),
     "wx": (WX, "wx", "gui"),
     "gtk": (GTK, "gi", "gui"),
     "glib": (GLIB, "gi", "gui"),
+    "gio": (GIO, "gi", "gui"),
 }
 
 
@@ -609,8 +722,7 @@ def test_a_native_module_that_cannot_be_loaded_is_said_in_the_start_error(
     copy = pytester.path / "elsewhere" / "livegui"
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("_livegui.*", "__pycache__"))
     (copy / "_livegui.py").write_text("raise ImportError('wrong ELF class')")
-    venv.create(pytester.path / "other", with_pip=False, symlinks=os.name == "posix")
-    python = next((pytester.path / "other").glob("[bS]*/python*"))
+    python = other_python(pytester.path)
     conftest = pytester.path / "conftest.py"
     conftest.write_text(
         conftest.read_text()
@@ -626,7 +738,9 @@ def live_gui_env():
         ini = ini.replace("'", '"')
     result = suite({"test_a.py": "def test_it(live_gui):\n    pass\n"}, ini=ini)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*not watched: ImportError: wrong ELF class"])
+    result.stdout.fnmatch_lines(
+        [f"*not watched: ImportError: wrong ELF class: *{python} -m pip install livegui"]
+    )
 
 
 def test_a_toolkit_of_another_version_is_watched_as_far_as_it_can_be(tmp_path: Path) -> None:
@@ -650,21 +764,22 @@ def test_a_loop_that_cannot_be_wired_runs_all_the_same_and_is_not_watched(tmp_pa
     assert "glfw's events is not watched: AttributeError" in (tmp_path / "injection.log").read_text()
 
 
-def test_uvicorn_on_a_thread_that_cannot_serve_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["server.run()", "asyncio.run(server.serve())"])
+def test_uvicorn_on_a_thread_that_cannot_serve_is_named(how: str, tmp_path: Path) -> None:
     script = """
 import asyncio, socket, sys, threading, uvicorn
 taken = socket.create_server(("127.0.0.1", 0))
 async def app(scope, receive, send):
     pass
 server = uvicorn.Server(uvicorn.Config(app, port=taken.getsockname()[1], log_level="critical"))
-threading.Thread(target=server.run, name="hooks").start()
+threading.Thread(target=lambda: HOW, name="hooks").start()
 async def main():
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 asyncio.run(main())
 """
     if not MORE or not (Path(MORE) / "uvicorn").exists():
-        pytest.skip("uvicorn is not installed; `python3 dev.py test` does that")
-    with executed(script, tmp_path, PYTHONPATH=MORE):
+        not_here("uvicorn is not installed; `python3 dev.py test` does that")
+    with executed(script.replace("HOW", how), tmp_path, PYTHONPATH=MORE):
         document = health(tmp_path, lambda document: document["status"] == "degraded")
         (reason,) = document["reasons"]
         assert (reason["code"], reason["component"]) == ("thread_died", "hooks")

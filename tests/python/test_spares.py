@@ -150,6 +150,41 @@ def test_spares_that_die_one_after_the_other_are_given_up_too(
     assert [generation["state"] for generation in generations(pytester)] == ["ended", *["exited"] * 3]
 
 
+def test_a_spare_that_froze_while_it_waited_is_not_used_and_the_record_says_why(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "freezes.py").write_text(
+        "import os, pathlib, runpy, threading\n"
+        "state = pathlib.Path(os.environ['LIVEGUI_STATE_DIR'])\n"
+        "if state.parent.name == 'gen-2':\n"
+        "    threading.Timer(0.3, (state / 'command').write_text, ['deadlock']).start()\n"
+        "runpy.run_path('plain_app.py', run_name='__main__')\n"
+    )
+    first = (
+        WAIT
+        + """
+def test_first(live_gui):
+    record(live_gui, 2, "ready")
+    while not (live_gui.run_folder / "gen-2" / "state" / "taken").exists():
+        time.sleep(0.01)
+"""
+    )
+    second = """
+def test_second(live_gui):
+    assert live_gui.generation == 3
+    assert live_gui.health()["status"] == "ok"
+"""
+    result = suite({"test_1.py": first, "test_2.py": second}, ini=INI.replace("plain_app.py", "freezes.py"))
+    result.assert_outcomes(passed=2)
+    frozen = generations(pytester)[1]
+    assert (frozen["state"], frozen["culprit"]) == ("degraded", None)
+    assert str(frozen["why"]).startswith("its main loop had not turned for ")
+    result.stdout.fnmatch_lines(
+        ["a spare was not used (generation 2): its main loop had not turned for 0.* s"]
+    )
+    assert_none_is_left(pytester)
+
+
 def test_without_a_port_of_its_own_there_is_no_spare_and_a_remark(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:

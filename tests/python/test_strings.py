@@ -43,6 +43,11 @@ def test_a_folder_whose_name_is_no_utf_8_is_handed_to_the_app_as_it_is(
         done = run_in(folder, "pytest", "-p", "no:cacheprovider", *options)
         assert "1 failed, 2 passed, 1 error" in done.stdout, done.stdout
     assert len(list((folder / ".livegui").iterdir())) >= 2
+    done = run_in(folder, "livegui", "run", ".")
+    assert (done.returncode, "(paths): failed" in done.stdout) == (1, True), done.stdout
+    assert (next((folder / ".livegui" / "batches").iterdir()) / "report.html").exists()
+    done = run_in(folder, "livegui", "audit", "test_b.py")
+    assert "No test depends on" in done.stdout, done.stdout + done.stderr
     beside = [os.fsencode(path.name) for path in pytester.path.iterdir()]
     assert [name for name in beside if name.startswith(b"caf")] == [b"caf\xe9"]
 

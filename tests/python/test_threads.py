@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import livegui
+from livegui._canary import Canary
 
 
 def wait_for(agent: livegui.Agent, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -177,3 +178,47 @@ for _ in range(600):
         app.stdin.flush()
         poll_health(tmp_path, lambda document: document["checks"]["main_loop"]["state"] == "ok")
         app.kill()
+
+
+class NoThread:
+    """What gevent makes of a thread: it runs on the thread that started it."""
+
+    def __init__(self, target: Callable[[], None], **_named: object) -> None:
+        self.run = target
+
+    def start(self) -> None:
+        pass
+
+    def join(self, _timeout: float) -> None:
+        pass
+
+
+def test_a_canary_that_runs_on_a_thread_of_the_app_does_not_wait_in_native_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = []
+
+    class Native:
+        question = silence = None
+
+        def tick(self) -> float:
+            return 60.0
+
+        def looked(self) -> None:
+            pass
+
+        def end_wait(self) -> None:
+            pass
+
+        def wait_for_question(self, at_most_s: float) -> None:
+            waits.append(at_most_s)
+
+    native: Any = Native()
+    for made_like_this, expected in ((NoThread, set()), (threading.Thread, {60.0})):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "Thread", made_like_this)
+            canary = Canary(native, ())
+        canary.stop()
+        if made_like_this is NoThread:
+            canary._run()
+        assert set(waits) == expected

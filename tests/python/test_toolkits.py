@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wiring import APPS, display
+from wiring import APPS, MORE, display
 
 START = """
 import json, sys, threading, time, urllib.request, livegui
@@ -202,7 +202,7 @@ OWN_HOOK = (
 NO_HOOK = "before = sys.excepthook\nearlier_exit = sys.exit"
 
 
-@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6", "pyqt5"])
 def test_the_hook_of_a_qt_app_is_called_and_given_back_and_keeps_pyqt_from_aborting(
     name: str, tmp_path: Path
 ) -> None:
@@ -219,9 +219,10 @@ def test_pyside_prints_what_a_slot_raises_as_before_and_goes_on(tmp_path: Path) 
     assert done.stderr.count("ValueError: bad") == 1
 
 
-def test_pyqt_aborts_as_before_and_says_why_once(tmp_path: Path) -> None:
-    code = QT.format(binding="PyQt6", before=NO_HOOK).replace('"bad"', '"bad é"')
-    done = run("pyqt6", code, tmp_path, PYTHONUTF8="1")
+@pytest.mark.parametrize("name", ["pyqt6", "pyqt5"])
+def test_pyqt_aborts_as_before_and_says_why_once(name: str, tmp_path: Path) -> None:
+    code = QT.format(binding=APPS[name].needs, before=NO_HOOK).replace('"bad"', '"bad é"')
+    done = run(name, code, tmp_path, PYTHONUTF8="1")
     assert done.returncode == -6
     assert done.stderr.count("ValueError: bad é") == 1
     journal = (tmp_path / "heartbeat.jsonl").read_text()
@@ -229,7 +230,7 @@ def test_pyqt_aborts_as_before_and_says_why_once(tmp_path: Path) -> None:
     assert "qFatal" not in journal
 
 
-@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6", "pyqt5"])
 def test_what_a_thread_of_qt_raises_is_told_as_a_threads(name: str, tmp_path: Path) -> None:
     code = QT.format(binding=APPS[name].needs, before=OWN_HOOK).replace(
         'def slot():\n    raise ValueError("bad")',
@@ -245,6 +246,59 @@ def slot():
     done = run(name, code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('thread', 'OSError: work')" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6", "pyqt5"])
+def test_a_qt_loop_beats_as_soon_as_it_runs_however_long_it_then_paints(name: str, tmp_path: Path) -> None:
+    code = f"""
+from {APPS[name].needs} import QtCore
+from livegui.toolkits import qt as live_qt
+app = QtCore.QCoreApplication([])
+live_qt.install(agent, interval_ms=60_000)
+
+def look():
+    print(agent.health()["checks"]["main_loop"]["beats"])
+    app.quit()
+
+QtCore.QTimer.singleShot(0, look)
+app.exec()
+"""
+    done = run(name, code, tmp_path)
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+
+
+def test_a_pyside_app_beats_before_pyside_makes_all_its_enumerations(tmp_path: Path) -> None:
+    code = """
+from PySide6 import QtCore, QtWidgets
+from livegui.toolkits import qt as live_qt
+app = QtWidgets.QApplication([])
+window = QtWidgets.QWidget()
+window.show()
+live_qt.install(agent)
+
+def look():
+    print(agent.health()["checks"]["main_loop"]["beats"], "Qt" in vars(QtCore))
+    app.quit()
+
+QtCore.QTimer.singleShot(0, look)
+app.exec()
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("1 False\n", 0), done.stderr
+
+
+def test_pyglets_clock_beats_as_soon_as_it_runs(tmp_path: Path) -> None:
+    if not (Path(MORE) / "pyglet").is_dir():
+        pytest.skip("pyglet is not installed; `python3 dev.py test` does that")
+    code = """
+from pyglet import clock
+from livegui.toolkits import pyglet as live_pyglet
+live_pyglet.install(agent, interval_ms=60_000)
+clock.tick()
+print(agent.health()["checks"]["main_loop"]["beats"])
+"""
+    done = run("plain", code, tmp_path, PYTHONPATH=MORE)
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
 
 
 def test_qt_without_an_application_is_refused(tmp_path: Path) -> None:
@@ -327,10 +381,10 @@ print(agent.health()["checks"]["main_loop"]["beats"] > 1)
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
-@pytest.mark.parametrize("name", ["pyside6", "pyqt6"])
+@pytest.mark.parametrize("name", ["pyside6", "pyqt6", "pyqt5"])
 def test_looking_for_open_dialogs_costs_qt_apps_no_reference(name: str, tmp_path: Path) -> None:
     # PySide6 6.12 loses a reference to None each time that it returns one; without any left Python aborts.
-    binding = {"pyside6": "PySide6", "pyqt6": "PyQt6"}[name]
+    binding = APPS[name].needs
     code = f"""
 from {binding}.QtCore import QCoreApplication
 from {binding}.QtWidgets import QApplication, QWidget
@@ -340,6 +394,7 @@ window = QWidget()
 window.show()
 look = live_qt._left_open("{binding}", sys.modules["{binding}.QtCore"])
 look()
+look()  # the first one does not ask Qt
 before = sys.getrefcount(None)
 for _ in range(1000):
     look()

@@ -59,9 +59,10 @@ def test_what_leaves_the_loop_is_a_crash(wired: Wired, name: str) -> None:
     result.stdout.fnmatch_lines(["*main_loop_crashed*RuntimeError: boom*"])
 
 
-def test_pyqt_still_aborts_of_an_exception_in_a_slot_and_it_is_told(wired: Wired) -> None:
+@pytest.mark.parametrize("name", ["pyqt6", "pyqt5"])
+def test_pyqt_still_aborts_of_an_exception_in_a_slot_and_it_is_told(wired: Wired, name: str) -> None:
     files = {"test_a.py": asks("raise bad value"), "test_b.py": RUNS_ON.format(generation=2)}
-    result = wired(APPS["pyqt6"], files)
+    result = wired(APPS[name], files)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*ValueError: bad value*"])
     result.stdout.fnmatch_lines(["test_b.py  fresh process (generation 2): *ValueError: bad value*"])

@@ -12,14 +12,17 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from plain_suites import Suite
+from plain_suites import Suite, not_here
 
 import livegui
 
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
 TOOLKITS = os.environ.get("LIVEGUI_TEST_TOOLKITS", "")
+#: Where it has put those that fewer tests need.
 MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
+#: Where it has put pygame-ce, which has the same modules as pygame.
+PYGAME_CE = os.environ.get("LIVEGUI_TEST_PYGAME_CE", "")
 #: Debian's Python, which has the packages that no index has for Linux.
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -35,6 +38,8 @@ class WiredApp:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     needs_display: bool = False
+    #: The folders that may have its toolkit.
+    folders: tuple[str, ...] = (TOOLKITS, MORE)
     #: Whether its toolkit is one of Debian's packages.
     is_of_system: bool = False
 
@@ -50,16 +55,16 @@ class WiredApp:
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
         if self.is_of_system and not _system_has(str(self.needs)):
-            pytest.skip(f"{self.needs} is not installed for {SYSTEM_PYTHON}: it is a package of Debian's")
-        if self.needs is not None and not self.is_of_system and not _is_there(self.needs):
-            pytest.skip(f"{self.needs} is not installed; `python3 dev.py test` does that")
+            not_here(f"{self.needs} is not installed for {SYSTEM_PYTHON}; `python3 dev.py system` does that")
+        if self.needs is not None and not self.is_of_system and not _is_there(self.needs, self.folders):
+            not_here(f"{self.needs} is not installed; `python3 dev.py test` does that")
         if self.needs_display and not display():
-            pytest.skip(f"{self.name} needs a display, and there is neither one nor Xvfb")
+            not_here(f"{self.name} needs a display, and there is neither one nor Xvfb")
 
     def all_environment(self) -> dict[str, str]:
         """What it needs in its environment."""
-        folders = [str(Path(livegui.__file__).parents[1])] if self.is_of_system else [TOOLKITS, MORE]
-        environment = {"PYTHONPATH": os.pathsep.join(folders), **self.environment}
+        folders = (str(Path(livegui.__file__).parents[1]),) if self.is_of_system else self.folders
+        environment = {"PYTHONPATH": os.pathsep.join(filter(None, folders)), **self.environment}
         if self.needs_display:
             environment["DISPLAY"] = display()
         return environment
@@ -73,8 +78,16 @@ APPS = {
         WiredApp("imgui_bundle", "imgui_bundle", "imgui_bundle_app.py", environment={"HEADLESS": "1"}),
         WiredApp("glfw", "glfw", "glfw_app.py", environment={"GLFW_PLATFORM_NULL": "1"}),
         WiredApp("pygame", "pygame", "pygame_app.py", environment={"SDL_VIDEODRIVER": "dummy"}),
+        WiredApp(
+            "pygame_ce",
+            "pygame",
+            "pygame_app.py",
+            environment={"SDL_VIDEODRIVER": "dummy"},
+            folders=(PYGAME_CE,),
+        ),
         WiredApp("pyside6", "PySide6", "qt_app.py", ("PySide6",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("pyqt6", "PyQt6", "qt_app.py", ("PyQt6",), {"QT_QPA_PLATFORM": "offscreen"}),
+        WiredApp("pyqt5", "PyQt5", "qt_app.py", ("PyQt5",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("tk", "tkinter", "tk_app.py", needs_display=True),
         WiredApp(
             "kivy",
@@ -158,8 +171,8 @@ def _system_has(module: str) -> bool:
 
 
 @lru_cache
-def _is_there(module: str) -> bool:
-    if any(folder and (Path(folder) / module).exists() for folder in (TOOLKITS, MORE)):
+def _is_there(module: str, folders: tuple[str, ...]) -> bool:
+    if any(folder and (Path(folder) / module).exists() for folder in folders):
         return True
     return importlib.util.find_spec(module) is not None
 

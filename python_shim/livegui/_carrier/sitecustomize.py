@@ -7,6 +7,8 @@ way to any other ``sitecustomize``. Any Python may run it, however old.
 import os
 import sys
 
+_INSTEAD = "run the app with CPython 3.10 or newer"
+
 
 def _note(text):
     folder = os.environ.get("LIVEGUI_RUN_DIR")
@@ -24,11 +26,14 @@ def _note(text):
 
 
 def _arm(package):
+    is_off = os.environ.get("LIVEGUI") == "0"
+    if is_off and (sys.version_info < (3, 10) or sys.implementation.name != "cpython"):
+        return
     if sys.version_info < (3, 10):
-        _note("not watched: livegui needs Python 3.10 or newer")
+        _note("not watched: livegui needs Python 3.10 or newer: " + _INSTEAD)
         return
     if sys.implementation.name != "cpython":
-        _note("not watched: livegui runs in CPython alone")
+        _note("not watched: livegui runs in CPython alone: " + _INSTEAD)
         return
     machinery = sys.modules["_frozen_importlib_external"]
     if "livegui" not in sys.modules and machinery.PathFinder.find_spec("livegui", None) is None:
@@ -50,7 +55,10 @@ def _main():
         try:
             _arm(os.path.dirname(folder))
         except Exception:  # noqa: BLE001
-            _note("not watched: %r" % (sys.exc_info()[1],))
+            _note(
+                "not watched: %r: install livegui for this Python: %s -m pip install livegui"
+                % (sys.exc_info()[1], sys.executable)
+            )
 
 
 _main()

@@ -18,8 +18,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
+from livegui._executors import DEFAULT_KIND, refuses_by_default
+from livegui._pools import note_end, tell_refusal
 from livegui.toolkits._common import give_back_on_stop
 
 if TYPE_CHECKING:
@@ -102,6 +105,40 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
     injection.wrap(module.BaseEventLoop, "run_forever", run_forever)
     injection.wrap(module.BaseEventLoop, "run_until_complete", run_until_complete)
+    _patch_default_executor(injection, module)
+
+
+def _patch_default_executor(injection: Injection, module: ModuleType) -> None:
+    """Report work that a loop itself refuses, because its default executor has ended."""
+
+    def run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run_in_executor(self: Any, executor: Any, func: Any, *args: Any) -> Any:
+            try:
+                return original(self, executor, func, *args)
+            except RuntimeError:
+                if refuses_by_default(self, executor):
+                    tell_refusal(injection, self, "asyncio", DEFAULT_KIND, sys._getframe(1))
+                raise
+
+        return run_in_executor
+
+    def shutdown_default_executor(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def shutdown_default_executor(self: Any, *arguments: Any, **options: Any) -> None:
+            note_end(self, sys._getframe(1))
+            await original(self, *arguments, **options)
+
+        return shutdown_default_executor
+
+    def close(original: Callable[..., Any]) -> Callable[..., Any]:
+        def close(self: Any) -> None:
+            note_end(self, sys._getframe(1))
+            original(self)
+
+        return close
+
+    injection.wrap(module.BaseEventLoop, "run_in_executor", run_in_executor)
+    injection.wrap(module.BaseEventLoop, "shutdown_default_executor", shutdown_default_executor)
+    injection.wrap(module.BaseEventLoop, "close", close)
 
 
 class _Wire:

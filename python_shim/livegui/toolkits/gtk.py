@@ -32,6 +32,16 @@ _RUNS: dict[str, list[tuple[str | None, str]]] = {
     "gi.overrides.Gio": [("Application", "run")],
     "gi.overrides.Gtk": [(None, "main")],
 }
+#: The functions that a loop of the app's own calls to have events processed.
+_PUMPS: dict[str, list[tuple[str | None, str]]] = {
+    "gi.overrides.GLib": [("MainContext", "iteration")],
+    "gi.overrides.Gio": [],
+    "gi.overrides.Gtk": [(None, "main_iteration"), (None, "main_iteration_do")],
+}
+#: The usual way to process all pending events calls them in a loop too, so that a loop must last this many
+#: rounds of a timer.
+_ROUNDS = 5
+_ROUND_MS = 20
 
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
@@ -52,6 +62,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
         return not agent.stopped
 
     glib.timeout_add(interval_ms, beat)
+    glib.timeout_add(
+        0, lambda: beat() and False
+    )  # what the app draws first may take longer than the interval
     ExceptHook(agent, "thread")
     hear_exits(agent)
 
@@ -73,7 +86,7 @@ def _left_open(glib: Any) -> list[str]:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app when it runs a GLib loop."""
+    """Install the agent in an unchanged app when it runs a GLib loop, or keeps processing events."""
 
     def run(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **options: Any) -> Any:
@@ -82,9 +95,37 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return run
 
-    for class_name, name in _RUNS[module.__name__]:
-        # While GTK's overrides load, a patched function must go into the module that the app will see.
-        seen = sys.modules.get(module.__name__.replace(".overrides.", ".repository."))
-        owner: Any = seen if class_name is None else getattr(module, class_name, None)
-        if owner is not None and hasattr(owner, name):
-            injection.wrap(owner, name, run)
+    pump = injection.pump("GLib's iterations", _when_it_lasts)
+
+    def wire(agent: Agent) -> None:
+        injection.wire_once(agent, install)
+
+    def iterate(original: Callable[..., Any]) -> Callable[..., Any]:
+        def iterate(*arguments: Any, **options: Any) -> Any:
+            pump.turn(wire)
+            return original(*arguments, **options)
+
+        return iterate
+
+    for functions, wrapper in ((_RUNS, run), (_PUMPS, iterate)):
+        for class_name, name in functions[module.__name__]:
+            # While GTK's overrides load, a patched function must go into the module that the app will see.
+            seen = sys.modules.get(module.__name__.replace(".overrides.", ".repository."))
+            owner: Any = seen if class_name is None else getattr(module, class_name, None)
+            if owner is not None and hasattr(owner, name):
+                injection.wrap(owner, name, wrapper)
+
+
+def _when_it_lasts(act: Callable[[], None]) -> None:
+    """Call the function once a timer of the default context has run some rounds."""
+    left = _ROUNDS
+
+    def tick() -> bool:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            act()
+        return left > 0
+
+    glib: Any = sys.modules["gi.repository.GLib"]
+    glib.timeout_add(_ROUND_MS, tick)

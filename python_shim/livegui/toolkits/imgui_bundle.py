@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["patch", "run"]
 
+#: The last number that SDL 2 has for the events of apps, because apps count theirs from the first.
+_WAKE_EVENT = 0xFFFE
 #: The names under which an app can pass what to run, and the name under which livegui passes it on.
 _RUN = {"runner_params": "runner_params", "simple_params": "runner_params", "gui_function": "gui_function"}
 
@@ -66,14 +69,32 @@ def patch(injection: Injection, module: ModuleType) -> None:
     runners: list[tuple[Any, str]] = [(hello_imgui, "run"), (immapp, "run"), (immapp, "run_with_markdown")]
     for owner, name in runners:
         injection.wrap(owner, name, lambda original, name=name: _running(injection, name, original))  # type: ignore[misc]
-    framed: list[tuple[Any, str]] = [
-        (hello_imgui.manual_render, "render"),
-        (immapp.manual_render, "render"),
-        (imgui, "new_frame"),
+    framed: list[tuple[Any, str, Callable[[Agent], Callable[[], object]]]] = [
+        (hello_imgui.manual_render, "render", _wire),
+        (immapp.manual_render, "render", _wire),
+        (imgui, "new_frame", _wire_on_python_backend),
     ]
-    for owner, name in framed:
-        frames = injection.frames(f"{owner.__name__}.{name}()", lambda agent: Frames(agent, _popups).beat)
+    for owner, name, wire in framed:
+        frames = injection.frames(f"{owner.__name__}.{name}()", wire)
         injection.wrap(owner, name, lambda original, frames=frames: _framed(frames, original))  # type: ignore[misc]
+
+
+def _wire(agent: Agent) -> Callable[[], object]:
+    return Frames(agent, _popups).beat
+
+
+def _wire_on_python_backend(agent: Agent) -> Callable[[], object]:
+    sdl2: Any = sys.modules.get("sdl2")
+    if sdl2 is not None:
+        agent.wake_with(lambda: _wake(sdl2))
+    return _wire(agent)
+
+
+def _wake(sdl2: Any) -> None:
+    """Wakes a loop that sleeps in ``SDL_WaitEvent()``."""
+    event = sdl2.SDL_Event()
+    event.type = _WAKE_EVENT
+    sdl2.SDL_PushEvent(event)  # any thread may do that
 
 
 def _running(injection: Injection, name: str, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,6 +39,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     from kivy.clock import Clock  # noqa: PLC0415 -- kivy.base is imported before it is complete
 
     frames = Frames(agent, _left_open)
+    Clock.schedule_once(lambda _dt: frames.beat(), 0)  # the first frame may take longer than the interval
     event = Clock.schedule_interval(lambda _dt: frames.beat(), interval_ms / 1000)
     agent._on_stop.append(event.cancel)
 

@@ -109,8 +109,8 @@ class _FirstFrame:
 
     def _wire(self, agent: Agent) -> Callable[[], object]:
         frames = _Frames(agent)
-        self.look = self._injection.only_on_main_thread(frames.look)
-        self.show = self._injection.only_on_main_thread(frames.show)
+        self.look = self._injection.of_own_loop(agent, frames.look)
+        self.show = self._injection.of_own_loop(agent, frames.show)
         return frames.look
 
 

@@ -36,6 +36,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     def beat(_dt: float) -> None:
         agent.beat()
 
+    clock.schedule_once(beat, 0)  # the first frame may take longer than the interval
     clock.schedule_interval(beat, interval_ms / 1000)
     agent._on_stop.append(lambda: clock.unschedule(beat))
 

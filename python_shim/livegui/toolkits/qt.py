@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from livegui import Agent
-    from livegui._inject import Injection
+    from livegui._inject import Injection, Pump
 
 __all__ = ["install", "patch"]
 
@@ -71,6 +71,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     timer.timeout.connect(on_timeout)
     timer.start(interval_ms)
+    core.QTimer.singleShot(0, on_timeout)  # what the app paints first may take longer than the interval
     # A QApplication that is deleted deletes its timer too.
     agent._on_stop.append(lambda: _stop(core, timer))
     app.aboutToQuit.connect(agent.stopping)
@@ -82,23 +83,32 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app when it calls ``exec()`` of its application, or of a dialog."""
+    """Install the agent in an unchanged app when it runs one of Qt's loops, or keeps processing events."""
     binding = module.__name__.partition(".")[0]
     if binding.startswith("PyQt"):  # it ends the process for an exception in a slot unless there is a hook
         injection.leave_excepthook(for_good=True)
-    dialog = getattr(module, "QDialog", None)
-    for name in ("exec", "exec_"):
-        if dialog is not None and name in vars(dialog):
-            injection.wrap(dialog, name, lambda run: _exec_dialog(injection, binding, run), native=True)
+    pump = injection.pump(f"{binding}'s processEvents()")
     if hasattr(module, "qInstallMessageHandler"):
         injection.wrap(module, "qInstallMessageHandler", _below_ours, native=True)
     for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
-        cls = getattr(module, class_name, None)  # PySide6 creates its classes when they are first used
-        for name in ("exec", "exec_"):
-            if cls is not None and name in vars(cls) and cls.__module__ == module.__name__:
-                injection.wrap(
-                    cls, name, lambda run: _exec(injection, binding, run), native=True, static=True
-                )
+        for cls, name in _own(module, class_name, "exec", "exec_"):
+            injection.wrap(cls, name, lambda run: _exec(injection, binding, run), native=True, static=True)
+        for cls, name in _own(module, class_name, "processEvents"):
+            injection.wrap(cls, name, lambda run: _process(injection, pump, run), native=True, static=True)
+    for class_name in ("QDialog", "QEventLoop"):
+        what = f"{binding}'s {class_name}.exec()"
+        for cls, name in _own(module, class_name, "exec", "exec_"):
+            injection.wrap(cls, name, lambda run, what=what: _exec_for_now(injection, what, run), native=True)  # type: ignore[misc]
+    for cls, name in _own(module, "QEventLoop", "processEvents"):
+        injection.wrap(cls, name, lambda run: _process(injection, pump, run), native=True)
+
+
+def _own(module: ModuleType, class_name: str, *names: str) -> list[tuple[Any, str]]:
+    """Those of a class's functions that it does not inherit, if the class is of this module."""
+    cls: Any = getattr(module, class_name, None)  # PySide6 creates its classes when they are first used
+    if cls is None or cls.__module__ != module.__name__:
+        return []
+    return [(cls, name) for name in names if name in vars(cls)]
 
 
 def _below_ours(install: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,12 +139,23 @@ def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callab
     return exec
 
 
-def _exec_dialog(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
-    def exec(*arguments: Any) -> Any:
-        with injection.loop(f"{binding}'s QDialog.exec()", install, may_come_back=True):
-            return run(*arguments)
+def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def exec(*arguments: Any, **options: Any) -> Any:
+        with injection.loop(what, install, may_come_back=True):
+            return run(*arguments, **options)
 
     return exec
+
+
+def _process(injection: Injection, pump: Pump, run: Callable[..., Any]) -> Callable[..., Any]:
+    def wire(agent: Agent) -> None:
+        injection.wire_once(agent, install)
+
+    def processEvents(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
+        pump.turn(wire)
+        return run(*arguments, **options)
+
+    return processEvents
 
 
 def _stop(core: Any, timer: Any) -> None:
@@ -146,9 +167,14 @@ def _stop(core: Any, timer: Any) -> None:
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
     # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
     # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
-    popup = getattr(core.Qt, "WindowType", core.Qt).Popup
+    is_first = True
 
     def look() -> list[str]:
+        nonlocal is_first
+        if is_first:  # PySide6 makes some hundred enumerations when it is asked for one: not before it beats
+            is_first = False
+            return []
+        popup = getattr(core.Qt, "WindowType", core.Qt).Popup
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
-#: This many calls of ``update()`` are a loop; a few happen before one.
-_UPDATES = 3
-
 
 def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
     """Watch a root window; call this on its thread.
@@ -95,11 +92,11 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return mainloop
 
-    updates = _Updates(injection)
+    updates = injection.pump("tkinter's update()")
 
     def update(original: Callable[..., Any]) -> Callable[..., Any]:
         def update(widget: tkinter.Misc) -> None:
-            updates.beat(widget)
+            updates.turn(lambda agent: injection.wire_once(agent, _Wire(_root(widget))))
             original(widget)
 
         return update
@@ -119,26 +116,6 @@ class _Wire:
     def __call__(self, agent: Agent) -> None:
         if self._root is not None:
             install(agent, self._root)
-
-
-class _Updates:
-    """An app's own loop around ``update()``. After a few rounds, a timer of the window beats in it."""
-
-    def __init__(self, injection: Injection) -> None:
-        self._injection = injection
-        self._count = 0
-
-    def beat(self, widget: tkinter.Misc) -> None:
-        self._count += 1
-        if self._count == _UPDATES and self._injection.agent is None:
-            self._injection.frames("tkinter's update()", self._wiring(_root(widget))).beat()
-
-    def _wiring(self, root: tkinter.Tk | None) -> Callable[[Agent], Callable[[], object]]:
-        def wire(agent: Agent) -> Callable[[], object]:
-            self._injection.wire_once(agent, _Wire(root))
-            return agent.beat
-
-        return wire
 
 
 def _root(widget: Any) -> tkinter.Tk | None:

@@ -43,6 +43,7 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     frames = Frames(agent, lambda: _left_open(core))
     timer = core.PyTimer(frames.beat)
     timer.Start(interval_ms)
+    core.CallAfter(frames.beat)  # what the app paints first may take longer than the interval
 
     def stop() -> None:
         with contextlib.suppress(RuntimeError):  # it is deleted

@@ -35,7 +35,11 @@ impl HealthSource for Fixed {
         self.published.heart.beats()
     }
 
-    fn await_beat(&self, _awaited: bool) {}
+    fn looked(&self) -> u64 {
+        0
+    }
+
+    fn await_proof(&self, _awaited: bool) {}
 }
 
 /// Parses and routes. Panics if an invariant is broken.

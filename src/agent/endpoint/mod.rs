@@ -187,7 +187,7 @@ impl<V: HealthSource> Server<'_, V> {
             if self.accepting {
                 self.accept(now);
             }
-            // Last, so that a poll which has just arrived is known to wait for a beat.
+            // Last, so that a poll which has just arrived is known to wait for a proof.
             self.settle(now);
         }
         // Send the last news to the polls that wait.
@@ -338,7 +338,7 @@ impl<V: HealthSource> Server<'_, V> {
                     connection.answer_poll(route::health(self.view), now)
                 }
                 Some(seen) => {
-                    awaited |= seen.beats.is_some();
+                    awaited |= seen.awaits_proof();
                     continue;
                 }
                 None if overdue => connection.expire(now),
@@ -348,7 +348,7 @@ impl<V: HealthSource> Server<'_, V> {
                 self.drop_connection(index);
             }
         }
-        self.view.await_beat(awaited);
+        self.view.await_proof(awaited);
     }
 
     fn drop_connection(&mut self, index: usize) {

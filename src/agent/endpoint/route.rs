@@ -40,8 +40,10 @@ pub trait HealthSource {
     fn seq(&self) -> u64;
     /// The number of the main loop's beats.
     fn beats(&self) -> u64;
-    /// Records whether somebody waits for the next beat.
-    fn await_beat(&self, awaited: bool);
+    /// The number of the last check by the canary whose findings are known.
+    fn looked(&self) -> u64;
+    /// Records whether somebody waits for the next beat, or for the next check by the canary.
+    fn await_proof(&self, awaited: bool);
 }
 
 /// What a long poll has seen. It is answered as soon as there is more.
@@ -51,12 +53,24 @@ pub struct Seen {
     pub seq: u64,
     /// The number of the latest beat, if the client waits for the next one.
     pub beats: Option<u64>,
+    /// The number of the latest check by the canary, if the client waits for the next one. If it also waits for a
+    /// beat, it waits for both.
+    pub look: Option<u64>,
 }
 
 impl Seen {
     /// Whether there is something that it has not seen.
     pub fn is_stale(self, view: &impl HealthSource) -> bool {
-        self.seq != view.seq() || self.beats.is_some_and(|beats| view.beats() > beats)
+        let has_proof = || {
+            self.beats.is_none_or(|beats| view.beats() > beats)
+                && self.look.is_none_or(|look| view.looked() > look)
+        };
+        self.seq != view.seq() || (self.awaits_proof() && has_proof())
+    }
+
+    /// Whether it waits for the next beat, or for the next check by the canary.
+    pub const fn awaits_proof(self) -> bool {
+        self.beats.is_some() || self.look.is_some()
     }
 }
 
@@ -194,8 +208,12 @@ fn long_poll(query: &Query<'_>, view: &impl HealthSource) -> Result<Answer, Refu
         "beat_after",
         "beat_after= takes a whole number: the beats last seen",
     )?;
+    let look = number(
+        "look_after",
+        "look_after= takes a whole number: the looks last seen",
+    )?;
     let wait = number("wait_ms", "wait_ms= takes milliseconds, a whole number")?;
-    if after.is_none() && beats.is_none() {
+    if after.is_none() && beats.is_none() && look.is_none() {
         return Ok(Answer::Now(health(view)));
     }
     let now = view.health();
@@ -205,6 +223,7 @@ fn long_poll(query: &Query<'_>, view: &impl HealthSource) -> Result<Answer, Refu
     let seen = Seen {
         seq: after.unwrap_or(now.seq),
         beats,
+        look,
     };
     if !same || seen.is_stale(view) {
         return Ok(Answer::Now(health(view)));
