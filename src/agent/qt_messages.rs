@@ -51,7 +51,7 @@ struct Context {
 const WARNING: c_int = 1;
 const CRITICAL: c_int = 2;
 const FATAL: c_int = 3;
-/// What PySide makes of a `qFatal()` in Python; the text comes in the warning before it.
+/// What `PySide` makes of a `qFatal()` in Python; the text comes in the warning before it.
 const FATAL_OF_PYSIDE: &str = "[A qFatal() call was made from Python code]";
 /// How long the test side has to learn the reason before Qt ends the process.
 const TOLD_WITHIN: Duration = Duration::from_millis(50);
@@ -146,11 +146,11 @@ fn tell(kind: c_int, context: *const Context, message: *const c_void) -> bool {
     // SAFETY: Qt passes a valid QString, whose utf16() ends with a zero and lives as long as it.
     let mut text = unsafe { text_of((qt.utf16)(message)) };
     if kind == WARNING {
-        WARNED.set(text);
+        let _ = WARNED.try_with(|warned| warned.replace(text)); // the thread may be about to end
         return false;
     }
     if text == FATAL_OF_PYSIDE {
-        text = WARNED.take();
+        text = WARNED.try_with(RefCell::take).unwrap_or(text);
     }
     // SAFETY: Qt passes a valid context.
     let place = unsafe { context.as_ref() }.map_or_else(String::new, place_of);

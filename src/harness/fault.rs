@@ -127,7 +127,7 @@ mod tests {
         assert!(shown.ends_with("(threads left out, in library code only: 1; stderr.log has them)"));
     }
 
-    /// As free-threaded CPython 3.13 and 3.14 print it.
+    /// As free-threaded `CPython` 3.13 and 3.14 print it.
     const FREE_THREADED: &str = "Fatal Python error: Segmentation fault\n\n\
         <Cannot show all threads while the GIL is disabled>\nStack (most recent call first):\n  \
         File \"/home/me/app/draw.py\", line 4 in draw\n  File \"/home/me/app/main.py\", line 9 in <module>\n\n\

@@ -62,7 +62,9 @@ def test_one_that_comes_in_every_frame_is_counted_and_wakes_who_waits_only_now_a
 
 
 def test_a_source_that_is_none_is_refused(agent: livegui.Agent) -> None:
-    with pytest.raises(ValueError, match="source=qt: expected gui, asyncio, thread, task or unraisable"):
+    with pytest.raises(
+        ValueError, match="source=qt: expected gui, asyncio, thread, task, unraisable, toolkit or wake"
+    ):
         agent.record_exception(raised(), "qt")
 
 

@@ -34,6 +34,11 @@ class Frames:
     def beat(self) -> None:
         """Report that the main loop runs."""
         # Report what is open first: a check whether the loop runs is answered by the beat, and needs both.
+        self.look()
+        self._agent.beat()
+
+    def look(self) -> None:
+        """Report what is open, if that has changed."""
         try:
             things = self._look()
         except Exception:  # noqa: BLE001 -- whatever the toolkit raises, for example about a window that is gone
@@ -41,7 +46,6 @@ class Frames:
         if things != self._told:
             self._told = things
             self._agent.tell_open(things)
-        self._agent.beat()
 
 
 class ExceptHook:
