@@ -540,7 +540,7 @@ def verdict(rows: list[Row], left_out: list[App], *, fails_for_bars: bool) -> bo
     """Say what is wrong. Returns whether it fails."""
     missing = [app for app in left_out if not app.optional]
     for app in left_out:
-        print(f"  {app.name}: not tried, there is no {app.optional or app.needs}")
+        print(f"  {app.name}: not tried, it needs {app.optional or app.needs}")
     wrong = [row.app for row in rows if row.wrong]
     missed = [row.app for row in rows if row.missed]
     if wrong:
