@@ -33,8 +33,8 @@ KEPT = 0.01
 START_MS = 20
 STARTS = 25
 
-#: Prints nanoseconds per call, the best of several rounds, and how many blocks of memory the calls kept. It counts
-#: the thread's processor time, which a busy machine changes less. Windows counts it too coarsely.
+#: Prints nanoseconds per call, the best of several rounds, and how many blocks of memory the calls kept. It
+#: counts the thread's processor time, which a busy machine changes less. Windows counts it too coarsely.
 TIMED = """
 import sys, time
 clock = time.perf_counter_ns if sys.platform == "win32" else time.thread_time_ns
@@ -207,7 +207,7 @@ def starts(folder: Path) -> dict[str, float]:
 
 
 def exec_itself() -> float:
-    """The median of the milliseconds of processor time that `livegui exec` takes before the command starts."""
+    """The median of the milliseconds of processor time that `livegui exec` takes before the app starts."""
     import resource  # noqa: PLC0415 -- only POSIX has it
 
     def used(*words: str) -> float:

@@ -142,4 +142,6 @@ def test_the_table_of_unchanged_apps_shows_the_figures_and_what_is_wrong() -> No
         missed=["ok 60 ms later"],
     )
     line = unchanged_apps.markdown([row]).splitlines()[-1]
-    assert line == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | ok 60 ms later |"
+    assert (
+        line == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | ok 60 ms later |"
+    )
