@@ -407,15 +407,15 @@ def shown(value: float | None) -> str:
 def markdown(rows: list[Row]) -> str:
     """The table. Pure."""
     lines = [
-        "| app | versions | its loop runs after (ms) | `ok` later (ms) | processor time more (ms) | fault to failed, p50 (ms) | fault told as | its own quit | idle (s) | as it should be |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| app | versions | its loop runs after (ms) | `ok` later (ms) | processor time more (ms) | fault to failed, p50 (ms) | fault told as | its own quit | idle (s) | load | as it should be |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         verdict = "; ".join([*row.wrong, *row.missed]).replace("|", "/").replace("\n", " ")[:200] or "yes"
         cells = [row.app, row.versions, shown(row.plain_ms), shown(row.later_ms)]
         cells += [shown(row.cpu_later_ms), shown(row.failed_p50_ms)]
         lines.append(
-            "| " + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", verdict]) + " |"
+            "| " + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", f"{row.load:g}", verdict]) + " |"
         )
     return "\n".join(lines)
 
