@@ -415,7 +415,9 @@ def markdown(rows: list[Row]) -> str:
         cells = [row.app, row.versions, shown(row.plain_ms), shown(row.later_ms)]
         cells += [shown(row.cpu_later_ms), shown(row.failed_p50_ms)]
         lines.append(
-            "| " + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", f"{row.load:g}", verdict]) + " |"
+            "| "
+            + " | ".join([*cells, f"`{row.told}`", row.quit, f"{row.idle_s:g}", f"{row.load:g}", verdict])
+            + " |"
         )
     return "\n".join(lines)
 

@@ -144,5 +144,6 @@ def test_the_table_of_unchanged_apps_shows_the_figures_and_what_is_wrong() -> No
     )
     line = unchanged_apps.markdown([row]).splitlines()[-1]
     assert (
-        line == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | 1.5 | ok 60 ms later |"
+        line
+        == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | 1.5 | ok 60 ms later |"
     )
