@@ -139,9 +139,11 @@ def test_the_table_of_unchanged_apps_shows_the_figures_and_what_is_wrong() -> No
         told="main_loop_crashed",
         quit="announced",
         idle_s=60,
+        load=1.5,
         missed=["ok 60 ms later"],
     )
     line = unchanged_apps.markdown([row]).splitlines()[-1]
     assert (
-        line == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | ok 60 ms later |"
+        line
+        == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | 1.5 | ok 60 ms later |"
     )

@@ -107,21 +107,14 @@ def qt(module: Any) -> None:
 
 
 def tk(module: Any) -> None:
-    """Tk: a loop, or updates."""
-    updates = []
+    """Tk's loop."""
 
     def mainloop(*arguments: Any) -> None:
         root = arguments[0] if arguments and hasattr(arguments[0], "after") else module._default_root
         root.after(0, note_first)
 
-    def update(*_arguments: object) -> None:
-        updates.append(1)
-        if len(updates) == 3:
-            note_first()
-
     before(module.Misc, "mainloop", mainloop)
     before(module, "mainloop", mainloop)
-    before(module.Misc, "update", update)
 
 
 def glib(module: Any) -> None:
