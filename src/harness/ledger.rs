@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::app::App;
 use super::ends::Progress;
+use super::error::Error;
 use super::policy::{Decision, Found, Heard, Onset, Policy, Rules, Test, Trouble};
 use super::run_record::RunFolder;
 use super::watch::AppState;
@@ -399,6 +400,18 @@ impl Ledger {
         state
             .run
             .remark(format!("a spare was not used (generation {generation}): {why}"));
+    }
+
+    /// The spare of `generation` could not be started. If there was a process, its record says why.
+    pub fn spare_not_started(&self, generation: u32, error: &Error) {
+        let mut state = self.state();
+        if !state.run.has(generation) {
+            let why = error.to_string();
+            let first = why.lines().next().unwrap_or_default();
+            state
+                .run
+                .remark(format!("a spare was not started (generation {generation}): {first}"));
+        }
     }
 
     /// The test `by` ended an app on purpose; `how` describes it.

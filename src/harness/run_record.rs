@@ -96,6 +96,13 @@ impl RunFolder {
         self.write_best_effort();
     }
 
+    /// Whether there is a record of this process.
+    #[must_use]
+    pub fn has(&self, generation: u32) -> bool {
+        let mut records = self.record.generations.iter();
+        records.any(|record| record.generation == generation)
+    }
+
     /// Changes the record of a process.
     pub fn update(&mut self, generation: u32, change: impl FnOnce(&mut GenerationRecord)) {
         let found = self

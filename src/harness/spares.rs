@@ -215,7 +215,10 @@ impl SpareWorker {
                 self.shelf.changed.notify_all();
             }
             Err(Error::Interrupted) => {}
-            Err(error) => self.shelf.failed(&self.ledger, &error),
+            Err(error) => {
+                self.ledger.spare_not_started(generation, &error);
+                self.shelf.failed(&self.ledger, &error);
+            }
         }
     }
 }

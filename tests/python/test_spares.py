@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import pytest
@@ -93,6 +94,22 @@ def test_first(live_gui):
     died = generations(pytester)[1]
     assert (died["state"], died["culprit"]) == ("exited", None)
     assert ("exit status 9" if sys.platform == "win32" else "SIGKILL") in str(died["why"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the program that goes is a script for a shell")
+def test_a_spare_that_the_system_cannot_start_is_told(suite: Suite, pytester: pytest.Pytester) -> None:
+    starter = pytester.path / "starter"
+    starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    starter.chmod(0o755)
+    ends_it = (
+        'def test_first(live_gui):\n    pid = record(live_gui, 2, "ready")["pid"]\n'
+        '    os.remove("starter")\n    os.kill(pid, 9)\n'
+    )
+    first = WAITS_FOR_A_REMARK.replace("def test_first(live_gui):\n", ends_it)
+    ini = INI.replace("{python}", str(starter))
+    result = suite({"test_1.py": first}, ini=ini)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["a spare was not started (generation 3): the app could not be started: *"])
 
 
 def test_a_crash_is_followed_by_the_spare(suite: Suite, pytester: pytest.Pytester) -> None:
