@@ -175,6 +175,9 @@ def environment(app: App, folder: Path) -> dict[str, str]:
         "KIVY_NO_FILELOG": "1",
         "KIVY_NO_ARGS": "1",
         "SDL_AUDIODRIVER": "dummy",
+        # Else the first app starts a bus for all on that display, and GTK ends an app whose bus is gone.
+        "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+        "NO_AT_BRIDGE": "1",
         # Its libraries for X are not everywhere.
         "QT_QPA_PLATFORM": "offscreen",
         "HOME": str(folder),
