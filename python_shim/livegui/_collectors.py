@@ -40,8 +40,9 @@ def let_through(config: pytest.Config) -> None:
 def stop_reruns(item: pytest.Item) -> None:
     """Keep pytest-rerunfailures from running a test again that could not even be set up.
 
-    It would be in vain. It would also lose the tear-downs of all wider fixtures: pytest-rerunfailures keeps them only
-    for a test whose set-up had begun.
+    It would be in vain. It would also lose the tear-downs of all wider fixtures: pytest-rerunfailures keeps
+    them only for a test whose set-up had begun.
     """
-    if hasattr(item, "execution_count"):
-        item.execution_count = sys.maxsize
+    counted: Any = item
+    if hasattr(counted, "execution_count"):
+        counted.execution_count = sys.maxsize
