@@ -357,12 +357,13 @@ def apps(rest: list[str]) -> None:
     extras = {"toolkits": "toolkits", "more": "more_toolkits", "apps": "apps", "popular": "popular"}
     path = os.pathsep.join(str(beside(name, packages(extra))) for name, extra in extras.items())
     elsewhere = {
+        "LIVEGUI_APPS_IMGUI_BACKENDS": str(beside("imgui_backends", packages("imgui_backends"))),
         "LIVEGUI_APPS_PYGAME_CE": str(beside("pygame_ce", packages("pygame_ce"))),
         "LIVEGUI_APPS_PYGLET_SOURCES": str(sources("pyglet")),
     }
     say("popular libraries")
     run(PYTHON, ROOT / "tests" / "chaos" / "same_imports.py", env={"PYTHONPATH": path})
-    say("apps of other people (--idle SECONDS for less than a minute each)")
+    say("apps of other people (--help for options, such as a shorter --idle)")
     run(PYTHON, ROOT / "tests" / "chaos" / "unchanged_apps.py", *rest, env=elsewhere | {"PYTHONPATH": path})
 
 

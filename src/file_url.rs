@@ -5,7 +5,11 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// What a part of a path cannot have in a URL.
-const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const SCHEME: &str = "file://";
 
 /// The URL of an absolute path.

@@ -8,7 +8,10 @@
 ``hold s``       native code that holds the interpreter
 ``exit n``       ``sys.exit(n)``
 ``raise_exit n`` ``raise SystemExit(n)``
+``quit``         the app's own way to end, as when its window is closed
 ``dialog``       a modal dialog, or a grab
+``popup``, ``loop``, ``inner``  what else can be open: a popup, a nested loop, a popup over the dialog
+``critical``, ``fatal``, ``destroyed``  messages of Qt's: of the app, and of Qt when a thread is destroyed
 ``thread text``  an exception in a thread
 """
 
@@ -37,12 +40,16 @@ class Commands:
     Args:
         dialog: opens a modal dialog.
         crash: makes an exception leave the main loop.
+        more: what else the app does, by command.
     """
 
     def __init__(
-        self, dialog: Callable[[], object] | None = None, crash: Callable[[str], object] | None = None
+        self,
+        dialog: Callable[[], object] | None = None,
+        crash: Callable[[str], object] | None = None,
+        **more: Callable[[], object],
     ) -> None:
-        self._dialog = dialog
+        self._more = more if dialog is None else {"dialog": dialog, **more}
         self._crash = crash
         folder = os.environ.get("LIVEGUI_STATE_DIR")
         self._file = Path(folder) / "command" if folder else None
@@ -78,10 +85,10 @@ class Commands:
             sys.exit(int(argument))
         elif what == "raise_exit":
             raise SystemExit(int(argument))
-        elif what == "dialog" and self._dialog is not None:
-            self._dialog()
         elif what == "thread":
             threading.Thread(target=self._do, args=("raise", argument)).start()
+        elif what in self._more:
+            self._more[what]()
 
 
 def abort(text: str) -> None:

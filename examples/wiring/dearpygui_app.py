@@ -11,7 +11,7 @@ def ask() -> None:
     dpg.add_window(label="Save?", modal=True, width=100, height=50)
 
 
-do = Commands(ask)
+do = Commands(ask, quit=dpg.stop_dearpygui)
 
 
 def fill() -> None:

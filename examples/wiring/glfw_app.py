@@ -8,7 +8,8 @@ import glfw
 from commands import Commands
 from imgui_bundle import imgui
 
-do = Commands(lambda: imgui.open_popup("Save?"))
+do = Commands(lambda: imgui.open_popup("Save?"), quit=lambda: glfw.set_window_should_close(window, True))
+window: object
 HEADLESS = "GLFW_PLATFORM_NULL" in os.environ
 
 

@@ -7,7 +7,14 @@ import os
 from commands import Commands
 from imgui_bundle import hello_imgui, imgui
 
-do = Commands(lambda: imgui.open_popup("Save?"))
+
+def close() -> None:
+    """Close the window."""
+    hello_imgui.get_runner_params().app_shall_exit = True
+
+
+inner: list[str] = []
+do = Commands(lambda: imgui.open_popup("Save?"), inner=lambda: inner.append("inner"), quit=close)
 
 
 def draw() -> None:
@@ -16,6 +23,11 @@ def draw() -> None:
     do()
     if imgui.begin_popup_modal("Save?")[0]:
         imgui.text("Save?")
+        if inner:
+            imgui.open_popup(inner.pop())
+        if imgui.begin_popup("inner"):
+            imgui.text("inner")
+            imgui.end_popup()
         imgui.end_popup()
 
 

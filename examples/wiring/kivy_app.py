@@ -10,8 +10,9 @@ from commands import Commands
 from kivy.app import App
 from kivy.clock import Clock
 from kivy.uix.label import Label
+from kivy.uix.popup import Popup
 
-do = Commands()
+do = Commands(lambda: Popup(title="Save?").open(), quit=lambda: App.get_running_app().stop())
 
 
 class MyApp(App):  # type: ignore[misc]  # Kivy has no types

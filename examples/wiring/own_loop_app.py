@@ -6,8 +6,16 @@ import time
 
 from commands import Commands
 
-do = Commands()
 running = True
+
+
+def quit() -> None:
+    """End the loop."""
+    global running  # noqa: PLW0603 -- an app of one file
+    running = False
+
+
+do = Commands(quit=quit)
 
 
 def handle_events() -> None:

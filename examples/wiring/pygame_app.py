@@ -5,7 +5,7 @@ from __future__ import annotations
 import pygame
 from commands import Commands
 
-do = Commands()
+do = Commands(quit=lambda: pygame.event.post(pygame.event.Event(pygame.QUIT)))
 
 
 def draw(screen: pygame.Surface) -> None:

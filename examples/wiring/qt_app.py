@@ -20,7 +20,16 @@ class Window(QtWidgets.QMainWindow):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("myapp")
-        self.do = Commands(self.ask, abort)
+        self.do = Commands(
+            self.ask,
+            abort,
+            popup=self.show_menu,
+            loop=self.wait,
+            critical=lambda: QtCore.qCritical("the disk is full"),
+            fatal=lambda: QtCore.qFatal("no way out"),
+            destroyed=self.destroy_thread,
+            quit=self.close,
+        )
         self.timer = QtCore.QTimer(self)
         self.timer.timeout.connect(self.on_timeout)
         self.timer.start(20)
@@ -33,6 +42,20 @@ class Window(QtWidgets.QMainWindow):  # type: ignore[misc]
         box = QtWidgets.QMessageBox(self)
         box.setWindowTitle("Save?")
         box.exec()
+
+    def show_menu(self) -> None:
+        menu = QtWidgets.QMenu(self)
+        menu.setObjectName("recent")
+        menu.addAction("a file")
+        menu.popup(self.pos())
+
+    def destroy_thread(self) -> None:
+        thread = QtCore.QThread()
+        thread.start()
+        del thread
+
+    def wait(self) -> None:
+        QtCore.QEventLoop(self).exec()
 
 
 # [wiring]

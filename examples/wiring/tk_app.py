@@ -16,14 +16,19 @@ def fill(root: tkinter.Tk) -> None:
         dialog.wait_visibility()
         dialog.grab_set()
 
-    do = Commands(ask, abort)
+    def wait() -> None:
+        window = tkinter.Toplevel(root)
+        window.title("Ask?")
+        root.wait_window(window)
+
+    do = Commands(ask, abort, loop=wait, quit=root.destroy)
 
     def on_timeout() -> None:
         root.after(20, on_timeout)
         do()
 
     root.title("myapp")
-    on_timeout()
+    root.after(20, on_timeout)
 
 
 # [wiring]

@@ -282,7 +282,8 @@ class Agent:
         Args:
             error: the exception.
             source: what caught it: ``gui`` or ``asyncio`` for a callback, ``thread`` or ``task`` if it
-                ended one, ``unraisable`` if it could not be raised.
+                ended one, ``unraisable`` if it could not be raised, ``wake`` if a function for
+                :meth:`wake_with` raised it, ``toolkit`` for an error that a toolkit reports itself.
 
         Raises:
             ValueError: ``source`` is none of these.

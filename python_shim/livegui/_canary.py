@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from livegui._crash import describe
-from livegui._threads import look_at_main_thread, who_keeps_alive
+from livegui._crash import describe, format_traceback, place_of
+from livegui._threads import look_at_main_thread, main_thread_place, who_keeps_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +33,9 @@ class Canary:
         self.wake: Callable[[], object] | None = None
         self._question: int | None = None
         self._silence: tuple[int, int] | None = None
+        #: Whether a beat was due at the last tick, and where the main thread was last reported to be.
+        self._is_silent = False
+        self._at: str | None = None
         self._watches = tuple(watches)
         self._debugging: int | None = None
         #: Checks that failed. Each is reported once.
@@ -54,6 +57,7 @@ class Canary:
             while True:
                 wait_s = self._native.tick()
                 self._wake_if_asked()
+                self._look(self._report_place)
                 for watches in self._watches:
                     for watch in tuple(watches.values()):
                         self._look(watch.look)
@@ -83,7 +87,29 @@ class Canary:
         silence, earlier = self._native.silence, self._silence
         self._question, self._silence = question, silence
         if question not in (None, before) or silence not in (None, earlier):
-            self._look(self.wake)
+            self._wake(self.wake)
+
+    def _wake(self, wake: Callable[[], object]) -> None:
+        """Wakes the loop. If that fails, the loop is not woken, and the agent is as good as before."""
+        try:
+            wake()
+        except Exception as error:  # noqa: BLE001 -- it is the app's function
+            if wake not in self._failed:
+                self._failed.append(wake)
+                self._native.exception_swallowed(
+                    "wake", place_of(error), describe(error), format_traceback(error)
+                )
+
+    def _report_place(self) -> None:
+        """Reports where the main thread is, while a beat is awaited or none has come for long."""
+        was_silent = self._is_silent
+        self._is_silent = self._native.question is not None or self._native.silence is not None
+        # Whoever waits asks again and again, so the end of one question is not the end of the silence.
+        kept = self._at if was_silent else None
+        at = main_thread_place() if self._is_silent else kept
+        if at != self._at:
+            self._at = at
+            self._native.main_thread_seen(at)
 
     def _look(self, look: Callable[[], object]) -> None:
         """Checks something of the app's, which may raise anything. The other checks still run."""

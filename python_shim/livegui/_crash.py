@@ -97,9 +97,10 @@ class MainLoop:
 
 def describe(error: BaseException) -> str:
     """``Type: text`` on one line. Never raises, even if the exception's own ``__str__`` does."""
-    import traceback  # noqa: PLC0415 -- needed once, at a crash, and importing livegui must be cheap
-
     try:
+        # Needed once, at a crash, and importing livegui must be cheap. While Python ends, it may fail.
+        import traceback  # noqa: PLC0415
+
         return "".join(traceback.format_exception_only(type(error), error)).strip()
     except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return type(error).__name__
@@ -107,9 +108,9 @@ def describe(error: BaseException) -> str:
 
 def format_traceback(error: BaseException) -> str | None:
     """The traceback as Python prints it, with causes. The native side limits its length. Never raises."""
-    import traceback  # noqa: PLC0415 -- as above
-
     try:
+        import traceback  # noqa: PLC0415 -- as above
+
         return "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:  # noqa: BLE001 -- whatever an exception's own methods raise
         return None

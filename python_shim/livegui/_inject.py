@@ -33,8 +33,9 @@ _LOOK_EVERY_S = 0.05
 #: This many times that one place of the app has events processed are a loop. A start-up does so too, but from
 #: several places.
 _TURNS = 3
-#: How many places are counted at a time.
+#: How many places are counted at a time, and how many frames tell one from another.
 _PLACES = 256
+_FRAMES = 100
 #: Modules in which a launcher waits for the app, directly or in what these call.
 _WAITING = (
     "subprocess",
@@ -533,8 +534,8 @@ def _place(frame: "FrameType | None") -> int:
 
     A helper function that a start-up calls from several lines is at another place each time.
     """
-    places = []
-    while frame is not None:
+    places: list[tuple[int, int]] = []
+    while frame is not None and len(places) < _FRAMES:
         places.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back
     return hash(tuple(places))

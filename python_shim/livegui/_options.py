@@ -57,7 +57,7 @@ OPTIONS = {
     ),
     "library_pools": (
         "false",
-        "report also what the pools of an app without changes refuse to the code of packages, not only to the "
+        "in an app without changes, report also what pools refuse to the code of packages, not only to the "
         "app's own: true or false",
     ),
     "kill_stale": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from livegui._livegui import NativeAgent
 
+#: How many frames one line shows.
+_FRAMES = 3
 #: Modules of debuggers: a frame of one means that somebody debugs.
 _DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pudb", "pydevd", "_pydevd_bundle", "debugpy", "pdbpp"})
 
@@ -122,6 +125,23 @@ def who_keeps_alive() -> str:
     main = threading.main_thread()
     others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
     return ", ".join(sorted(thread.name for thread in others))
+
+
+def main_thread_place() -> str | None:
+    """The innermost frames of the main thread, in the words of py-spy: ``wait (app.py:7), called by …``."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    places: list[str] = []
+    while frame is not None and len(places) < _FRAMES:
+        file = _below_path(frame.f_code.co_filename)
+        places.append(f"{frame.f_code.co_name} ({file}:{frame.f_lineno})")
+        frame = frame.f_back
+    return ", called by ".join(places) or None
+
+
+def _below_path(file: str) -> str:
+    """A file's name without the folder in which Python found it."""
+    folders = [folder for folder in sys.path if folder and file.startswith(folder + os.sep)]
+    return file[len(max(folders, key=len)) + 1 :] if folders else file
 
 
 def look_at_main_thread() -> tuple[bool, bool]:

@@ -20,6 +20,8 @@ mod last_sign;
 mod latest;
 mod monitor;
 mod published;
+#[cfg(unix)]
+mod qt_messages;
 mod report;
 mod settings;
 mod sync;
@@ -45,6 +47,8 @@ use published::Published;
 use report::Identity;
 use threads::Worker;
 
+#[cfg(unix)]
+pub use qt_messages::{come_back, step_aside};
 pub use settings::{Arguments, Settings, name_of_script};
 
 #[cfg(fuzzing)]
@@ -66,6 +70,8 @@ const FIRST_WAKE: u32 = 2;
 const LAST_WAKE: u32 = 3;
 /// The longest name of something watched, in characters.
 const MAX_NAME: usize = 200;
+/// The longest description of where the main thread is, in characters.
+const MAX_AT: usize = 500;
 /// How many open dialogs and the like are reported.
 const MAX_OPEN: usize = 16;
 /// The longest name of each, in characters.
@@ -377,6 +383,25 @@ impl Agent {
         self.tell(Event::OpenChanged { things });
     }
 
+    /// Records where the main thread is while its loop is silent; `None` once it is not.
+    pub fn main_thread_seen(&self, at: Option<String>) {
+        let at = at.map(|at| at.chars().take(MAX_AT).collect());
+        self.tell(Event::MainThreadSeen { at });
+    }
+
+    /// Hears Qt's critical and fatal messages from now on, until [`Agent::stop`]. `module` is the extension module of
+    /// a Qt binding that the app has loaded. Returns whether that is possible.
+    #[cfg(unix)]
+    pub fn hear_qt(&self, module: &std::path::Path) -> bool {
+        let weak = Arc::downgrade(&self.shared);
+        let sink = move |message: qt_messages::QtMessage| {
+            if let Some(shared) = weak.upgrade() {
+                shared.hear_qt(message);
+            }
+        };
+        self.access.is_some() && qt_messages::hear(module, Arc::new(sink))
+    }
+
     /// Reports an event to the monitor. Waits at most 0.1 s, and only if the monitor is flooded.
     pub fn tell(&self, event: Event) {
         if self.is_forked() {
@@ -473,7 +498,7 @@ impl Agent {
     ) -> Result<()> {
         let source = Source::parse(source).ok_or_else(|| {
             Error::BadValue(format!(
-                "source={source:.40}: expected gui, asyncio, thread, task or unraisable"
+                "source={source:.40}: expected gui, asyncio, thread, task, unraisable, toolkit or wake"
             ))
         })?;
         self.tell(Event::ExceptionSwallowed {
@@ -554,6 +579,8 @@ impl Agent {
         }
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return };
+        #[cfg(unix)]
+        qt_messages::leave();
         self.tell(Event::StopAnnounced);
         let _ = self.shared.inbox.send_timeout(Message::Stop, PUSH_WITHIN);
         if let Some(worker) = running.monitor {
@@ -612,6 +639,32 @@ impl Shared {
             message: what.to_owned(),
         };
         let _ = self.inbox.try_send(Message::Happened(event));
+    }
+
+    /// A message of Qt's, on any thread. Waits only before the process ends.
+    #[cfg(unix)]
+    fn hear_qt(&self, message: qt_messages::QtMessage) {
+        if self.forked.load(Ordering::Relaxed) {
+            return;
+        }
+        if !message.is_fatal {
+            let _ = self.inbox.try_send(Message::Happened(Event::ExceptionSwallowed {
+                source: Source::Toolkit,
+                place: message.place,
+                message: format!("qCritical: {}", message.text),
+                traceback: None,
+            }));
+            return;
+        }
+        let event = Event::MainLoopCrashed {
+            message: format!("qFatal: {}", message.text),
+            traceback: None,
+        };
+        let _ = self.inbox.send_timeout(Message::Happened(event), PUSH_WITHIN);
+        let (done, judged) = crossbeam_channel::bounded(1);
+        if self.inbox.try_send(Message::Sync(done)).is_ok() {
+            let _ = judged.recv_timeout(SYNC_WITHIN);
+        }
     }
 }
 

@@ -105,6 +105,7 @@ pub fn run(
                         event,
                         Event::ExecutorObserved { .. }
                             | Event::OpenChanged { .. }
+                            | Event::MainThreadSeen { .. }
                             | Event::ExceptionSwallowed { .. }
                     );
                     changes |= monitor.handle(event, now);

@@ -113,6 +113,7 @@ pub fn health(identity: &Identity, published: &Published) -> Health {
                     usable: paused.usable,
                 }),
                 left_open: snapshot.left_open.clone(),
+                at: snapshot.stands_at.clone(),
                 frame_ms: frame_ms(&published.heart.histogram().times()),
             },
             interpreter: InterpreterCheck {

@@ -105,7 +105,8 @@ pub fn probe(setup: &Setup, folder: &Path, go_on: &mut dyn FnMut() -> bool) -> R
             }
         )));
     }
-    if let Some(root) = root.filter(|root| fs::canonicalize(root).ok() != fs::canonicalize(&setup.root).ok()) {
+    if let Some(root) = root.filter(|root| fs::canonicalize(root).ok() != fs::canonicalize(&setup.root).ok())
+    {
         return Err(Error::BadValue(format!(
             "the suite's root is {}, not {}: give it with --root",
             root.display(),

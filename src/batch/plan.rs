@@ -30,7 +30,9 @@ impl Batch {
     #[must_use]
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
         let variables = self.env.iter();
-        variables.map(|(name, value)| (name.into(), value.into())).collect()
+        variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 }
 

@@ -28,12 +28,10 @@ pub fn in_order(stderr: &str) -> Option<String> {
     let mut others = Vec::new();
     let mut left_out = 0_usize;
     for block in blocks {
-        let is_thread = block.starts_with("Thread ") || block.starts_with("Current thread ");
-        if !is_thread {
-            continue; // the list of extension modules, the C stack
-        }
-        if block.starts_with("Current thread ") {
+        if is_of_the_failed_thread(block) {
             current.push(block);
+        } else if !block.starts_with("Thread ") {
+            // the list of extension modules, the C stack
         } else if block.lines().skip(1).any(is_of_the_app) {
             others.push(block);
         } else {
@@ -50,6 +48,17 @@ pub fn in_order(stderr: &str) -> Option<String> {
         text.push_str(&note);
     }
     Some(text)
+}
+
+/// Whether a block is the stack of the thread that failed. A Python without the interpreter lock shows no other
+/// thread, so the block has no number.
+fn is_of_the_failed_thread(block: &str) -> bool {
+    let begins = [
+        "Current thread ",
+        "Stack (most recent call first)",
+        "<Cannot show all threads ",
+    ];
+    begins.iter().any(|begin| block.starts_with(begin))
 }
 
 /// What the app wrote before that, as far as it fits.
@@ -116,6 +125,29 @@ mod tests {
         assert!(place("Current thread 0x3") < place("Thread 0x2"));
         assert!(!shown.contains("Thread 0x1") && !shown.contains("numpy"));
         assert!(shown.ends_with("(threads left out, in library code only: 1; stderr.log has them)"));
+    }
+
+    /// As free-threaded `CPython` 3.13 and 3.14 print it.
+    const FREE_THREADED: &str = "Fatal Python error: Segmentation fault\n\n\
+        <Cannot show all threads while the GIL is disabled>\nStack (most recent call first):\n  \
+        File \"/home/me/app/draw.py\", line 4 in draw\n  File \"/home/me/app/main.py\", line 9 in <module>\n\n\
+        Current thread's C stack trace (most recent call first):\n  \
+        Binary file \"/lib/libpython3.14t.so\", at _Py_DumpStack+0x44 [0x101144a6c]\n\n\
+        Extension modules: _app (total: 1)\n";
+
+    #[test]
+    fn a_python_without_the_interpreter_lock_shows_only_the_thread_that_failed() {
+        let shown = in_order(FREE_THREADED).unwrap();
+        assert_eq!(
+            shown,
+            "Fatal Python error: Segmentation fault\n\n\
+             <Cannot show all threads while the GIL is disabled>\nStack (most recent call first):\n  \
+             File \"/home/me/app/draw.py\", line 4 in draw\n  \
+             File \"/home/me/app/main.py\", line 9 in <module>"
+        );
+        let of_one_thread =
+            FREE_THREADED.replace("<Cannot show all threads while the GIL is disabled>\n", "");
+        assert!(in_order(&of_one_thread).unwrap().contains("line 4 in draw"));
     }
 
     #[test]

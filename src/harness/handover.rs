@@ -55,8 +55,11 @@ pub fn parse_timeout(text: &str) -> Result<Duration> {
 pub enum Inspection {
     /// The main loop ran; this is the app's health right after.
     Turns(Box<Health>),
-    /// It has not run since then, up to now.
-    Stands(LastBeat),
+    /// It has not run since then, up to now; `place` is where it stands, if the app's agent knows.
+    Stands {
+        last_beat: LastBeat,
+        place: Option<String>,
+    },
     /// The agent itself reports that the app is not fit, or is about to end. The app's watch learns this too.
     Unfit(Box<Health>),
     /// There was no answer.
@@ -111,7 +114,12 @@ pub fn inspect(
         let wait = match question.judge(&latest) {
             Judgement::Turns => return Ok(Inspection::Turns(Box::new(latest))),
             Judgement::Wait(wait) if Instant::now() < deadline => wait.min(STEP),
-            _ => return Ok(Inspection::Stands(last_beat(&asked, asked_at, &latest))),
+            _ => {
+                return Ok(Inspection::Stands {
+                    last_beat: last_beat(&asked, asked_at, &latest),
+                    place: latest.checks.main_loop.at,
+                });
+            }
         };
         let began = Instant::now();
         let answer = ask(is_fit, step, || {
@@ -290,7 +298,7 @@ mod tests {
             [Judgement::Turns],
             "better late"
         );
-        assert_eq!(judge(&asked, &[asked.clone()]), [wait(500)]);
+        assert_eq!(judge(&asked, std::slice::from_ref(&asked)), [wait(500)]);
         assert_eq!(judge(&asked, &[answer(7, 500, 0, 3)]), [Judgement::Stands]);
     }
 

@@ -431,14 +431,16 @@ fn remark(generation: u32, test: Option<String>, caught: &CaughtException) -> St
         Some(Source::Task) => "an asyncio task raised and its result was never asked for",
         Some(Source::Unraisable) => "the interpreter ignored an exception",
         Some(Source::Asyncio) => "an asyncio callback raised",
+        Some(Source::Toolkit) => "the toolkit reported an error",
+        Some(Source::Wake) => "the function that wakes the main loop raised",
         Some(Source::Gui) | None => "a callback raised",
     };
-    let place = if caught.place.is_empty() {
-        "an unknown place"
-    } else {
-        &caught.place
+    let place = match (caught.place.as_str(), Source::parse(&caught.source)) {
+        ("", Some(Source::Toolkit)) => String::new(),
+        ("", _) => " at an unknown place".to_owned(),
+        (place, _) => format!(" at {place}"),
     };
-    format!("{whose}: {what}: {} at {place}", caught.message)
+    format!("{whose}: {what}: {}{place}", caught.message)
 }
 
 /// A poisoned lock means that a thread of ours panicked. What it guards is still worth more than a second panic.

@@ -279,11 +279,7 @@ impl Live {
         let Some((generation, client, process, hook_port)) = subject else {
             return Ok(());
         };
-        let is_fit = || {
-            let current = self.current();
-            let app = current.as_ref().filter(|app| app.generation == generation);
-            app.is_some_and(|app| app.watch.is_fit()) && process.exit().is_none()
-        };
+        let is_fit = || self.is_fit(generation) && process.exit().is_none();
         let inspection = match client {
             Some(client) => inspect(&client, self.handover_timeout, &is_fit, step)?,
             None => Inspection::Silent("its agent was never found".to_owned()),
@@ -300,12 +296,14 @@ impl Live {
                     return Ok(());
                 }
             }
-            Inspection::Stands(last_beat) => {
+            Inspection::Stands { last_beat, place } => {
                 stacks::take(&self.python, &process);
                 let stack = stacks::taken(process.folder());
-                let at = stacks::innermost(&stack).map_or_else(String::new, |at| format!(": {at}"));
+                // py-spy also sees an app whose interpreter is held.
+                let place = stacks::innermost(&stack).or(place);
+                let place = place.map_or_else(String::new, |place| format!(": {place}"));
                 let age = last_beat.age.as_secs_f64();
-                let cause = format!("left the main loop standing for {age:.1} s{at}");
+                let cause = format!("left the main loop standing for {age:.1} s{place}");
                 (cause, Found::Standing, Some((last_beat.at, last_beat.frame)))
             }
             Inspection::Unfit(health) => {
@@ -327,6 +325,13 @@ impl Live {
             .state()
             .app_unfit(generation, &cause, found, last_beat);
         Ok(())
+    }
+
+    /// Whether this process is the one under test, and its watch knows of nothing wrong with it.
+    fn is_fit(&self, generation: u32) -> bool {
+        let current = self.current();
+        let app = current.as_ref().filter(|app| app.generation == generation);
+        app.is_some_and(|app| app.watch.is_fit())
     }
 
     /// Allows interrupting the running test from now on.
@@ -636,7 +641,7 @@ impl Live {
                 app.hook_port.has_closed(); // records whether it is open
                 Ok(health.checks.main_loop.left_open)
             }
-            Inspection::Stands(last_beat) => Err(format!(
+            Inspection::Stands { last_beat, .. } => Err(format!(
                 "its main loop had not turned for {:.1} s",
                 last_beat.age.as_secs_f64()
             )),

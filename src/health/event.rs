@@ -57,6 +57,8 @@ pub enum Event {
     PauseEnded { id: u64 },
     /// What is open on top of the main window now: dialogs, grabs, nested loops.
     OpenChanged { things: Vec<String> },
+    /// Where the main thread is while its loop is silent; `None` once it is not.
+    MainThreadSeen { at: Option<String> },
     /// Watch an executor from now on.
     ExecutorWatched { name: String, kind: String },
     /// How busy the executor is.

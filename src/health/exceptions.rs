@@ -27,15 +27,21 @@ pub enum Source {
     Task,
     /// The interpreter, where it cannot be raised: in `__del__` or in the callback of a weak reference.
     Unraisable,
+    /// Nothing: a toolkit reported an error of its own.
+    Toolkit,
+    /// The agent, when it woke the main loop with the app's function for that.
+    Wake,
 }
 
 impl Source {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Gui, "gui"),
         (Self::Asyncio, "asyncio"),
         (Self::Thread, "thread"),
         (Self::Task, "task"),
         (Self::Unraisable, "unraisable"),
+        (Self::Toolkit, "toolkit"),
+        (Self::Wake, "wake"),
     ];
 
     /// The source with this name on the wire.
@@ -54,6 +60,8 @@ impl Source {
             Self::Thread => "thread",
             Self::Task => "task",
             Self::Unraisable => "unraisable",
+            Self::Toolkit => "toolkit",
+            Self::Wake => "wake",
         }
     }
 

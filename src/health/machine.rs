@@ -76,6 +76,8 @@ pub struct Machine {
     liveness: Liveness,
     timers: Timers,
     left_open: Vec<String>,
+    /// Where the main thread is, while its loop is silent.
+    stands_at: Option<String>,
     executors: WatchList,
     threads: WatchList,
     exceptions: Exceptions,
@@ -100,6 +102,7 @@ impl Machine {
             liveness: Liveness::new(),
             timers,
             left_open: Vec::new(),
+            stands_at: None,
             executors: WatchList::default(),
             threads: WatchList::default(),
             exceptions: Exceptions::default(),
@@ -166,6 +169,7 @@ impl Machine {
             main_loop: self.main_loop_state(),
             paused: self.liveness.paused(),
             left_open: self.left_open.clone(),
+            stands_at: self.stands_at.clone(),
             interpreter: match self.liveness.reason() {
                 _ if !self.liveness.has_ticked() => CheckState::Waiting,
                 Some(Code::InterpreterHeld) => CheckState::Held,
@@ -212,6 +216,10 @@ impl Machine {
             Event::OpenChanged { things } => {
                 self.left_open = things;
                 false // a reader that wants to know asks
+            }
+            Event::MainThreadSeen { at } => {
+                self.stands_at = at;
+                false // as above
             }
             Event::ExecutorWatched { name, kind } => self.executors.watch(name, kind, now),
             Event::ThreadWatched { name } => self.threads.watch(name, String::new(), now),

@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub paused: Option<Paused>,
     /// What is open on top of the main window, as far as its toolkit reports it.
     pub left_open: Vec<String>,
+    /// Where the main thread is, while its loop is silent.
+    pub stands_at: Option<String>,
     /// The state of the interpreter.
     pub interpreter: CheckState,
     /// Watched executors, in the order in which they were named.

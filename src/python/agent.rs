@@ -100,6 +100,21 @@ impl NativeAgent {
         py.detach(|| self.0.tell_open(things.into_iter().map(String::from)));
     }
 
+    fn main_thread_seen(&self, py: Python<'_>, at: Option<Text>) {
+        py.detach(|| self.0.main_thread_seen(at.map(String::from)));
+    }
+
+    /// Hears Qt's critical and fatal messages, if that is possible. `module` is the file of a binding's `QtCore`.
+    fn hear_qt(&self, py: Python<'_>, module: PathBuf) -> bool {
+        #[cfg(unix)]
+        return py.detach(|| self.0.hear_qt(&module));
+        #[cfg(not(unix))]
+        {
+            let _ = (py, module);
+            false
+        }
+    }
+
     fn main_loop_entered(&self, py: Python<'_>) {
         self.tell(py, Event::MainLoopEntered);
     }

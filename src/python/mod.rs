@@ -37,7 +37,7 @@ mod _livegui {
     use super::interrupt::end_thread;
 
     #[pymodule_export]
-    use super::{answer_at_end, printable_line, write_report};
+    use super::{answer_at_end, printable_line, qt_handler_is_changed, qt_handler_may_change, write_report};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
@@ -54,6 +54,24 @@ mod _livegui {
 #[pyfunction]
 fn printable_line(text: Text) -> String {
     crate::text::line(&text.0).into_owned()
+}
+
+/// The app is about to replace Qt's message handler. Removes the agent's, so that the app's is found below it.
+#[pyfunction]
+fn qt_handler_may_change(py: Python<'_>) {
+    #[cfg(unix)]
+    py.detach(crate::agent::step_aside);
+    #[cfg(not(unix))]
+    let _ = py;
+}
+
+/// The app has replaced it. Puts the agent's above.
+#[pyfunction]
+fn qt_handler_is_changed(py: Python<'_>) {
+    #[cfg(unix)]
+    py.detach(crate::agent::come_back);
+    #[cfg(not(unix))]
+    let _ = py;
 }
 
 /// Which answer about the app counts at the end of a phase of a test: `told`, `known`, `asked_now` or none.

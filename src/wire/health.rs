@@ -45,7 +45,8 @@ pub struct Health {
 pub struct CaughtException {
     /// Its number, from 1.
     pub number: u64,
-    /// `gui`, `asyncio`, `thread`, `task` or `unraisable`.
+    /// What caught it: `gui`, `asyncio`, `thread`, `task`, `unraisable` or `wake` (the function that wakes the main
+    /// loop raised). `toolkit`: an error that the toolkit itself reported.
     pub source: String,
     /// `file:line in function` of the innermost frame of the app's own code.
     pub place: String,
@@ -132,6 +133,11 @@ pub struct MainLoopCheck {
     /// report it.
     #[serde(default)]
     pub left_open: Vec<String>,
+    /// Where Python's main thread is, innermost frame first: `wait (app.py:7), called by main (app.py:9)`. Only
+    /// while no beat comes and somebody waits for one, or none has come for half of `stall_after_ms`. Null while
+    /// native code holds the interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// Time between beats since the start, in milliseconds.
     pub frame_ms: FrameMs,
 }

@@ -22,7 +22,7 @@ from pathlib import Path
 import livegui
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
-from interpreters import SUPPORTED, interpreter  # noqa: E402 -- found only now
+from interpreters import SUPPORTED, interpreter
 
 #: A process that takes more seconds than this hangs.
 LIMIT_S = 30.0

@@ -107,15 +107,17 @@ def main() -> None:
         "LIVEGUI_INJECT_PATH": str(CARRIER),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CARRIER), peers])),
     }
-    same, differing, missing = [], [], []
+    same: list[str] = []
+    differing: list[str] = []
+    missing: list[str] = []
     for library, use in LIBRARIES.items():
         if sys.argv[1:] and library not in sys.argv[1:]:
             continue
         if importlib.util.find_spec(library.partition(".")[0]) is None:
             missing.append(library)
         elif not fails_by_itself(library, use):
-            good = all([is_same(library, use, state, then, injected) for state, then in STATES.items()])
-            (same if good else differing).append(library)
+            results = [is_same(library, use, state, then, injected) for state, then in STATES.items()]
+            (same if all(results) else differing).append(library)
         else:
             missing.append(library)
     print(f"  {len(same)} the same, {len(differing)} differ, not tried: {', '.join(missing) or 'none'}")
@@ -139,8 +141,8 @@ def is_same(library: str, use: str, state: str, then: str, injected: dict[str, s
         plain = seen(library, use, then, {"LIVEGUI_RUN_DIR": ""})
         watched = seen(library, use, then, injected | {"LIVEGUI_RUN_DIR": name})
     if plain != watched:
-        texts = [str(status) + out + err for status, out, err in (plain, watched)]
-        changes = difflib.unified_diff(*(text.splitlines() for text in texts), n=0, lineterm="")
+        before, after = ((str(status) + out + err).splitlines() for status, out, err in (plain, watched))
+        changes = difflib.unified_diff(before, after, n=0, lineterm="")
         print(f"  {library} differs {state}:", *list(changes)[2:22], sep="\n    ")
     return plain == watched
 

@@ -25,8 +25,6 @@ struct Step {
     answers: [Answer; 2],
     /// What happens before it, after which an earlier answer proves nothing any more.
     lapse: Lapse,
-    /// News of trouble during it seem older than it is.
-    seems_older: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,12 +73,18 @@ enum Declares {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {
-    During,
+    During {
+        /// The news of it seem older than the test.
+        seems_older: bool,
+    },
     After,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let when = prop_oneof![Just(When::During), Just(When::After)];
+    let when = prop_oneof![
+        proptest::bool::ANY.prop_map(|seems_older| When::During { seems_older }),
+        Just(When::After)
+    ];
     let trouble = proptest::option::weighted(0.3, (when, 0_u8..2));
     // No frame is so long that another test could begin before the next beat is due.
     let stands = || {
@@ -114,10 +118,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         proptest::bool::ANY,
         answers,
         prop_oneof![Just(Lapse::No), Just(Lapse::Time), Just(Lapse::Use)],
-        proptest::bool::ANY,
     )
         .prop_map(
-            |(file, uses, is_rerun, trouble, declares, used_afterwards, answers, lapse, seems_older)| Step {
+            |(file, uses, is_rerun, trouble, declares, used_afterwards, answers, lapse)| Step {
                 file,
                 uses,
                 is_rerun,
@@ -126,7 +129,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 used_afterwards,
                 answers,
                 lapse,
-                seems_older,
             },
         );
     proptest::collection::vec(step, 1..60).prop_map(|mut steps| {
@@ -472,10 +474,10 @@ proptest! {
                 model.proven = false;
             }
             let fails = step.trouble.filter(|_| runs);
-            if let Some((When::During, kind)) = fails {
-                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), step.seems_older);
+            if let Some((When::During { seems_older }, kind)) = fails {
+                let blamed = policy.app_troubled(model.generation, &format!("kind {kind}"), seems_older);
                 // Nobody who ended before the app proved that it is well.
-                let earlier = model.suspects.iter().rev().nth(1).filter(|_| step.seems_older);
+                let earlier = model.suspects.iter().rev().nth(1).filter(|_| seems_older);
                 let (blames, _) = earlier.cloned().unwrap_or((test.clone(), began));
                 let culprit = Culprit { test: blames.id, inferred: earlier.is_some() };
                 prop_assert_eq!(blamed.as_ref(), Some(&culprit));

@@ -15,12 +15,7 @@ from typing import Any
 
 import pytest
 from plain_suites import not_here
-from wiring import display
-
-#: Where `dev.py test` has put these.
-MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
-#: Debian's Python, which has the packages that no index has for Linux.
-SYSTEM_PYTHON = "/usr/bin/python3"
+from wiring import MORE, SYSTEM_PYTHON, display
 
 
 @contextmanager
@@ -28,15 +23,22 @@ def executed(
     script: str,
     folder: Path,
     *options: str,
-    python: str = sys.executable,
-    switches: tuple[str, ...] = (),
+    python: str | tuple[str, ...] = sys.executable,
     **environment: str,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a script under ``livegui exec``, its discovery file in ``folder``."""
+    """Run a script under ``livegui exec``, its discovery file in ``folder``.
+
+    Args:
+        script: what the app is.
+        folder: where it is.
+        options: those of ``livegui exec``.
+        python: the interpreter, perhaps with switches.
+        environment: variables to add.
+    """
     (folder / "app.py").write_text(script)
     command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(folder), *options, "--"]
     process = subprocess.Popen(
-        [*command, python, *switches, str(folder / "app.py")],
+        [*command, *((python,) if isinstance(python, str) else python), str(folder / "app.py")],
         cwd=folder,
         env=os.environ | environment,
         stdin=subprocess.PIPE,
@@ -91,6 +93,8 @@ def shown(name: str, script: str, needs: str, folder: Path, **more: str) -> Iter
         or not shutil.which(python)
         or subprocess.run(can, env=os.environ | environment, capture_output=True, check=False).returncode
     ):
-        not_here(f"{name} needs {needs} and a display; `python3 dev.py system` and `dev.py test` install them")
+        not_here(
+            f"{name} needs {needs} and a display; `python3 dev.py system` and `dev.py test` install them"
+        )
     with executed(script, folder, python=python, **environment) as process:
         yield process

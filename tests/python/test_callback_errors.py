@@ -58,11 +58,13 @@ def test_one_that_comes_in_every_frame_is_counted_and_wakes_who_waits_only_now_a
     document = agent.health()
     (caught,) = document["exceptions"]
     assert caught["count"] == 500
-    assert document["seq"] - before == 9
+    assert 20 <= document["seq"] - before < 30  # the first 16, then when the count doubles, or after a pause
 
 
 def test_a_source_that_is_none_is_refused(agent: livegui.Agent) -> None:
-    with pytest.raises(ValueError, match="source=qt: expected gui, asyncio, thread, task or unraisable"):
+    with pytest.raises(
+        ValueError, match="source=qt: expected gui, asyncio, thread, task, unraisable, toolkit or wake"
+    ):
         agent.record_exception(raised(), "qt")
 
 

@@ -16,6 +16,8 @@ sys.path.insert(0, str(CHAOS))
 import chaos  # noqa: E402 -- found only now
 import matrix  # noqa: E402 -- found only now
 import soak  # noqa: E402 -- found only now
+import unchanged_apps  # noqa: E402 -- found only now
+from apps_of_others import APPS as OTHERS  # noqa: E402 -- found only now
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGCHLD and waitpid")
@@ -102,3 +104,46 @@ def test_the_soak_tells_growth_from_noise() -> None:
     grown = soak.fit(at, [5 * x + y for x, y in zip(at, noise, strict=True)])
     assert abs(grown.per_unit - 5) < 3 * grown.error
     assert grown.grows(4.0)
+
+
+OPTIONAL = next(app for app in OTHERS if app.optional)
+NEEDED = next(app for app in OTHERS if not app.optional)
+
+
+@pytest.mark.parametrize(
+    ("row", "left_out", "fails_for_bars", "fails"),
+    [
+        ({}, [], True, False),
+        ({"wrong": ["test_idle: GuiDegraded"]}, [], False, True),
+        ({"missed": ["ok 60 ms later"]}, [], True, True),
+        ({"missed": ["ok 60 ms later"]}, [], False, False),
+        ({}, [NEEDED], False, True),
+        ({}, [OPTIONAL], True, False),
+    ],
+)
+def test_unchanged_apps_fail_for_what_is_wrong_missed_or_missing(
+    row: dict[str, Any], left_out: list[Any], fails_for_bars: bool, fails: bool
+) -> None:
+    rows = [unchanged_apps.Row("an app", "1.0", **row)]
+    assert unchanged_apps.verdict(rows, left_out, fails_for_bars=fails_for_bars) is fails
+
+
+def test_the_table_of_unchanged_apps_shows_the_figures_and_what_is_wrong() -> None:
+    row = unchanged_apps.Row(
+        "an app",
+        "1.0",
+        plain_ms=100.4,
+        ok_ms=121.0,
+        cpu_later_ms=9.6,
+        failed_ms=[1.0, 30.0, 2.0],
+        told="main_loop_crashed",
+        quit="announced",
+        idle_s=60,
+        load=1.5,
+        missed=["ok 60 ms later"],
+    )
+    line = unchanged_apps.markdown([row]).splitlines()[-1]
+    assert (
+        line
+        == "| an app | 1.0 | 100 | 21 | 10 | 2 | `main_loop_crashed` | announced | 60 | 1.5 | ok 60 ms later |"
+    )

@@ -161,6 +161,40 @@ def test_the_note_says_where_the_app_stands(suite: Suite, pytester: pytest.Pytes
         assert " s: do (plain_app.py:" in note["because"]
 
 
+#: A Python beside which there is no py-spy.
+WITHOUT_PY_SPY = """
+import os, pathlib, sys
+python = pathlib.Path(__file__).with_name("python")
+python.write_text(f'#!/bin/sh\\nexec "{sys.executable}" "$@"\\n')
+python.chmod(0o755)
+sys.executable = str(python)
+os.environ["PATH"] = os.defpath
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the Python without py-spy is a script for a shell")
+@pytest.mark.parametrize(
+    ("freeze", "told"),
+    [
+        ("hang 8", r": do \(plain_app\.py:\d+\), called by .*"),
+        ("deadlock", r": .*acquire \(threading\.py:\d+\), called by do \(plain_app\.py:\d+\).*"),
+        ("spin", r": do \(plain_app\.py:\d+\), called by .*"),
+        ("hold 8", ""),  # nothing in the app can look while native code holds the interpreter
+    ],
+)
+def test_the_app_itself_knows_where_it_stands(
+    suite: Suite, pytester: pytest.Pytester, freeze: str, told: str
+) -> None:
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(WITHOUT_PY_SPY + conftest.read_text())
+    suite({"test_a.py": doing(freeze), "test_b.py": PASSES}).assert_outcomes(passed=3)
+    assert not list((pytester.path / ".livegui").glob("*/gen-1/stacks.txt")), "py-spy was there"
+    (note,) = record(pytester)["notes"]
+    stood = r"test_a\.py::test_does left the main loop standing for \d+\.\d s"
+    passed = r" \(it had passed; blamed by inference\)"
+    assert re.fullmatch(stood + told + passed, note["because"])
+
+
 def test_a_test_can_be_failed_for_the_freeze_that_it_left(suite: Suite) -> None:
     files = {"test_a.py": doing("deadlock"), "test_b.py": PASSES}
     result = suite(files, ini="live_gui_handover = fail")

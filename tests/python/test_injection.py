@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executing import MORE, executed, health, shown
+from executing import executed, health, shown
 from plain_suites import Suite, not_here, under_wine
 from unwired import unwired
-from wiring import APPS, CATCHING, RUNS_ON, asks, run_on
+from wiring import APPS, CATCHING, MORE, RUNS_ON, asks, run_on
 
 import livegui
 from livegui._bootstrap import SEAMS
@@ -26,7 +26,7 @@ needs_venv = pytest.mark.skipif(
 )
 
 #: Toolkits whose loop, or frames, a seam knows.
-WATCHED = [name for name in APPS if name != "plain"]
+WATCHED = [name for name in APPS if name not in ("plain", "sdl")]
 #: Loops that an exception leaves.
 OPEN = ["imgui_bundle", "glfw", "pygame", "kivy"]
 
@@ -312,40 +312,33 @@ def test_a_sitecustomize_of_somebody_else_still_runs_once(tmp_path: Path) -> Non
     assert (out, err) == (f"theirs\n{theirs / 'sitecustomize.py'}\n", "")
 
 
+COMES_ALONG = """
+import asyncio, importlib.util, json, sys
+async def main():
+    names = ("pytest", "imgui_bundle", "_pytest")
+    print(json.dumps([[name for name in names if importlib.util.find_spec(name)], sys.path]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def run_where_only_our_package_comes_along(python: str, folder: Path) -> list[str]:
+    """Watch an app on a Python without livegui. Returns which packages of pytest's Python it could import."""
+    with executed(COMES_ALONG, folder, python=python) as process:
+        assert process.stdout is not None
+        seen = process.stdout.readline()
+        health(folder)
+        _, err = process.communicate("\n", timeout=30)
+    command = [python, str(folder / "app.py")]
+    plain = subprocess.run(command, input="\n", capture_output=True, text=True, check=True)
+    assert (seen, err) == (plain.stdout, plain.stderr)
+    packages: list[str] = json.loads(seen)[0]
+    return packages
+
+
 @needs_venv
 def test_an_environment_without_livegui_gets_our_package_and_nothing_else(tmp_path: Path) -> None:
-    python = other_python(tmp_path)
-    script = ASYNCIO.replace(
-        "[os.getpid(), ours, ",
-        "[[m for m in ('pytest', 'imgui_bundle') if __import__('importlib.util').util.find_spec(m)], sys.path, ",
-    )
-    (tmp_path / "app.py").write_text(script)
-    command = [
-        sys.executable,
-        "-m",
-        "livegui",
-        "exec",
-        "--run-dir",
-        str(tmp_path),
-        "--",
-        str(python),
-        "app.py",
-    ]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        found, path, _ = json.loads(process.stdout.readline())
-        assert health(tmp_path)["status"] == "ok"
-        process.communicate("\n", timeout=30)
-    plain = subprocess.run(
-        [str(python), "-c", "import sys, json; print(json.dumps(sys.path[1:]))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found == []
-    assert path[1:] == json.loads(plain.stdout)
+    assert run_where_only_our_package_comes_along(str(other_python(tmp_path)), tmp_path) == []
 
 
 # --- a good guest ---
@@ -354,8 +347,11 @@ GUEST = """
 import asyncio, concurrent.futures, inspect, json, socketserver, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
-             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start]
-print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))] for f in functions]))
+             ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start,
+             asyncio.BaseEventLoop.run_in_executor, asyncio.BaseEventLoop.shutdown_default_executor,
+             asyncio.BaseEventLoop.close]
+print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f)),
+                   inspect.iscoroutinefunction(f)] for f in functions]))
 print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))
 print(sys.path, sys.flags, [type(f).__name__ for f in sys.meta_path if "livegui" not in type(f).__module__])
 try:
@@ -498,6 +494,21 @@ def test_work_that_a_library_is_refused_counts_only_on_request(library_pools: bo
         else:
             assert document["reasons"] == []
             assert names == ["asyncio"], "only the app's own work"
+
+
+def test_a_suite_can_count_the_work_of_packages(suite: Suite) -> None:
+    script = USES_LIBRARY.replace(
+        "import asyncio, sys, theirs",
+        "import asyncio, os, sys\nsys.path.insert(0, 'site-packages')\nimport theirs",
+    ).replace("    try:", "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n    try:")
+    test = (
+        "import pathlib, time\ndef test_it(live_gui):\n    pathlib.Path('go').touch()\n    time.sleep(30)\n"
+    )
+    files = {"uses.py": script, "site-packages/theirs.py": LIBRARY, "test_a.py": test}
+    ini = "live_gui_command = {python} uses.py\nlive_gui_library_pools = true"
+    result = suite(files, ini=ini)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*executor_refused*refused the work of use() at theirs.py:7*"])
 
 
 def test_work_that_a_loop_refuses_names_who_gave_it_and_who_ended_its_executor(tmp_path: Path) -> None:

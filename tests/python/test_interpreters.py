@@ -11,7 +11,9 @@ import pytest
 from executing import executed, health
 from interpreters import OLDER, SUPPORTED, interpreter
 from plain_suites import Suite
-from test_injection import ASYNCIO
+from test_injection import ASYNCIO, run_where_only_our_package_comes_along
+
+posix = pytest.mark.skipif(os.name != "posix", reason="programs that Windows does not have")
 
 
 def python_of(version: str) -> str:
@@ -23,10 +25,7 @@ def python_of(version: str) -> str:
 
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_an_app_is_watched_on_every_python_that_is_supported(version: str, tmp_path: Path) -> None:
-    with executed(ASYNCIO, tmp_path, python=python_of(version)) as process:
-        health(tmp_path)
-        _, err = process.communicate("\n", timeout=30)
-    assert (process.returncode, err) == (0, "")
+    run_where_only_our_package_comes_along(python_of(version), tmp_path)
 
 
 @pytest.mark.parametrize("version", OLDER)
@@ -49,7 +48,7 @@ def test_a_python_that_ignores_pythonpath_is_watched_if_livegui_is_installed_for
 ) -> None:
     if not any((Path(entry) / "livegui_startup.pth").exists() for entry in sys.path):
         pytest.skip("livegui is not installed for this Python")
-    with executed(ASYNCIO, tmp_path, switches=(switch,)) as process:
+    with executed(ASYNCIO, tmp_path, python=(sys.executable, switch)) as process:
         health(tmp_path)
         _, err = process.communicate("\n", timeout=30)
     assert process.returncode == 0
@@ -60,9 +59,20 @@ def test_a_python_that_ignores_pythonpath_is_watched_if_livegui_is_installed_for
     )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sh")
+@posix
 def test_a_command_that_is_no_python_runs_as_ever(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "livegui", "exec", "--run-dir", str(tmp_path), "--", "sh", "-c", "exit 7"]
+    command = [
+        sys.executable,
+        "-m",
+        "livegui",
+        "exec",
+        "--run-dir",
+        str(tmp_path),
+        "--",
+        "sh",
+        "-c",
+        "exit 7",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 
@@ -94,7 +104,9 @@ TEST = "def test_it(live_gui):\n    pass\n"
     ("command", "told"),
     [
         ("{python} -S waits.py", "its Python is started with -S*call livegui.start() in the app"),
-        ("sleep 60", "no Python of it ran livegui's start-up code: it is no Python app*"),
+        pytest.param(
+            "sleep 60", "no Python of it ran livegui's start-up code: it is no Python app*", marks=posix
+        ),
     ],
     ids=["-S", "no Python"],
 )

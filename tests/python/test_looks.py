@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from page import Page
+from plain_suites import not_here
 from records import RunFolder
 
 import livegui

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from executing import MORE
-from wiring import APPS
+from wiring import APPS, MORE, display
 
 START = """
 import json, sys, threading, time, urllib.request, livegui
@@ -18,10 +17,10 @@ agent = livegui.start("x")
 def exceptions():
     return [(caught["source"], caught["message"]) for caught in agent.health()["exceptions"]]
 
-def is_woken():
+def is_woken(wait_ms=20000):
     # As the test side asks before it hands the app on.
     beats = agent.health()["checks"]["main_loop"]["beats"]
-    url = f"{agent.url}/health?beat_after={beats}&wait_ms=20000&token={agent.token}"
+    url = f"{agent.url}/health?beat_after={beats}&wait_ms={wait_ms}&token={agent.token}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)["checks"]["main_loop"]["beats"] > beats
 """
@@ -89,6 +88,89 @@ print(answers, restored())
     assert done.stdout.splitlines()[-1] == "[True] True", done.stderr
 
 
+IDLING = """
+from imgui_bundle import hello_imgui
+from livegui.toolkits import imgui_bundle as live_imgui
+answers = []
+def ask():
+    while frames[0] < 11:  # until then no app idles
+        time.sleep(0.02)
+    time.sleep(0.5)  # it idles by then
+    answers.append([is_woken(10_000) for _ in range(3)])
+    params.app_shall_exit = True
+    agent._canary.wake()
+frames = [0]
+def draw():
+    frames[0] += 1
+params = hello_imgui.RunnerParams()
+params.callbacks.show_gui = draw
+params.fps_idling.fps_idle = 0.03  # the next frame would come after half a minute
+params.fps_idling.time_active_after_last_event = 0.1
+params.fps_idling.fps_max = 60
+params.app_window_params.window_geometry.size = (200, 100)
+params.ini_disable = True
+params.platform_backend_type = hello_imgui.PlatformBackendType.glfw
+asker = threading.Thread(target=ask)
+asker.start()
+live_imgui.run(params, agent=agent)
+print(answers, agent.health()["reasons"], agent.health()["exceptions"])
+"""
+
+
+def test_an_imgui_app_that_idles_is_woken_by_the_question_whether_it_turns(tmp_path: Path) -> None:
+    if not display():
+        pytest.skip("GLFW needs a display, and there is neither one nor Xvfb")
+    done = run("imgui_bundle", IDLING, tmp_path, LIBGL_ALWAYS_SOFTWARE="1", DISPLAY=display())
+    assert done.stdout.splitlines()[-1:] == ["[[True, True, True]] [] []"], done.stderr
+
+
+AFTER_THE_END = {
+    "pygame": "pygame.quit()",
+    "glfw": "glfw.terminate()",
+}
+
+
+@pytest.mark.parametrize("name", AFTER_THE_END)
+def test_nothing_is_said_if_a_toolkit_that_has_ended_is_asked_to_wake_its_loop(
+    name: str, tmp_path: Path
+) -> None:
+    code = (
+        IDLE[name]
+        + f"""
+with agent.main_loop():
+    end()
+    turn()
+    {AFTER_THE_END[name]}
+    agent._canary.wake()
+    print(is_woken(1000), agent.health()["reasons"], exceptions())
+    agent.stopping()
+"""
+    )
+    done = run(name, code, tmp_path, SDL_AUDIODRIVER="dummy")
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("False [] []", "")
+
+
+def test_a_function_that_cannot_wake_the_loop_costs_the_app_nothing(tmp_path: Path) -> None:
+    code = """
+def wake():
+    raise OSError("no window")
+
+agent.wake_with(wake)
+with agent.main_loop():
+    agent.beat()
+    is_woken(1000)
+    is_woken(1000)
+    agent.beat()
+    health = agent.health()
+    print(health["status"], health["reasons"])
+    print([(caught["source"], caught["message"], caught["count"]) for caught in health["exceptions"]])
+    agent.stopping()
+"""
+    done = run("plain", code, tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["ok []", "[('wake', 'OSError: no window', 1)]"]
+
+
 QT = """
 import importlib
 from livegui.toolkits import qt as live_qt
@@ -100,7 +182,10 @@ live_qt.install(agent)
 def slot():
     raise ValueError("bad")
 
-def look():
+def look(ends=time.monotonic() + 30):
+    if not exceptions() and time.monotonic() < ends:
+        QtCore.QTimer.singleShot(20, look)
+        return
     print(exceptions(), flush=True)
     app.quit()
 
@@ -136,11 +221,13 @@ def test_pyside_prints_what_a_slot_raises_as_before_and_goes_on(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["pyqt6", "pyqt5"])
 def test_pyqt_aborts_as_before_and_says_why_once(name: str, tmp_path: Path) -> None:
-    done = run(name, QT.format(binding=APPS[name].needs, before=NO_HOOK), tmp_path)
+    code = QT.format(binding=APPS[name].needs, before=NO_HOOK).replace('"bad"', '"bad é"')
+    done = run(name, code, tmp_path, PYTHONUTF8="1")
     assert done.returncode == -6
-    assert done.stderr.count("ValueError: bad") == 1
+    assert done.stderr.count("ValueError: bad é") == 1
     journal = (tmp_path / "heartbeat.jsonl").read_text()
-    assert '"main_loop_crashed"' in journal
+    assert '"message":"ValueError: bad é"' in journal
+    assert "qFatal" not in journal
 
 
 @pytest.mark.parametrize("name", ["pyside6", "pyqt6", "pyqt5"])
@@ -178,6 +265,26 @@ app.exec()
 """
     done = run(name, code, tmp_path)
     assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+
+
+def test_a_pyside_app_beats_before_pyside_makes_all_its_enumerations(tmp_path: Path) -> None:
+    code = """
+from PySide6 import QtCore, QtWidgets
+from livegui.toolkits import qt as live_qt
+app = QtWidgets.QApplication([])
+window = QtWidgets.QWidget()
+window.show()
+live_qt.install(agent)
+
+def look():
+    print(agent.health()["checks"]["main_loop"]["beats"], "Qt" in vars(QtCore))
+    app.quit()
+
+QtCore.QTimer.singleShot(0, look)
+app.exec()
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("1 False\n", 0), done.stderr
 
 
 def test_pyglets_clock_beats_as_soon_as_it_runs(tmp_path: Path) -> None:
@@ -287,6 +394,7 @@ window = QWidget()
 window.show()
 look = live_qt._left_open("{binding}", sys.modules["{binding}.QtCore"])
 look()
+look()  # the first one does not ask Qt
 before = sys.getrefcount(None)
 for _ in range(1000):
     look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,13 +12,18 @@ from pathlib import Path
 
 import pytest
 from plain_suites import Suite
-from wiring import APPS, CATCHING, RUNS_ON, WIRING, WiredApp, asks, run_on
+from wiring import APPS, CATCHING, RUNS_ON, WIRING, WiredApp, asks, display, run_on
 
 DOC = Path(__file__).parents[2] / "docs" / "wiring.md"
 #: Loops that an exception leaves.
-OPEN = ["plain", "imgui_bundle", "glfw", "pygame", "kivy"]
+OPEN = ["plain", "imgui_bundle", "glfw", "pygame", "kivy", "pyglet", "sdl"]
 
 Wired = Callable[..., pytest.RunResult]
+
+
+def notes(pytester: pytest.Pytester) -> list[tuple[str, str]]:
+    (run,) = (pytester.path / ".livegui").glob("*/run.json")
+    return [(note["file"], note["because"]) for note in json.loads(run.read_text())["notes"]]
 
 
 @pytest.fixture
@@ -112,17 +118,82 @@ def test_a_status_that_the_place_does_not_tell_is_told_by_the_process(wired: Wir
     result.stdout.fnmatch_lines(["*exit status 3*"])
 
 
-@pytest.mark.parametrize("name", ["pyside6", "tk", "imgui_bundle", "glfw", "dearpygui"])
-def test_what_is_left_open_is_told(wired: Wired, name: str) -> None:
-    then = """
+#: What a test leaves open, and what the note says of it.
+LEFT_OPEN = [
+    *(
+        (name, what, told)
+        for name in ("pyside6", "pyqt6")
+        for what, told in [
+            ("dialog", "modal QMessageBox 'Save?', a nested event loop (level 2)"),
+            ("popup", "popup QMenu 'recent'"),
+            ("loop", "a nested event loop (level 2)"),
+        ]
+    ),
+    ("tk", "dialog", "a grab by Toplevel 'Save?'"),
+    ("tk", "loop", "a nested wait_window() for Toplevel 'Ask?'"),
+    ("imgui_bundle", "dialog", "modal 'Save?'"),
+    ("glfw", "dialog", "modal 'Save?'"),
+    ("dearpygui", "dialog", "modal window 'Save?'"),
+    ("kivy", "dialog", "modal Popup 'Save?'"),
+    ("gtk", "dialog", "modal MessageDialog 'Save?', a nested loop (depth 2)"),
+    ("gtk", "loop", "a nested loop (depth 2)"),
+    ("wx", "dialog", "modal Dialog 'Save?', a nested event loop"),
+]
+#: The app has begun to do what it was asked for. The test ends then, and looks at nothing.
+TAKEN = """
     deadline = time.monotonic() + 20
-    while not live_gui.health()["checks"]["main_loop"]["left_open"]:
+    while not (live_gui.generation_folder / "state" / "taken").exists():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
-    print("open:", live_gui.health()["checks"]["main_loop"]["left_open"])"""
-    result = wired(APPS[name], {"test_a.py": asks("dialog", then)}, "-s")
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*open: *"])
+        time.sleep(0.02)"""
+
+
+@pytest.mark.parametrize(("name", "what", "told"), LEFT_OPEN)
+def test_what_is_left_open_costs_the_process_and_is_named(
+    wired: Wired, pytester: pytest.Pytester, name: str, what: str, told: str
+) -> None:
+    files = {"test_a.py": asks(what, TAKEN), "test_b.py": RUNS_ON.format(generation=2)}
+    wired(APPS[name], files).assert_outcomes(passed=2)
+    note = f"test_a.py::test_asks left open: {told} (it had passed; blamed by inference)"
+    assert notes(pytester) == [("test_b.py", note)]
+
+
+def test_a_second_popup_over_one_that_was_open_before_is_seen(wired: Wired) -> None:
+    forget = '    (live_gui.generation_folder / "state" / "taken").unlink()\n    app.do('
+    files = {"test_a.py": asks("dialog", TAKEN), "test_b.py": asks("inner", TAKEN)}
+    files["test_b.py"] = files["test_b.py"].replace("    app.do(", forget)
+    result = wired(APPS["imgui_bundle"], files, ini="live_gui_left_open = note")
+    result.assert_outcomes(passed=2)
+    result.stdout.re_match_lines(
+        [
+            r"test_a\.py::test_asks left open: modal 'Save\?'$",
+            r"test_b\.py::test_asks left open: popup 0x[0-9a-f]{8}$",
+        ]
+    )
+
+
+#: The apps that have a window to close, or an event that ends them.
+QUITTING = [name for name in APPS if name not in ("asyncio",)]
+
+
+@pytest.mark.parametrize("name", QUITTING)
+def test_an_app_that_is_closed_ends_in_order(name: str, tmp_path: Path) -> None:
+    app = APPS[name]
+    app.skip_unless_it_can_run()
+    (tmp_path / "command").write_text("quit")
+    folders = {"LIVEGUI_RUN_DIR": str(tmp_path), "LIVEGUI_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [app.python(), str(WIRING / app.script), *app.arguments],
+        env=os.environ | app.all_environment() | folders,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    journal = (tmp_path / "heartbeat.jsonl").read_text()
+    assert '"status":"stopping"' in journal
+    assert '"reason_opened"' not in journal
+    assert "main_loop_" not in journal
 
 
 @pytest.mark.parametrize("name", APPS)
@@ -139,6 +210,39 @@ def test_beats(live_gui):
     assert live_gui.health()["reasons"] == []
 """
     wired(APPS[name], {"test_a.py": test}).assert_outcomes(passed=1)
+
+
+def test_an_app_that_has_one_frame_a_second_while_it_idles_is_handed_on(
+    wired: Wired, pytester: pytest.Pytester
+) -> None:
+    app = APPS["imgui_bundle"]
+    app.skip_unless_it_can_run()
+    if not display():
+        pytest.skip("GLFW needs a display, and there is neither one nor Xvfb")
+    idles = "params.fps_idling.fps_idle = 1\nparams.fps_idling.time_active_after_last_event = 0.1\n"
+    script = (WIRING / app.script).read_text()
+    changed = script.replace("live_imgui.run(params)", f"{idles}live_imgui.run(params)")
+    assert changed != script
+    (pytester.path / "commands.py").write_text((WIRING / "commands.py").read_text())
+    (pytester.path / "idling.py").write_text(changed)
+    environment = {"DISPLAY": display(), "LIBGL_ALWAYS_SOFTWARE": "1"}
+    idling = WiredApp(app.name, app.needs, str(pytester.path / "idling.py"), environment=environment)
+    test = """
+def test_next(live_gui):
+    assert live_gui.generation == 1
+"""
+    idles = """
+import time
+
+def test_until_it_idles(live_gui):
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["frame_ms"]["max"] < 900:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+"""
+    files = {"test_a.py": idles, **{f"test_{letter}.py": test for letter in "bcdefgh"}}
+    wired(idling, files).assert_outcomes(passed=8)
+    assert notes(pytester) == []
 
 
 @pytest.mark.parametrize("name", APPS)

@@ -14,11 +14,17 @@ from pathlib import Path
 import pytest
 from plain_suites import Suite, not_here
 
+import livegui
+
 WIRING = Path(__file__).parents[2] / "examples" / "wiring"
 #: Where `dev.py test` has put the toolkits.
 TOOLKITS = os.environ.get("LIVEGUI_TEST_TOOLKITS", "")
+#: Where it has put those that fewer tests need.
+MORE = os.environ.get("LIVEGUI_TEST_MORE_TOOLKITS", "")
 #: Where it has put pygame-ce, which has the same modules as pygame.
 PYGAME_CE = os.environ.get("LIVEGUI_TEST_PYGAME_CE", "")
+#: Debian's Python, which has the packages that no index has for Linux.
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @dataclass(frozen=True)
@@ -32,23 +38,33 @@ class WiredApp:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     needs_display: bool = False
-    #: The folder that has its toolkit.
-    path: str = TOOLKITS
+    #: The folders that may have its toolkit.
+    folders: tuple[str, ...] = (TOOLKITS, MORE)
+    #: Whether its toolkit is one of Debian's packages.
+    is_of_system: bool = False
 
     def command(self) -> str:
         """The command line."""
-        return " ".join(["{python}", str(WIRING / self.script), *self.arguments])
+        python = SYSTEM_PYTHON if self.is_of_system else "{python}"
+        return " ".join([python, str(WIRING / self.script), *self.arguments])
+
+    def python(self) -> str:
+        """The Python that runs it."""
+        return SYSTEM_PYTHON if self.is_of_system else sys.executable
 
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
-        if self.needs is not None and not _is_there(self.needs, self.path):
+        if self.is_of_system and not _system_has(str(self.needs)):
+            not_here(f"{self.needs} is not installed for {SYSTEM_PYTHON}; `python3 dev.py system` does that")
+        if self.needs is not None and not self.is_of_system and not _is_there(self.needs, self.folders):
             not_here(f"{self.needs} is not installed; `python3 dev.py test` does that")
         if self.needs_display and not display():
             not_here(f"{self.name} needs a display, and there is neither one nor Xvfb")
 
     def all_environment(self) -> dict[str, str]:
         """What it needs in its environment."""
-        environment = {"PYTHONPATH": self.path, **self.environment}
+        folders = (str(Path(livegui.__file__).parents[1]),) if self.is_of_system else self.folders
+        environment = {"PYTHONPATH": os.pathsep.join(filter(None, folders)), **self.environment}
         if self.needs_display:
             environment["DISPLAY"] = display()
         return environment
@@ -67,7 +83,7 @@ APPS = {
             "pygame",
             "pygame_app.py",
             environment={"SDL_VIDEODRIVER": "dummy"},
-            path=PYGAME_CE,
+            folders=(PYGAME_CE,),
         ),
         WiredApp("pyside6", "PySide6", "qt_app.py", ("PySide6",), {"QT_QPA_PLATFORM": "offscreen"}),
         WiredApp("pyqt6", "PyQt6", "qt_app.py", ("PyQt6",), {"QT_QPA_PLATFORM": "offscreen"}),
@@ -87,12 +103,22 @@ APPS = {
             environment={"LIBGL_ALWAYS_SOFTWARE": "1"},
             needs_display=True,
         ),
+        WiredApp("gtk", "gi", "gtk_app.py", needs_display=True, is_of_system=True),
+        WiredApp("wx", "wx", "wx_app.py", needs_display=True, is_of_system=True),
+        WiredApp(
+            "pyglet",
+            "pyglet",
+            "pyglet_app.py",
+            environment={"LIBGL_ALWAYS_SOFTWARE": "1"},
+            needs_display=True,
+        ),
+        WiredApp("sdl", "sdl2", "sdl_app.py", environment={"SDL_VIDEODRIVER": "dummy"}),
     ]
 }
 
 
 #: Those whose loop catches what a callback raises.
-CATCHING = ["asyncio", "pyside6", "tk", "dearpygui"]
+CATCHING = ["asyncio", "pyside6", "tk", "dearpygui", "gtk", "wx"]
 
 
 def run_on(
@@ -137,8 +163,16 @@ def test_next(live_gui):
 
 
 @lru_cache
-def _is_there(module: str, path: str) -> bool:
-    if path and (Path(path) / module).exists():
+def _system_has(module: str) -> bool:
+    if sys.platform != "linux" or not Path(SYSTEM_PYTHON).exists():
+        return False
+    command = [SYSTEM_PYTHON, "-c", f"import sys, {module}; sys.exit(sys.version_info < (3, 10))"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@lru_cache
+def _is_there(module: str, folders: tuple[str, ...]) -> bool:
+    if any(folder and (Path(folder) / module).exists() for folder in folders):
         return True
     return importlib.util.find_spec(module) is not None
 

@@ -9,6 +9,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from livegui._crash import caller_place
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,11 @@ class Frames:
     def beat(self) -> None:
         """Report that the main loop runs."""
         # Report what is open first: a check whether the loop runs is answered by the beat, and needs both.
+        self.look()
+        self._agent.beat()
+
+    def look(self) -> None:
+        """Report what is open, if that has changed."""
         try:
             things = self._look()
         except Exception:  # noqa: BLE001 -- whatever the toolkit raises, for example about a window that is gone
@@ -39,7 +46,6 @@ class Frames:
         if things != self._told:
             self._told = things
             self._agent.tell_open(things)
-        self._agent.beat()
 
 
 class ExceptHook:
@@ -190,3 +196,16 @@ def wrap(agent: Agent, module: Any, name: str, wrapper: Callable[[Any], Any]) ->
             setattr(module, name, earlier)
 
     agent._on_stop.append(give_back)
+
+
+def hear_exits(agent: Agent) -> None:
+    """Records where ``sys.exit()`` is called, for toolkits that end the process for it on the spot."""
+
+    def wrapper(earlier: Callable[[Any], Any]) -> Callable[..., None]:
+        def exit(status: Any = None, /) -> None:
+            agent._loop.note_exit(status, caller_place())
+            earlier(status)
+
+        return exit
+
+    wrap(agent, sys, "exit", wrapper)

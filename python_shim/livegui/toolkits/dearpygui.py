@@ -145,14 +145,20 @@ class _Frames(Frames):
         now = time.monotonic()
         # An answer to a check must say what is open now. Otherwise, looking at every frame would cost too
         # much.
-        if now < self._next_look and not self._is_busy and self._native.question is None:
+        question = self._native.question
+        if now < self._next_look and not self._is_busy and question is None:
             self._agent.beat()
             return
         self._next_look = now + _LOOK_EVERY_S
         self._callbacks.look()
         self._is_busy = self._callbacks.is_busy()
-        if not self._is_busy:
-            super().beat()
+        if self._is_busy:
+            return
+        self.look()
+        # A callback may have run meanwhile. Then a beat would answer a check that came after it with what was
+        # open before it.
+        if self._native.question == question:
+            self._agent.beat()
 
 
 def _left_open() -> list[str]:

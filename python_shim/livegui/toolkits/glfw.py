@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import glfw
 
 from livegui.toolkits._common import Frames, wrap
+from livegui.toolkits._popups import popups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +56,41 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
 
 def _wire(agent: Agent) -> Frames:
-    agent.wake_with(glfw.post_empty_event)
+    wake = _Wake(glfw.post_empty_event)
+    agent.wake_with(wake)
+    for name, around in (("init", wake.around_init), ("terminate", wake.around_terminate)):
+        if hasattr(glfw, name):
+            wrap(agent, glfw, name, around)
     return Frames(agent, _popups)
+
+
+class _Wake:
+    """Wakes a loop that waits for events, unless GLFW was terminated: it would print a warning then."""
+
+    def __init__(self, post: Callable[[], object]) -> None:
+        self._post = post
+        self._can_wake = True
+
+    def __call__(self) -> None:
+        if self._can_wake:
+            self._post()
+
+    def around_init(self, init: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(init)
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            done = init(*arguments, **options)
+            self._can_wake = True
+            return done
+
+        return wrapped
+
+    def around_terminate(self, terminate: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(terminate)
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            self._can_wake = False
+            return terminate(*arguments, **options)
+
+        return wrapped
 
 
 def _beating(frames: Frames | FrameLoop, look: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,6 +106,4 @@ def _popups() -> list[str]:
     imgui: Any = sys.modules.get("imgui_bundle.imgui") or getattr(
         sys.modules.get("imgui_bundle"), "imgui", None
     )
-    if imgui is None or imgui.get_current_context() is None:
-        return []
-    return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []
+    return [] if imgui is None or imgui.get_current_context() is None else popups(imgui)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import ExceptHook
+from livegui.toolkits._common import ExceptHook, Frames, hear_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,19 +47,42 @@ _ROUND_MS = 20
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Make GLib's default context beat. What callbacks raise is recorded, and printed as before.
 
+    Modal windows, grabs such as the one of a menu, and nested loops are reported.
+
     Args:
         agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     glib: Any = sys.modules["gi.repository.GLib"]
 
+    frames = Frames(agent, lambda: _left_open(glib))
+
     def beat() -> bool:
-        agent.beat()
+        frames.beat()
         return not agent.stopped
 
     glib.timeout_add(interval_ms, beat)
-    glib.timeout_add(0, lambda: beat() and False)  # what the app draws first may take longer than the interval
+    glib.timeout_add(
+        0, lambda: beat() and False
+    )  # what the app draws first may take longer than the interval
     ExceptHook(agent, "thread")
+    hear_exits(agent)
+
+
+def _left_open(glib: Any) -> list[str]:
+    things = []
+    gtk: Any = sys.modules.get("gi.repository.Gtk")  # GLib's loop may run without it
+    shown = [] if gtk is None else [w for w in gtk.Window.list_toplevels() if w.is_visible()]
+    modal = [window for window in shown if window.get_modal()]
+    things += [f"modal {type(window).__name__} {window.get_title() or ''!r}" for window in modal]
+    if shown and hasattr(gtk, "grab_get_current"):  # GTK 4 has no grabs
+        grabbing = gtk.grab_get_current()
+        if grabbing is not None and grabbing.get_toplevel() not in modal:
+            things.append(f"a grab by {type(grabbing).__name__}")
+    depth = glib.main_depth()
+    if depth > 1:
+        things.append(f"a nested loop (depth {depth})")
+    return things
 
 
 def patch(injection: Injection, module: ModuleType) -> None:

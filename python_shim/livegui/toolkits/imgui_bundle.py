@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from imgui_bundle import hello_imgui, imgui, immapp
 
 import livegui
 from livegui.toolkits._common import Frames
+from livegui.toolkits._popups import popups
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,7 +43,8 @@ def run(
 ) -> None:
     """Run the app until its window closes. Every frame is a beat.
 
-    Open popups are reported. Callbacks that are already set stay, and are still called. Closing the window,
+    Open popups are reported, and an app that idles is woken when livegui checks whether it runs. Callbacks
+    that are already set stay, and are still called. Closing the window,
     or setting ``params.app_shall_exit``, is a normal end. An exception that leaves a frame (an ``IM_ASSERT``
     is a ``RuntimeError``) is reported as ``main_loop_crashed`` and passes through.
 
@@ -135,6 +138,31 @@ def _beating_arguments(
 @contextmanager
 def _beating(agent: Agent, given: Any) -> Iterator[Any]:
     """Yields what to run instead, which beats once a frame, and restores the given parameters afterwards."""
+    agent.wake_with(_refresh())
+    try:
+        with _beating_frames(agent, given) as beating:
+            yield beating
+    finally:
+        agent.wake_with(_nothing)
+
+
+def _refresh() -> Callable[[], object]:
+    """Ends the wait of an app that idles, which has a frame a second, or fewer."""
+    if hasattr(hello_imgui, "request_refresh"):
+        return hello_imgui.request_refresh
+    # Older versions wait in GLFW, whose library they name in the environment. It ignores a call before its
+    # start.
+    import ctypes  # noqa: PLC0415 -- newer versions don't need it
+
+    try:
+        post: Callable[[], object] = ctypes.CDLL(os.environ["PYGLFW_LIBRARY"]).glfwPostEmptyEvent
+    except (KeyError, OSError, AttributeError):
+        return _nothing
+    return post
+
+
+@contextmanager
+def _beating_frames(agent: Agent, given: Any) -> Iterator[Any]:
     beat = Frames(agent, _popups).beat
     if callable(given):
 
@@ -179,7 +207,7 @@ def _full(
 
 
 def _popups() -> list[str]:
-    return ["a popup of Dear ImGui"] if imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value) else []
+    return popups(imgui)
 
 
 def _nothing() -> None:

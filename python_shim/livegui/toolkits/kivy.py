@@ -12,7 +12,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+from livegui.toolkits._common import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +30,27 @@ __all__ = ["install", "patch"]
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Make Kivy's clock beat. An exception in a callback leaves ``run()``, unless a handler passes it.
 
+    Open popups, and other views of ``ModalView``, are reported.
+
     Args:
         agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     from kivy.clock import Clock  # noqa: PLC0415 -- kivy.base is imported before it is complete
 
-    Clock.schedule_once(lambda _dt: agent.beat(), 0)  # the first frame may take longer than the interval
-    event = Clock.schedule_interval(lambda _dt: agent.beat(), interval_ms / 1000)
+    frames = Frames(agent, _left_open)
+    Clock.schedule_once(lambda _dt: frames.beat(), 0)  # the first frame may take longer than the interval
+    event = Clock.schedule_interval(lambda _dt: frames.beat(), interval_ms / 1000)
     agent._on_stop.append(event.cancel)
+
+
+def _left_open() -> list[str]:
+    base, views = sys.modules.get("kivy.base"), sys.modules.get("kivy.uix.modalview")
+    window: Any = getattr(getattr(base, "EventLoop", None), "window", None)
+    if window is None or views is None:
+        return []
+    shown = [view for view in window.children if isinstance(view, views.ModalView)]
+    return [f"modal {type(view).__name__} {getattr(view, 'title', '')!r}" for view in shown]
 
 
 def patch(injection: Injection, module: ModuleType) -> None:

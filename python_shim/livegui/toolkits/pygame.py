@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -75,8 +76,13 @@ class _Frames:
         self._pictures = Pictures(agent, _grab)
         self._shown = 0.0
         # Use the last number there is, because an app counts its event types from the first.
-        wake = pygame.event.Event(pygame.NUMEVENTS - 1, {"livegui": "wake"})
-        agent.wake_with(lambda: pygame.event.post(wake))
+        event = pygame.event.Event(pygame.NUMEVENTS - 1, {"livegui": "wake"})
+
+        def wake() -> None:
+            with contextlib.suppress(pygame.error):  # after pygame.quit() nothing waits for events
+                pygame.event.post(event)
+
+        agent.wake_with(wake)
 
     def look(self) -> None:
         if monotonic() - self._shown > _SHOWN_S:

@@ -18,8 +18,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from livegui._crash import caller_place, describe, format_traceback
-from livegui.toolkits._common import ExceptHook, Frames, Pictures, wrap
+from livegui._crash import describe, format_traceback
+from livegui.toolkits._common import ExceptHook, Frames, Pictures, hear_exits, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     the process because of an exception (it does so if the app has no ``sys.excepthook`` of its own), it
     still does. A ``sys.exit()`` in a slot, for which Qt ends the process at once, is reported with its place
     in the code. Open dialogs, popups and nested event loops are reported.
+
+    On Linux and macOS, Qt's critical messages are recorded, and a fatal one is the reason of the end that
+    follows. They are printed as before, also by a handler of the app's.
 
     Args:
         agent: the agent to report to.
@@ -74,7 +77,9 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     app.aboutToQuit.connect(agent.stopping)
 
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
-    wrap(agent, sys, "exit", lambda earlier: _exit(agent, earlier))
+    hear_exits(agent)
+    if agent._native.hear_qt(core.__file__) and not _is_ours(core.qInstallMessageHandler):
+        wrap(agent, core, "qInstallMessageHandler", _below_ours)
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
@@ -83,6 +88,8 @@ def patch(injection: Injection, module: ModuleType) -> None:
     if binding.startswith("PyQt"):  # it ends the process for an exception in a slot unless there is a hook
         injection.leave_excepthook(for_good=True)
     pump = injection.pump(f"{binding}'s processEvents()")
+    if hasattr(module, "qInstallMessageHandler"):
+        injection.wrap(module, "qInstallMessageHandler", _below_ours, native=True)
     for class_name in ("QCoreApplication", "QGuiApplication", "QApplication"):
         for cls, name in _own(module, class_name, "exec", "exec_"):
             injection.wrap(cls, name, lambda run: _exec(injection, binding, run), native=True, static=True)
@@ -102,6 +109,26 @@ def _own(module: ModuleType, class_name: str, *names: str) -> list[tuple[Any, st
     if cls is None or cls.__module__ != module.__name__:
         return []
     return [(cls, name) for name in names if name in vars(cls)]
+
+
+def _below_ours(install: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps the agent's handler above the app's. Meanwhile Qt finds the app's earlier one where it was."""
+
+    def qInstallMessageHandler(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
+        native: Any = sys.modules.get("livegui._livegui")  # not there before there is an agent
+        if native is None:
+            return install(*arguments, **options)
+        native.qt_handler_may_change()
+        try:
+            return install(*arguments, **options)
+        finally:
+            native.qt_handler_is_changed()
+
+    return qInstallMessageHandler
+
+
+def _is_ours(function: Any) -> bool:
+    return getattr(function, "__module__", None) == __name__
 
 
 def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,9 +167,14 @@ def _stop(core: Any, timer: Any) -> None:
 def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
     # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
     # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
-    popup = getattr(core.Qt, "WindowType", core.Qt).Popup
+    is_first = True
 
     def look() -> list[str]:
+        nonlocal is_first
+        if is_first:  # PySide6 makes some hundred enumerations when it is asked for one: not before it beats
+            is_first = False
+            return []
+        popup = getattr(core.Qt, "WindowType", core.Qt).Popup
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
@@ -189,13 +221,5 @@ def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, erro
     agent._native.main_loop_crashed(describe(error), text)
     agent.health()  # once this returns, everything reported before is known
     time.sleep(_TOLD_WITHIN_S)
-    core.qFatal(text)
+    core.qFatal(text.removesuffix("\n").encode())  # PyQt takes ASCII only, if it is given a str
     return True
-
-
-def _exit(agent: Agent, earlier: Callable[[Any], Any]) -> Callable[..., None]:
-    def exit(status: Any = None, /) -> None:
-        agent._loop.note_exit(status, caller_place())
-        earlier(status)
-
-    return exit

@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from livegui.toolkits._common import Frames, give_back_on_stop
@@ -20,7 +22,7 @@ from livegui.toolkits._common import Frames, give_back_on_stop
 if TYPE_CHECKING:
     import tkinter
     from collections.abc import Callable
-    from types import ModuleType
+    from types import CodeType, FrameType, ModuleType
 
     from livegui import Agent
     from livegui._inject import Injection
@@ -32,14 +34,14 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
     """Watch a root window; call this on its thread.
 
     A timer beats. What callbacks raise is recorded, and passed to the ``report_callback_exception`` that was
-    set before. Grabs, such as the one of a modal dialog, are reported.
+    set before. Grabs, such as the one of a modal dialog, and waits inside of a callback are reported.
 
     Args:
         agent: the agent to report to.
         root: the root window.
         interval_ms: milliseconds between two beats.
     """
-    frames = Frames(agent, lambda: _grabs(root))
+    frames = Frames(agent, lambda: _grabs(root) + _waits(root))
 
     def beat() -> None:
         if not agent.stopped:
@@ -125,6 +127,41 @@ def _grabs(root: tkinter.Tk) -> list[str]:
     # Ask Tcl: tkinter's own grab_current() knows no window that Tcl itself has made, such as a message box.
     windows = root.tk.splitlist(root.tk.call("grab", "current"))
     return [f"a grab by {_title(root, str(window))}" for window in windows]
+
+
+def _waits(root: tkinter.Tk) -> list[str]:
+    """The loops around this call, outermost first, without the one that has the callbacks."""
+    kinds = _loops(sys.modules["tkinter"])
+    found = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in kinds:
+            found.append(frame)
+        frame = frame.f_back
+    return [_wait(root, kinds[frame.f_code], frame) for frame in found[-2::-1]]
+
+
+@cache
+def _loops(tkinter: Any) -> dict[CodeType, str]:
+    """The functions that run a loop. ``update()`` returns by itself, so it is none."""
+    loops = {
+        "mainloop": (tkinter.Misc.mainloop, tkinter.mainloop),
+        "wait_window": (tkinter.Misc.wait_window,),
+        "wait_variable": (tkinter.Misc.wait_variable,),
+    }
+    # An unchanged app has wrapped ones.
+    return {
+        getattr(function, "__wrapped__", function).__code__: name
+        for name, functions in loops.items()
+        for function in functions
+    }
+
+
+def _wait(root: tkinter.Tk, kind: str, frame: FrameType) -> str:
+    if kind != "wait_window":
+        return f"a nested {kind}()"
+    window = frame.f_locals.get("window") or frame.f_locals.get("self")
+    return f"a nested wait_window() for {_title(root, str(window))}"
 
 
 def _title(root: tkinter.Tk, window: str) -> str:

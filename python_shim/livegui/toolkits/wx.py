@@ -17,7 +17,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import ExceptHook, Frames
+from livegui.toolkits._common import ExceptHook, Frames, hear_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +32,15 @@ __all__ = ["install", "patch"]
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Watch the wx application of this process; call this on its thread.
 
-    A timer beats. What handlers raise is recorded, and printed as before. Modal dialogs are reported.
+    A timer beats. What handlers raise is recorded, and printed as before. Modal dialogs and nested loops are
+    reported.
 
     Args:
         agent: the agent to report to.
         interval_ms: milliseconds between two beats.
     """
     core: Any = sys.modules["wx"]
-    frames = Frames(agent, lambda: _modal(core))
+    frames = Frames(agent, lambda: _left_open(core))
     timer = core.PyTimer(frames.beat)
     timer.Start(interval_ms)
     core.CallAfter(frames.beat)  # what the app paints first may take longer than the interval
@@ -50,11 +51,16 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
     agent._on_stop.append(stop)
     ExceptHook(agent, "thread")
+    hear_exits(agent)
 
 
-def _modal(core: Any) -> list[str]:
+def _left_open(core: Any) -> list[str]:
     shown = [window for window in core.GetTopLevelWindows() if isinstance(window, core.Dialog)]
-    return [f"modal {type(window).__name__} {window.GetTitle()!r}" for window in shown if window.IsModal()]
+    things = [f"modal {type(window).__name__} {window.GetTitle()!r}" for window in shown if window.IsModal()]
+    loop = core.EventLoopBase.GetActive()
+    if loop is not None and not loop.IsMain():
+        things.append("a nested event loop")
+    return things
 
 
 def patch(injection: Injection, module: ModuleType) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 #: Without it, the app is not under trial.
 FOLDER = os.environ.get("LIVEGUI_STATE_DIR", "")
-#: Holds the wall time at which the loop first ran.
+#: Holds the wall time at which the loop first ran, and the processor time that the process had used by then.
 FIRST = "first"
 #: Holds what to do.
 REQUEST = "request"
@@ -58,7 +58,7 @@ def note_first() -> None:
     if _noted or threading.current_thread() is not threading.main_thread():
         return
     _noted = True
-    if write(FIRST, str(time.time()), once=True):
+    if write(FIRST, f"{time.time()} {time.process_time()}", once=True):
         threading.Thread(target=wait_for_requests, daemon=True).start()
 
 
@@ -73,6 +73,17 @@ def before(owner: Any, name: str, act: Callable[..., object], *, static: bool = 
         return original(*arguments, **options)
 
     setattr(owner, name, staticmethod(called) if static else called)
+
+
+def noting(callback: Callable[[], object] | None) -> Callable[[], None]:
+    """The same callback of each frame; the first is noted."""
+
+    def called() -> None:
+        note_first()
+        if callback is not None:
+            callback()
+
+    return called
 
 
 def frames(module: Any, *names: str) -> None:
@@ -96,21 +107,14 @@ def qt(module: Any) -> None:
 
 
 def tk(module: Any) -> None:
-    """Tk: a loop, or updates."""
-    updates = []
+    """Tk's loop."""
 
     def mainloop(*arguments: Any) -> None:
         root = arguments[0] if arguments and hasattr(arguments[0], "after") else module._default_root
         root.after(0, note_first)
 
-    def update(*_arguments: object) -> None:
-        updates.append(1)
-        if len(updates) == 3:
-            note_first()
-
     before(module.Misc, "mainloop", mainloop)
     before(module, "mainloop", mainloop)
-    before(module.Misc, "update", update)
 
 
 def glib(module: Any) -> None:
@@ -131,9 +135,8 @@ def imgui_bundle(module: Any) -> None:
         names = ("runner_params", "simple_params", "gui_function")
         given = arguments[0] if arguments else next(options[name] for name in names if name in options)
         if callable(given):
-            return (lambda: (note_first(), given())[1], *arguments[1:])
-        previous = given.callbacks.pre_new_frame
-        given.callbacks.pre_new_frame = lambda: (note_first(), previous and previous())[1]
+            return (noting(given), *arguments[1:])
+        given.callbacks.pre_new_frame = noting(given.callbacks.pre_new_frame)
         return None
 
     before(module.hello_imgui, "run", act)
@@ -175,6 +178,12 @@ def asyncio(module: Any) -> None:
     before(module.BaseEventLoop, "run_forever", act)
 
 
+def pygame(module: Any) -> None:
+    """What shows a frame, or takes events."""
+    frames(module.display, "flip", "update")
+    frames(module.event, "get", "poll", "wait", "pump", "peek", "clear")
+
+
 PROBES: dict[str, Callable[[Any], object]] = {
     **{f"{binding}.QtWidgets": qt for binding in ("PyQt5", "PyQt6", "PySide6")},
     "asyncio.base_events": asyncio,
@@ -184,10 +193,7 @@ PROBES: dict[str, Callable[[Any], object]] = {
     "glfw": lambda module: frames(module, "poll_events", "wait_events", "wait_events_timeout"),
     "imgui_bundle": imgui_bundle,
     "kivy.base": kivy,
-    "pygame": lambda module: (
-        frames(module.display, "flip", "update"),
-        frames(module.event, "get", "poll", "wait", "pump", "peek", "clear"),
-    ),
+    "pygame": pygame,
     "pyglet.app": pyglet,
     "socketserver": lambda module: frames(module.BaseServer, "serve_forever"),
     "tkinter": tk,
@@ -314,4 +320,4 @@ def wait_for_requests() -> None:
 
 
 if FOLDER:
-    sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]  # a finder in all that is used of one
+    sys.meta_path.insert(0, Finder())
