@@ -35,3 +35,14 @@ def let_through(config: pytest.Config) -> None:
 
     collector.__exit__ = leave
     config.add_cleanup(restore)
+
+
+def stop_reruns(item: pytest.Item) -> None:
+    """Keep pytest-rerunfailures from running a test again that could not even be set up.
+
+    It would be in vain. It would also lose the tear-downs of all wider fixtures: pytest-rerunfailures keeps
+    them only for a test whose set-up had begun.
+    """
+    counted: Any = item
+    if hasattr(counted, "execution_count"):
+        counted.execution_count = sys.maxsize

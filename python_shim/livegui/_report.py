@@ -115,6 +115,8 @@ class Report(TypedDict):
     notes: list[str]
     #: Other remarks for people.
     remarks: list[str]
+    #: The app's name, if there are several.
+    app: str
     #: Pids that could not be ended; should be empty.
     left: list[int]
     run_folder: str
@@ -125,11 +127,14 @@ class Report(TypedDict):
 def report_of(live: NativeLive, left: list[int], name: str) -> Report:
     """The report of this process. If there are several apps, it names the app."""
     notes = [line for _file, _test, _generation, _because, line in live.notes()]
+    remarks = live.remarks()
     if name:
         notes = [line.replace("  fresh process (", f"  fresh process of {name} (", 1) for line in notes]
+        remarks = [f"{name}: {line}" for line in remarks]
     return {
         "notes": notes,
-        "remarks": live.remarks(),
+        "remarks": remarks,
+        "app": name,
         "left": left,
         "run_folder": str(live.run_folder),
         "crashes": live.crashes(),
@@ -186,6 +191,7 @@ def write_summary(
         line = f"the app crashed and no test failed of it, so this run did not pass: {crash}"
         terminal.write_line(printable_line(line), red=True)
     for report in reports:
-        terminal.write_line(printable_line(f"run folder: {report['run_folder']}"))
+        of = f" of {report['app']}" if report["app"] else ""
+        terminal.write_line(printable_line(f"run folder{of}: {report['run_folder']}"))
     if page is not None:
         terminal.write_line(printable_line(page))

@@ -220,7 +220,8 @@ class Session:
             return
         if app not in self.apps:
             return  # it is closed
-        if self.item is None:
+        if self.item is None or (self.phase is not None and self.phase.tears_down):
+            # The first use in a tear-down is that of a fixture of a wider scope, not of the test.
             live.between_tests()
             return
         self.used.append(app)

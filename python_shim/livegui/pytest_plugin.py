@@ -12,6 +12,7 @@ from livegui._handle import LiveGui
 from livegui._phase import Phase, is_unittest
 from livegui._session import Session
 from livegui._tasks import entering
+from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,11 +33,15 @@ class Uses:
         __tracebackhide__ = True
         _prior.skip_unless_carried(item, self.session.live)
         session = self.session
-        if session.has_several():
-            for handle in _apps.needed_by(item):
-                handle._use()
-        elif session.apps and "live_gui" in getattr(item, "fixturenames", ()):
-            session.use(session.apps[0])
+        try:
+            if session.has_several():
+                for handle in _apps.needed_by(item):
+                    handle._use()
+            elif session.apps and "live_gui" in getattr(item, "fixturenames", ()):
+                session.use(session.apps[0])
+        except LiveGuiError:
+            _collectors.stop_reruns(item)
+            raise
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

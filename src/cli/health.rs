@@ -111,7 +111,7 @@ fn show(health: &Health, out: &mut dyn Print) -> io::Result<()> {
             check.beats, frames.p50, frames.p99, frames.max
         ))?;
     } else {
-        out.one_line("  its main loop is not watched: no seam knows it")?;
+        out.one_line("  its main loop is not watched: livegui does not know its kind")?;
     }
     for reason in &health.history {
         let lasted = Duration::from_millis(reason.lasted_ms.unwrap_or(0)).as_secs_f64();

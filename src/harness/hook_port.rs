@@ -1,6 +1,6 @@
 //! The port of the app's hook server, and what is known about it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,19 +30,24 @@ impl HookPort {
         self.number
     }
 
+    /// Connects, and returns whether something listens there.
+    pub fn is_open(&self) -> bool {
+        self.connect().is_ok()
+    }
+
     /// Connects, and returns whether nothing listens there any more although something did. Returns false for
     /// anything less certain, such as a full queue.
     pub fn has_closed(&self) -> bool {
+        self.connect().is_err_and(|error| {
+            error.kind() == ErrorKind::ConnectionRefused && self.was_open.load(Ordering::Relaxed)
+        })
+    }
+
+    fn connect(&self) -> io::Result<()> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.number));
-        match TcpStream::connect_timeout(&address, CONNECTS_WITHIN) {
-            Ok(_) => {
-                self.was_open.store(true, Ordering::Relaxed);
-                false
-            }
-            Err(error) => {
-                error.kind() == ErrorKind::ConnectionRefused && self.was_open.load(Ordering::Relaxed)
-            }
-        }
+        TcpStream::connect_timeout(&address, CONNECTS_WITHIN)?;
+        self.was_open.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -56,9 +61,9 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let number = listener.local_addr().unwrap().port();
         let (port, never_asked) = (HookPort::new(number), HookPort::new(number));
-        assert!(!port.has_closed());
+        assert!(port.is_open() && !port.has_closed());
         drop(listener);
-        assert!(port.has_closed());
+        assert!(!port.is_open() && port.has_closed());
         assert!(!never_asked.has_closed(), "an app need not listen there");
     }
 }

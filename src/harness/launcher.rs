@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use once_cell::sync::OnceCell;
 
 use super::app::App;
@@ -19,7 +21,7 @@ use super::priority::{self, Lowered};
 use super::process::{GRACE, Launch, ProcessTree};
 use super::stacks;
 use super::start::{Start, Step};
-use super::watch::{News, Watch};
+use super::watch::{AppState, News, Watch};
 use crate::injection::{Injection, Mode, pythonpath};
 use crate::io_error::cannot;
 use crate::process::{ProcessId, port};
@@ -31,8 +33,8 @@ const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 /// How long an agent that is ready may take to report how its main loop is.
 const SAYS_WITHIN: Duration = Duration::from_millis(250);
 /// The remark about an app that has its own kind of loop.
-const NOT_WATCHED: &str = "the app's main loop is not watched: no seam knows it, so a hang is not noticed (wire it with \
-    livegui.start() and beat(), see docs/injection.md)";
+const NOT_WATCHED: &str = "the app's main loop is not watched: livegui does not know its kind, so a hang is not \
+    noticed (wire it with livegui.start() and beat(), see docs/injection.md)";
 
 /// How to start the app.
 #[derive(Debug, Clone)]
@@ -90,6 +92,8 @@ pub struct Launcher {
     ledger: Ledger,
     /// The guard of this process, started with its first app.
     guard: OnceCell<Option<Guard>>,
+    /// An app of this kind did not listen on the port that its command line names.
+    is_silent: AtomicBool,
 }
 
 impl Launcher {
@@ -99,6 +103,7 @@ impl Launcher {
             settings,
             ledger,
             guard: OnceCell::new(),
+            is_silent: AtomicBool::new(false),
         }
     }
 
@@ -170,7 +175,7 @@ impl Launcher {
             watch,
             hook_port: Arc::new(HookPort::new(start.fixed_port().unwrap_or(hook_port))),
         };
-        if let Err(error) = start.wait_until_ready(&app, &told, self.settings.ready_timeout, step) {
+        if let Err(error) = self.wait_until_up(&start, &app, &told, step) {
             self.retire(&app);
             let mut state = self.ledger.state();
             let why = |record: &mut GenerationRecord| record.why = record.why.take().or(Some(error.cause()));
@@ -192,6 +197,31 @@ impl Launcher {
         });
         drop(state);
         Ok(app)
+    }
+
+    /// Waits until the app is `ok` and its server listens. If one process does not listen, the next need not be
+    /// waited for.
+    fn wait_until_up(
+        &self,
+        start: &Start<'_>,
+        app: &App,
+        told: &Receiver<AppState>,
+        step: Step<'_>,
+    ) -> Result<()> {
+        let within = self.settings.ready_timeout;
+        start.wait_until_ready(app, told, within, step)?;
+        if self.is_silent.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(port) = start.wait_until_listening(app, told, within, step)? {
+            self.is_silent.store(true, Ordering::Relaxed);
+            self.ledger.state().run.remark(format!(
+                "nothing listens on port {port}, which the command line names; livegui waited for it for {:.1} s \
+                 (live_gui_ready_timeout)",
+                within.as_secs_f64()
+            ));
+        }
+        Ok(())
     }
 
     /// Adds a remark, once a run, about an app that is `ok` although nothing is known about its loop.

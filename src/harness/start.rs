@@ -63,9 +63,11 @@ impl Start<'_> {
     /// The port that the command line itself gives the hook server, as `--hook-port 8999` or `--port=8999`. Other
     /// options that name ports do not count, because the app may be a client there.
     pub fn fixed_port(&self) -> Option<u16> {
-        if self.free_port_used {
-            return None;
-        }
+        (!self.free_port_used).then(|| self.named_port()).flatten()
+    }
+
+    /// The same, or the free port that took the place of `{hook_port}` there.
+    fn named_port(&self) -> Option<u16> {
         let named = |option: &str| matches!(option, "--port" | "--hook-port" | "--hook_port");
         let words = self.words();
         let apart = words
@@ -150,29 +152,8 @@ impl Start<'_> {
             {
                 self.say_why_not_watched(app, within, say);
             }
-            match told.recv_timeout(STEP) {
-                Ok(AppState::Ok) => return Ok(()),
-                Ok(AppState::Starting) | Err(RecvTimeoutError::Timeout) => {}
-                // What may still clear itself, such as a late first beat, has until the deadline.
-                Ok(verdict @ AppState::Degraded(_)) if !verdict.is_final() => {}
-                Ok(AppState::Exited { how, .. }) => {
-                    let after = self.began.elapsed().as_secs_f64();
-                    let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
-                    let summary = match last_words(app) {
-                        Some(words) => format!("{words}\n  {summary}"),
-                        None => summary,
-                    };
-                    return Err(self.error(summary, Some(app)).into());
-                }
-                Ok(verdict) => {
-                    let summary = format!("the app was {} before it was ready", verdict.state());
-                    return Err(self.error(summary, Some(app)).into());
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self
-                        .error("the watch over the app ended".to_owned(), Some(app))
-                        .into());
-                }
+            if self.hear(app, told)? {
+                return Ok(());
             }
             if !step() {
                 return Err(Error::Interrupted);
@@ -187,6 +168,55 @@ impl Start<'_> {
                 return Err(self.error(summary, Some(app)).into());
             }
         }
+    }
+
+    /// Waits for the next word of the watch, and returns whether it is that the app is `ok`. Fails if the app cannot
+    /// become `ok` any more.
+    fn hear(&self, app: &App, told: &Receiver<AppState>) -> Result<bool> {
+        match told.recv_timeout(STEP) {
+            Ok(AppState::Ok) => Ok(true),
+            Ok(AppState::Starting) | Err(RecvTimeoutError::Timeout) => Ok(false),
+            // What may still clear itself, such as a late first beat, has until the deadline.
+            Ok(verdict @ AppState::Degraded(_)) if !verdict.is_final() => Ok(false),
+            Ok(AppState::Exited { how, .. }) => {
+                let after = self.began.elapsed().as_secs_f64();
+                let summary = format!("the app ended with {how} after {after:.2} s, before it was ready");
+                let summary = match last_words(app) {
+                    Some(words) => format!("{words}\n  {summary}"),
+                    None => summary,
+                };
+                Err(self.error(summary, Some(app)).into())
+            }
+            Ok(verdict) => {
+                let summary = format!("the app was {} before it was ready", verdict.state());
+                Err(self.error(summary, Some(app)).into())
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self
+                .error("the watch over the app ended".to_owned(), Some(app))
+                .into()),
+        }
+    }
+
+    /// Waits until an app that is `ok` accepts connections on the port that its command line names. A loop may run
+    /// before the server does. Returns the port if nothing listens there in time, which is no error: an app need not.
+    pub fn wait_until_listening(
+        &self,
+        app: &App,
+        told: &Receiver<AppState>,
+        within: Duration,
+        step: Step<'_>,
+    ) -> Result<Option<u16>> {
+        let port = self.named_port();
+        while port.is_some() && !app.hook_port.is_open() {
+            self.hear(app, told)?;
+            if !step() {
+                return Err(Error::Interrupted);
+            }
+            if self.began.elapsed() >= within {
+                return Ok(port);
+            }
+        }
+        Ok(None)
     }
 
     /// What an app that is not ready in time has not done, as far as can be seen from here.

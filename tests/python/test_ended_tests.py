@@ -623,3 +623,27 @@ def test_who_collects_errors_gets_no_second_chance(
     for bad in ("SUBFAIL", "Aborted", "INTERNALERROR"):
         assert bad not in result.stdout.str().upper().replace("ABORTED", "Aborted"), bad
     assert not (pytester.path / "late").exists()
+
+
+def test_a_fixture_can_use_the_handle_in_its_tear_down_after_a_skipped_test(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    test = """
+import pathlib, time, pytest
+
+@pytest.fixture(scope="module")
+def client(live_gui):
+    yield live_gui.pid
+    assert live_gui.is_alive() and live_gui.generation == 2, "the next process, as between tests"
+    pathlib.Path("torn_down").touch()
+
+def test_crash(app, client):
+    app.do("crash boom")
+    time.sleep(30)
+
+@pytest.mark.skip
+def test_skipped(client):
+    pass
+"""
+    suite({"test_a.py": test, "test_b.py": PASSES}).assert_outcomes(failed=1, skipped=1, passed=1)
+    assert (pytester.path / "torn_down").exists()

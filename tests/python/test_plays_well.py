@@ -115,6 +115,39 @@ def test_a_culprit_that_crashes_again_leaves_victims_that_are_re_run_in_vain(sui
 
 
 @pytest.mark.usefixtures("plugins")
+def test_a_victim_that_may_be_re_run_leaves_the_tear_downs_of_its_file_alone(suite: Suite) -> None:
+    client = """
+import pytest
+
+@pytest.fixture(scope="module")
+def client(live_gui):
+    generation = live_gui.generation
+    yield generation
+    print(f"\\ntorn down {generation}")
+"""
+    test = """
+import time, pytest
+
+def test_first(client):
+    pass
+
+def test_culprit(app):
+    app.do("crash boom")
+    time.sleep(60)
+
+@pytest.mark.flaky(reruns=2)
+def test_victim(client):
+    pass
+"""
+    after = "def test_after(client):\n    assert client == 2\n"
+    files = {"client.py": client, "test_a.py": test, "test_b.py": after}
+    result = suite(files, "-p", "no:randomly", "-p", "client", "-s")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    assert "rerun" not in result.parseoutcomes()
+    assert [line for line in result.outlines if "torn down" in line] == ["torn down 1", "torn down 2"]
+
+
+@pytest.mark.usefixtures("plugins")
 def test_what_a_re_run_of_the_last_test_sets_up_anew_hides_no_note(suite: Suite) -> None:
     victim_is_last = {"test_a.py": CRASH_IN_SECOND_OF_THREE}
     result = suite(victim_is_last, "-p", "no:randomly", "--reruns=1")

@@ -241,9 +241,8 @@ def test_a_port_that_the_app_only_connects_to_is_none_of_ours(suite: Suite) -> N
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
         command = f"{{python}} plain_app.py --viewport 1920 --db-port {port} --hook-port {{hook_port}}"
-        suite({"test_a.py": test.format(port=port)}, ini=f"live_gui_command = {command}").assert_outcomes(
-            passed=1
-        )
+        ini = f"live_gui_command = {command}\nlive_gui_ready_timeout = 5"  # nothing listens on the hook port
+        suite({"test_a.py": test.format(port=port)}, ini=ini).assert_outcomes(passed=1)
 
 
 def test_a_file_of_the_user_s_is_never_written_over(suite: Suite, pytester: pytest.Pytester) -> None:

@@ -105,7 +105,7 @@ def test_of_49_files_with_5_crashes_every_culprit_is_named(
         files[f"test_{number:02d}.py"] = (
             f"import time\ndef test_one(app):\n    time.sleep(0.01){crash}\ndef test_two(app): pass\n"
         )
-    suite(files, "-q", ini="live_gui_command = {python} plain_app.py --port {hook_port}\nlive_gui_spares = 1")
+    suite(files, "-q", ini="live_gui_command = {python} plain_app.py {hook_port}\nlive_gui_spares = 1")
     page.open(written(pytester.path))
     sentence = "5 culprits took down 5 processes; 5 tests did not run because of that; 44 of 49 files ran on a process"
     assert sentence in page.text("#sentence")

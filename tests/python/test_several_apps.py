@@ -155,3 +155,17 @@ def test_victim(live_gui):
             "test_b.py  fresh process (generation 2): test_a.py::test_crash left generation 1 *",
         ]
     )
+
+
+def test_a_remark_and_a_run_folder_name_their_app(suite: Suite) -> None:
+    test = """
+def test_both(live_gui_factory):
+    for name in ("server", "client"):
+        assert live_gui_factory(name).is_healthy()
+"""
+    ini = "live_gui_command = {python} plain_app.py --port {hook_port}\nlive_gui_ready_timeout = 5"
+    result = suite({"test_a.py": test}, ini=ini)
+    result.assert_outcomes(passed=1)
+    for name in ("server", "client"):
+        assert sum(line.startswith(f"{name}: nothing listens on port ") for line in result.outlines) == 1
+        assert sum(line.startswith(f"run folder of {name}: ") for line in result.outlines) == 1

@@ -204,3 +204,38 @@ def test_it(live_gui):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the app's process ended during this test*"])
     wait_until_gone(*[one["pid"] for one in generations(pytester)])
+
+
+#: Its loop runs for a while before its server listens, as that of most servers does.
+LATE_SERVER = """
+import asyncio, sys
+
+async def main():
+    await asyncio.sleep(1)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", int(sys.argv[2]))
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def test_tests_begin_after_the_server_listens_on_the_port_that_the_command_names(suite: Suite) -> None:
+    test = """
+import socket
+
+def test_connects(live_gui):
+    socket.create_connection(("127.0.0.1", live_gui.hook_port), timeout=10).close()
+"""
+    ini = "live_gui_command = {python} app.py --port {hook_port}"
+    suite({"app.py": LATE_SERVER, "test_a.py": test}, ini=ini).assert_outcomes(passed=1)
+
+
+def test_an_app_that_never_listens_there_is_waited_for_once(suite: Suite, pytester: pytest.Pytester) -> None:
+    passes = "def test_it(live_gui):\n    pass\n"
+    ini = "live_gui_command = {python} plain_app.py --port {hook_port}\nlive_gui_ready_timeout = 5"
+    result = suite({"test_a.py": passes, "test_b.py": passes}, "--live-gui-scope=module", ini=ini)
+    result.assert_outcomes(passed=2)
+    told = [line for line in result.outlines if line.startswith("nothing listens on port ")]
+    assert len(told) == 1, "once"
+    first, second = (generation["ready_ms"] for generation in generations(pytester))
+    assert second < 5000 <= first
