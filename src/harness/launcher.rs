@@ -32,6 +32,8 @@ const FAULT_HANDLER: &str = "PYTHONFAULTHANDLER";
 
 /// How long an agent that is ready may take to report how its main loop is.
 const SAYS_WITHIN: Duration = Duration::from_millis(250);
+/// How long an app that is `ok` may take to listen on the port that its command line names. It need not be a server.
+const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// The remark about an app that has its own kind of loop.
 const NOT_WATCHED: &str = "the app's main loop is not watched: livegui does not know its kind, so a hang is not \
     noticed (wire it with livegui.start() and beat(), see docs/injection.md)";
@@ -208,16 +210,15 @@ impl Launcher {
         told: &Receiver<AppState>,
         step: Step<'_>,
     ) -> Result<()> {
-        let within = self.settings.ready_timeout;
-        start.wait_until_ready(app, told, within, step)?;
+        start.wait_until_ready(app, told, self.settings.ready_timeout, step)?;
         if self.is_silent.load(Ordering::Relaxed) {
             return Ok(());
         }
+        let within = LISTENS_WITHIN.min(self.settings.ready_timeout);
         if let Some(port) = start.wait_until_listening(app, told, within, step)? {
             self.is_silent.store(true, Ordering::Relaxed);
             self.ledger.state().run.remark(format!(
-                "nothing listens on port {port}, which the command line names; livegui waited for it for {:.1} s \
-                 (live_gui_ready_timeout)",
+                "nothing listens on port {port}, which the command line names; livegui waited for it for {:.0} s",
                 within.as_secs_f64()
             ));
         }

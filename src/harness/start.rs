@@ -206,13 +206,13 @@ impl Start<'_> {
         within: Duration,
         step: Step<'_>,
     ) -> Result<Option<u16>> {
-        let port = self.named_port();
+        let (port, since) = (self.named_port(), Instant::now());
         while port.is_some() && !app.hook_port.is_open() {
             self.hear(app, told)?;
             if !step() {
                 return Err(Error::Interrupted);
             }
-            if self.began.elapsed() >= within {
+            if since.elapsed() >= within {
                 return Ok(port);
             }
         }
