@@ -408,9 +408,9 @@ impl Ledger {
         if !state.run.has(generation) {
             let why = error.to_string();
             let first = why.lines().next().unwrap_or_default();
-            state
-                .run
-                .remark(format!("a spare was not started (generation {generation}): {first}"));
+            state.run.remark(format!(
+                "a spare was not started (generation {generation}): {first}"
+            ));
         }
     }
 
