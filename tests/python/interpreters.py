@@ -16,7 +16,9 @@ OLDER = ("2.7", "3.6", "3.7", "3.8", "3.9")
 
 @lru_cache
 def interpreter(version: str) -> Path | None:
-    """A CPython of this version, if there is one."""
+    """A CPython of this version, if there is one. On Windows none is looked for: wine would find those of Linux."""
+    if os.name == "nt":
+        return None
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     names = [shutil.which(f"python{version}")]
     names += [str(path) for path in sorted(root.glob(f"{version}.*/bin/python{version}"))]
