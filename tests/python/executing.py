@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_suites import not_here
+from plain_suites import not_here, skip_without_tkinter
 from wiring import MORE, SYSTEM_PYTHON, display
 
 
@@ -83,6 +83,8 @@ def shown(name: str, script: str, needs: str, folder: Path, **more: str) -> Iter
         **more,
     }
     python = sys.executable
+    if needs == "tkinter":
+        skip_without_tkinter()
     if needs in ("wx", "gi"):
         if os.name != "posix":
             pytest.skip(f"{needs} is tried on the system's own Python, of which Windows has none")

@@ -93,6 +93,11 @@ def not_here(why: str) -> NoReturn:
     pytest.skip(why)
 
 
+def skip_without_tkinter() -> None:
+    """Skip the test if this Python was built without tkinter. Nothing that CI could install adds it."""
+    pytest.importorskip("tkinter", reason="this Python was built without tkinter", exc_type=ImportError)
+
+
 def under_wine() -> bool:
     """Wine 8 does not have all of Windows: it does not tell whose a port is, for one."""
     return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")

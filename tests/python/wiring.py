@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from plain_suites import Suite, not_here
+from plain_suites import Suite, not_here, skip_without_tkinter
 
 import livegui
 
@@ -54,6 +54,8 @@ class WiredApp:
 
     def skip_unless_it_can_run(self) -> None:
         """Skip the test if its toolkit or a display is missing, and say so."""
+        if self.needs == "tkinter":
+            skip_without_tkinter()
         if self.is_of_system and not _system_has(str(self.needs)):
             not_here(f"{self.needs} is not installed for {SYSTEM_PYTHON}; `python3 dev.py system` does that")
         if self.needs is not None and not self.is_of_system and not _is_there(self.needs, self.folders):
