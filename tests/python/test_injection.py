@@ -281,7 +281,7 @@ def test_livegui_0_leaves_no_trace(theirs: str, tmp_path: Path) -> None:
         out, err = process.communicate(timeout=30)
     environment = os.environ | {"PYTHONPATH": theirs}
     command = [sys.executable, str(tmp_path / "app.py")]
-    plain = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    plain = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     # A variable that is set, but empty, is as good as none.
     assert out.replace(" None ", "  ") == plain.stdout.replace(" None ", "  ")
     assert out.startswith("[] []\n[] ")
