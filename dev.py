@@ -29,6 +29,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,7 @@ SYSTEM_IMPORTS = {
     "import gi": "python3-gi",
     "import gi; gi.require_version('Gtk', '3.0')": "gir1.2-gtk-3.0",
 }
+RUST_TESTS_WITHIN = 10 * 60
 SLOPPY = ROOT / "examples" / "sloppy"
 
 if sys.version_info < (3, 10):  # noqa: UP036 -- any python3 may run this file
@@ -85,6 +87,27 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
     """Run a command and show its output as it comes."""
     words = [str(word) for word in command]
     status = subprocess.run(words, cwd=cwd, env=os.environ | (env or {}), check=False).returncode
+    if status != 0:
+        raise Failed(f"this failed with exit status {status}:\n    {' '.join(words)}")
+
+
+def run_within(seconds: float, *command: str | Path) -> None:
+    """Run a command and show its output as it comes. If it takes longer, end it and what it started."""
+    words = [str(word) for word in command]
+    is_posix = os.name == "posix"
+    with subprocess.Popen(words, cwd=ROOT, start_new_session=is_posix) as process:
+        try:
+            status = process.wait(seconds)
+        except BaseException as error:
+            if is_posix:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Failed(
+                    f"this was ended after {seconds / 60:g} minutes:\n    {' '.join(words)}"
+                ) from None
+            raise
     if status != 0:
         raise Failed(f"this failed with exit status {status}:\n    {' '.join(words)}")
 
@@ -199,7 +222,9 @@ def test(rest: list[str]) -> None:
     set_up()
     if not rest:
         say("Rust tests")
-        run(cargo(), "test", "--quiet")
+        run(cargo(), "test", "--quiet", "--no-run")
+        # cargo has no limit of its own, and a test that hangs must not hold up CI.
+        run_within(RUST_TESTS_WITHIN, cargo(), "test", "--quiet")
     toolkits = beside("toolkits", packages("toolkits"))
     environment = {
         "LIVEGUI_TEST_TOOLKITS": str(toolkits),

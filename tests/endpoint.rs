@@ -5,12 +5,13 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use livegui::agent::{Agent, Arguments, Settings};
 use livegui::health::Event;
-use livegui::wire::Health;
+use livegui::wire::{Health, Status};
 
 const TOKEN: &str = "let-me-in-please";
 
@@ -525,27 +526,59 @@ fn a_poll_for_a_beat_is_also_answered_by_a_crash_and_ends_when_its_client_goes()
     });
 }
 
-/// An app's canary: `look` is what it finds in each check.
-fn canary(app: &App, is_over: &AtomicBool, look: impl Fn()) {
-    while !is_over.load(Ordering::SeqCst) {
-        app.agent.tick();
-        look();
-        app.agent.looked();
-        app.agent.wait_for_question(Duration::from_secs(5));
+/// An app's canary: `look` is what it finds in each check. It ends with this value, so that a test that fails ends.
+struct Canary<'scope> {
+    agent: &'scope Agent,
+    is_over: Arc<AtomicBool>,
+}
+
+impl<'scope> Canary<'scope> {
+    fn start(
+        scope: &'scope Scope<'scope, '_>,
+        agent: &'scope Agent,
+        look: impl Fn() + Send + 'scope,
+    ) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        scope.spawn(move || {
+            while !seen.load(Ordering::SeqCst) {
+                agent.tick();
+                look();
+                agent.looked();
+                agent.wait_for_question(Duration::from_secs(5));
+            }
+        });
+        Self { agent, is_over }
+    }
+}
+
+impl Drop for Canary<'_> {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.agent.end_wait();
+    }
+}
+
+/// Asks until it is answered by a look, and not by something else that changed, such as the canary's first tick.
+fn next_look(app: &App, looks: u64, also: &str) -> Health {
+    loop {
+        let target = format!("/health?token={TOKEN}&look_after={looks}{also}&wait_ms=60000");
+        let health: Health = serde_json::from_str(&app.get(&target).1).unwrap();
+        if health.checks.interpreter.looked > looks {
+            return health;
+        }
     }
 }
 
 #[test]
 fn a_poll_for_a_look_wakes_the_canary_and_has_what_it_found() {
     let app = App::start();
-    let is_over = AtomicBool::new(false);
     app.agent
         .watch(Event::ThreadWatched {
             name: "worker".into(),
         })
         .unwrap();
     app.settle();
-    let ask = |looks: u64| app.get(&format!("/health?token={TOKEN}&look_after={looks}&wait_ms=60000"));
     let has_ended = AtomicBool::new(false);
     let look = || {
         if has_ended.load(Ordering::SeqCst) {
@@ -557,26 +590,19 @@ fn a_poll_for_a_look_wakes_the_canary_and_has_what_it_found() {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| canary(&app, &is_over, look));
-        while app.health().checks.interpreter.looks == 0 {
-            std::thread::yield_now();
-        }
+        let _canary = Canary::start(scope, &app.agent, look);
         let began = Instant::now();
         for _ in 0..20 {
-            let before = app.health().checks.interpreter;
-            let health: Health = serde_json::from_str(&ask(before.looks).1).unwrap();
-            assert!(health.checks.interpreter.looked > before.looks);
+            next_look(&app, app.health().checks.interpreter.looks, "");
         }
         assert!(
             began.elapsed() < Duration::from_secs(30),
             "it sleeps for five seconds each time, unless it is woken"
         );
         has_ended.store(true, Ordering::SeqCst);
-        let (status, body) = ask(app.health().checks.interpreter.looks);
-        is_over.store(true, Ordering::SeqCst);
-        app.agent.end_wait();
-        assert_eq!(status, 503);
-        assert!(body.contains("thread_died"), "{body}");
+        let health = next_look(&app, app.health().checks.interpreter.looks, "");
+        assert_eq!(health.status, Status::Degraded);
+        assert_eq!(health.reasons[0].code, "thread_died");
     });
 }
 
@@ -589,13 +615,10 @@ fn a_poll_for_a_beat_and_a_look_waits_for_both() {
     let health: Health = serde_json::from_str(&app.get(&target).1).unwrap();
     assert!(health.checks.main_loop.beats > beats);
     assert_eq!(health.checks.interpreter.looked, 0, "its time was up");
-    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let asked = scope.spawn(|| app.get(&target.replace("=100", "=60000")));
-        scope.spawn(|| canary(&app, &is_over, || ()));
-        let health: Health = serde_json::from_str(&asked.join().unwrap().1).unwrap();
-        is_over.store(true, Ordering::SeqCst);
-        app.agent.end_wait();
+        let asked = scope.spawn(|| next_look(&app, 0, &format!("&beat_after={beats}")));
+        let _canary = Canary::start(scope, &app.agent, || ());
+        let health = asked.join().unwrap();
         assert!(health.checks.interpreter.looked > 0);
     });
 }
