@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
+use crate::file_url::path_text;
 use crate::health::{Code, Config, Event, Source, Status};
 use crate::io_error::cannot;
 use crate::process::{Parent, ProcessId, program};
@@ -294,7 +295,7 @@ impl Agent {
                 instance: self.shared.identity.instance.clone(),
                 url: access.url.clone(),
                 token: access.token.clone(),
-                journal: settings.journal.as_ref().map(|path| path.display().to_string()),
+                journal: settings.journal.as_deref().map(path_text),
             },
             settings.run_dir.as_deref(),
             place,

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ureq::Agent as Http;
 
+use crate::file_url::text_path;
 use crate::process::{Liveness, program};
 use crate::runtime_dir::read_ours;
 use crate::wire::{DISCOVERY_FILE, DISCOVERY_SCHEMA, Discovery, Health, ProcessId};
@@ -144,8 +145,8 @@ impl Client {
 
     /// The path of its heartbeat log, if it keeps one.
     #[must_use]
-    pub fn journal(&self) -> Option<&str> {
-        self.discovery.journal.as_deref()
+    pub fn journal(&self) -> Option<PathBuf> {
+        self.discovery.journal.as_deref().map(text_path)
     }
 
     /// Random, new for every agent.

@@ -18,6 +18,7 @@ mod events;
 mod fault;
 mod guard;
 mod handover;
+mod heartbeat_log;
 mod hook_port;
 mod launcher;
 mod ledger;

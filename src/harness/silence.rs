@@ -1,16 +1,12 @@
 //! Explains why an agent does not answer although its process lives, and what the app was last seen doing.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
+use super::heartbeat_log::last_seen;
 use super::process::ProcessTree;
 use crate::process::{Condition, State, condition};
-use crate::wire::{JOURNAL_FILE, JournalLine};
+use crate::wire::JOURNAL_FILE;
 
-/// How many bytes at the end of a heartbeat log are searched for the last line.
-const TAIL: u64 = 16 * 1024;
 /// The beginning of the names of an agent's threads.
 const AGENT_THREADS: &str = "livegui-";
 /// The name of the thread that answers; Linux keeps 15 characters of a name.
@@ -80,50 +76,14 @@ fn doing(condition: &Condition, folder: &Path) -> String {
     }
 }
 
-/// The last line of a heartbeat log, and its age.
-fn last_seen(journal: &Path) -> Option<String> {
-    let mut file = File::open(journal).ok()?;
-    let about = file.metadata().ok()?;
-    file.seek(SeekFrom::Start(about.len().saturating_sub(TAIL)))
-        .ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let last = text
-        .lines()
-        .rev()
-        .find_map(|line| serde_json::from_str(line).ok())?;
-    let age = SystemTime::now()
-        .duration_since(about.modified().ok()?)
-        .unwrap_or(Duration::ZERO);
-    Some(format!("{:.1} s ago: {}", age.as_secs_f64(), in_words(&last)))
-}
-
-fn in_words(line: &JournalLine) -> String {
-    match line {
-        JournalLine::Header(_) => "it had just started".to_owned(),
-        JournalLine::Beats(beats) => match &beats.frame_ms {
-            Some(frame) => format!(
-                "{}, {} beats since the line before, {:.0} ms apart at most",
-                beats.status, beats.beats, frame.max
-            ),
-            None => format!("{}, no beat since the line before", beats.status),
-        },
-        JournalLine::Transition(change) => match (&change.reason, &change.exception) {
-            (Some(reason), _) => format!("{}, {} {}", change.status, change.event, reason.line()),
-            (None, Some(caught)) => format!("{}, caught {}", change.status, caught.message),
-            (None, None) => format!("its status became {}", change.status),
-        },
-        JournalLine::End(end) => format!("the agent ended: {}", end.end),
-    }
-}
-
 const fn megabytes(bytes: u64) -> u64 {
     bytes / (1024 * 1024)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn seen(state: State) -> Condition {

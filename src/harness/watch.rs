@@ -10,12 +10,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::client::{Client, NoAnswer};
 use super::ends::{Sign, Symptom};
+use super::heartbeat_log::{last_lines, open_reasons};
 use super::process::{ProcessTree, StartState};
 use super::run_dir::write_record;
 use super::silence;
 use crate::health::Code;
 use crate::process::{Exit, Liveness, liveness};
-use crate::wire::{CaughtException, GenerationState, HEALTH_FILE, Health, Reason, Status};
+use crate::wire::{CaughtException, GenerationState, HEALTH_FILE, Health, JOURNAL_FILE, Reason, Status};
 
 /// How often to look for the discovery file while the app starts.
 const FIND_EVERY: Duration = Duration::from_millis(2);
@@ -473,9 +474,14 @@ impl<F: Fn(News<'_>)> Watcher<F> {
     }
 
     fn tell_exit(&self, exit: Exit) {
-        let reasons = match self.state.latest().verdict.clone() {
-            AppState::Degraded(reasons) => reasons,
-            _ => Vec::new(),
+        let latest = self.state.latest().clone();
+        let reasons = if let AppState::Degraded(reasons) = latest.verdict {
+            reasons
+        } else {
+            // What it said last may have come between two long polls; it is also in its heartbeat log.
+            let log = latest.client.and_then(|client| client.journal());
+            let log = log.unwrap_or_else(|| self.process.folder().join(JOURNAL_FILE));
+            last_lines(&log).map_or_else(Vec::new, |(lines, _)| open_reasons(lines))
         };
         let how = exit.describe();
         self.tell(AppState::Exited { how, reasons }, Duration::ZERO);

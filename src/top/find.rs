@@ -181,7 +181,7 @@ impl Search {
                         test: test
                             .as_ref()
                             .and_then(|test| test.lock().unwrap_or_else(PoisonError::into_inner).clone()),
-                        journal: client.journal().map(PathBuf::from),
+                        journal: client.journal(),
                     },
                     Err(_) if process.liveness() == Liveness::Gone => break,
                     Err(NoAnswer { why, .. }) => Sighting::Silent {

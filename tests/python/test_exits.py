@@ -68,3 +68,45 @@ def test_it(live_gui):
     result = suite({"test_a.py": test}, ini="live_gui_abort = false")
     result.stdout.no_fnmatch_line("*AssertionError*")
     result.stdout.no_fnmatch_line("*ChildProcessError*")
+
+
+APP_CUT_OFF_BEFORE_ITS_CRASH = """
+import os, socket, stat, time
+import livegui
+
+agent = livegui.start("cut off")
+command = os.path.join(os.environ["LIVEGUI_STATE_DIR"], "command")
+
+def cut_off():
+    # What connects it to its watch: from now on, the agent answers nobody.
+    for fd in range(3, 256):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                with socket.socket(fileno=os.dup(fd)) as connection:
+                    connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+with agent.main_loop():
+    while True:
+        agent.beat()
+        if os.path.exists(command):
+            os.remove(command)
+            cut_off()
+            raise RuntimeError("boom")
+        time.sleep(0.005)
+"""
+
+
+def test_what_an_app_said_last_is_told_although_its_agent_could_not_answer(suite: Suite) -> None:
+    test = """
+import time
+
+def test_culprit(live_gui):
+    (live_gui.generation_folder / "state" / "command").touch()
+    time.sleep(60)
+"""
+    files = {"cut_off.py": APP_CUT_OFF_BEFORE_ITS_CRASH, "test_a.py": test}
+    result = suite(files, ini="live_gui_command = {python} cut_off.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*main_loop_crashed: RuntimeError: boom; then *exit status 1*"])
