@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, NoAnswer, Proof};
 use super::error::{Error, Result};
 use super::start::Step;
+use super::starvation::Starvation;
 use crate::wire::{Health, Status};
 
 /// How long the agent may take to answer.
@@ -106,12 +107,19 @@ pub fn inspect(
     let asked_at = Instant::now();
     let mut deadline = asked_at + within * AT_MOST;
     let mut question = Question::new(&asked, within);
+    let mut starvation = Starvation::new(client.pid());
     let mut latest = asked.clone();
     loop {
         if latest.status != Status::Ok {
             return Ok(Inspection::Unfit(Box::new(latest)));
         }
-        let wait = match question.judge(&latest) {
+        // A look takes a while, and nearly every app answers before the first.
+        let starved = if asked_at.elapsed() < STEP {
+            Duration::ZERO
+        } else {
+            starvation.look()
+        };
+        let wait = match question.judge(&latest, starved) {
             Judgement::Turns => return Ok(Inspection::Turns(Box::new(latest))),
             Judgement::Wait(wait) if Instant::now() < deadline => wait.min(STEP),
             _ => {
@@ -206,7 +214,8 @@ impl Question {
         paused.is_some_and(|paused| paused.usable) || !main_loop.is_watched()
     }
 
-    fn judge(&mut self, latest: &Health) -> Judgement {
+    /// What `latest` means, if the machine has starved the whole process for `starved_process` since the question.
+    fn judge(&mut self, latest: &Health, starved_process: Duration) -> Judgement {
         let asked = &self.asked;
         let since = |of: fn(&Health) -> u64| Duration::from_millis(of(latest).saturating_sub(of(asked)));
         let passed = since(|health| health.uptime_ms);
@@ -230,7 +239,8 @@ impl Question {
             return Judgement::Stands;
         }
         let silent = Duration::from_millis(latest.checks.interpreter.canary_age_ms.unwrap_or_default());
-        let seems_held = silent.min(passed) >= self.within * HELD_AFTER;
+        let silent = silent.min(passed).saturating_sub(starved_process);
+        let seems_held = silent >= self.within * HELD_AFTER;
         let is_held = seems_held && self.seemed_held;
         // A process that was stopped looks the same until its agent has found out.
         self.seemed_held = seems_held;
@@ -282,7 +292,10 @@ mod tests {
     /// What the answers mean, one after the other.
     fn judge(asked: &Health, answers: &[Health]) -> Vec<Judgement> {
         let mut question = Question::new(asked, WITHIN);
-        answers.iter().map(|answer| question.judge(answer)).collect()
+        let judged = answers
+            .iter()
+            .map(|answer| question.judge(answer, Duration::ZERO));
+        judged.collect()
     }
 
     const fn wait(ms: u64) -> Judgement {
@@ -317,6 +330,18 @@ mod tests {
         assert_eq!(judge(&asked, &held), [wait(500), Judgement::Stands]);
         let stopped_before = answer(7, 10, 10, 60_000);
         assert_eq!(judge(&asked, &[stopped_before]), [wait(500)]);
+    }
+
+    #[test]
+    fn a_process_that_the_machine_starves_is_not_held() {
+        let mut question = Question::new(&answer(7, 0, 0, 3), WITHIN);
+        let mut judge = |ms: u64, starved_process: u64| {
+            question.judge(&answer(7, ms, ms, ms), Duration::from_millis(starved_process))
+        };
+        assert_eq!(judge(4000, 2100), wait(500));
+        assert_eq!(judge(4100, 2110), wait(500));
+        assert_eq!(judge(4200, 2200), wait(500), "only now it seems held");
+        assert_eq!(judge(4300, 2300), Judgement::Stands);
     }
 
     #[test]

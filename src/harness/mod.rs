@@ -37,6 +37,7 @@ mod silence;
 mod spares;
 mod stacks;
 mod start;
+mod starvation;
 mod watch;
 
 #[cfg(windows)]

@@ -79,9 +79,27 @@ pub fn condition(pid: u32) -> Option<Condition> {
     })
 }
 
+/// How a process fares with the scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduling {
+    /// The CPU time that its threads have used.
+    pub cpu: Duration,
+    /// One of its threads runs or waits for a processor.
+    pub is_ready: bool,
+}
+
+/// How a process fares with the scheduler. Known on Linux only.
+#[must_use]
+pub fn scheduling(pid: u32) -> Option<Scheduling> {
+    imp::scheduling(pid)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
+    use std::time::Duration;
+
+    use super::Scheduling;
 
     /// A number in `/proc/PID/status`.
     fn field(pid: u32, name: &str) -> Option<u64> {
@@ -108,6 +126,25 @@ mod imp {
         Some((1024 * field(pid, "VmRSS")?, 1024 * field(pid, "VmSwap")?))
     }
 
+    pub fn scheduling(pid: u32) -> Option<Scheduling> {
+        let mut all = Scheduling {
+            cpu: Duration::ZERO,
+            is_ready: false,
+        };
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+            let read = |name: &str| fs::read_to_string(thread.path().join(name));
+            // A thread that has just ended has no files.
+            let (Ok(stat), Ok(schedstat)) = (read("stat"), read("schedstat")) else {
+                continue;
+            };
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            all.is_ready |= state == Some('R');
+            let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
+            all.cpu += Duration::from_nanos(nanos);
+        }
+        Some(all)
+    }
+
     pub fn threads(pid: u32) -> Option<Vec<String>> {
         let entries = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
         let paths = entries.map(|entry| entry.path().join("comm"));
@@ -117,6 +154,12 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    use super::Scheduling;
+
+    pub fn scheduling(_pid: u32) -> Option<Scheduling> {
+        None
+    }
+
     pub fn debugger(_pid: u32) -> Option<String> {
         None
     }

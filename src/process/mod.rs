@@ -17,7 +17,7 @@ mod table;
 mod windows;
 
 pub use child::{Child, Exit};
-pub use condition::{Condition, State, condition};
+pub use condition::{Condition, Scheduling, State, condition, scheduling};
 pub use handle::Handle;
 pub use id::{Liveness, liveness, program};
 pub use parent::{Parent, end_after_family, end_with_parent};

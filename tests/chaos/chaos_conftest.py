@@ -20,12 +20,16 @@ OUT = Path(os.environ["CHAOS_OUT"])
 PHASE = os.environ.get("CHAOS_KILL", "")
 RUN_DIR = Path(os.environ["CHAOS_RUN_DIR"])
 read_only_folders: list[Path] = []
+#: The threads that kill this pytest. They are none of those that livegui may leave.
+killers: set[str] = set()
 
 
 def kill_me(phase: str, after_s: float = 0.0) -> None:
     """Kill this pytest with SIGKILL, if it should end in ``phase``."""
     if phase == PHASE:
-        threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        killer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL))
+        killer.start()
+        killers.add(str(killer.native_id))
         if after_s == 0.0:
             time.sleep(60)
 
@@ -55,7 +59,8 @@ def descriptors() -> dict[str, str]:
 
 
 def threads() -> list[str]:
-    return sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name not in killers]
+    return sorted((task / "comm").read_text().strip() for task in tasks)
 
 
 BEFORE: dict[str, Any] = {}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 
 def popups(imgui: Any) -> list[str]:
     """A name for each open popup, the outermost first. Modal windows have their title."""
-    if not imgui.is_popup_open("", imgui.PopupFlags_.any_popup.value):
+    if not imgui.is_popup_open("", _any_popup(imgui)):
         return []
     try:
         stack = list(imgui.get_current_context().open_popup_stack)
     except (AttributeError, TypeError):  # a version whose stack is not visible
         return ["a popup of Dear ImGui"]
     return [_name(imgui, popup) for popup in stack]
+
+
+@functools.cache
+def _any_popup(imgui: Any) -> int:
+    # The value of an enumeration takes a while to find, and this is asked in every frame.
+    value: int = imgui.PopupFlags_.any_popup.value
+    return value
 
 
 def _name(imgui: Any, popup: Any) -> str:
