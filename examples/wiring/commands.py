@@ -10,6 +10,7 @@
 ``raise_exit n`` ``raise SystemExit(n)``
 ``quit``         the app's own way to end, as when its window is closed
 ``dialog``       a modal dialog, or a grab
+``message``      a message box of the system's
 ``popup``, ``loop``, ``inner``  what else can be open: a popup, a nested loop, a popup over the dialog
 ``critical``, ``fatal``, ``destroyed``  messages of Qt's: of the app, and of Qt when a thread is destroyed
 ``thread text``  an exception in a thread

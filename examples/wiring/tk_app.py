@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tkinter
+from tkinter import messagebox
 
 from commands import Commands, abort
 
@@ -21,7 +22,10 @@ def fill(root: tkinter.Tk) -> None:
         window.title("Ask?")
         root.wait_window(window)
 
-    do = Commands(ask, abort, loop=wait, quit=root.destroy)
+    def warn() -> None:
+        messagebox.showwarning("Save?", "Save before it is closed?")
+
+    do = Commands(ask, abort, loop=wait, message=warn, quit=root.destroy)
 
     def on_timeout() -> None:
         root.after(20, on_timeout)

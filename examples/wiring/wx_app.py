@@ -11,7 +11,7 @@ class Window(wx.Frame):  # type: ignore[misc]  # wx has no types
 
     def __init__(self) -> None:
         super().__init__(None, title="myapp")
-        self.do = Commands(self.ask, abort, quit=self.Close)
+        self.do = Commands(self.ask, abort, quit=self.Close, message=self.warn)
         self.timer = wx.Timer(self)
         self.Bind(wx.EVT_TIMER, lambda event: self.do(), self.timer)
         self.timer.Start(20)
@@ -19,6 +19,9 @@ class Window(wx.Frame):  # type: ignore[misc]  # wx has no types
 
     def ask(self) -> None:
         wx.Dialog(self, title="Save?").ShowModal()
+
+    def warn(self) -> None:
+        wx.MessageBox("Save before it is closed?", "Save?")
 
 
 # [wiring]

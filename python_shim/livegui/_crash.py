@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: After an app has left its loop for now, the agent excuses the missing beats for at most a day.
 _AWAY_S = 24 * 60 * 60.0
+#: An app that has come back to its loop this many times does so again and again. One that has not may only have
+#: used it to start, and now be in a loop of its own that cannot be seen.
+_RETURNS = 3
 
 
 class MainLoop:
@@ -26,6 +29,8 @@ class MainLoop:
         self._inside: list[int] = []
         #: The open pause since a loop was left that may be entered again.
         self._away: int | None = None
+        #: How often one was entered again.
+        self._returns = 0
         #: Where ``sys.exit()`` was last called, if a toolkit's adapter records that.
         self._last_exit: str | None = None
         #: The unhandled ``sys.exit()`` that has left a loop which may be entered again.
@@ -60,12 +65,15 @@ class MainLoop:
         return bool(self._inside)
 
     def leave_for_now(self, error: BaseException | None) -> None:
-        """The loop was left, but may be entered again. Until then no beat is expected."""
+        """The loop was left, but may be entered again. Until then no beat is expected.
+
+        A beat before a hand-over is expected only of an app that usually comes back soon.
+        """
         self._inside.remove(threading.get_ident())
         if isinstance(error, SystemExit):
             self._left_by = exit_of(error)
         self.come_back()
-        self._away = self._native.pause("outside of the main loop", _AWAY_S, False)
+        self._away = self._native.pause("outside of the main loop", _AWAY_S, self._returns < _RETURNS)
 
     @property
     def is_away(self) -> bool:
@@ -76,6 +84,7 @@ class MainLoop:
         """A loop is entered after it was left for now."""
         away, self._away = self._away, None
         if away is not None:
+            self._returns += 1
             self._native.resume(away)
 
     def note_exit(self, status: object, where: str) -> None:

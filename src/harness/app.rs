@@ -117,8 +117,9 @@ impl App {
     pub fn kind(&self) -> AppErrorKind {
         match self.watch.verdict() {
             AppState::Exited { .. } => AppErrorKind::Exited,
-            AppState::Unreachable(_) | AppState::Starting | AppState::Ok => AppErrorKind::Unreachable,
-            AppState::Degraded(_) | AppState::Stopping => AppErrorKind::Degraded,
+            AppState::Unreachable(_) | AppState::Starting => AppErrorKind::Unreachable,
+            // Its agent answers, but the app was found unfit, for example because something was left open.
+            AppState::Ok | AppState::Degraded(_) | AppState::Stopping => AppErrorKind::Degraded,
         }
     }
 

@@ -148,9 +148,9 @@ impl LedgerState {
     }
 
     /// The main loop of `generation` has just run, and this is open in the app.
-    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) {
+    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>, at_border: bool) {
         self.proven_at = Some(Instant::now());
-        let remark = self.policy.loop_turned(generation, open);
+        let remark = self.policy.loop_turned(generation, open, at_border);
         if let Some(remark) = remark {
             self.run.remark(remark);
         }

@@ -172,7 +172,7 @@ impl Live {
         self.ledger.state().check_proof();
         let mut decision = decide();
         if decision == Decision::Ask {
-            self.ask(step)?;
+            self.ask(true, step)?;
             decision = decide();
         }
         match decision {
@@ -205,7 +205,7 @@ impl Live {
     ) -> Result<Option<String>> {
         self.ledger.state().check_proof();
         if self.ledger.state().policy.asks_before(test) {
-            self.ask(step)?; // this may lead to a fresh process
+            self.ask(true, step)?; // this may lead to a fresh process
         }
         Ok(self.ledger.state().policy.lacks_prior_state(test, prior))
     }
@@ -242,11 +242,12 @@ impl Live {
             state.other_test_finished();
         }
         let asks = state.policy.asks_after_test(used, last_of_file);
+        let at_border = state.policy.is_border(last_of_file);
         drop(state);
         if !asks {
             return Ok(after);
         }
-        self.ask(step)?;
+        self.ask(at_border, step)?;
         let state = self.ledger.state();
         after.unfit = state.unfit(state.policy.generation()).cloned();
         let is_culprit = used && state.policy.is_last_to_blame();
@@ -264,9 +265,9 @@ impl Live {
         Ok(after)
     }
 
-    /// Asks the app whether its main loop runs, and about everything else that it depends on, and reports the
-    /// answer to the policy. Afterwards either the loop is proven to run, or there is trouble.
-    fn ask(&self, step: Step<'_>) -> Result<()> {
+    /// Asks the app whether its main loop runs, and reports the answer to the policy. Afterwards either the loop is
+    /// proven to run, or there is trouble. At a border, so does everything else that it depends on.
+    fn ask(&self, at_border: bool, step: Step<'_>) -> Result<()> {
         let subject = self.current().as_ref().map(|app| {
             let process = Arc::clone(&app.process);
             (
@@ -286,13 +287,13 @@ impl Live {
         };
         let (cause, found, last_beat) = match inspection {
             Inspection::Turns(health) => {
-                if hook_port.has_closed() {
+                if at_border && hook_port.has_closed() {
                     let cause = format!("left its hook port {} closed", hook_port.number());
                     (cause, Found::LeftBehind, None)
                 } else {
                     let mut state = self.ledger.state();
                     state.remark_queued_work(generation, &health, self.handover_timeout);
-                    state.loop_turned(generation, health.checks.main_loop.left_open);
+                    state.loop_turned(generation, health.checks.main_loop.left_open, at_border);
                     return Ok(());
                 }
             }

@@ -317,14 +317,24 @@ impl Policy {
         wanted && in_question && self.running.is_none() && self.given_up.is_none()
     }
 
+    /// Whether a file ends with this test, or with this rule its state: what it has left behind is of interest then.
+    /// Between two tests of a file, a dialog may stay open.
+    #[must_use]
+    pub fn is_border(&self, last_of_file: bool) -> bool {
+        last_of_file || self.rules.respawn == Respawn::Test
+    }
+
     /// The main loop of `generation` has just run, and this is open in the app. Returns a remark, if there is one
-    /// to make.
-    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>) -> Option<String> {
+    /// to make. Away from a border, this clears the tests so far, and the app is asked again at the border.
+    pub fn loop_turned(&mut self, generation: u32, open: Vec<String>, at_border: bool) -> Option<String> {
         if generation != self.generation || self.trouble.is_some() {
             return None;
         }
-        self.proven = true;
         self.cleared = self.served.len();
+        if !at_border {
+            return None;
+        }
+        self.proven = true;
         let mut before = self.open_before.clone();
         let mut left = open.clone();
         left.retain(|thing| {
@@ -340,7 +350,7 @@ impl Policy {
         }
         let cause = format!("left open: {}", left.join(", "));
         match self.rules.left_open {
-            LeftOpen::Respawn => {
+            LeftOpen::Respawn if self.rules.respawn != Respawn::Never => {
                 self.app_unfit(generation, &cause, Found::LeftBehind, None);
                 let before = self.left_open_streak.take().filter(|(thing, _)| *thing == cause);
                 let count = before.map_or(1, |(_, count)| count + 1);
@@ -352,7 +362,8 @@ impl Policy {
                     )
                 })
             }
-            LeftOpen::Note => {
+            // Without a fresh process, it is better to go on than to refuse all that follows.
+            LeftOpen::Respawn | LeftOpen::Note => {
                 self.open_before = open;
                 let last = self.last_served().map_or("", |test| test.id.as_str());
                 Some(format!("{last} {cause}"))
@@ -731,14 +742,14 @@ impl Policy {
             Scope::Function => (!self.served.is_empty()).then_some("live_gui_scope = function"),
         };
         let Some(because) = due else {
-            let is_border = match self.rules.respawn {
+            let at_border = match self.rules.respawn {
                 // A rerun must get what the first attempt got.
                 Respawn::File | Respawn::Never => {
                     (self.last.as_ref()).is_none_or(|last| last.file != test.file || last.id == test.id)
                 }
                 Respawn::Test => true,
             };
-            let asks = is_border && self.rules.handover != Handover::Off && !self.proven;
+            let asks = at_border && self.rules.handover != Handover::Off && !self.proven;
             return if asks { Decision::Ask } else { Decision::Proceed };
         };
         self.streak = None; // this generation ended well

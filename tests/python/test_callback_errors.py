@@ -352,8 +352,9 @@ def test_first(app):
 def test_second(app):
     time.sleep(1)
 """
-    result = recording({"test_a.py": test})
-    result.assert_outcomes(failed=2)
+    outcomes = recording({"test_a.py": test}).parseoutcomes()
+    # The next exception may come while the second test is set up.
+    assert outcomes in ({"failed": 2}, {"failed": 1, "errors": 1}, {"failed": 1, "error": 1})
     assert len((pytester.path / ".livegui").glob("*/run.json").__next__().read_bytes()) < 4096
 
 

@@ -86,7 +86,8 @@ class Cell(NamedTuple):
 def cells() -> list[Cell]:
     if WHOLE:
         return [
-            Cell(app, freeze, setting, same_file=number % 2 == 0)
+            # Each freeze and each setting has both.
+            Cell(app, freeze, setting, same_file=(number + number // len(SETTINGS)) % 2 == 0)
             for app in TOOLKITS
             for number, (freeze, setting) in enumerate(product(FREEZES, SETTINGS))
         ]

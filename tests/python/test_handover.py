@@ -74,6 +74,20 @@ def test_the_next_file_runs_on_a_process_that_turns(
     assert str(properties["live_gui_handover"]).endswith(PASSED)
 
 
+def test_of_two_workers_only_the_one_whose_app_froze_gets_a_fresh_one(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    files = {"test_a.py": doing("deadlock"), **{f"test_{name}.py": PASSES for name in "bcdefgh"}}
+    result = suite(files, "-n2", "--dist=loadfile", "--junitxml=report.xml")
+    result.assert_outcomes(passed=9)
+    records = [json.loads(run.read_text()) for run in (pytester.path / ".livegui").glob("**/run.json")]
+    notes = [note["because"] for run in records for note in run["notes"]]
+    assert len(notes) == 1, notes
+    assert notes[0].startswith("test_a.py::test_does left the main loop standing for ")
+    cases = {case.get("name"): case for case in ET.parse(pytester.path / "report.xml").iter("testcase")}
+    assert "live_gui_handover" in {p.get("name") for p in cases["test_does"].iter("property")}
+
+
 @pytest.mark.parametrize(
     ("then", "setting", "outcomes"),
     [
@@ -450,6 +464,53 @@ def test_a_dialog_that_was_left_open_can_be_a_mere_note(suite: Suite, pytester: 
     assert record(pytester)["notes"] == []
     told = [line for line in result.outlines if "left open" in line]
     assert told == ["test_a.py::test_does left open: a dialog"], "once"
+
+
+OPENS_AND_THEN_CLOSES = """
+import time
+
+def do(app, live_gui, what):
+    app.do(what)
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["left_open"] != what.split()[1:]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+def test_opens(app, live_gui):
+    do(app, live_gui, "open dialog")
+
+def test_closes(app, live_gui):
+    do(app, live_gui, "open ")
+"""
+
+
+@pytest.mark.parametrize("handover", ["respawn", "fail"])
+def test_a_dialog_may_stay_open_from_one_test_of_a_file_to_the_next(
+    suite: Suite, pytester: pytest.Pytester, handover: str
+) -> None:
+    files = {"test_a.py": OPENS_AND_THEN_CLOSES, "test_b.py": PASSES}
+    suite(files, ini=f"live_gui_handover = {handover}").assert_outcomes(passed=3)
+    assert record(pytester)["notes"] == []
+
+
+def test_what_was_left_open_is_a_mere_note_where_no_process_may_be_replaced(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    files = {"test_a.py": doing("open a dialog"), "test_b.py": PASSES}
+    result = suite(files, ini="live_gui_respawn = never")
+    result.assert_outcomes(passed=3)
+    assert [line for line in result.outlines if "left open" in line] == [
+        "test_a.py::test_does left open: a dialog"
+    ]
+
+
+def test_a_file_that_would_have_got_a_frozen_app_whose_agent_answers_is_told_that_it_is_degraded(
+    suite: Suite,
+) -> None:
+    files = {"test_a.py": doing("hang 60"), "test_b.py": PASSES}
+    result = suite(files, ini="live_gui_respawn = never")
+    result.stdout.fnmatch_lines(["ERROR test_b.py::test_next - GuiDegraded: did not run: *"])
+    result.stdout.no_fnmatch_line("*GuiUnreachable*")
 
 
 def test_a_hook_port_that_no_longer_answers_costs_the_process(

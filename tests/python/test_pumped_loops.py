@@ -232,6 +232,43 @@ GTK_LOOPS = {
 }
 
 
+OWN_LOOP_AFTERWARDS = {
+    "asyncio": "import asyncio\nasyncio.run(asyncio.sleep(0.01))\n",
+    "a dialog": QT + "QTimer.singleShot(50, app.closeAllWindows)\nQDialog().exec()\n",
+}
+SERVES = """
+import http.server
+http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("first", OWN_LOOP_AFTERWARDS)
+def test_an_app_that_only_starts_with_a_toolkits_loop_is_handed_on(
+    first: str, suite: Suite, pytester: pytest.Pytester
+) -> None:
+    app = APPS["pyside6"]
+    app.skip_unless_it_can_run()
+    conftest = pytester.path / "conftest.py"
+    fixture = (
+        f"\n@pytest.fixture(scope='session')\ndef live_gui_env():\n    return {app.all_environment()!r}\n"
+    )
+    conftest.write_text(conftest.read_text() + fixture)
+    test = """
+import time
+
+def test_it(live_gui):
+    deadline = time.monotonic() + 20
+    while live_gui.health()["checks"]["main_loop"]["paused"] is None:
+        assert time.monotonic() < deadline
+    assert live_gui.generation == 1
+"""
+    files = {
+        "serves.py": OWN_LOOP_AFTERWARDS[first] + SERVES,
+        **{f"test_{name}.py": test for name in "abc"},
+    }
+    suite(files, ini="live_gui_command = {python} serves.py").assert_outcomes(passed=3)
+
+
 @pytest.mark.parametrize("way", GTK_LOOPS)
 def test_a_loop_of_glibs_iterations_is_watched_once_it_lasts(way: str, tmp_path: Path) -> None:
     script = GTK.replace("LOOP", GTK_LOOPS[way])

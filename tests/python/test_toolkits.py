@@ -404,6 +404,29 @@ print(sys.getrefcount(None) - before > -500)
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
+def test_a_modal_window_of_qt_quick_is_seen_beside_widgets(tmp_path: Path) -> None:
+    code = """
+from PySide6.QtQml import QQmlApplicationEngine
+from PySide6.QtWidgets import QApplication, QDialog
+from livegui.toolkits import qt as live_qt
+app = QApplication([])
+look = live_qt._left_open("PySide6", sys.modules["PySide6.QtCore"])
+look()  # the first one does not ask Qt
+engine = QQmlApplicationEngine()
+engine.loadData(b"import QtQuick; Window { visible: true; title: 'main' }")
+print(look())
+window = b"import QtQuick; Window { visible: true; modality: Qt.ApplicationModal; title: 'Save?' }"
+engine.loadData(window)
+dialog = QDialog()
+dialog.setWindowTitle("Ask?")
+dialog.setModal(True)
+dialog.show()
+print(", ".join(thing.rpartition(" ")[2] for thing in look()))
+"""
+    done = run("pyside6", code, tmp_path)
+    assert (done.stdout, done.returncode) == ("[]\n'Ask?', 'Save?'\n", 0), done.stderr
+
+
 def test_an_app_that_waits_for_events_is_asked_before_it_is_called_stalled(tmp_path: Path) -> None:
     code = """
 import pygame

@@ -130,6 +130,7 @@ LEFT_OPEN = [
         ]
     ),
     ("tk", "dialog", "a grab by Toplevel 'Save?'"),
+    ("tk", "message", "a grab by Dialog 'Save?', tk_messageBox 'Save?'"),
     ("tk", "loop", "a nested wait_window() for Toplevel 'Ask?'"),
     ("imgui_bundle", "dialog", "modal 'Save?'"),
     ("glfw", "dialog", "modal 'Save?'"),
@@ -138,6 +139,7 @@ LEFT_OPEN = [
     ("gtk", "dialog", "modal MessageDialog 'Save?', a nested loop (depth 2)"),
     ("gtk", "loop", "a nested loop (depth 2)"),
     ("wx", "dialog", "modal Dialog 'Save?', a nested event loop"),
+    ("wx", "message", "modal MessageDialog 'Save?'"),
 ]
 #: The app has begun to do what it was asked for. The test ends then, and looks at nothing.
 TAKEN = """

@@ -175,6 +175,7 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
             is_first = False
             return []
         popup = getattr(core.Qt, "WindowType", core.Qt).Popup
+        non_modal = getattr(core.Qt, "WindowModality", core.Qt).NonModal
         things = []
         widgets: Any = sys.modules.get(f"{binding}.QtWidgets")
         gui: Any = sys.modules.get(f"{binding}.QtGui")
@@ -186,9 +187,11 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
                     what = "modal" if widget.isModal() else "popup"
                     title = widget.windowTitle() or widget.objectName()
                     things.append(f"{what} {type(widget).__name__} {title!r}")
-        elif gui is not None and isinstance(app, gui.QGuiApplication):  # Qt Quick: windows, and no widgets
+        if gui is not None and isinstance(app, gui.QGuiApplication):
             for window in gui.QGuiApplication.topLevelWindows():
-                if window.isVisible() and window.modality() != core.Qt.WindowModality.NonModal:
+                # The window of a widget is that widget's, which is named above.
+                is_modal = window.isVisible() and window.modality() != non_modal
+                if is_modal and not window.inherits("QWidgetWindow"):
                     things.append(f"modal {type(window).__name__} {window.title() or window.objectName()!r}")
         level = core.QThread.currentThread().loopLevel()
         if level > 1:

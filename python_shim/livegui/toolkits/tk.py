@@ -131,7 +131,7 @@ def _grabs(root: tkinter.Tk) -> list[str]:
 
 def _waits(root: tkinter.Tk) -> list[str]:
     """The loops around this call, outermost first, without the one that has the callbacks."""
-    kinds = _loops(sys.modules["tkinter"])
+    kinds = _loops(sys.modules["tkinter"], sys.modules.get("tkinter.commondialog"))
     found = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -142,13 +142,15 @@ def _waits(root: tkinter.Tk) -> list[str]:
 
 
 @cache
-def _loops(tkinter: Any) -> dict[CodeType, str]:
+def _loops(tkinter: Any, commondialog: Any) -> dict[CodeType, str]:
     """The functions that run a loop. ``update()`` returns by itself, so it is none."""
     loops = {
         "mainloop": (tkinter.Misc.mainloop, tkinter.mainloop),
         "wait_window": (tkinter.Misc.wait_window,),
         "wait_variable": (tkinter.Misc.wait_variable,),
     }
+    if commondialog is not None:  # Windows and macOS draw these themselves, without a grab
+        loops["dialog"] = (commondialog.Dialog.show,)
     # An unchanged app has wrapped ones.
     return {
         getattr(function, "__wrapped__", function).__code__: name
@@ -158,6 +160,9 @@ def _loops(tkinter: Any) -> dict[CodeType, str]:
 
 
 def _wait(root: tkinter.Tk, kind: str, frame: FrameType) -> str:
+    if kind == "dialog":
+        dialog = frame.f_locals["self"]
+        return f"{dialog.command} {str(dialog.options.get('title', ''))!r}"
     if kind != "wait_window":
         return f"a nested {kind}()"
     window = frame.f_locals.get("window") or frame.f_locals.get("self")

@@ -40,7 +40,8 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
         interval_ms: milliseconds between two beats.
     """
     core: Any = sys.modules["wx"]
-    frames = Frames(agent, lambda: _left_open(core))
+    dialogs = _modal_dialogs(core)
+    frames = Frames(agent, lambda: _left_open(core, dialogs.shown))
     timer = core.PyTimer(frames.beat)
     timer.Start(interval_ms)
     core.CallAfter(frames.beat)  # what the app paints first may take longer than the interval
@@ -50,13 +51,36 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
             timer.Stop()
 
     agent._on_stop.append(stop)
+    agent._on_stop.append(dialogs.Unregister)
     ExceptHook(agent, "thread")
     hear_exits(agent)
 
 
-def _left_open(core: Any) -> list[str]:
-    shown = [window for window in core.GetTopLevelWindows() if isinstance(window, core.Dialog)]
-    things = [f"modal {type(window).__name__} {window.GetTitle()!r}" for window in shown if window.IsModal()]
+def _modal_dialogs(core: Any) -> Any:
+    """Knows the modal dialogs, also those that the system draws, which are no windows of wx."""
+
+    class Dialogs(core.ModalDialogHook):  # type: ignore[misc] # wx has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.shown: list[Any] = []
+
+        def Enter(self, dialog: Any) -> Any:  # noqa: N802 -- wx's name
+            self.shown.append(dialog)
+            return core.ID_NONE  # show it
+
+        def Exit(self, dialog: Any) -> None:  # noqa: N802 -- wx's name
+            self.shown = [other for other in self.shown if other is not dialog]
+
+    dialogs = Dialogs()
+    dialogs.Register()
+    return dialogs
+
+
+def _left_open(core: Any, dialogs: list[Any]) -> list[str]:
+    windows = [window for window in core.GetTopLevelWindows() if isinstance(window, core.Dialog)]
+    # One that was shown before there was an agent, too.
+    modal = dialogs + [window for window in windows if window.IsModal() and window not in dialogs]
+    things = [f"modal {type(dialog).__name__} {dialog.GetTitle()!r}" for dialog in modal]
     loop = core.EventLoopBase.GetActive()
     if loop is not None and not loop.IsMain():
         things.append("a nested event loop")
