@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 #: After an app has left its loop for now, the agent excuses the missing beats for at most a day.
 _AWAY_S = 24 * 60 * 60.0
-#: An app that has come back to its loop this many times does so again and again. One that has not may only have
-#: used it to start, and now be in a loop of its own that cannot be seen.
+#: An app that has come back to its loop this many times does so again and again. One that has not may only
+#: have used it to start, and now be in a loop of its own that cannot be seen.
 _RETURNS = 3
 
 
