@@ -20,7 +20,7 @@ import pytest
 from livegui import _frames
 from livegui._livegui import take_interrupt
 from livegui._span import CURRENT, Span
-from livegui._tasks import Waiting, still_running
+from livegui._tasks import Waiting, finish, still_running
 from livegui._workers import Workers
 
 if TYPE_CHECKING:
@@ -167,9 +167,11 @@ class Abort:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
+        finish(span, ENDS_WITHIN_S)
         for task in still_running(span):
             live.remark(
-                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was cancelled"
+                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
+                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
             )
         workers = self._workers or Workers(span)
         begun_by = time.monotonic() + _BEGINS_WITHIN_S

@@ -127,8 +127,29 @@ def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
             task.cancel()
 
 
+def finish(span: Span, within_s: float) -> None:
+    """Run the loops in which tasks were cancelled, so that these clean up before the next test."""
+    by_loop: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]]] = {}
+    for task in still_running(span):
+        by_loop.setdefault(task.get_loop(), set()).add(task)
+    if not by_loop or _runs_asyncio():
+        return
+    wait = sys.modules["asyncio"].wait
+    for loop, tasks in by_loop.items():
+        if not loop.is_running():
+            loop.run_until_complete(wait(tasks, timeout=within_s))
+
+
+def _runs_asyncio() -> bool:
+    try:
+        sys.modules["asyncio"].get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def still_running(span: Span) -> list[Any]:
-    """The tasks that were cancelled but still run, in a loop that waits for its next iteration."""
+    """The tasks that were cancelled but have not ended, in a loop that is not closed."""
     tasks = {task for task in span.cancelled if not task.done() and not task.get_loop().is_closed()}
     return [task for task in tasks if is_of(span, task)]
 

@@ -52,8 +52,6 @@ class Cell:
             and self.scope != "function"
         ):
             return "unittest awaits in asyncSetUp and asyncTearDown only, which are of one test"
-        if self.phase == "call" and self.scope != "function":
-            return "what waits in the call is the test; fixtures of other scopes are beside it in every cell"
         return None
 
     @property

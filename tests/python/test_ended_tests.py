@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from in_flight import UVLOOP
 from plain_suites import CRASH_IN_SECOND_OF_THREE, NO_TRIO, PASSES, Suite, beside, under_wine, unless_windows
 
 PYTESTS = {"7.4": "pytest==7.4.*", "8.4": "pytest==8.4.*", "newest": "pytest"}
@@ -134,13 +135,47 @@ def test_no_task_of_the_culprit_goes_on_in_the_next_file(async_suite: Suite, sco
     result.stdout.fnmatch_lines(["> * await asyncio.sleep(0.1)", "*the app degraded during this test*"])
 
 
+@pytest.mark.parametrize("library", ["asyncio", "uvloop"])
+def test_a_task_that_cleans_up_does_so_before_the_next_test(async_suite: Suite, library: str) -> None:
+    test = """
+import asyncio, pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def cleans_up():
+    try:
+        await asyncio.sleep(30)
+    finally:
+        await asyncio.sleep(0.5)
+        pathlib.Path("cleaned_up").touch()
+
+async def test_culprit(app):
+    task = asyncio.create_task(cleans_up())
+    await asyncio.sleep(0)
+    app.do("crash boom")
+    await asyncio.sleep(30)
+"""
+    after = """
+import pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def test_next(live_gui):
+    assert live_gui.generation == 2
+    assert pathlib.Path("cleaned_up").exists()
+"""
+    plug = "import pytest\n" + UVLOOP if library == "uvloop" else ""
+    files = {"plug.py": plug, "test_a.py": test, "test_b.py": after}
+    result = async_suite(files, "-p", "plug", "-p", "no:xdist", ini=INI)
+    assert result.parseoutcomes()["passed"] == 1, result.stdout.str()
+    result.stdout.no_fnmatch_line("*went on when it was cancelled*")
+
+
 def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
     test = """
 import asyncio, time, pytest
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def stubborn():
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             await asyncio.sleep(0.1)
