@@ -38,6 +38,8 @@ from plain_suites import UNGUARD  # noqa: E402 -- found only now
 from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
 LIMIT_S = 150.0
+#: One worker, because the next file must run where the app crashed.
+XDIST = ("-n1", "--dist=loadfile")
 #: How many seconds what a run leaves may take to disappear.
 SOON_S = 10.0
 
@@ -139,8 +141,8 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
 
 
 def is_fresh(case: Case, setting: str, run: Run) -> bool:
-    """Whether the next file had the expected process; under xdist, that is another worker's."""
-    has_crashed = case.code and not case.start_fails and setting not in ("C", "xdist")
+    """Whether the next file had the expected process."""
+    has_crashed = case.code and not case.start_fails and setting != "C"
     return not has_crashed or run.generations.get("test_next") == 2
 
 
@@ -204,7 +206,7 @@ def pytest_command(folder: Path) -> list[str]:
 def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
     """Run pytest, and check what it left."""
     suite, shared, out = folder / "suite", folder / "shared", folder / "out"
-    command = [*pytest_command(folder), *(["-n2", "--dist=loadfile"] if setting == "xdist" else [])]
+    command = [*pytest_command(folder), *(XDIST if setting == "xdist" else [])]
     environment = environment_of(folder, mark, out) | {"CHAOS_KILL": case.killed_in}
     app_environment = {**case.environment, **(own_clock(folder) if case.needs == "compiler" else {})}
     environment["CHAOS_APP_ENVIRONMENT"] = json.dumps(app_environment)

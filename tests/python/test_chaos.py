@@ -74,6 +74,15 @@ def test_chaos_finds_what_is_not_as_the_matrix_says(run: chaos.Run, expected: li
     assert kinds(CRASH, "B", run) == expected
 
 
+@pytest.mark.parametrize("setting", ["A", "B", "D", "xdist", "spares", "injected"])
+def test_chaos_wants_a_fresh_process_for_the_next_file_in_every_setting_that_allows_for_one(
+    setting: str,
+) -> None:
+    victim = {"test_victim": ("passed", "")} if setting == "D" else {}
+    assert kinds(CRASH, setting, crash(tests=victim)) == []
+    assert kinds(CRASH, setting, crash(tests=victim, generations={"test_next": 1})) == ["wrong"]
+
+
 def test_chaos_calls_a_failure_without_a_fault_false() -> None:
     run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")))
     assert kinds(NOTHING, "B", run) == []
