@@ -52,7 +52,7 @@ def kinds(case: matrix.Case, setting: str, run: chaos.Run) -> list[str]:
 
 
 def crash(**changed: Any) -> chaos.Run:
-    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}} | changed
+    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}, "looked": 2} | changed
     return chaos.Run(**seen | {"tests": GOOD | changed.get("tests", {})})
 
 
@@ -68,6 +68,7 @@ def crash(**changed: Any) -> chaos.Run:
         (crash(exit_status=0), ["wrong"]),
         (crash(exit_status=None), ["wrong"]),
         (crash(left=["process 1: sleep"]), ["left"]),
+        (crash(looked=0), ["left"]),
     ],
 )
 def test_chaos_finds_what_is_not_as_the_matrix_says(run: chaos.Run, expected: list[str]) -> None:
@@ -84,10 +85,31 @@ def test_chaos_wants_a_fresh_process_for_the_next_file_in_every_setting_that_all
 
 
 def test_chaos_calls_a_failure_without_a_fault_false() -> None:
-    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")))
+    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")), looked=1)
     assert kinds(NOTHING, "B", run) == []
     run.tests["test_next"] = ("failed", "")
     assert kinds(NOTHING, "B", run) == ["false"]
+
+
+def test_chaos_wants_to_know_what_a_worker_of_xdist_leaves() -> None:
+    assert kinds(CRASH, "xdist", crash(looked=1)) == ["left"]
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "phases", "expected"),
+    [
+        (-9, ["start", "app", "set-up", "tear-down", "app", "respawn"], []),
+        (-9, ["start", "app", "set-up", "tear-down", "app"], ["wrong"]),
+        (-9, ["start", "app", "set-up", "tear-down", "app", "respawn", "app"], ["wrong"]),
+        (-9, [], ["wrong"]),
+        (1, ["start", "app", "set-up", "tear-down", "app", "respawn"], ["wrong"]),
+    ],
+)
+def test_chaos_believes_a_kill_only_in_its_phase(
+    exit_status: int, phases: list[str], expected: list[str]
+) -> None:
+    killed = next(case for case in matrix.CASES if case.killed_in == "respawn")
+    assert kinds(killed, "B", chaos.Run(exit_status, phases=phases)) == expected
 
 
 def test_the_matrix_names_each_case_once_and_only_settings_that_there_are() -> None:
