@@ -70,6 +70,8 @@ ALL = tuple(SETTINGS)
 #: For what differs in who starts the next process, and in how it is watched.
 MOST = ("B", "D", "xdist", "spares", "injected")
 SOME = ("B", "injected")
+#: In an app that was not changed, a pool that was shut down is no fault until somebody gives it work.
+WIRED = ("B", "D", "xdist", "spares")
 #: Under xdist, a killed worker is replaced by another. That is xdist's own.
 KILLED = ("B", "spares", "injected")
 
@@ -77,8 +79,6 @@ KILLED = ("B", "spares", "injected")
 def first(setting: str, rest: tuple[str, ...] = ALL) -> tuple[str, ...]:
     """These settings, this one first: ``chaos --short`` runs the first."""
     return (setting, *(name for name in rest if name != setting))
-
-
 
 
 def fault(name: str, arguments: str = "", wait_s: float = 15) -> str:
@@ -117,8 +117,14 @@ CASES = (
     Case("SIGSTOP for 3 s", fault("stop_for", "seconds=3", 5), "", SOME, short=True),
     Case("the app's memory is used up", fault("use_up_memory"), "MemoryError|bad_alloc", SOME, short=True),
     # Pools and threads.
-    Case("pool shut down", fault("shut_pool"), "executor_shutdown", MOST, short=True),
-    Case("pool ended by with", fault("end_pool_in_with"), "executor_shutdown", MOST),
+    Case("pool shut down", fault("shut_pool"), "executor_shutdown", WIRED, short=True),
+    Case("pool ended by with", fault("end_pool_in_with"), "executor_shutdown", WIRED),
+    Case(
+        "work for a pool that was shut down",
+        f"hook.fault('shut_pool'); {REFRESH}",
+        "executor_shutdown|executor_refused",
+        SOME,
+    ),
     Case(
         "work after the pools' end at exit",
         f"hook.fault('end_pool_as_exit_does'); time.sleep(0.5); {REFRESH}",

@@ -118,6 +118,15 @@ def test_the_matrix_names_each_case_once_and_only_settings_that_there_are() -> N
     assert {setting for case in matrix.CASES for setting in case.settings} == set(matrix.SETTINGS)
 
 
+def test_the_documented_table_of_chaos_has_the_settings_of_the_matrix() -> None:
+    text = (CHAOS.parents[1] / "docs" / "reliability.md").read_text()
+    table = (
+        text.partition("| fault | settings | expected result |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    )
+    documented = [row.split(" | ")[1] for row in table]
+    assert documented == [", ".join(case.settings) for case in matrix.CASES]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_a_case_of_chaos_runs_on_the_real_app() -> None:
     run = chaos.run_case(CRASH, "B")
