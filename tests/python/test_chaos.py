@@ -146,6 +146,22 @@ def test_the_soak_tells_growth_from_noise() -> None:
     assert grown.grows(4.0)
 
 
+def test_the_soak_of_pytest_finds_ten_kib_a_crash(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hundred crashes in a thousand tests."""
+
+    def grown(kib_a_crash: float) -> list[str]:
+        kept = [kib_a_crash / 1024 * (number // 10) for number in range(1000)]
+        samples = [
+            {"memory": 30 + kept[number], "threads": 2.0, "descriptors": 9.0} for number in range(1000)
+        ]
+        at = [number / 1000 for number in range(1000)]
+        return soak.report("pytest", at, samples, "a thousand tests", bars=soak.TEST_BARS)
+
+    assert grown(5) == []
+    assert grown(11) == ["pytest, memory"]
+    assert "GROWS" in capsys.readouterr().out
+
+
 OPTIONAL = next(app for app in OTHERS if app.optional)
 NEEDED = next(app for app in OTHERS if not app.optional)
 
