@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -144,3 +145,10 @@ def test_the_plugin_that_measures_pytest_sees_the_check_before_each_test(
     suite(files, "-p", "measure_use").assert_outcomes(passed=3)
     figures = json.loads(out.read_text())
     assert [len(figures[what]) for what in ("use", "tests", "around")] == [3, 3, 3]
+
+
+def test_the_benchmarks_are_listed_where_contributors_look() -> None:
+    text = (FIGURES.parent / "CONTRIBUTING.md").read_text()
+    names = {path.stem.removeprefix("bench_") for path in FIGURES.glob("bench_*.py")}
+    listed = text.partition("`bench` takes names:")[2].partition(".")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == names
