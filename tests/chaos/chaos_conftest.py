@@ -99,7 +99,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture(scope="session")
 def live_gui_env() -> dict[str, str]:
-    kill_me("start", 0.3)
+    kill_me("start", 0.1)
     environment: dict[str, str] = json.loads(os.environ["CHAOS_APP_ENVIRONMENT"])
     return environment
 
@@ -125,7 +125,7 @@ def between_files(request: pytest.FixtureRequest) -> Iterator[None]:
             make_writable(read_only_folders.pop())
         (RUN_DIR / "full").unlink(missing_ok=True)
         # The next process is on its way: a spare is there at once.
-        kill_me("respawn", 0.02 if int(request.config.getini("live_gui_spares") or 0) else 0.15)
+        kill_me("respawn", 0.02 if int(request.config.getini("live_gui_spares") or 0) else 0.1)
 
 
 @pytest.hookimpl(tryfirst=True)
