@@ -212,7 +212,8 @@ def apps(table: Table, counts: Sequence[int]) -> None:
                     table.latency(what, took, p99=250, note=spread(took, "ms", 1))
     a_thread = (threads[-1] - threads[0]) / (counts[-1] - counts[0])
     table.add("threads for an app more", a_thread, "", 3)
-    grown = exponent(counts, costs)
+    # What pytest costs without an app is in each of them.
+    grown = exponent([count - counts[0] for count in counts[1:]], [cost - costs[0] for cost in costs[1:]])
     what = "CPU of pytest ~ apps to the power of"
     table.within(what, grown, *EXPONENT, note="its watches ask twice a second")
     table.add("CPU of pytest for an app more", costs[-1] / counts[-1], "%", APP_CPU, note="of a core")
