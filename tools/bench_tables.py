@@ -151,7 +151,8 @@ def write(tables: Tables, folder: Path) -> None:
             f"livegui: {name}"
             + {"met": "", "missed": " (a bar was missed)", "died": " (incomplete)"}[table["outcome"]]
         )
-        drawn = picture(title, where(table["machine"], table["load_before"]), table["rows"])
+        subtitle = f"{where(table['machine'], table['load_before'])}. A full bar is the most that is allowed."
+        drawn = picture(title, subtitle, table["rows"])
         (folder / f"bench-{name}.svg").write_text(drawn)
 
 
