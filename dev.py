@@ -445,12 +445,12 @@ def bench(rest: list[str]) -> None:
     from tools import bench_tables  # noqa: PLC0415 -- only where it is needed
 
     scripts = {name.removeprefix("bench_"): known[name] for name in names}
-    results, missed = bench_tables.run(scripts, PYTHON, peers, say)
+    tables = bench_tables.run(scripts, PYTHON, peers, say)
     folder = ROOT / "target" / "bench"
-    bench_tables.write(results, folder)
+    bench_tables.write(tables, folder)
     say(f"written: {folder / 'bench.json'}, and a picture of each table beside it")
-    if missed:
-        raise Failed(f"a bar was missed {bench_tables.ATTEMPTS} times: {', '.join(missed)}")
+    if failures := bench_tables.failures(tables):
+        raise Failed("; ".join(failures))
 
 
 # --- demo -----------------------------------------------------------------------------------------

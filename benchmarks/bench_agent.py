@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from figures import Table, quantile
+from figures import Table, quantile, spread, times
 
 import livegui
 
@@ -81,10 +81,17 @@ def bench_beat(table: Table, agent: livegui.Agent) -> None:
     empty, python, beat = build_empty_call(), PythonBeat().beat, agent.beat
     rounds = [(per_call(beat), per_call(empty), per_call(python)) for _ in range(25)]
     ours = quantile([ns for ns, _, _ in rounds], 0.5)
-    over_empty = quantile([a / b for a, b, _ in rounds], 0.5)
-    over_python = quantile([a / c for a, _, c in rounds], 0.5)
-    table.show("beat() over an empty PyO3 call", f"{over_empty:.2f} x", f"{ours:.0f} ns")
-    table.add("beat() over a Python attribute beat", over_python, "x", 0.5, f"{ours:.0f} ns")
+    for which, (what, peer) in enumerate(
+        (("beat() over an empty PyO3 call", "empty call"), ("beat() over a Python attribute beat", "Python")),
+        1,
+    ):
+        over = [one[0] / one[which] for one in rounds]
+        theirs = quantile([one[which] for one in rounds], 0.5)
+        beside, note = times(ours, {peer: theirs}, "ns", 0), f"{ours:.0f} ns; {spread(over, 'x')}"
+        if peer == "Python":
+            table.add(what, quantile(over, 0.5), "x", 0.5, beside=beside, note=note)
+        else:
+            table.show(what, f"{quantile(over, 0.5):.2f} x", beside=beside, note=note)
 
 
 def ask(port: int, path: str = "/readyz", timeout: float = 5.0) -> int:
@@ -249,7 +256,8 @@ def bench_readyz(table: Table) -> None:
     with app("serve") as (process, port, peer):
         assert process.stdin is not None
         ours, theirs = latencies(port, 3), latencies(peer, 3)
-        versus = f"http.server p50 {quantile(theirs, 0.5):.2f} ms"
+        versus = "p50: " + times(quantile(ours, 0.5), {"http.server": quantile(theirs, 0.5)}, "ms", 2)
+        versus += "; p99: " + times(quantile(ours, 0.99), {"http.server": quantile(theirs, 0.99)}, "ms", 2)
         table.latency("/readyz, new connection", ours, p50=0.3, p99=1.0, beside=versus)
         process.stdin.write("10\n")
         process.stdin.flush()
@@ -321,10 +329,10 @@ def bench_idle(table: Table) -> None:
                     ns / took / 1e7,
                     "%",
                     0.2,
-                    f"{len(others)} threads",
+                    note=f"{len(others)} threads",
                 )
-                table.add("idle wake-ups a second, the canary's included", wakes / took, "/s", 10, "")
-    table.add("memory over an inert agent", rss["1"] - rss["0"], "MiB", 4, f"{rss['1']:.1f} MiB in all")
+                table.add("idle wake-ups a second, the canary's included", wakes / took, "/s", 10)
+    table.add("memory over an inert agent", rss["1"] - rss["0"], "MiB", 4, note=f"{rss['1']:.1f} MiB in all")
 
 
 def tasks(pid: int) -> dict[int, tuple[int, int]]:
@@ -351,9 +359,10 @@ def bench_start(table: Table) -> None:
                 subprocess.run([sys.executable, "-c", text], env=environment, check=True)
                 pair.append((time.perf_counter() - began) * 1e3)
             taken.append((pair[0], pair[1]))
-    over = quantile([ours - bare for ours, bare in taken], 0.5)
+    over = [ours - bare for ours, bare in taken]
     bare = quantile([bare for _, bare in taken], 0.5)
-    table.add("import livegui + start() over a bare interpreter", over, "ms", 15, f"bare {bare:.1f} ms")
+    note = f"{spread(over, 'ms', 1)}; a bare interpreter starts and ends in {bare:.1f} ms"
+    table.add("import livegui + start() over a bare interpreter", quantile(over, 0.5), "ms", 15, note=note)
 
 
 def bench_wheel(table: Table) -> None:
@@ -369,7 +378,7 @@ def bench_wheel(table: Table) -> None:
             check=True,
         )
         (wheel,) = Path(folder).glob("*.whl")
-        table.add("wheel", wheel.stat().st_size / 2**20, "MiB", 4, "")
+        table.add("wheel", wheel.stat().st_size / 2**20, "MiB", 4)
 
 
 def main() -> None:
@@ -389,7 +398,7 @@ def main() -> None:
     )
     for step in steps:
         step(table)
-    sys.exit(table.missed > 0)
+    table.end()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ python3 dev.py bench growth
 
 A plain loop app. `time ~ n ** exponent` is fitted to the cost beyond a pytest of one file. An exponent of 1
 is right; a higher one means that each further item costs more.
+
+`python3 benchmarks/bench_growth.py apps` runs one step only: files, processes, batches or apps.
 """
 
 from __future__ import annotations
@@ -20,26 +22,35 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from figures import Table
+from figures import Table, spread
 
 from livegui._livegui import NativeLive
 
 APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
 FILES = (1, 10, 100, 300, 1000)
 PROCESSES = (1, 10, 30, 100)
-BATCHES = (1, 10, 60)
+BATCHES = (1, 10, 100)
 APPS = (1, 4, 16, 64)
-EXPONENT = 1.1
-CRASHES = 20
+#: Below, an item costs less the more there are: then something else was measured.
+EXPONENT = (0.9, 1.1)
+#: How often each of the apps ends. With more than 100 ends, p99 is not the longest of them.
+ROUNDS = 2
 #: How many per cent of a core one more app may cost.
 APP_CPU = 0.5
 
+#: Its main loop crashes on request. It notes when, and lives on.
 BEATS = """
-import time, livegui
-with livegui.start("loop").main_loop():
-    while True:
-        livegui.start().beat()
-        time.sleep(1 / 60)
+import os, pathlib, time, livegui
+asked = pathlib.Path(os.environ["LIVEGUI_STATE_DIR"]) / "crash"
+try:
+    with livegui.start("loop").main_loop():
+        while not asked.exists():
+            livegui.start().beat()
+            time.sleep(1 / 60)
+        asked.with_name("crashed").write_text(str(time.monotonic_ns()))
+        raise RuntimeError("as it was asked")
+except RuntimeError:
+    time.sleep(3600)
 """
 
 
@@ -83,15 +94,14 @@ def files(table: Table, title: str, ini: str, counts: Sequence[int], fit_from: i
         table.show(
             f"{title}: {count} files",
             f"{seconds:.2f} s",
-            f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
+            note=f"{1e3 * seconds / count:.0f} ms a file, {most:.0f} MiB",
         )
     big = [number for number, count in enumerate(counts) if count >= fit_from]
     grown = exponent([counts[n] - counts[0] for n in big], [costs[n] - costs[0] for n in big])
-    table.add(
-        f"{title}: time ~ files to the power of", grown, "", EXPONENT, f"fitted from {fit_from} files on"
-    )
+    what = f"{title}: time ~ files to the power of"
+    table.within(what, grown, *EXPONENT, note=f"fitted from {fit_from} files on")
     a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
-    table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100, "")
+    table.add(f"{title}: memory for 1,000 files more", a_thousand, "MiB", 100)
 
 
 def batches(table: Table, counts: Sequence[int]) -> None:
@@ -121,12 +131,13 @@ def batches(table: Table, counts: Sequence[int]) -> None:
         table.show(
             f"livegui run: {count} batches",
             f"{costs[-1]:.2f} s",
-            f"{1e3 * costs[-1] / count:.0f} ms a batch, {most:.0f} MiB",
+            note=f"{1e3 * costs[-1] / count:.0f} ms a batch, {most:.0f} MiB",
         )
     grown = exponent([count - counts[0] for count in counts[1:]], [cost - costs[0] for cost in costs[1:]])
-    table.add("livegui run: time ~ batches to the power of", grown, "", EXPONENT, "most of it pytest's start")
+    what = "livegui run: time ~ batches to the power of"
+    table.within(what, grown, *EXPONENT, note="most of it pytest's start")
     a_thousand = (memory[-1] - memory[0]) / (counts[-1] - counts[0]) * 1000
-    table.add("livegui run: memory for 1,000 batches more", a_thousand, "MiB", 100, "")
+    table.add("livegui run: memory for 1,000 batches more", a_thousand, "MiB", 100)
 
 
 def memory_of(pid: int) -> float:
@@ -192,45 +203,63 @@ def apps(table: Table, counts: Sequence[int]) -> None:
             time.sleep(10)
             costs.append((cpu_s() - before) / (time.perf_counter() - began) * 100)
             threads.append(len(list(Path("/proc/self/task").iterdir())))
-            table.show(
-                f"{count} apps watched", f"{costs[-1]:.2f} % of a core", f"{threads[-1]} threads of pytest"
-            )
+            note = f"{threads[-1]} threads of pytest"
+            table.show(f"{count} apps watched", f"{costs[-1]:.2f} % of a core", note=note)
             if count == counts[-1]:
-                took = crashes(made)
-                table.latency(f"the end of one of {count} apps, to its verdict", took, p99=250)
+                for fault, end in (("SIGKILL", kill), ("a crashed main loop", crash)):
+                    took = ends(made, end)
+                    what = f"one of {count} apps, from {fault} to its verdict"
+                    table.latency(what, took, p99=250, note=spread(took, "ms", 1))
     a_thread = (threads[-1] - threads[0]) / (counts[-1] - counts[0])
-    table.add("threads for an app more", a_thread, "", 3, "")
-    grown = exponent(counts, costs)
-    table.add("CPU of pytest ~ apps to the power of", grown, "", EXPONENT, "its watches ask twice a second")
-    table.add("CPU of pytest for an app more", costs[-1] / counts[-1], "%", APP_CPU, "of a core")
+    table.add("threads for an app more", a_thread, "", 3)
+    # What pytest costs without an app is in each of them.
+    grown = exponent([count - counts[0] for count in counts[1:]], [cost - costs[0] for cost in costs[1:]])
+    what = "CPU of pytest ~ apps to the power of"
+    table.within(what, grown, *EXPONENT, note="its watches ask twice a second")
+    table.add("CPU of pytest for an app more", costs[-1] / counts[-1], "%", APP_CPU, note="of a core")
 
 
-def crashes(made: list[NativeLive]) -> list[float]:
-    """Milliseconds from SIGKILL to the verdict, for one app after the other."""
+def ends(made: list[NativeLive], end: Callable[[NativeLive], Callable[[], int]]) -> list[float]:
+    """Milliseconds from an app's end to the verdict, for one app after the other. Each is replaced."""
     took = []
-    for live in made[:CRASHES]:
-        process = live.process
-        assert process is not None
-        began = time.perf_counter()
-        os.kill(process.pid, signal.SIGKILL)
+    for live in made * ROUNDS:
+        ended_at = end(live)
         while live.is_healthy():
             time.sleep(0.0005)
-        took.append(1e3 * (time.perf_counter() - began))
+        known = time.monotonic_ns()
+        took.append((known - ended_at()) / 1e6)
+        live.respawn("measured")
     return took
 
 
+def kill(live: NativeLive) -> Callable[[], int]:
+    """End an app. Returns what tells when."""
+    process = live.process
+    assert process is not None
+    began = time.monotonic_ns()
+    os.kill(process.pid, signal.SIGKILL)
+    return lambda: began
+
+
+def crash(live: NativeLive) -> Callable[[], int]:
+    """Let an app's main loop end with an exception. Returns what tells when."""
+    state = live.run_folder / f"gen-{live.generation}" / "state"
+    (state / "crash").touch()
+    return lambda: int((state / "crashed").read_text())
+
+
 def main() -> None:
-    """Run everything, in one table."""
+    """Run everything, or the named steps, in one table."""
     table = Table()
-    steps: list[Callable[[], None]] = [
-        lambda: files(table, "one app", "", FILES, 100),
-        lambda: files(table, "a process a file", "live_gui_scope = module", PROCESSES, 10),
-        lambda: batches(table, BATCHES),
-        lambda: apps(table, APPS),
-    ]
-    for step in steps:
-        step()
-    sys.exit(table.missed > 0)
+    steps: dict[str, Callable[[], None]] = {
+        "files": lambda: files(table, "one app", "", FILES, 100),
+        "processes": lambda: files(table, "a process a file", "live_gui_scope = module", PROCESSES, 10),
+        "batches": lambda: batches(table, BATCHES),
+        "apps": lambda: apps(table, APPS),
+    }
+    for name in sys.argv[1:] or steps:
+        steps[name]()
+    table.end()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figures import Table, quantile
+from figures import Table, quantile, spread, times
 from harnesses import (
     LIMIT,
     Harness,
@@ -137,10 +137,9 @@ def bench_check(table: Table, checks: dict[str, list[float]]) -> None:
     taken = run_pytest("suite_no_op.py", "-p", "measure_use", BENCH_TESTS=str(TESTS), BENCH_APP="1")
     ours = [value / 1e3 for value in taken["use"][1:]]
     p50 = quantile(ours, 0.5)
-    beside = ", ".join(
-        f"{name} {quantile(us, 0.5):.1f} us ({quantile(us, 0.5) / p50:.1f} x)" for name, us in checks.items()
-    )
-    table.add(f"check before each test, p50 of {TESTS}", p50, "us", 10, beside)
+    beside = times(p50, {name: quantile(us, 0.5) for name, us in checks.items()}, "us")
+    note = f"p99 {quantile(ours, 0.99):.1f} us"
+    table.add(f"check before each test, p50 of {TESTS}", p50, "us", 10, beside=beside, note=note)
 
 
 def bench_files(table: Table, whole: dict[str, list[float]]) -> None:
@@ -169,15 +168,22 @@ def bench_files(table: Table, whole: dict[str, list[float]]) -> None:
     p50 = quantile(spare, 0.5)
     others = {name: quantile(ms, 0.5) for name, ms in whole.items() if name != "livegui"}
     others["xdist -n2 with naive, a file"] = under_xdist["loop"] / 1e6 / FILES_UNDER_XDIST
-    beside = ", ".join(f"{name} {ms:.0f} ms ({ms / p50:.0f} x)" for name, ms in others.items())
+    seconds = f"{sum(spare) / 1e3:.2f} s in all (the seed fears 49 to 98 s)"
     table.add(
         f"fresh process for a file, a spare, p50 of {len(spare)}",
         p50,
         "ms",
         50,
-        f"{sum(spare) / 1e3:.2f} s in all (the seed fears 49 to 98 s)",
+        beside=times(p50, others, "ms", 0),
+        note=f"{seconds}; {spread(spare, 'ms', 1)}",
     )
-    table.show("  the same without a spare", f"{quantile(without[1:], 0.5):.0f} ms", beside)
+    slow = without[1:]
+    table.show(
+        "  the same without a spare",
+        f"{quantile(slow, 0.5):.0f} ms",
+        beside=times(quantile(slow, 0.5), others, "ms", 0),
+        note=spread(slow, "ms", 0),
+    )
 
 
 def bench_handover(table: Table) -> None:
@@ -200,7 +206,7 @@ def bench_handover(table: Table) -> None:
             taken[handover] = milliseconds(figures["around"][1:-1])
         added = quantile(taken["respawn"], 0.5) - quantile(taken["off"], 0.5)
         p99 = quantile(taken["respawn"], 0.99) - quantile(taken["off"], 0.5)
-        table.add(f"{what}, p50 of {FILES}", added, "ms", 25, f"p99 {p99:.1f} ms")
+        table.add(f"{what}, p50 of {FILES}", added, "ms", 25, note=f"p99 {p99:.1f} ms")
 
 
 def bench_no_op(table: Table) -> None:
@@ -217,7 +223,7 @@ def bench_no_op(table: Table) -> None:
         ours - bare,
         "us",
         20,
-        f"{ours:.0f} us with it, {bare:.0f} us without",
+        note=f"{ours:.0f} us with it, {bare:.0f} us without; {spread(with_plugin, 'us', 0)} with it",
     )
 
 
@@ -267,8 +273,10 @@ def bench_starts(table: Table, harnesses: list[Harness], folder: Path) -> dict[s
             whole[harness.name].append((usable - asked + ended - ending) / 1e6)
     p50 = {name: quantile(ms, 0.5) for name, ms in over.items()}
     ours = p50.pop("livegui")
-    beside = ", ".join(f"{name} {ms:.0f} ms ({ms / max(ours, 1):.1f} x)" for name, ms in p50.items())
-    table.add(f"start to usable over the app's own, p50 of {STARTS}", ours, "ms", 30, beside)
+    beside, note = times(ours, p50, "ms", 0), spread(over["livegui"], "ms", 1)
+    table.add(
+        f"start to usable over the app's own, p50 of {STARTS}", ours, "ms", 30, beside=beside, note=note
+    )
     return whole
 
 
@@ -409,7 +417,9 @@ def main() -> None:
         options = ["-s", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xprocess"]
         options += ["--rootdir", folder, folder]
         status = pytest.main(options, plugins=[InThisProcess(loop)])
-    sys.exit(table.missed > 0 or status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        sys.exit(f"pytest ended with exit status {status}")
+    table.end()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from figures import Table
+from figures import Table, spread, times
 
 import livegui
 
@@ -175,8 +175,8 @@ def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float,
     return float(took), float(kept)
 
 
-def starts(folder: Path) -> dict[str, float]:
-    """The median of the milliseconds to start and end the app, alternating.
+def starts(folder: Path) -> dict[str, list[float]]:
+    """The milliseconds to start and end the app, alternating.
 
     The cost of `livegui exec` and ddtrace-run themselves, one more Python each, is excluded here.
     """
@@ -203,7 +203,7 @@ def starts(folder: Path) -> dict[str, float]:
             began = time.perf_counter()
             subprocess.run([sys.executable, *words], env=given, capture_output=True, check=True)
             took[name].append((time.perf_counter() - began) * 1e3)
-    return {name: statistics.median(times) for name, times in took.items()}
+    return took
 
 
 def exec_itself() -> float:
@@ -232,20 +232,28 @@ def main() -> None:
                 plain, _ = measure(code, name, {})
                 took, kept = measure(code, name, injected)
             except subprocess.CalledProcessError as error:
-                table.show(what, "not measured", error.stderr.strip().splitlines()[-1])
+                table.show(what, "not measured", note=error.stderr.strip().splitlines()[-1])
                 continue
-            beside = f"{plain:.0f} ns without, {took:.0f} ns with; {kept:.3f} blocks kept"
-            table.add(f"{what}, more than without", took - plain, "ns", PATCH_NS, beside)
-            table.add(f"{what}, blocks kept a call", max(kept, 0.0), "", KEPT, "")
-        medians = starts(Path(name))
-    table.add("start, more than wired", medians["injected"] - medians["wired"], "ms", START_MS, "asyncio app")
-    for who, median in medians.items():
-        table.show(f"start and end, {who}", f"{median:.1f} ms", "")
+            note = f"{plain:.0f} ns without, {took:.0f} ns with; {kept:.3f} blocks kept"
+            table.add(f"{what}, more than without", took - plain, "ns", PATCH_NS, note=note)
+            table.add(f"{what}, blocks kept a call", max(kept, 0.0), "", KEPT)
+        took_all = starts(Path(name))
+    medians = {name: statistics.median(took) for name, took in took_all.items()}
+    more = [a - b for a, b in zip(took_all["injected"], took_all["wired"], strict=True)]
+    note = f"asyncio app; {spread(more, 'ms', 1)}"
+    table.add("start, more than wired", medians["injected"] - medians["wired"], "ms", START_MS, note=note)
+    peers = {who: median for who, median in medians.items() if who != "injected"}
+    for who, taken in took_all.items():
+        beside = times(medians[who], peers, "ms") if who == "injected" else ""
+        note = spread(taken, "ms", 1)
+        table.show(f"start and end, {who}", f"{medians[who]:.1f} ms", beside=beside, note=note)
     if os.name == "posix":
         table.show(
-            "livegui exec itself, once", f"{exec_itself():.1f} ms", "beside /bin/true; one more Python"
+            "livegui exec itself, once",
+            f"{exec_itself():.1f} ms",
+            note="more than /bin/true; one more Python",
         )
-    sys.exit(table.missed > 0)
+    table.end()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
 import page  # noqa: E402 -- found only now
-from figures import Table  # noqa: E402 -- found only now
+from figures import Table, times  # noqa: E402 -- found only now
 from records import many_tests  # noqa: E402 -- found only now
 
 from livegui._livegui import write_report  # noqa: E402 -- found only now
@@ -52,8 +52,8 @@ timed(peer.BaseReport, "_generate_report", "pytest-html")
 """
 
 
-def main() -> int:
-    """Print the figures. Returns how many bars were missed."""
+def main() -> None:
+    """Print the figures."""
     table = Table()
     with tempfile.TemporaryDirectory() as folder:
         for tests, bar in BARS.items():
@@ -65,13 +65,11 @@ def main() -> int:
                 took.append(time.perf_counter() - began)
             size = f"{file.stat().st_size / 1024:.0f} KiB"
             milliseconds = [1e3 * seconds for seconds in took]
-            table.latency(
-                f"write the report of {tests} tests", milliseconds, p50=bar, p99=2 * bar, beside=size
-            )
+            table.latency(f"write the report of {tests} tests", milliseconds, p50=bar, p99=2 * bar, note=size)
         beside_pytest_html(Path(folder), table)
         in_a_browser(Path(folder), table)
         top(Path(folder), table)
-    return table.missed
+    table.end()
 
 
 def beside_pytest_html(parent: Path, table: Table) -> None:
@@ -90,9 +88,8 @@ def beside_pytest_html(parent: Path, table: Table) -> None:
     if "pytest-html" not in took:
         sys.exit(f"pytest-html did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     ours, theirs = 1e3 * took["livegui"], 1e3 * took["pytest-html"]
-    table.add(
-        f"the same at the end of a pytest of {TESTS} tests", ours, "ms", 100, f"pytest-html {theirs:.1f} ms"
-    )
+    beside = times(ours, {"pytest-html": theirs}, "ms")
+    table.add(f"the same at the end of a pytest of {TESTS} tests", ours, "ms", 100, beside=beside)
 
 
 ZOOM = """
@@ -116,7 +113,7 @@ def in_a_browser(parent: Path, table: Table) -> None:
     """Zoom in and out over 2,000 tests on 4 workers, one step per frame."""
     why = page.missing()
     if why is not None:
-        table.show("zoom over 2,000 tests", "not measured", why)
+        table.show("zoom over 2,000 tests", "not measured", note=why)
         return
     run = many_tests(parent / "2000", 2000)
     file = write_report(run)
@@ -128,7 +125,7 @@ def in_a_browser(parent: Path, table: Table) -> None:
         driver.quit()
     rate = 1000 * len(times) / sum(times)
     table.add(
-        "zoom over 2,000 tests, between two frames", 1000 / rate, "ms", 17, f"{rate:.1f} frames a second"
+        "zoom over 2,000 tests, between two frames", 1000 / rate, "ms", 17, note=f"{rate:.1f} frames a second"
     )
     table.latency("draw one of these frames", took, p50=4, p99=16)
 
@@ -162,7 +159,7 @@ def top(folder: Path, table: Table) -> None:
         before = cpu_s(pid)
         time.sleep(seconds)
         used = cpu_s(pid) - before
-        table.add(f"livegui top, {APPS} apps", 100 * used / seconds, "% of a core", 1, "")
+        table.add(f"livegui top, {APPS} apps", 100 * used / seconds, "% of a core", 1)
         watching.kill()
     finally:
         for app in apps:
@@ -176,4 +173,4 @@ def cpu_s(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

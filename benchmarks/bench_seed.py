@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import Table
+from figures import Table, times
 
 SLOPPY = Path(__file__).parents[1] / "examples" / "sloppy"
 FILES = 49
@@ -122,7 +122,7 @@ def judge(seconds: float, report: ET.Element) -> Seen:
 def main() -> None:
     """Run every setting, one row each."""
     table = Table()
-    whole = FILES - len(CRASHES)
+    whole, own = FILES - len(CRASHES), 0.0
     for setting, options in SETTINGS.items():
         seen = run(options)
         said = (
@@ -132,12 +132,14 @@ def main() -> None:
         if options == OWN:
             polls = (REAL_POLL_S - POLL_S) * seen.accused
             said += f"; about {(seen.seconds + polls) / 60:.0f} min with its polls of {REAL_POLL_S} s"
-            table.show(setting, f"{seen.seconds:.1f} s", said)
+            own = seen.seconds
+            table.show(setting, f"{own:.1f} s", note=said)
         else:
             wrong = whole - seen.clean + len(CRASHES) - seen.blamed + seen.accused
             what = f"{setting}: files or blame that are wrong"
-            table.add(what, wrong, "", 0, f"{seen.seconds:.1f} s; {said}")
-    sys.exit(table.missed > 0)
+            beside = times(seen.seconds, {"its own fixture": own}, "s")
+            table.add(what, wrong, "", 0, beside=beside, note=f"{seen.seconds:.1f} s; {said}")
+    table.end()
 
 
 if __name__ == "__main__":

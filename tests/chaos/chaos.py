@@ -33,11 +33,13 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "python"))
 
 from limits import group_of_groups  # noqa: E402 -- found only now
-from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, SETTINGS, Case  # noqa: E402 -- found only now
+from matrix import CASES, HELD_DESCRIPTORS, HELD_THREADS, REACHED, SETTINGS, Case  # noqa: E402 -- found only now
 from plain_suites import UNGUARD  # noqa: E402 -- found only now
 from unwired import SLOPPY, unwired_sloppy  # noqa: E402 -- found only now
 
 LIMIT_S = 150.0
+#: One worker, because the next file must run where the app crashed.
+XDIST = ("-n1", "--dist=loadfile")
 #: How many seconds what a run leaves may take to disappear.
 SOON_S = 10.0
 
@@ -108,6 +110,10 @@ class Run:
     tests: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: Test -> the generation that it ran on.
     generations: dict[str, int] = field(default_factory=dict)
+    #: The phases that this pytest reached, in order. ``app`` is when a test had its app.
+    phases: list[str] = field(default_factory=list)
+    #: How many pytest processes looked at what they leave. Under xdist, the worker is one.
+    looked: int = 0
     left: list[str] = field(default_factory=list)
     output: str = ""
 
@@ -118,7 +124,9 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
     if run.exit_status is None:
         return [*found, "wrong: pytest did not end"]
     if case.killed_in:
-        return found if run.exit_status == -9 else [*found, f"wrong: exit status {run.exit_status}"]
+        return found + judge_kill(case, run)
+    if run.looked < (2 if setting == "xdist" else 1):
+        found.append("left: unknown, because a pytest did not look at its descriptors and threads")
     expected = case.outcomes(setting)
     for test, outcome in expected.items():
         got, text = run.tests.get(test, ("did not run", ""))
@@ -138,9 +146,17 @@ def judge(case: Case, setting: str, run: Run) -> list[str]:
     return found
 
 
+def judge_kill(case: Case, run: Run) -> list[str]:
+    """Whether pytest was killed, and in the phase that the case is about; pure."""
+    found = [] if run.exit_status == -9 else [f"wrong: exit status {run.exit_status}"]
+    if " ".join(run.phases) != REACHED[case.killed_in]:
+        found.append(f"wrong: not killed in its phase, but after: {' '.join(run.phases) or 'nothing'}")
+    return found
+
+
 def is_fresh(case: Case, setting: str, run: Run) -> bool:
-    """Whether the next file had the expected process; under xdist, that is another worker's."""
-    has_crashed = case.code and not case.start_fails and setting not in ("C", "xdist")
+    """Whether the next file had the expected process."""
+    has_crashed = case.code and not case.start_fails and setting != "C"
     return not has_crashed or run.generations.get("test_next") == 2
 
 
@@ -204,7 +220,7 @@ def pytest_command(folder: Path) -> list[str]:
 def start(case: Case, setting: str, folder: Path, mark: str) -> Run:
     """Run pytest, and check what it left."""
     suite, shared, out = folder / "suite", folder / "shared", folder / "out"
-    command = [*pytest_command(folder), *(["-n2", "--dist=loadfile"] if setting == "xdist" else [])]
+    command = [*pytest_command(folder), *(XDIST if setting == "xdist" else [])]
     environment = environment_of(folder, mark, out) | {"CHAOS_KILL": case.killed_in}
     app_environment = {**case.environment, **(own_clock(folder) if case.needs == "compiler" else {})}
     environment["CHAOS_APP_ENVIRONMENT"] = json.dumps(app_environment)
@@ -248,7 +264,11 @@ def read(out: Path, run: Run) -> None:
                 run.tests[line["test"]] = (outcome, line["text"])
         elif line["kind"] == "app":
             run.generations[line["test"]] = line["generation"]
+            run.phases.append("app")
+        elif line["kind"] == "phase":
+            run.phases.append(line["phase"])
         elif line["kind"] == "left_in_pytest":
+            run.looked += 1
             run.left += [
                 f"descriptor of pytest: {x}" for x in more_than(HELD_DESCRIPTORS, line["descriptors"])
             ]

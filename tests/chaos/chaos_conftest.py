@@ -25,7 +25,8 @@ killers: set[str] = set()
 
 
 def kill_me(phase: str, after_s: float = 0.0) -> None:
-    """Kill this pytest with SIGKILL, if it should end in ``phase``."""
+    """Note that ``phase`` begins. Kill this pytest with SIGKILL, if it should end in it."""
+    write("phase", phase=phase)
     if phase == PHASE:
         killer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL))
         killer.start()
@@ -98,7 +99,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture(scope="session")
 def live_gui_env() -> dict[str, str]:
-    kill_me("start", 0.3)
+    kill_me("start", 0.1)
     environment: dict[str, str] = json.loads(os.environ["CHAOS_APP_ENVIRONMENT"])
     return environment
 
@@ -123,7 +124,8 @@ def between_files(request: pytest.FixtureRequest) -> Iterator[None]:
         while read_only_folders:
             make_writable(read_only_folders.pop())
         (RUN_DIR / "full").unlink(missing_ok=True)
-        kill_me("respawn", 0.15)
+        # The next process is on its way: a spare is there at once.
+        kill_me("respawn", 0.02 if int(request.config.getini("live_gui_spares") or 0) else 0.1)
 
 
 @pytest.hookimpl(tryfirst=True)

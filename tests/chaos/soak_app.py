@@ -70,15 +70,19 @@ def busy(controller: sloppy.AppController, amount: float) -> None:
         threading.Thread(target=work, daemon=True).start()
 
 
+#: What an app of some size has on its heap. A collection of it takes about a tenth of a second.
+HEAP: list[list[object]] = []
+HEAP_OBJECTS = 1_000_000
+
+
 @_fault
 def collect(controller: sloppy.AppController, amount: float) -> None:
-    """A garbage collection on the GUI's thread. Its duration depends on how much garbage there is."""
+    """Garbage collections on the GUI's thread, one after the other. Each holds the interpreter."""
 
     def act() -> None:
-        garbage: list[object] = [[] for _ in range(int(400_000 * amount))]
-        garbage.append(garbage)
-        del garbage
-        gc.collect()
+        until = time.monotonic() + amount
+        while time.monotonic() < until:
+            gc.collect()
 
     _in_frame(controller, act)
 
@@ -94,6 +98,7 @@ def fork(controller: sloppy.AppController, amount: float) -> None:
 
 def main() -> None:
     port_file = Path(sys.argv[1])
+    HEAP.extend([] for _ in range(HEAP_OBJECTS))
     started = sloppy.HookServer.start
 
     def start(self: sloppy.HookServer) -> None:

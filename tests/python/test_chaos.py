@@ -52,7 +52,7 @@ def kinds(case: matrix.Case, setting: str, run: chaos.Run) -> list[str]:
 
 
 def crash(**changed: Any) -> chaos.Run:
-    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}} | changed
+    seen: dict[str, Any] = {"exit_status": 1, "generations": {"test_next": 2}, "looked": 2} | changed
     return chaos.Run(**seen | {"tests": GOOD | changed.get("tests", {})})
 
 
@@ -68,23 +68,63 @@ def crash(**changed: Any) -> chaos.Run:
         (crash(exit_status=0), ["wrong"]),
         (crash(exit_status=None), ["wrong"]),
         (crash(left=["process 1: sleep"]), ["left"]),
+        (crash(looked=0), ["left"]),
     ],
 )
 def test_chaos_finds_what_is_not_as_the_matrix_says(run: chaos.Run, expected: list[str]) -> None:
     assert kinds(CRASH, "B", run) == expected
 
 
+@pytest.mark.parametrize("setting", ["A", "B", "D", "xdist", "spares", "injected"])
+def test_chaos_wants_a_fresh_process_for_the_next_file_in_every_setting_that_allows_for_one(
+    setting: str,
+) -> None:
+    victim = {"test_victim": ("passed", "")} if setting == "D" else {}
+    assert kinds(CRASH, setting, crash(tests=victim)) == []
+    assert kinds(CRASH, setting, crash(tests=victim, generations={"test_next": 1})) == ["wrong"]
+
+
 def test_chaos_calls_a_failure_without_a_fault_false() -> None:
-    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")))
+    run = chaos.Run(0, dict.fromkeys(GOOD, ("passed", "")), looked=1)
     assert kinds(NOTHING, "B", run) == []
     run.tests["test_next"] = ("failed", "")
     assert kinds(NOTHING, "B", run) == ["false"]
+
+
+def test_chaos_wants_to_know_what_a_worker_of_xdist_leaves() -> None:
+    assert kinds(CRASH, "xdist", crash(looked=1)) == ["left"]
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "phases", "expected"),
+    [
+        (-9, ["start", "app", "set-up", "tear-down", "app", "respawn"], []),
+        (-9, ["start", "app", "set-up", "tear-down", "app"], ["wrong"]),
+        (-9, ["start", "app", "set-up", "tear-down", "app", "respawn", "app"], ["wrong"]),
+        (-9, [], ["wrong"]),
+        (1, ["start", "app", "set-up", "tear-down", "app", "respawn"], ["wrong"]),
+    ],
+)
+def test_chaos_believes_a_kill_only_in_its_phase(
+    exit_status: int, phases: list[str], expected: list[str]
+) -> None:
+    killed = next(case for case in matrix.CASES if case.killed_in == "respawn")
+    assert kinds(killed, "B", chaos.Run(exit_status, phases=phases)) == expected
 
 
 def test_the_matrix_names_each_case_once_and_only_settings_that_there_are() -> None:
     names = [case.name for case in matrix.CASES]
     assert len(names) == len(set(names))
     assert {setting for case in matrix.CASES for setting in case.settings} == set(matrix.SETTINGS)
+
+
+def test_the_documented_table_of_chaos_has_the_settings_of_the_matrix() -> None:
+    text = (CHAOS.parents[1] / "docs" / "reliability.md").read_text()
+    table = (
+        text.partition("| fault | settings | expected result |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    )
+    documented = [row.split(" | ")[1] for row in table]
+    assert documented == [", ".join(case.settings) for case in matrix.CASES]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -104,6 +144,22 @@ def test_the_soak_tells_growth_from_noise() -> None:
     grown = soak.fit(at, [5 * x + y for x, y in zip(at, noise, strict=True)])
     assert abs(grown.per_unit - 5) < 3 * grown.error
     assert grown.grows(4.0)
+
+
+def test_the_soak_of_pytest_finds_ten_kib_a_crash(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hundred crashes in a thousand tests."""
+
+    def grown(kib_a_crash: float) -> list[str]:
+        kept = [kib_a_crash / 1024 * (number // 10) for number in range(1000)]
+        samples = [
+            {"memory": 30 + kept[number], "threads": 2.0, "descriptors": 9.0} for number in range(1000)
+        ]
+        at = [number / 1000 for number in range(1000)]
+        return soak.report("pytest", at, samples, "a thousand tests", bars=soak.TEST_BARS)
+
+    assert grown(5) == []
+    assert grown(11) == ["pytest, memory"]
+    assert "GROWS" in capsys.readouterr().out
 
 
 OPTIONAL = next(app for app in OTHERS if app.optional)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -54,6 +55,55 @@ def test_the_dashboard_and_the_alerts_query_metrics_that_an_agent_has(agent: liv
     names = {name.removesuffix("_total") for query in queries for name in re.findall(r"livegui_\w+", query)}
     assert names
     assert names <= there
+
+
+PROMTOOL = shutil.which("promtool")
+#: When the alerts fire: an app degraded for ten seconds, and an agent that has not answered for thirty.
+RULE_TESTS = """
+rule_files: [alerts.yml]
+evaluation_interval: 5s
+tests:
+  - interval: 5s
+    input_series:
+      - series: 'livegui_status{job="livegui", app="sloppy", pid="7", instance="127.0.0.1:1", status="degraded"}'
+        values: '0 0 1x20'
+      - series: 'livegui_status{job="livegui", app="fine", pid="8", instance="127.0.0.1:2", status="degraded"}'
+        values: '0x20'
+      - series: 'livegui_status{job="livegui", app="blinks", pid="9", instance="127.0.0.1:3", status="degraded"}'
+        values: '0 1 0 1 0x20'
+      - series: 'up{job="livegui", app="gone", pid="5", instance="127.0.0.1:4"}'
+        values: '1 1 0x20'
+      - series: 'up{job="another", app="other", pid="6", instance="127.0.0.1:5"}'
+        values: '0x20'
+    alert_rule_test:
+      - {alertname: GuiDegraded, eval_time: 15s}
+      - alertname: GuiDegraded
+        eval_time: 25s
+        exp_alerts:
+          - exp_labels:
+              {severity: page, job: livegui, app: sloppy, pid: "7", instance: "127.0.0.1:1", status: degraded}
+            exp_annotations:
+              summary: "sloppy (pid 7) is degraded"
+              description: "livegui_reason says why; livegui health on 127.0.0.1:1 shows it whole."
+      - {alertname: GuiAgentDown, eval_time: 35s}
+      - alertname: GuiAgentDown
+        eval_time: 45s
+        exp_alerts:
+          - exp_labels: {severity: page, job: livegui, app: gone, pid: "5", instance: "127.0.0.1:4"}
+            exp_annotations:
+              summary: "the agent of gone (pid 5) does not answer"
+"""
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian: prometheus)")
+def test_promtool_accepts_the_alert_rules_and_they_fire_when_they_should(tmp_path: Path) -> None:
+    shutil.copy(FOLDER / "alerts.yml", tmp_path)
+    (tmp_path / "rules_test.yml").write_text(RULE_TESTS)
+    for words in (["check", "rules", "alerts.yml"], ["test", "rules", "rules_test.yml"]):
+        done = subprocess.run(
+            [str(PROMTOOL), *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not REPORTS, reason="needs Grafana's kit: python3 dev.py test installs it")

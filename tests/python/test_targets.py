@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,6 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="XDG_RUNTIME_DIR and modes of files")
 
 APP = "import livegui, sys; agent = livegui.start(sys.argv[1]); agent.beat(); print(agent.url, flush=True); sys.stdin.read()"
-
-Start = Callable[..., str]
 
 
 @pytest.fixture
@@ -26,27 +26,35 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return kept | {"XDG_RUNTIME_DIR": str(runtime)}
 
 
-@pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Start]:
-    """Start an app; returns the address of its agent."""
-    apps = []
+class Start:
+    """Starts apps, and ends them."""
 
-    def start(name: str, token: str) -> str:
-        given = environment | {"LIVEGUI_TOKEN": token}
-        app = subprocess.Popen(
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.apps: dict[str, subprocess.Popen[str]] = {}
+
+    def __call__(self, name: str, token: str) -> str:
+        """Start an app; returns the address of its agent."""
+        self.apps[name] = app = subprocess.Popen(
             [sys.executable, "-c", APP, name],
-            env=given,
+            env=self.environment | {"LIVEGUI_TOKEN": token},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        apps.append(app)
         assert app.stdout is not None
         return app.stdout.readline().strip().removeprefix("http://")
 
-    yield start
-    for app in apps:
-        app.communicate()
+    def end(self, name: str) -> None:
+        self.apps.pop(name).communicate()
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Start]:
+    apps = Start(environment)
+    yield apps
+    for name in list(apps.apps):
+        apps.end(name)
 
 
 def targets(environment: dict[str, str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -106,3 +114,39 @@ def test_access_that_somebody_gave_to_a_file_stays(
     targets(environment, tmp_path)
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 2
     assert (tmp_path / "targets.json").stat().st_mode & 0o777 == 0o640
+
+
+def listed(folder: Path) -> set[str]:
+    """The names of the apps in the file that Prometheus reads; a file that is not whole is an error."""
+    file = folder / "targets.json"
+    return {group["labels"]["app"] for group in json.loads(file.read_text())} if file.exists() else set()
+
+
+def wait_until_listed(folder: Path, names: set[str]) -> None:
+    deadline = time.monotonic() + 60
+    while listed(folder) != names:
+        assert time.monotonic() < deadline, f"listed are {listed(folder)}, not {names}"
+        time.sleep(0.05)
+
+
+def test_with_every_the_list_follows_the_apps_that_come_and_go_until_it_is_interrupted(
+    environment: dict[str, str], start: Start, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "livegui", "targets", str(tmp_path), "--every", "1"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as writing:
+        try:
+            wait_until_listed(tmp_path, set())
+            start("one", "shared-token")
+            wait_until_listed(tmp_path, {"one"})
+            start("two", "shared-token")
+            wait_until_listed(tmp_path, {"one", "two"})
+            start.end("one")
+            wait_until_listed(tmp_path, {"two"})
+            assert writing.poll() is None
+            writing.send_signal(signal.SIGINT)
+            _, said = writing.communicate(timeout=60)
+        finally:
+            writing.kill()
+    assert writing.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in said
+    assert listed(tmp_path) == {"two"}
