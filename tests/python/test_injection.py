@@ -349,7 +349,7 @@ from concurrent.futures import ThreadPoolExecutor
 functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
              ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start,
              asyncio.BaseEventLoop.run_in_executor, asyncio.BaseEventLoop.shutdown_default_executor,
-             asyncio.BaseEventLoop.close]
+             asyncio.BaseEventLoop.close, asyncio.BaseEventLoop.call_exception_handler]
 print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f)),
                    inspect.iscoroutinefunction(f)] for f in functions]))
 print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))

@@ -9,12 +9,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from livegui._crash import caller_place
+from livegui._crash import caller_place, describe, format_traceback, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from livegui import Agent
+    from livegui._inject import Injection
 
 
 class Frames:
@@ -107,6 +108,23 @@ class CrashHook:
                 self._agent._loop.end_by(error)
         finally:
             self._earlier(kind, error, where)
+
+
+def raised_in_loop(context: dict[str, Any]) -> tuple[BaseException, str] | None:
+    """The exception that asyncio passes to a loop's exception handler, and its source for the agent."""
+    error = context.get("exception")
+    if not isinstance(error, BaseException):
+        return None
+    never_asked_for = "never retrieved" in str(context.get("message"))
+    return error, "task" if never_asked_for else "asyncio"
+
+
+def record_when_watched(injection: Injection, raised: tuple[BaseException, str] | None) -> None:
+    """Record an exception in an unchanged app, now or as soon as there is an agent. Keeps no reference to it."""
+    if raised is not None:
+        error, source = raised
+        place, message, text = place_of(error), describe(error), format_traceback(error)
+        injection.when_watched(lambda agent: agent._native.exception_swallowed(source, place, message, text))
 
 
 def _ends_the_program() -> bool:
