@@ -120,7 +120,7 @@ def raised_in_loop(context: dict[str, Any]) -> tuple[BaseException, str] | None:
 
 
 def record_when_watched(injection: Injection, raised: tuple[BaseException, str] | None) -> None:
-    """Record an exception in an unchanged app, now or as soon as there is an agent. Keeps no reference to it."""
+    """Record an exception in an unchanged app, now or as soon as there is an agent. It is not kept."""
     if raised is not None:
         error, source = raised
         place, message, text = place_of(error), describe(error), format_traceback(error)
