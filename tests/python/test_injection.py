@@ -496,6 +496,36 @@ def test_work_that_a_library_is_refused_counts_only_on_request(library_pools: bo
             assert names == ["asyncio"], "only the app's own work"
 
 
+USED_BY_BOTH = """
+import asyncio, sys, theirs
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(thread_name_prefix="mine")
+theirs.submit_to(pool)
+async def main():
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.readline)
+    pool.submit(int)
+    await loop.run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_a_pool_is_listed_at_the_first_work_of_the_app_whoever_used_it_before(tmp_path: Path) -> None:
+    def names(document: dict[str, Any]) -> list[str]:
+        return [pool["name"] for pool in document["checks"]["executors"]]
+
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "theirs.py").write_text("def submit_to(pool):\n    pool.submit(int)\n")
+    with executed(USED_BY_BOTH, tmp_path, PYTHONPATH=str(library)) as process:
+        assert process.stdin is not None
+        assert names(health(tmp_path, lambda document: names(document) != [])) == ["asyncio"]
+        process.stdin.write("\n")
+        process.stdin.flush()
+        health(tmp_path, lambda document: names(document) == ["asyncio", "mine"])
+        process.communicate("\n", timeout=30)
+
+
 def test_a_suite_can_count_the_work_of_packages(suite: Suite) -> None:
     script = USES_LIBRARY.replace(
         "import asyncio, sys, theirs",
