@@ -21,6 +21,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from livegui import _servers
 from livegui._executors import DEFAULT_KIND, refuses_by_default
 from livegui._pools import note_end, tell_refusal
 from livegui.toolkits._common import give_back_on_stop, raised_in_loop, record_when_watched
@@ -118,6 +119,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
     injection.wrap(module.BaseEventLoop, "run_until_complete", run_until_complete)
     injection.wrap(module.BaseEventLoop, "call_exception_handler", call_exception_handler)
     _patch_default_executor(injection, module)
+    _servers.patch(injection, module)
 
 
 def _patch_default_executor(injection: Injection, module: ModuleType) -> None:

@@ -37,7 +37,7 @@ __all__ = ["install", "patch"]
 _LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
 #: The functions with which it shows a frame.
 _SHOWS = ("flip", "update")
-#: The type of the event that wakes a loop. It is the last number, because an app counts its own from the first.
+#: The type of the event that wakes a loop: the last number, because an app counts its own from the first.
 _WAKE = pygame.NUMEVENTS - 1
 #: If an app showed a frame within this many seconds, it beats with the next frame that it shows.
 _SHOWN_S = 0.1
