@@ -293,6 +293,8 @@ class Injection:
             if not may_come_back:
                 self.leave_excepthook()
             self.wire_once(agent, wire)
+            for hook in agent._excepthooks:
+                hook.put_on_top()
             if may_come_back:
                 self.hear_what_ends_the_program(agent)
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
@@ -315,7 +317,9 @@ class Injection:
         """Report an exception that ends the program as a crash of the loop."""
         from livegui.toolkits._common import CrashHook  # noqa: PLC0415 -- needed once
 
-        if self._crash_hook is None and not self._leaves_excepthook:
+        if self._crash_hook is not None:
+            self._crash_hook.put_on_top()
+        elif not self._leaves_excepthook:
             self._crash_hook = CrashHook(agent)
 
     def leave_excepthook(self, *, for_good: bool = False) -> None:

@@ -218,7 +218,7 @@ def _grab(binding: str) -> Callable[[str], object]:
 
 def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, error: BaseException) -> bool:
     """PyQt ends the process for an exception in a slot unless there is a hook. Ours must not count."""
-    if not binding.startswith("PyQt") or hook.earlier is not sys.__excepthook__:
+    if not binding.startswith("PyQt") or not hook.is_all_there_is():
         return False
     text = format_traceback(error) or describe(error)
     agent._native.main_loop_crashed(describe(error), text)
