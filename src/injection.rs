@@ -52,6 +52,9 @@ pub struct Injection<'a> {
     pub explain: bool,
     /// Whether the work that packages give to pools counts too, not only that of the app's own code.
     pub library_pools: bool,
+    /// The process that becomes the app, or starts it, if that is known: it also looks for a loop that cannot be
+    /// patched.
+    pub pid: Option<u32>,
     /// The folder that makes a Python run the bootstrap even if livegui is not installed in it.
     pub carrier: &'a Path,
 }
@@ -81,6 +84,9 @@ impl Injection<'_> {
         }
         if self.library_pools {
             variables.push((env::INJECT_LIBRARY_POOLS.into(), "1".into()));
+        }
+        if let Some(pid) = self.pid {
+            variables.push((env::INJECT_PID.into(), pid.to_string().into()));
         }
         variables
     }
@@ -167,6 +173,7 @@ mod tests {
             name: Some("app"),
             explain: false,
             library_pools: false,
+            pid: None,
             carrier: Path::new("/carrier"),
         }
     }

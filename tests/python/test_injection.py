@@ -195,6 +195,29 @@ def test_exec_passes_on_how_the_app_ends_and_says_what_could_not_be_run(tmp_path
     assert "livegui exec -- python no/such/app.py" in done.stderr
 
 
+SINGLE = """
+import os, subprocess, sys, time
+CODE = "import time; time.sleep(3); print('livegui._inject' in __import__('sys').modules)"
+child = subprocess.Popen([sys.executable, "-c", CODE], stdout=subprocess.PIPE, text=True)
+while not os.path.exists("end"):
+    time.sleep(0.01)
+print(child.communicate()[0], end="", flush=True)
+raise RuntimeError("boom")
+"""
+
+
+def test_exec_watches_an_app_without_toolkit_and_threads_and_nothing_that_it_starts(tmp_path: Path) -> None:
+    with executed(SINGLE, tmp_path) as process:
+        document = health(tmp_path)
+        assert document["checks"]["main_loop"]["state"] == "not_watched"
+        if os.name == "posix":
+            assert document["pid"] == process.pid
+        (tmp_path / "end").touch()
+        out, _ = process.communicate(timeout=30)
+    assert out == "False\n", "no other Python pays for the look"
+    assert "RuntimeError: boom" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
 CHILDREN = """
 import asyncio, multiprocessing, os, subprocess, sys
 
