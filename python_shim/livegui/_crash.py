@@ -35,6 +35,8 @@ class MainLoop:
         self._last_exit: str | None = None
         #: The unhandled ``sys.exit()`` that has left a loop which may be entered again.
         self._left_by: str | None = None
+        #: Whether a toolkit's loop has returned, with which the app ends unless another one is entered.
+        self.has_returned = False
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
@@ -82,6 +84,7 @@ class MainLoop:
 
     def come_back(self) -> None:
         """A loop is entered after it was left for now."""
+        self.has_returned = False
         away, self._away = self._away, None
         if away is not None:
             self._returns += 1
@@ -102,6 +105,15 @@ class MainLoop:
             self._native.main_loop_exited(self._last_exit or f"sys.exit(){inside}")
         elif self._left_by is not None:
             self._native.main_loop_exited(self._left_by)
+        else:
+            self.end_if_returned()
+
+    def end_if_returned(self) -> None:
+        """The program ends. If its loop had returned, that was on purpose."""
+        if self.has_returned:
+            self.has_returned = False
+            self._native.stopping()
+            self._native.main_loop_exited(None)
 
 
 def describe(error: BaseException) -> str:

@@ -110,7 +110,7 @@ def tell_refusal(injection: Injection, pool: Any, name: str, kind: str, frame: F
     by, since = pool.__dict__.get(_ENDED, (None, None))
     ago = None if since is None else time.monotonic() - since
     submitter, broken = caller_of(frame), broken_because(pool)
-    injection.when_watched(
+    injection.report(
         lambda agent: agent._native.executor_refused(
             name, kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
         )

@@ -121,7 +121,7 @@ def _has_left_server(error: BaseException) -> bool:
 def _report(injection: Injection, thread: threading.Thread | None, error: BaseException) -> None:
     if thread is not None:
         name, why, where = thread.name[:200], describe(error), format_traceback(error)
-        injection.when_watched(lambda agent: _died(agent, name, why, where))
+        injection.report(lambda agent: _died(agent, name, why, where))
 
 
 def _died(agent: Agent, name: str, why: str, where: str | None) -> None:
