@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from figures import Table
@@ -32,6 +33,8 @@ KEPT = 0.01
 #: How many milliseconds longer the start may take than that of the app that calls the agent itself.
 START_MS = 20
 STARTS = 25
+#: What the start is compared with, and the package that it needs.
+PEERS = {"under ddtrace-run": "ddtrace", "under coverage run": "coverage"}
 
 #: Prints nanoseconds per call, the best of several rounds, and how many blocks of memory the calls kept. It
 #: counts the thread's processor time, which a busy machine changes less. Windows counts it too coarsely.
@@ -175,8 +178,8 @@ def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float,
     return float(took), float(kept)
 
 
-def starts(folder: Path) -> dict[str, float]:
-    """The median of the milliseconds to start and end the app, alternating.
+def starts(folder: Path) -> dict[str, float | None]:
+    """The median of the milliseconds to start and end the app, alternating; None for a peer that is missing.
 
     The cost of `livegui exec` and ddtrace-run themselves, one more Python each, is excluded here.
     """
@@ -190,11 +193,12 @@ def starts(folder: Path) -> dict[str, float]:
         "wired": ([wired], {}),
         "injected": ([plain], ours),
     }
-    entries = [Path(entry) for entry in peers.split(os.pathsep) if (Path(entry) / "ddtrace").is_dir()]
-    if entries:
-        path = os.pathsep.join([str(entries[0] / "ddtrace" / "bootstrap"), peers])
+    ddtrace = find_spec("ddtrace")
+    if ddtrace is not None and ddtrace.origin is not None:
+        path = os.pathsep.join([str(Path(ddtrace.origin).parent / "bootstrap"), peers])
         quiet = {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_TRACE_ENABLED": "false"}
         runs["under ddtrace-run"] = ([plain], quiet | {"PYTHONPATH": path})
+    if find_spec("coverage") is not None:
         runs["under coverage run"] = (["-m", "coverage", "run", f"--data-file={folder / 'data'}", plain], {})
     took: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(STARTS):
@@ -203,7 +207,8 @@ def starts(folder: Path) -> dict[str, float]:
             began = time.perf_counter()
             subprocess.run([sys.executable, *words], env=given, capture_output=True, check=True)
             took[name].append((time.perf_counter() - began) * 1e3)
-    return {name: statistics.median(times) for name, times in took.items()}
+    missing = dict.fromkeys(name for name in PEERS if name not in took)
+    return {name: statistics.median(times) for name, times in took.items()} | missing
 
 
 def exec_itself() -> float:
@@ -238,9 +243,15 @@ def main() -> None:
             table.add(f"{what}, more than without", took - plain, "ns", PATCH_NS, beside)
             table.add(f"{what}, blocks kept a call", max(kept, 0.0), "", KEPT, "")
         medians = starts(Path(name))
-    table.add("start, more than wired", medians["injected"] - medians["wired"], "ms", START_MS, "asyncio app")
+    injected_ms, wired_ms = medians["injected"], medians["wired"]
+    assert injected_ms is not None
+    assert wired_ms is not None
+    table.add("start, more than wired", injected_ms - wired_ms, "ms", START_MS, "asyncio app")
     for who, median in medians.items():
-        table.show(f"start and end, {who}", f"{median:.1f} ms", "")
+        figure = "not measured" if median is None else f"{median:.1f} ms"
+        table.show(
+            f"start and end, {who}", figure, f"{PEERS[who]} is not installed" if median is None else ""
+        )
     if os.name == "posix":
         table.show(
             "livegui exec itself, once", f"{exec_itself():.1f} ms", "beside /bin/true; one more Python"
