@@ -66,16 +66,19 @@ class MainLoop:
         """Whether any thread is in the main loop."""
         return bool(self._inside)
 
-    def leave_for_now(self, error: BaseException | None) -> None:
+    def leave_for_now(self, error: BaseException | None, *, may_end: bool = False) -> None:
         """The loop was left, but may be entered again. Until then no beat is expected.
 
-        A beat before a hand-over is expected only of an app that usually comes back soon.
+        A beat before a hand-over is expected of an app that usually comes back soon, and of one that may end
+        instead (``may_end``).
         """
         self._inside.remove(threading.get_ident())
         if isinstance(error, SystemExit):
             self._left_by = exit_of(error)
         self.come_back()
-        self._away = self._native.pause("outside of the main loop", _AWAY_S, self._returns < _RETURNS)
+        self.has_returned = may_end
+        usable = self._returns < _RETURNS and not may_end
+        self._away = self._native.pause("outside of the main loop", _AWAY_S, usable)
 
     @property
     def is_away(self) -> bool:

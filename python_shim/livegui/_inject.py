@@ -320,7 +320,6 @@ class Injection:
     def loop_returned(self, agent: "Agent") -> None:
         """A toolkit's own loop has returned. Now the app ends, or it enters another loop."""
         self.has_ended = True
-        agent._loop.has_returned = True
         # Until then, an exception that ends the program is a crash.
         self.hear_what_ends_the_program(agent)
         if _END not in agent._lookouts:
@@ -471,10 +470,11 @@ class Loop:
             return
         # The app may handle what has left the loop, and may enter another. What ends the program is reported
         # elsewhere.
-        self.agent._loop.leave_for_now(error)
+        may_end = not (self._may_come_back or self._in_own_loop)
+        self.agent._loop.leave_for_now(error, may_end=may_end)
         if self._in_own_loop:
             self.agent._loop.come_back()
-        elif not self._may_come_back:
+        elif may_end:
             self._injection.loop_returned(self.agent)
 
 
