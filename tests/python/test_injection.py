@@ -258,6 +258,26 @@ def test_children_of_the_app_are_no_agents(tmp_path: Path) -> None:
     assert (tmp_path / "children").read_text() == count * "none\n"
 
 
+ASKS_FOR_A_CHILD = """
+import asyncio, subprocess, sys
+async def main():
+    subprocess.Popen([sys.executable, "-m", "livegui", "exec", "--run-dir", "theirs", "--", sys.executable, "child.py"])
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_a_child_that_is_started_with_exec_has_its_own_agent(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(
+        "import asyncio, sys\nasyncio.run(asyncio.to_thread(sys.stdin.readline))\n"
+    )
+    with executed(ASKS_FOR_A_CHILD, tmp_path):
+        child = health(tmp_path / "theirs")
+        app = health(tmp_path)
+        assert (app["app"], child["app"]) == ("app.py", "child.py")
+        assert app["pid"] != child["pid"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="exec")
 def test_an_app_that_takes_its_own_place_is_the_app_again(tmp_path: Path) -> None:
     script = """
