@@ -304,7 +304,7 @@ class Injection:
         if agent is None or agent._loop.is_inside():
             return None
         try:
-            self._goes_on(agent)
+            self.goes_on(agent)
             if not may_come_back:
                 self.leave_excepthook()
             self.wire_once(agent, wire)
@@ -326,7 +326,7 @@ class Injection:
             agent._lookouts[_END] = _EndOfMainThread(agent)
             self.wrap(os, "_exit", self._exiting)
 
-    def _goes_on(self, agent: "Agent") -> None:
+    def goes_on(self, agent: "Agent") -> None:
         """Another loop is entered."""
         self.has_ended = False
         held, self._held = self._held, []
@@ -535,6 +535,7 @@ class FrameLoop:
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
+                self._injection.goes_on(agent)
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self._injection.give_up(agent, self._what, error)
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from executing import health, shown
 from plain_suites import Suite, generations
-from wiring import APPS, WIRING, WiredApp
+from wiring import APPS, WIRING, WiredApp, display
 
 COMMANDS = (
     f"import sys\nsys.path.insert(0, {str(WIRING)!r})\nfrom commands import Commands\ndo = Commands()\n"
@@ -67,12 +67,29 @@ run(login)
 time.sleep(LOADS)
 run(lambda params: do())
 """
-SCRIPTS = {"tk": TK, "pyside6": QT, "pyside6 again": QT_AGAIN, "imgui_bundle": IMGUI}
+#: A login window of Tk, and then a game that has a loop of its own.
+PYGAME = f"""{COMMANDS}
+import pygame, time, tkinter
+login = tkinter.Tk()
+login.after(300, login.destroy)
+login.mainloop()
+time.sleep(LOADS)
+pygame.init()
+pygame.display.set_mode((50, 50))
+while True:
+    pygame.event.get()
+    do()
+    pygame.display.flip()
+    time.sleep(0.01)
+"""
+SCRIPTS = {"tk": TK, "pygame": PYGAME, "pyside6": QT, "pyside6 again": QT_AGAIN, "imgui_bundle": IMGUI}
 
 
 def app_of(name: str) -> WiredApp:
     app = APPS[name.partition(" ")[0]]
     app.skip_unless_it_can_run()
+    if name == "pygame":
+        APPS["tk"].skip_unless_it_can_run()
     return app
 
 
@@ -80,7 +97,7 @@ def app_of(name: str) -> WiredApp:
 def test_a_suite_runs_on_an_app_with_a_login_window_and_then_a_main_window(
     name: str, suite: Suite, pytester: pytest.Pytester
 ) -> None:
-    environment = {**app_of(name).all_environment(), "LIVEGUI_STALL_AFTER_MS": "2000"}
+    environment = {"DISPLAY": display(), **app_of(name).all_environment(), "LIVEGUI_STALL_AFTER_MS": "2000"}
     conftest = pytester.path / "conftest.py"
     fixture = f"\n@pytest.fixture(scope='session')\ndef live_gui_env():\n    return {environment!r}\n"
     conftest.write_text(conftest.read_text() + fixture)
