@@ -318,17 +318,21 @@ class Injection:
         return agent
 
     def loop_returned(self, agent: "Agent") -> None:
-        """A toolkit's own loop has returned. Now the app ends, or it enters another loop."""
+        """A toolkit's own loop has returned. Now the app ends, or it enters another loop. Never raises."""
         self.has_ended = True
-        # Until then, an exception that ends the program is a crash.
-        self.hear_what_ends_the_program(agent)
-        if _END not in agent._lookouts:
-            agent._lookouts[_END] = _EndOfMainThread(agent)
-            self.wrap(os, "_exit", self._exiting)
+        try:
+            # Until then, an exception that ends the program is a crash.
+            self.hear_what_ends_the_program(agent)
+            if _END not in agent._lookouts:
+                agent._lookouts[_END] = _EndOfMainThread(agent)
+                self.wrap(os, "_exit", self._exiting)
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+            note(f"the end of the app may not be told: {type(error).__name__}: {error}")
 
     def goes_on(self, agent: "Agent") -> None:
         """Another loop is entered."""
         self.has_ended = False
+        agent._loop.has_returned = False
         held, self._held = self._held, []
         for tell in held:
             _tell(agent, tell)
