@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from figures import Table, spread, times
@@ -32,6 +33,8 @@ KEPT = 0.01
 #: How many milliseconds longer the start may take than that of the app that calls the agent itself.
 START_MS = 20
 STARTS = 25
+#: What the start is compared with, and the package that it needs.
+PEERS = {"under ddtrace-run": "ddtrace", "under coverage run": "coverage"}
 
 #: Prints nanoseconds per call, the best of several rounds, and how many blocks of memory the calls kept. It
 #: counts the thread's processor time, which a busy machine changes less. Windows counts it too coarsely.
@@ -176,7 +179,7 @@ def measure(code: str, folder: str, environment: dict[str, str]) -> tuple[float,
 
 
 def starts(folder: Path) -> dict[str, list[float]]:
-    """The milliseconds to start and end the app, alternating.
+    """The milliseconds to start and end the app, alternating; without the peers that are missing.
 
     The cost of `livegui exec` and ddtrace-run themselves, one more Python each, is excluded here.
     """
@@ -190,11 +193,12 @@ def starts(folder: Path) -> dict[str, list[float]]:
         "wired": ([wired], {}),
         "injected": ([plain], ours),
     }
-    entries = [Path(entry) for entry in peers.split(os.pathsep) if (Path(entry) / "ddtrace").is_dir()]
-    if entries:
-        path = os.pathsep.join([str(entries[0] / "ddtrace" / "bootstrap"), peers])
+    ddtrace = find_spec("ddtrace")
+    if ddtrace is not None and ddtrace.origin is not None:
+        path = os.pathsep.join([str(Path(ddtrace.origin).parent / "bootstrap"), peers])
         quiet = {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_TRACE_ENABLED": "false"}
         runs["under ddtrace-run"] = ([plain], quiet | {"PYTHONPATH": path})
+    if find_spec("coverage") is not None:
         runs["under coverage run"] = (["-m", "coverage", "run", f"--data-file={folder / 'data'}", plain], {})
     took: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(STARTS):
@@ -247,6 +251,9 @@ def main() -> None:
         beside = times(medians[who], peers, "ms") if who == "injected" else ""
         note = spread(taken, "ms", 1)
         table.show(f"start and end, {who}", f"{medians[who]:.1f} ms", beside=beside, note=note)
+    for who, package in PEERS.items():
+        if who not in took_all:
+            table.show(f"start and end, {who}", "not measured", note=f"{package} is not installed")
     if os.name == "posix":
         table.show(
             "livegui exec itself, once",

@@ -52,6 +52,9 @@ pub struct Injection<'a> {
     pub explain: bool,
     /// Whether the work that packages give to pools counts too, not only that of the app's own code.
     pub library_pools: bool,
+    /// The process that becomes the app, or starts it, if that is known: it also looks for a loop that cannot be
+    /// patched.
+    pub pid: Option<u32>,
     /// The folder that makes a Python run the bootstrap even if livegui is not installed in it.
     pub carrier: &'a Path,
 }
@@ -82,6 +85,9 @@ impl Injection<'_> {
         if self.library_pools {
             variables.push((env::INJECT_LIBRARY_POOLS.into(), "1".into()));
         }
+        if let Some(pid) = self.pid {
+            variables.push((env::INJECT_PID.into(), pid.to_string().into()));
+        }
         variables
     }
 }
@@ -95,31 +101,66 @@ pub fn pythonpath(given: &[(OsString, OsString)]) -> Option<OsString> {
 }
 
 /// Why the Python of this command line cannot run the bootstrap, or can do so only if livegui is installed in it,
-/// as far as the command line tells.
+/// as far as the command line tells. A launcher may come before the Python.
 #[must_use]
 pub fn obstacle<S: AsRef<str>>(command: &[S]) -> Option<String> {
-    let mut words = command.iter().map(AsRef::as_ref);
-    let program = words.next()?;
-    let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
-    if !name.to_ascii_lowercase().starts_with("python") && !name.starts_with("pypy") {
-        return None;
+    let words: Vec<_> = command.iter().map(AsRef::as_ref).collect();
+    let mut python = words.iter().position(|word| is_python(word))?;
+    // A launcher may be told which Python to use, as in `uv run --python python3.12 python app.py`.
+    while python > 0 && words.get(python + 1).is_some_and(|word| is_python(word)) {
+        python += 1;
     }
-    let switches = words.take_while(|word| word.starts_with('-') && !word.starts_with("--") && *word != "-c");
-    let given: String = switches
-        .take_while(|word| *word != "-m")
-        .flat_map(|word| word.chars())
-        .collect();
+    let given = switches(words.into_iter().skip(python + 1));
     let remedy = "start it without, or call livegui.start() in the app";
-    if given.contains('S') {
+    if given.contains(&'S') {
         return Some(format!(
             "its Python is started with -S, which leaves out all start-up code: {remedy}"
         ));
     }
-    let ignoring = ['I', 'E'].into_iter().find(|switch| given.contains(*switch))?;
+    let ignoring = ['I', 'E'].into_iter().find(|switch| given.contains(switch))?;
     Some(format!(
         "its Python is started with -{ignoring}, which ignores PYTHONPATH, so that it has to have livegui installed: \
          pip install livegui there, {remedy}"
     ))
+}
+
+/// Whether a word of a command line is a Python by its file's name: `/usr/bin/python3.12`, `python.exe`.
+fn is_python(word: &str) -> bool {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".exe").unwrap_or(&name);
+    let version = ["python", "pypy"]
+        .iter()
+        .find_map(|known| name.strip_prefix(known));
+    version.is_some_and(|version| {
+        version
+            .chars()
+            .all(|one| one.is_ascii_digit() || matches!(one, '.' | 'd' | 't' | 'w'))
+    })
+}
+
+/// The one-letter switches before the script, as `CPython` parses them: several may share a word, `-c` and `-m` end
+/// them, and `-W` and `-X` take the rest of their word, or the next one.
+fn switches<'a>(mut words: impl Iterator<Item = &'a str>) -> Vec<char> {
+    let mut given = Vec::new();
+    while let Some(word) = words.next() {
+        match word.strip_prefix('-') {
+            None | Some("" | "-") => break,
+            Some("-check-hash-based-pycs") => drop(words.next()),
+            Some(long) if long.starts_with('-') => {}
+            Some(letters) => {
+                for (at, letter) in letters.char_indices() {
+                    match letter {
+                        'c' | 'm' => return given,
+                        'W' | 'X' if at + 1 == letters.len() => drop(words.next()),
+                        'W' | 'X' => break,
+                        _ => given.push(letter),
+                    }
+                }
+            }
+        }
+    }
+    given
 }
 
 #[cfg(test)]
@@ -132,6 +173,7 @@ mod tests {
             name: Some("app"),
             explain: false,
             library_pools: false,
+            pid: None,
             carrier: Path::new("/carrier"),
         }
     }
@@ -168,6 +210,16 @@ mod tests {
             &["/usr/bin/python3.12", "-I", "app.py"][..],
             &["python", "-u", "-E", "app.py"],
             &["python.exe", "-Sm", "app"],
+            &["python", "-W", "ignore", "-S", "app.py"],
+            &["python", "-Wignore", "-uS", "app.py"],
+            &["python", "-X", "importtime", "-I", "app.py"],
+            &["python", "-Xdev", "-bI", "app.py"],
+            &["python", "--check-hash-based-pycs", "always", "-E", "app.py"],
+            &["env", "python", "-S", "app.py"],
+            &["env", "PYTHONPATH=x", "python", "-S", "app.py"],
+            &["xvfb-run", "-a", "python3", "-S", "app.py"],
+            &["uv", "run", "--python", "3.12", "python", "-S", "app.py"],
+            &["uv", "run", "--python", "python3.12", "python", "-S", "app.py"],
         ] {
             assert!(obstacle(command).is_some(), "{command:?}");
         }
@@ -176,6 +228,19 @@ mod tests {
             &["python3", "-m", "app", "-S"],
             &["python3", "-c", "pass", "-E"],
             &["app", "-S"],
+            &["python", "-mIPython"],
+            &["python", "-umSEI"],
+            &["python", "-cimport SEI"],
+            &["python", "-W", "-S", "app.py"],
+            &["python", "-Wignore::ImportWarning", "app.py"],
+            &["python", "-XSEI", "app.py"],
+            &["python", "-X", "-I", "app.py"],
+            &["python", "--", "-S"],
+            &["python", "-", "-S"],
+            &["python3-config", "-S"],
+            &["env", "-S", "python", "app.py", "-I"],
+            &["env", "PYTHON=python", "app", "-S"],
+            &["xvfb-run", "-s", "-screen 0", "python", "app.py", "-E"],
             &[],
         ] {
             assert_eq!(obstacle(command), None, "{command:?}");

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from livegui._canary import Watch
+    from livegui.toolkits._common import ExceptHook
 #: The longest name of something watched, in characters.
 _NAME = 200
 
@@ -113,6 +114,8 @@ class Agent:
         self._lookouts: dict[str, Watch] = {}
         self._canary: Canary | None = None
         self._loop = MainLoop(native)
+        #: The hooks of toolkits in ``sys.excepthook``, which the app may have replaced.
+        self._excepthooks: list[ExceptHook] = []
         #: Called when the agent stops; each undoes one hook or patch.
         self._on_stop: list[Callable[[], None]] = []
         self.stopped = False

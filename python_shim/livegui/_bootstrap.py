@@ -55,8 +55,9 @@ PATH = "LIVEGUI_INJECT_PATH"
 NAME = "LIVEGUI_INJECT_NAME"
 EXPLAIN = "LIVEGUI_INJECT_EXPLAIN"
 LIBRARY_POOLS = "LIVEGUI_INJECT_LIBRARY_POOLS"
+PID = "LIVEGUI_INJECT_PID"
 #: The variables that make a Python watch.
-_OURS = (INJECT, PATH, NAME, EXPLAIN, LIBRARY_POOLS)
+_OURS = (INJECT, PATH, NAME, EXPLAIN, LIBRARY_POOLS, PID)
 
 _finder: "Finder | None" = None
 
@@ -83,8 +84,14 @@ def arm() -> None:
     for name in tuple(SEAMS):
         if name in sys.modules:
             _finder.imported(name, sys.modules[name])
-    if os.environ.get("LIVEGUI_PARENT"):
+    if os.environ.get("LIVEGUI_PARENT") or _is_what_exec_runs():
         _finder.injection().look_for_plain_loop()
+
+
+def _is_what_exec_runs() -> bool:
+    """Whether ``livegui exec`` has turned into this process, or on Windows has started it."""
+    own_pid = os.getpid() if os.name == "posix" else os.getppid()
+    return os.environ.get(PID) == str(own_pid)
 
 
 def _forget() -> None:

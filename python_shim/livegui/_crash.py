@@ -35,6 +35,8 @@ class MainLoop:
         self._last_exit: str | None = None
         #: The unhandled ``sys.exit()`` that has left a loop which may be entered again.
         self._left_by: str | None = None
+        #: Whether a toolkit's loop has returned, with which the app ends unless another one is entered.
+        self.has_returned = False
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
@@ -64,16 +66,19 @@ class MainLoop:
         """Whether any thread is in the main loop."""
         return bool(self._inside)
 
-    def leave_for_now(self, error: BaseException | None) -> None:
+    def leave_for_now(self, error: BaseException | None, *, may_end: bool = False) -> None:
         """The loop was left, but may be entered again. Until then no beat is expected.
 
-        A beat before a hand-over is expected only of an app that usually comes back soon.
+        A beat before a hand-over is expected of an app that usually comes back soon, and of one that may end
+        instead (``may_end``).
         """
         self._inside.remove(threading.get_ident())
         if isinstance(error, SystemExit):
             self._left_by = exit_of(error)
         self.come_back()
-        self._away = self._native.pause("outside of the main loop", _AWAY_S, self._returns < _RETURNS)
+        self.has_returned = may_end
+        usable = self._returns < _RETURNS and not may_end
+        self._away = self._native.pause("outside of the main loop", _AWAY_S, usable)
 
     @property
     def is_away(self) -> bool:
@@ -82,6 +87,7 @@ class MainLoop:
 
     def come_back(self) -> None:
         """A loop is entered after it was left for now."""
+        self.has_returned = False
         away, self._away = self._away, None
         if away is not None:
             self._returns += 1
@@ -102,6 +108,15 @@ class MainLoop:
             self._native.main_loop_exited(self._last_exit or f"sys.exit(){inside}")
         elif self._left_by is not None:
             self._native.main_loop_exited(self._left_by)
+        else:
+            self.end_if_returned()
+
+    def end_if_returned(self) -> None:
+        """The program ends. If its loop had returned, that was on purpose."""
+        if self.has_returned:
+            self.has_returned = False
+            self._native.stopping()
+            self._native.main_loop_exited(None)
 
 
 def describe(error: BaseException) -> str:

@@ -33,9 +33,13 @@ _LOOK_EVERY_S = 0.05
 #: This many times that one place of the app has events processed are a loop. A start-up does so too, but from
 #: several places.
 _TURNS = 3
+#: The name of what looks for the end of the main thread.
+_END = "end of the main thread"
 #: How many places are counted at a time, and how many frames tell one from another.
 _PLACES = 256
 _FRAMES = 100
+#: How many reports are kept at most until they can be made.
+_HELD = 256
 #: Modules in which a launcher waits for the app, directly or in what these call.
 _WAITING = (
     "subprocess",
@@ -69,8 +73,10 @@ class Injection:
         self._removed = False
         #: Whether this process keeps the agent for good, because a loop was entered.
         self._has_loop = False
-        #: Whether a toolkit's own loop has returned, with which the app ends.
+        #: Whether a toolkit's own loop has returned, with which the app usually ends.
         self.has_ended = False
+        #: Problems that came up since. If the app enters another loop, they are reported.
+        self._held: list[Callable[[Agent], object]] = []
         self._looks_for_plain_loop = False
         #: What was removed from the environment.
         self._taken: dict[str, str] = {}
@@ -154,8 +160,16 @@ class Injection:
         """Report something to the agent, now or as soon as there is one."""
         if self.agent is not None and self._pid == os.getpid():
             _tell(self.agent, tell)
-        elif self.agent is None and not self._removed and len(self._pending) < 256:
+        elif self.agent is None and not self._removed and len(self._pending) < _HELD:
             self._pending.append(tell)
+
+    def report(self, tell: "Callable[[Agent], object]") -> None:
+        """Report a problem as :meth:`when_watched` does. One of an app that is ending is none."""
+        if self.agent is not None and self.agent._loop.has_returned:
+            if len(self._held) < _HELD:
+                self._held.append(tell)
+        else:
+            self.when_watched(tell)
 
     def claim(self, what: str, *, has_loop: bool = True) -> "Agent | None":
         """A loop is entered. This process gets the agent, if it should have one. Never raises."""
@@ -290,15 +304,48 @@ class Injection:
         if agent is None or agent._loop.is_inside():
             return None
         try:
+            self.goes_on(agent)
             if not may_come_back:
                 self.leave_excepthook()
             self.wire_once(agent, wire)
+            for hook in agent._excepthooks:
+                hook.put_on_top()
             if may_come_back:
                 self.hear_what_ends_the_program(agent)
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self.give_up(agent, what, error)
             return None
         return agent
+
+    def loop_returned(self, agent: "Agent") -> None:
+        """A toolkit's own loop has returned. Now the app ends, or it enters another loop. Never raises."""
+        self.has_ended = True
+        try:
+            # Until then, an exception that ends the program is a crash.
+            self.hear_what_ends_the_program(agent)
+            if _END not in agent._lookouts:
+                agent._lookouts[_END] = _EndOfMainThread(agent)
+                self.wrap(os, "_exit", self._exiting)
+        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+            note(f"the end of the app may not be told: {type(error).__name__}: {error}")
+
+    def goes_on(self, agent: "Agent") -> None:
+        """Another loop is entered."""
+        self.has_ended = False
+        agent._loop.has_returned = False
+        held, self._held = self._held, []
+        for tell in held:
+            _tell(agent, tell)
+
+    def _exiting(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
+        def _exit(*arguments: "Any", **options: "Any") -> "Any":
+            agent = self.agent
+            if agent is not None and self._pid == os.getpid() and agent._loop.has_returned:
+                agent._loop.end_if_returned()
+                agent.stop()
+            return original(*arguments, **options)
+
+        return _exit
 
     def wire_once(self, agent: "Agent", wire: "Wire") -> None:
         """Install the agent in a loop, or in the window that has it, unless that is done."""
@@ -315,7 +362,9 @@ class Injection:
         """Report an exception that ends the program as a crash of the loop."""
         from livegui.toolkits._common import CrashHook  # noqa: PLC0415 -- needed once
 
-        if self._crash_hook is None and not self._leaves_excepthook:
+        if self._crash_hook is not None:
+            self._crash_hook.put_on_top()
+        elif not self._leaves_excepthook:
             self._crash_hook = CrashHook(agent)
 
     def leave_excepthook(self, *, for_good: bool = False) -> None:
@@ -419,16 +468,37 @@ class Loop:
     ) -> None:
         if self.agent is None:
             return
-        if self._may_come_back:
-            # The app may handle what has left the loop. What ends the program is reported elsewhere.
-            self.agent._loop.leave_for_now(error)
-            if self._in_own_loop:
-                self.agent._loop.come_back()
+        if error is not None and not self._may_come_back:
+            self._injection.has_ended = True
+            self.agent._loop.__exit__(kind, error, where)
             return
-        self._injection.has_ended = True
-        if error is None:
-            self.agent.stopping()
-        self.agent._loop.__exit__(kind, error, where)
+        # The app may handle what has left the loop, and may enter another. What ends the program is reported
+        # elsewhere.
+        may_end = not (self._may_come_back or self._in_own_loop)
+        self.agent._loop.leave_for_now(error, may_end=may_end)
+        if self._in_own_loop:
+            self.agent._loop.come_back()
+        elif may_end:
+            self._injection.loop_returned(self.agent)
+
+
+class _EndOfMainThread:
+    """Announces the end of an app whose loop has returned, when its main thread has ended.
+
+    Other threads may still keep the process alive. If none does, the end of the interpreter announces it.
+    """
+
+    def __init__(self, agent: "Agent") -> None:
+        self._loop = agent._loop
+
+    def look(self) -> None:
+        """Called by the canary a few times a second."""
+        if self._loop.has_returned:
+            from livegui._threads import look_at_main_thread  # noqa: PLC0415 -- the agent has it imported
+
+            _, has_ended = look_at_main_thread()
+            if has_ended:
+                self._loop.end_if_returned()
 
 
 class FrameLoop:
@@ -469,6 +539,7 @@ class FrameLoop:
                 self._injection.hear_what_ends_the_program(agent)
                 agent._native.main_loop_entered()
                 agent._loop.come_back()
+                self._injection.goes_on(agent)
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self._injection.give_up(agent, self._what, error)
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The attribute in which a pool, or a loop, records what shut it down, and when.
 _ENDED = "_livegui_ended"
-#: The attribute in which a watched pool records its name.
+#: The attribute in which a listed pool records its name.
 _NAME = "_livegui_name"
 
 
@@ -46,7 +46,7 @@ class _Pools:
         self._count = 0
 
     def submit(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Registers a pool at its first work, and reports work that it refuses."""
+        """Lists a pool at its first work that counts, and reports work that it refuses."""
 
         def submit(self_: Any, fn: Any, /, *arguments: Any, **options: Any) -> Any:
             try:
@@ -70,9 +70,8 @@ class _Pools:
         return shutdown
 
     def _know(self, pool: Any, frame: FrameType) -> None:
-        """The first work. If the app itself submitted it, list the pool, without making its end a reason."""
-        pool.__dict__[_NAME] = None
-        if not is_counted(self._injection, frame) or WIRED in pool.__dict__:
+        """List a pool at the first work that the app itself submits, without making its end a reason."""
+        if WIRED in pool.__dict__ or not is_counted(self._injection, frame):
             return
         self._count += 1
         prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
@@ -111,7 +110,7 @@ def tell_refusal(injection: Injection, pool: Any, name: str, kind: str, frame: F
     by, since = pool.__dict__.get(_ENDED, (None, None))
     ago = None if since is None else time.monotonic() - since
     submitter, broken = caller_of(frame), broken_because(pool)
-    injection.when_watched(
+    injection.report(
         lambda agent: agent._native.executor_refused(
             name, kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
         )

@@ -1,4 +1,4 @@
-"""The hook servers of an unchanged app. If a thread that serves ends with an exception, that is reported."""
+"""The hook servers of an unchanged app. If an exception leaves one and ends its thread, that is reported."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: What serves until it is told to end, by module: class and functions.
 _SERVING = {
+    "asyncio.base_events": ("Server", ["serve_forever"]),
     "socketserver": ("BaseServer", ["serve_forever"]),
     "uvicorn.server": ("Server", ["run", "serve"]),
 }
@@ -24,12 +25,14 @@ _SERVING = {
 _CALLED_OFF = ("CancelledError", "GeneratorExit")
 #: The flag of a coroutine function's code. What `inspect` imports, the app may not need.
 _CO_COROUTINE = 0x80
-#: The attribute that marks an exception as reported, because one function that serves may call another.
-_TOLD = "_livegui_told"
+#: The attribute that marks an exception that has left a server.
+_LEFT_SERVER = "_livegui_left_server"
+#: How many exceptions are looked at that led to the one which ends a thread.
+_CHAIN = 20
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Report what leaves the servers of this module."""
+    """Report what leaves the servers of this module and ends their thread."""
     class_name, names = _SERVING[module.__name__]
     for name in names:
         injection.wrap(getattr(module, class_name), name, lambda serve: _serving(injection, serve))
@@ -40,27 +43,85 @@ def _serving(injection: Injection, serve: Callable[..., Any]) -> Callable[..., A
         try:
             return serve(*arguments, **options)
         except BaseException as error:
-            _report(injection, error)
+            _left(injection, error)
             raise
 
     async def serving_in_a_loop(*arguments: Any, **options: Any) -> Any:
         try:
             return await serve(*arguments, **options)
         except BaseException as error:
-            _report(injection, error)
+            _left(injection, error)
             raise
 
     return serving_in_a_loop if serve.__code__.co_flags & _CO_COROUTINE else serving
 
 
-def _report(injection: Injection, error: BaseException) -> None:
+def _left(injection: Injection, error: BaseException) -> None:
+    """An exception leaves a server. Report it if nothing handles it before it ends the thread."""
     thread = threading.current_thread()
-    called_off = type(error).__name__ in _CALLED_OFF or hasattr(error, _TOLD)
+    called_off = type(error).__name__ in _CALLED_OFF or _is_normal_end(error)
     if called_off or thread is threading.main_thread() or sys.is_finalizing():
         return
-    error.__dict__[_TOLD] = True
-    name, why, where = thread.name[:200], describe(error), format_traceback(error)
-    injection.when_watched(lambda agent: _died(agent, name, why, where))
+    if hasattr(error, _LEFT_SERVER):  # one function that serves may call another
+        return
+    error.__dict__[_LEFT_SERVER] = True
+    if isinstance(thread, threading._DummyThread):  # whose end Python does not notice
+        _report(injection, thread, error)
+    elif _Hook.of(threading.excepthook) is None:
+        _Hook(injection)
+
+
+class _Hook:
+    """Reports an exception that ends a thread, if it has left a server. An earlier hook is still called.
+
+    It is put above the app's own when an exception leaves a server, and is removed when a thread has died.
+    """
+
+    def __init__(self, injection: Injection) -> None:
+        self._injection = injection
+        self._earlier = threading.excepthook
+        threading.excepthook = self._hook
+        injection.when_watched(lambda agent: agent._on_stop.append(self.remove))
+
+    @staticmethod
+    def of(hook: object) -> _Hook | None:
+        """The object of this class whose hook that is."""
+        owner = getattr(hook, "__self__", None)
+        return owner if isinstance(owner, _Hook) else None
+
+    def remove(self) -> None:
+        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
+        if _Hook.of(threading.excepthook) is self:
+            threading.excepthook = self._earlier
+
+    def _hook(self, args: Any, /) -> None:
+        try:
+            error = args.exc_value
+            if error is not None and not _is_normal_end(error) and _has_left_server(error):
+                self.remove()
+                _report(self._injection, args.thread, error)
+        finally:
+            self._earlier(args)
+
+
+def _is_normal_end(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
+def _has_left_server(error: BaseException) -> bool:
+    """Whether this exception, or one during whose handling it was raised, has left a server."""
+    cause: BaseException | None = error
+    for _ in range(_CHAIN):
+        if cause is None or hasattr(cause, _LEFT_SERVER):
+            return cause is not None
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _report(injection: Injection, thread: threading.Thread | None, error: BaseException) -> None:
+    if thread is not None:
+        name, why, where = thread.name[:200], describe(error), format_traceback(error)
+        injection.report(lambda agent: _died(agent, name, why, where))
 
 
 def _died(agent: Agent, name: str, why: str, where: str | None) -> None:

@@ -58,6 +58,7 @@ pub fn run(arguments: &ExecArgs, err: &mut dyn Print, host: &Host<'_>) -> io::Re
         name: arguments.name.as_deref(),
         explain: arguments.explain,
         library_pools: arguments.library_pools,
+        pid: Some(std::process::id()),
         carrier,
     };
     let mut variables = injection.environment(pythonpath(&[]).as_deref());

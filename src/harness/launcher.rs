@@ -301,6 +301,7 @@ impl Launcher {
             name: None,
             explain: false,
             library_pools: settings.library_pools,
+            pid: None, // LIVEGUI_PARENT says as much
             carrier: &settings.carrier,
         };
         let path = pythonpath(&environment);

@@ -28,6 +28,9 @@ pub const INJECT_NAME: &str = "LIVEGUI_INJECT_NAME";
 pub const INJECT_EXPLAIN: &str = "LIVEGUI_INJECT_EXPLAIN";
 /// `1` for an unchanged app in which the work that packages give to pools counts too.
 pub const INJECT_LIBRARY_POOLS: &str = "LIVEGUI_INJECT_LIBRARY_POOLS";
+/// The process that `livegui exec` turns into the app, or on Windows its parent. Only it looks for a loop without a
+/// toolkit before it starts a thread.
+pub const INJECT_PID: &str = "LIVEGUI_INJECT_PID";
 /// The endpoint's port.
 pub const PORT: &str = "LIVEGUI_PORT";
 /// The endpoint's token.

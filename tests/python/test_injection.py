@@ -195,6 +195,29 @@ def test_exec_passes_on_how_the_app_ends_and_says_what_could_not_be_run(tmp_path
     assert "livegui exec -- python no/such/app.py" in done.stderr
 
 
+SINGLE = """
+import os, subprocess, sys, time
+CODE = "import time; time.sleep(3); print('livegui._inject' in __import__('sys').modules)"
+child = subprocess.Popen([sys.executable, "-c", CODE], stdout=subprocess.PIPE, text=True)
+while not os.path.exists("end"):
+    time.sleep(0.01)
+print(child.communicate()[0], end="", flush=True)
+raise RuntimeError("boom")
+"""
+
+
+def test_exec_watches_an_app_without_toolkit_and_threads_and_nothing_that_it_starts(tmp_path: Path) -> None:
+    with executed(SINGLE, tmp_path) as process:
+        document = health(tmp_path)
+        assert document["checks"]["main_loop"]["state"] == "not_watched"
+        if os.name == "posix":
+            assert document["pid"] == process.pid
+        (tmp_path / "end").touch()
+        out, _ = process.communicate(timeout=30)
+    assert out == "False\n", "no other Python pays for the look"
+    assert "RuntimeError: boom" in (tmp_path / "heartbeat.jsonl").read_text()
+
+
 CHILDREN = """
 import asyncio, multiprocessing, os, subprocess, sys
 
@@ -233,6 +256,26 @@ def test_children_of_the_app_are_no_agents(tmp_path: Path) -> None:
         process.communicate("\n", timeout=30)
     count = 1 + 2 * (2 if os.name == "posix" else 1)
     assert (tmp_path / "children").read_text() == count * "none\n"
+
+
+ASKS_FOR_A_CHILD = """
+import asyncio, subprocess, sys
+async def main():
+    subprocess.Popen([sys.executable, "-m", "livegui", "exec", "--run-dir", "theirs", "--", sys.executable, "child.py"])
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_a_child_that_is_started_with_exec_has_its_own_agent(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(
+        "import asyncio, sys\nasyncio.run(asyncio.to_thread(sys.stdin.readline))\n"
+    )
+    with executed(ASKS_FOR_A_CHILD, tmp_path):
+        child = health(tmp_path / "theirs")
+        app = health(tmp_path)
+        assert (app["app"], child["app"]) == ("app.py", "child.py")
+        assert app["pid"] != child["pid"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="exec")
@@ -349,7 +392,7 @@ from concurrent.futures import ThreadPoolExecutor
 functions = [asyncio.BaseEventLoop.run_forever, asyncio.BaseEventLoop.run_until_complete, ThreadPoolExecutor.submit,
              ThreadPoolExecutor.shutdown, socketserver.BaseServer.serve_forever, threading.Thread.start,
              asyncio.BaseEventLoop.run_in_executor, asyncio.BaseEventLoop.shutdown_default_executor,
-             asyncio.BaseEventLoop.close]
+             asyncio.BaseEventLoop.close, asyncio.BaseEventLoop.call_exception_handler]
 print(json.dumps([[f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f)),
                    inspect.iscoroutinefunction(f)] for f in functions]))
 print(json.dumps(sorted(name for name in sys.modules if not name.startswith("livegui") and name != "__future__")))
@@ -494,6 +537,36 @@ def test_work_that_a_library_is_refused_counts_only_on_request(library_pools: bo
         else:
             assert document["reasons"] == []
             assert names == ["asyncio"], "only the app's own work"
+
+
+USED_BY_BOTH = """
+import asyncio, sys, theirs
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(thread_name_prefix="mine")
+theirs.submit_to(pool)
+async def main():
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.readline)
+    pool.submit(int)
+    await loop.run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_a_pool_is_listed_at_the_first_work_of_the_app_whoever_used_it_before(tmp_path: Path) -> None:
+    def names(document: dict[str, Any]) -> list[str]:
+        return [pool["name"] for pool in document["checks"]["executors"]]
+
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "theirs.py").write_text("def submit_to(pool):\n    pool.submit(int)\n")
+    with executed(USED_BY_BOTH, tmp_path, PYTHONPATH=str(library)) as process:
+        assert process.stdin is not None
+        assert names(health(tmp_path, lambda document: names(document) != [])) == ["asyncio"]
+        process.stdin.write("\n")
+        process.stdin.flush()
+        health(tmp_path, lambda document: names(document) == ["asyncio", "mine"])
+        process.communicate("\n", timeout=30)
 
 
 def test_a_suite_can_count_the_work_of_packages(suite: Suite) -> None:

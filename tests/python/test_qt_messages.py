@@ -16,7 +16,7 @@ from wiring import APPS, RUNS_ON, asks, run_on
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Qt's functions are not looked up on Windows")
 
-BINDINGS = {"pyside6": "PySide6", "pyqt6": "PyQt6"}
+BINDINGS = {"pyside6": "PySide6", "pyqt6": "PyQt6", "pyqt5": "PyQt5"}
 
 #: An app in each of the ways to be watched: not at all, wired, injected.
 PLAIN = """

@@ -9,12 +9,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from livegui._crash import caller_place
+from livegui._crash import caller_place, describe, format_traceback, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from livegui import Agent
+    from livegui._inject import Injection
 
 
 class Frames:
@@ -48,65 +49,130 @@ class Frames:
             self._agent.tell_open(things)
 
 
-class ExceptHook:
-    """Records exceptions that a toolkit passes to ``sys.excepthook`` while the app goes on.
+class _Layer:
+    """A place in the chain of hooks in ``sys.excepthook``, above the hook that was there before."""
 
-    An earlier hook is still called, so everything is printed as before. An exception that ends the program
-    passes through here too, but is not recorded: then this hook has no caller on the main thread.
-    """
+    def __init__(self, owner: _Hook, earlier: Callable[..., Any]) -> None:
+        #: None if the owner has a higher place by now, or none.
+        self.owner: _Hook | None = owner
+        self.earlier = earlier
 
-    def __init__(
-        self, agent: Agent, source_elsewhere: str, instead: Callable[[BaseException], bool] | None = None
-    ) -> None:
-        self._agent = agent
-        #: The source to record for exceptions on other threads than the main one.
-        self._source_elsewhere = source_elsewhere
-        #: What else to do; if it returns True, the earlier hook is not called.
-        self._instead = instead
-        self.earlier = sys.excepthook
-        sys.excepthook = self._hook
-        agent._on_stop.append(self.remove)
-
-    def remove(self) -> None:
-        """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
-        if sys.excepthook == self._hook:
-            sys.excepthook = self.earlier
-
-    def _hook(self, kind: Any, error: Any, where: Any, /) -> None:
+    def excepthook(self, kind: Any, error: Any, where: Any, /) -> None:
+        """What Python calls."""
+        if self.owner is None or not isinstance(error, BaseException):
+            self.earlier(kind, error, where)
+            return
         done = False
         try:
-            in_main_thread = threading.current_thread() is threading.main_thread()
-            if not _ends_the_program() and isinstance(error, BaseException):
-                self._agent.record_exception(error, "gui" if in_main_thread else self._source_elsewhere)
-                done = self._instead is not None and self._instead(error)
+            done = self.owner.heard(error)
         finally:
             if not done:
                 self.earlier(kind, error, where)
 
 
-class CrashHook:
-    """Reports an exception that ends the program on the main thread, outside of any toolkit's loop.
-
-    An earlier ``sys.excepthook`` is still called.
-    """
+class _Hook:
+    """A hook of livegui's in ``sys.excepthook``. An earlier hook is still called, so it prints as before."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._earlier = sys.excepthook
-        sys.excepthook = self._hook
+        self._layer: _Layer | None = None
+        self.put_on_top()
         agent._on_stop.append(self.remove)
+
+    def heard(self, error: BaseException) -> bool:
+        """Take note of an exception. If this returns True, no earlier hook is called."""
+        raise NotImplementedError
+
+    def put_on_top(self) -> None:
+        """Make sure to be called, after the app may have put a hook of its own above.
+
+        The app's may call ours in turn, so ours does nothing in its earlier place.
+        """
+        layer = _layer(sys.excepthook)
+        while layer is not None:
+            if layer.owner is self:
+                return
+            layer = _layer(layer.earlier)
+        if self._layer is not None:
+            self._layer.owner = None
+        self._layer = _Layer(self, sys.excepthook)
+        sys.excepthook = self._layer.excepthook
 
     def remove(self) -> None:
         """Restores the earlier hook, unless something else has replaced ours since and may still call it."""
-        if sys.excepthook == self._hook:
-            sys.excepthook = self._earlier
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            layer.owner = None
+            if _layer(sys.excepthook) is layer:
+                sys.excepthook = layer.earlier
 
-    def _hook(self, kind: Any, error: Any, where: Any, /) -> None:
-        try:
-            if _ends_the_program() and isinstance(error, BaseException):
-                self._agent._loop.end_by(error)
-        finally:
-            self._earlier(kind, error, where)
+    def is_all_there_is(self) -> bool:
+        """Whether the app has no hook, neither above ours nor below it."""
+        layer, earlier = _layer(sys.excepthook), sys.excepthook
+        is_there = False
+        while layer is not None:
+            is_there = is_there or layer is self._layer
+            earlier = layer.earlier
+            layer = _layer(earlier)
+        return is_there and earlier is sys.__excepthook__
+
+
+def _layer(hook: Any) -> _Layer | None:
+    owner = getattr(hook, "__self__", None)
+    return owner if isinstance(owner, _Layer) else None
+
+
+class ExceptHook(_Hook):
+    """Records exceptions that a toolkit passes to ``sys.excepthook`` while the app goes on.
+
+    An exception that ends the program passes through here too, but is not recorded: then this hook has no
+    caller on the main thread.
+    """
+
+    def __init__(
+        self, agent: Agent, source_elsewhere: str, instead: Callable[[BaseException], bool] | None = None
+    ) -> None:
+        #: The source to record for exceptions on other threads than the main one.
+        self._source_elsewhere = source_elsewhere
+        #: What else to do; if it returns True, the earlier hook is not called.
+        self._instead = instead
+        super().__init__(agent)
+        agent._excepthooks.append(self)
+
+    def heard(self, error: BaseException) -> bool:
+        """Record it, unless it ends the program."""
+        if _ends_the_program():
+            return False
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._agent.record_exception(error, "gui" if in_main_thread else self._source_elsewhere)
+        return self._instead is not None and self._instead(error)
+
+
+class CrashHook(_Hook):
+    """Reports an exception that ends the program on the main thread, outside of any toolkit's loop."""
+
+    def heard(self, error: BaseException) -> bool:
+        """Report it, if it ends the program."""
+        if _ends_the_program():
+            self._agent._loop.end_by(error)
+        return False
+
+
+def raised_in_loop(context: dict[str, Any]) -> tuple[BaseException, str] | None:
+    """The exception that asyncio passes to a loop's exception handler, and its source for the agent."""
+    error = context.get("exception")
+    if not isinstance(error, BaseException):
+        return None
+    never_asked_for = "never retrieved" in str(context.get("message"))
+    return error, "task" if never_asked_for else "asyncio"
+
+
+def record_when_watched(injection: Injection, raised: tuple[BaseException, str] | None) -> None:
+    """Record an exception in an unchanged app, now or as soon as there is an agent. It is not kept."""
+    if raised is not None:
+        error, source = raised
+        place, message, text = place_of(error), describe(error), format_traceback(error)
+        injection.when_watched(lambda agent: agent._native.exception_swallowed(source, place, message, text))
 
 
 def _ends_the_program() -> bool:

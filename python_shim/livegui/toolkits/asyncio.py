@@ -21,9 +21,10 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from livegui import _servers
 from livegui._executors import DEFAULT_KIND, refuses_by_default
 from livegui._pools import note_end, tell_refusal
-from livegui.toolkits._common import give_back_on_stop
+from livegui.toolkits._common import give_back_on_stop, raised_in_loop, record_when_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,11 @@ def install(
     loop.set_exception_handler(_Handler(agent, loop.get_exception_handler()))
     give_back_on_stop(agent, loop, _give_back)
     if interval_ms is not None:
-        loop.call_soon(_beat, agent, loop, interval_ms / 1000)
+        _start_beating(agent, loop, interval_ms)
+
+
+def _start_beating(agent: Agent, loop: asyncio.AbstractEventLoop, interval_ms: int = 20) -> None:
+    loop.call_soon(_beat, agent, loop, interval_ms / 1000)
 
 
 class _Handler:
@@ -68,10 +73,8 @@ class _Handler:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         try:
-            error = context.get("exception")
-            if isinstance(error, BaseException):
-                never_asked_for = "never retrieved" in str(context.get("message"))
-                self._agent.record_exception(error, "task" if never_asked_for else "asyncio")
+            if raised := raised_in_loop(context):
+                self._agent.record_exception(*raised)
         finally:
             if self.earlier is None:
                 loop.default_exception_handler(context)
@@ -103,9 +106,20 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return run_until_complete
 
+    def call_exception_handler(original: Callable[..., Any]) -> Callable[..., Any]:
+        # The app may set a handler at any time, so livegui sets none. Loops of any thread call this.
+        def call_exception_handler(self: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if not isinstance(self.get_exception_handler(), _Handler):  # which the app has installed itself
+                record_when_watched(injection, raised_in_loop(context))
+            original(self, context)
+
+        return call_exception_handler
+
     injection.wrap(module.BaseEventLoop, "run_forever", run_forever)
     injection.wrap(module.BaseEventLoop, "run_until_complete", run_until_complete)
+    injection.wrap(module.BaseEventLoop, "call_exception_handler", call_exception_handler)
     _patch_default_executor(injection, module)
+    _servers.patch(injection, module)
 
 
 def _patch_default_executor(injection: Injection, module: ModuleType) -> None:
@@ -149,7 +163,7 @@ class _Wire:
         self.key = loop
 
     def __call__(self, agent: Agent) -> None:
-        install(agent, self._loop)
+        _start_beating(agent, self._loop)
 
 
 def _beat(agent: Agent, loop: asyncio.AbstractEventLoop, interval_s: float) -> None:

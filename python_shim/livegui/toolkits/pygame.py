@@ -37,6 +37,8 @@ __all__ = ["install", "patch"]
 _LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
 #: The functions with which it shows a frame.
 _SHOWS = ("flip", "update")
+#: The type of the event that wakes a loop: the last number, because an app counts its own from the first.
+_WAKE = pygame.NUMEVENTS - 1
 #: If an app showed a frame within this many seconds, it beats with the next frame that it shows.
 _SHOWN_S = 0.1
 
@@ -75,16 +77,12 @@ class _Frames:
         self._beat = agent.beat
         self._pictures = Pictures(agent, _grab)
         self._shown = 0.0
-        # Use the last number there is, because an app counts its event types from the first.
-        event = pygame.event.Event(pygame.NUMEVENTS - 1, {"livegui": "wake"})
-
-        def wake() -> None:
-            with contextlib.suppress(pygame.error):  # after pygame.quit() nothing waits for events
-                pygame.event.post(event)
-
-        agent.wake_with(wake)
+        self._waker = _Waker()
+        agent.wake_with(self._waker.wake)
 
     def look(self) -> None:
+        if self._waker.has_allowed:
+            self._waker.block_again()
         if monotonic() - self._shown > _SHOWN_S:
             self._beat()
         if self._pictures.asked:
@@ -93,6 +91,30 @@ class _Frames:
     def show(self) -> None:
         self._shown = monotonic()
         self._beat()
+
+
+class _Waker:
+    """Makes ``pygame.event.wait()`` return by an event."""
+
+    def __init__(self) -> None:
+        self._event = pygame.event.Event(_WAKE, {"livegui": "wake"})
+        #: Whether the app had blocked the event's type. It is allowed until the app next looks at the queue.
+        self.has_allowed = False
+
+    def wake(self) -> None:
+        """Post the event, on any thread."""
+        with contextlib.suppress(pygame.error):  # after pygame.quit() nothing waits for events
+            if pygame.event.get_blocked(_WAKE):  # as after set_blocked(None): nothing would be posted
+                # To block the type again would take the event out of the queue at once.
+                pygame.event.set_allowed(_WAKE)
+                self.has_allowed = True
+            pygame.event.post(self._event)
+
+    def block_again(self) -> None:
+        """Block the type as the app has, when it looks at the queue. It sees no event of ours there."""
+        self.has_allowed = False
+        with contextlib.suppress(pygame.error):
+            pygame.event.set_blocked(_WAKE)
 
 
 class _FirstFrame:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from livegui.toolkits._common import raised_in_loop, record_when_watched
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from livegui import Agent
     from livegui._inject import Injection
 
 __all__ = ["patch"]
@@ -19,17 +20,9 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
     def handle(original: Callable[..., Any]) -> Callable[..., Any]:
         def call_exception_handler(self: Any, context: dict[str, Any]) -> Any:
-            error = context.get("exception")
-            if isinstance(error, BaseException):
-                never_asked_for = "never retrieved" in str(context.get("message"))
-                source = "task" if never_asked_for else "asyncio"
-                injection.when_watched(lambda agent: _record(agent, error, source))
+            record_when_watched(injection, raised_in_loop(context))
             return original(self, context)
 
         return call_exception_handler
 
     injection.wrap(module._QEventLoop, "call_exception_handler", handle)
-
-
-def _record(agent: Agent, error: BaseException, source: str) -> None:
-    agent.record_exception(error, source)

@@ -53,6 +53,14 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     Raises:
         RuntimeError: no Qt binding is imported, or there is no application yet.
     """
+    _, _, app = _application()
+    _beat_in_application(agent, interval_ms)
+    app.aboutToQuit.connect(agent.stopping)
+    _hear(agent)
+
+
+def _application() -> tuple[str, Any, Any]:
+    """The binding's name, its ``QtCore``, and the application."""
     binding = next((name for name in _BINDINGS if f"{name}.QtCore" in sys.modules), None)
     if binding is None:
         raise RuntimeError(f"import one of {', '.join(_BINDINGS)} before install()")
@@ -60,7 +68,11 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     app = core.QCoreApplication.instance()
     if app is None:
         raise RuntimeError("make the QApplication before install()")
+    return binding, core, app
 
+
+def _beat_in_application(agent: Agent, interval_ms: int = 20) -> None:
+    binding, core, app = _application()
     timer = core.QTimer(app)
     frames = Frames(agent, _left_open(binding, core))
     pictures = Pictures(agent, _grab(binding))
@@ -74,12 +86,32 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     core.QTimer.singleShot(0, on_timeout)  # what the app paints first may take longer than the interval
     # A QApplication that is deleted deletes its timer too.
     agent._on_stop.append(lambda: _stop(core, timer))
-    app.aboutToQuit.connect(agent.stopping)
 
+
+def _hear(agent: Agent) -> None:
+    """Record what slots raise, exits, and Qt's messages."""
+    binding, core, _ = _application()
     hook = ExceptHook(agent, "thread", lambda error: _abort_as_pyqt(agent, binding, core, hook, error))
     hear_exits(agent)
     if agent._native.hear_qt(core.__file__) and not _is_ours(core.qInstallMessageHandler):
         wrap(agent, core, "qInstallMessageHandler", _below_ours)
+
+
+class _Wire:
+    """Prepares an application, once."""
+
+    def __init__(self, injection: Injection) -> None:
+        self._injection = injection
+
+    @property
+    def key(self) -> Any:
+        """The application."""
+        return _application()[2]
+
+    def __call__(self, agent: Agent) -> None:
+        # Another exec() may follow the first, so aboutToQuit announces nothing.
+        _beat_in_application(agent)
+        self._injection.wire_once(agent, _hear)
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
@@ -133,7 +165,7 @@ def _is_ours(function: Any) -> bool:
 
 def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
     def exec(*arguments: Any) -> Any:
-        with injection.loop(f"{binding}'s exec()", install):
+        with injection.loop(f"{binding}'s exec()", _Wire(injection)):
             return run(*arguments)
 
     return exec
@@ -141,7 +173,7 @@ def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callab
 
 def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> Callable[..., Any]:
     def exec(*arguments: Any, **options: Any) -> Any:
-        with injection.loop(what, install, may_come_back=True):
+        with injection.loop(what, _Wire(injection), may_come_back=True):
             return run(*arguments, **options)
 
     return exec
@@ -149,7 +181,7 @@ def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> C
 
 def _process(injection: Injection, pump: Pump, run: Callable[..., Any]) -> Callable[..., Any]:
     def wire(agent: Agent) -> None:
-        injection.wire_once(agent, install)
+        injection.wire_once(agent, _Wire(injection))
 
     def processEvents(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
         pump.turn(wire)
@@ -218,7 +250,7 @@ def _grab(binding: str) -> Callable[[str], object]:
 
 def _abort_as_pyqt(agent: Agent, binding: str, core: Any, hook: ExceptHook, error: BaseException) -> bool:
     """PyQt ends the process for an exception in a slot unless there is a hook. Ours must not count."""
-    if not binding.startswith("PyQt") or hook.earlier is not sys.__excepthook__:
+    if not binding.startswith("PyQt") or not hook.is_all_there_is():
         return False
     text = format_traceback(error) or describe(error)
     agent._native.main_loop_crashed(describe(error), text)

@@ -17,7 +17,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import Frames, give_back_on_stop
+from livegui.toolkits._common import Frames, give_back_on_stop, record_when_watched
 
 if TYPE_CHECKING:
     import tkinter
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from livegui._inject import Injection
 
 __all__ = ["install", "patch"]
+
+#: The functions of a widget that process events until something happens.
+_WAITS = ("wait_variable", "waitvar", "wait_visibility", "wait_window")
 
 
 def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
@@ -41,6 +44,12 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
         root: the root window.
         interval_ms: milliseconds between two beats.
     """
+    root.report_callback_exception = _Report(agent, root.report_callback_exception)
+    give_back_on_stop(agent, root, _give_back)
+    _start_beating(agent, root, interval_ms)
+
+
+def _start_beating(agent: Agent, root: tkinter.Tk, interval_ms: int = 20) -> None:
     frames = Frames(agent, lambda: _grabs(root) + _waits(root))
 
     def beat() -> None:
@@ -50,8 +59,6 @@ def install(agent: Agent, root: tkinter.Tk, *, interval_ms: int = 20) -> None:
 
     # A window that is destroyed deletes the command, but not the timer.
     again = f"catch {root.register(beat)}"
-    root.report_callback_exception = _Report(agent, root.report_callback_exception)
-    give_back_on_stop(agent, root, _give_back)
     root.tk.call("after", 1, again)
 
 
@@ -101,9 +108,34 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return update
 
+    def report_exception(original: Callable[..., Any]) -> Callable[..., Any]:
+        # Callbacks of every window come here, and the app may replace what it calls at any time.
+        def _report_exception(widget: tkinter.Misc) -> None:
+            error, root = sys.exc_info()[1], _root(widget)
+            if error is not None and not isinstance(
+                getattr(root, "report_callback_exception", None), _Report
+            ):
+                record_when_watched(injection, (error, "gui"))
+            original(widget)
+
+        return _report_exception
+
     injection.wrap(module.Misc, "mainloop", mainloop)
     injection.wrap(module, "mainloop", default_mainloop)
     injection.wrap(module.Misc, "update", update)
+    injection.wrap(module.Misc, "_report_exception", report_exception)
+    for name in _WAITS:
+        injection.wrap(module.Misc, name, lambda wait, name=name: _waiting(injection, name, wait))  # type: ignore[misc]
+
+
+def _waiting(injection: Injection, name: str, wait: Callable[..., Any]) -> Callable[..., Any]:
+    """A loop that waits, for example in a login dialog before ``mainloop()``."""
+
+    def waiting(widget: tkinter.Misc, *arguments: Any, **options: Any) -> Any:
+        with injection.loop(f"tkinter's {name}()", _Wire(_root(widget)), may_come_back=True):
+            return wait(widget, *arguments, **options)
+
+    return waiting
 
 
 class _Wire:
@@ -115,7 +147,7 @@ class _Wire:
 
     def __call__(self, agent: Agent) -> None:
         if self._root is not None:
-            install(agent, self._root)
+            _start_beating(agent, self._root)
 
 
 def _root(widget: Any) -> tkinter.Tk | None:
