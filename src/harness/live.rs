@@ -32,7 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the watch may take to learn what an answer already said.
 const VERDICT_WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait for the process of an app that announced its end.
-const END_WITHIN: Duration = Duration::from_millis(100);
+const END_WITHIN: Duration = Duration::from_millis(250);
 /// Each spare is a whole app that runs beside the tests.
 const MAX_SPARES: u32 = 16;
 
