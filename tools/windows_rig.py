@@ -56,6 +56,8 @@ ON_REQUEST = {
 }
 #: Nothing here takes more seconds than this, unless it hangs.
 LIMIT_S = 45 * 60
+#: The same for one test in Python, or one file of them in Rust.
+TEST_LIMIT_S = 5 * 60
 #: The same for a program that only answers a question.
 SHORT_LIMIT_S = 5 * 60
 #: The exit status of a pytest of which tests failed.
@@ -261,6 +263,9 @@ class Rig:
             str(self.python / "python.exe"),
             "-m",
             "pytest",
+            # A program that crashes under wine may hang instead. Its test fails then, and runs again alone.
+            f"--timeout={TEST_LIMIT_S}",
+            "--timeout-method=thread",
             *arguments,
         ]
         # Under wine this Python needs pipes as its standard streams, neither files nor a terminal.
@@ -345,7 +350,7 @@ class Rig:
 
     def _cargo(self, command: str, *arguments: str) -> None:
         runner = self.folder / "run"
-        runner.write_text(f'#!/bin/sh\nexec {WINE} "$@" </dev/null\n')
+        runner.write_text(f'#!/bin/sh\nexec timeout {TEST_LIMIT_S} {WINE} "$@" </dev/null\n')
         runner.chmod(0o755)
         environment = {
             "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER": "x86_64-w64-mingw32-gcc",
