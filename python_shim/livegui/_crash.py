@@ -30,7 +30,7 @@ class MainLoop:
         #: The open pause since a loop was left that may be entered again.
         self._away: int | None = None
         #: How often one was entered again.
-        self._returns = 0
+        self.returns = 0
         #: Where ``sys.exit()`` was last called, if a toolkit's adapter records that.
         self._last_exit: str | None = None
         #: The unhandled ``sys.exit()`` that has left a loop which may be entered again.
@@ -77,7 +77,8 @@ class MainLoop:
             self._left_by = exit_of(error)
         self.come_back()
         self.has_returned = may_end
-        usable = self._returns < _RETURNS and not may_end
+        self._native.tell_open([])  # what was open in that loop is over
+        usable = self.returns < _RETURNS and not may_end
         self._away = self._native.pause("outside of the main loop", _AWAY_S, usable)
 
     @property
@@ -90,7 +91,7 @@ class MainLoop:
         self.has_returned = False
         away, self._away = self._away, None
         if away is not None:
-            self._returns += 1
+            self.returns += 1
             self._native.resume(away)
 
     def note_exit(self, status: object, where: str) -> None:

@@ -38,7 +38,8 @@ impl Starvation {
         if let Some((since, before)) = self.before.replace((at, now)) {
             let passed = at - since;
             let used = now.cpu.saturating_sub(before.cpu);
-            if now.is_ready && used < passed.mul_f64(ENOUGH) {
+            // Threads that wait for the interpreter are ready for a moment, again and again.
+            if before.is_ready && now.is_ready && used < passed.mul_f64(ENOUGH) {
                 self.total += passed;
             }
         }
@@ -61,7 +62,8 @@ mod tests {
         assert_eq!(after(0, 1000, true), 0);
         assert_eq!(after(100, 1090, true), 0, "it runs");
         assert_eq!(after(200, 1090, false), 0, "it sleeps");
-        assert_eq!(after(300, 1110, true), 100, "it gets a fifth of a processor");
-        assert_eq!(after(400, 1110, true), 200);
+        assert_eq!(after(300, 1110, true), 0, "it may have got ready just now");
+        assert_eq!(after(400, 1130, true), 100, "it gets a fifth of a processor");
+        assert_eq!(after(500, 1130, true), 200);
     }
 }

@@ -84,7 +84,7 @@ pub fn condition(pid: u32) -> Option<Condition> {
 pub struct Scheduling {
     /// The CPU time that its threads have used.
     pub cpu: Duration,
-    /// One of its threads runs or waits for a processor.
+    /// One of its threads runs or waits for a processor, apart from those of its agent, which have just answered.
     pub is_ready: bool,
 }
 
@@ -137,8 +137,9 @@ mod imp {
             let (Ok(stat), Ok(schedstat)) = (read("stat"), read("schedstat")) else {
                 continue;
             };
+            let is_of_agent = stat.contains("(livegui-");
             let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            all.is_ready |= state == Some('R');
+            all.is_ready |= state == Some('R') && !is_of_agent;
             let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
             all.cpu += Duration::from_nanos(nanos);
         }

@@ -234,7 +234,7 @@ GTK_LOOPS = {
 
 OWN_LOOP_AFTERWARDS = {
     "asyncio": "import asyncio\nasyncio.run(asyncio.sleep(0.01))\n",
-    "a dialog": QT + "QTimer.singleShot(50, app.closeAllWindows)\nQDialog().exec()\n",
+    "a dialog": QT + "QTimer.singleShot(300, app.closeAllWindows)\nQDialog().exec()\n",
 }
 SERVES = """
 import http.server

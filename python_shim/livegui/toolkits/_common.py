@@ -30,7 +30,8 @@ class Frames:
     def __init__(self, agent: Agent, look: Callable[[], list[str]]) -> None:
         self._agent = agent
         self._look = look
-        self._told: list[str] = []
+        #: What was told last, and how often the app had come back to its loop by then.
+        self._told: tuple[list[str], int] = ([], 0)
 
     def beat(self) -> None:
         """Report that the main loop runs."""
@@ -44,8 +45,9 @@ class Frames:
             things = self._look()
         except Exception:  # noqa: BLE001 -- whatever the toolkit raises, for example about a window that is gone
             things = []
-        if things != self._told:
-            self._told = things
+        told = (things, self._agent._loop.returns)
+        if told != self._told:
+            self._told = told
             self._agent.tell_open(things)
 
 
