@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from plain_suites import Suite, not_here, skip_without_tkinter
+from plain_suites import Suite, not_here, skip_without_tkinter, under_wine
 
 import livegui
 
@@ -182,7 +182,7 @@ def _is_there(module: str, folders: tuple[str, ...]) -> bool:
 @lru_cache
 def display() -> str:
     """A display for the apps: the one there is, or one of our own, which ends with this process."""
-    if sys.platform in ("win32", "darwin"):
+    if sys.platform in ("win32", "darwin") and not under_wine():
         return ":0"
     if os.environ.get("DISPLAY"):
         return os.environ["DISPLAY"]
