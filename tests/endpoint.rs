@@ -10,6 +10,8 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use livegui::agent::{Agent, Arguments, Settings};
+#[cfg(target_os = "linux")]
+use livegui::harness::Client;
 use livegui::health::Event;
 use livegui::wire::{Health, Status};
 
@@ -621,4 +623,25 @@ fn a_poll_for_a_beat_and_a_look_waits_for_both() {
         let health = asked.join().unwrap();
         assert!(health.checks.interpreter.looked > 0);
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_heartbeat_log_is_found_in_a_folder_whose_name_is_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let run_dir = folder.path().join(std::ffi::OsStr::from_bytes(b"no text \xff"));
+    std::fs::create_dir(&run_dir).unwrap();
+    let given = Arguments {
+        run_dir: Some(run_dir.clone()),
+        ..Arguments::default()
+    };
+    let settings = Settings::resolve("app", given, |_| None).unwrap().unwrap();
+    let agent = Agent::start(&settings).unwrap();
+    let log = Client::find(&run_dir).unwrap().journal().unwrap();
+    assert_eq!(log.parent(), Some(&*run_dir));
+    agent.stop();
+    assert!(log.is_file());
 }

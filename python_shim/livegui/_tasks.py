@@ -137,7 +137,8 @@ def finish(span: Span, within_s: float) -> None:
     wait = sys.modules["asyncio"].wait
     for loop, tasks in by_loop.items():
         if not loop.is_running():
-            loop.run_until_complete(wait(tasks, timeout=within_s))
+            with contextlib.suppress(RuntimeError):  # another thread has just begun to run it, or stops it
+                loop.run_until_complete(wait(tasks, timeout=within_s))
 
 
 def _runs_asyncio() -> bool:

@@ -317,8 +317,8 @@ impl Policy {
         wanted && in_question && self.running.is_none() && self.given_up.is_none()
     }
 
-    /// Whether a file ends with this test, or with this rule its state: what it has left behind is of interest then.
-    /// Between two tests of a file, a dialog may stay open.
+    /// Whether to judge, after a test, what is open in the app: at the end of a file, and with
+    /// [`Respawn::Test`] after each. Otherwise a dialog may stay open for the next test of the same file.
     #[must_use]
     pub fn is_border(&self, last_of_file: bool) -> bool {
         last_of_file || self.rules.respawn == Respawn::Test

@@ -137,13 +137,19 @@ mod imp {
             let (Ok(stat), Ok(schedstat)) = (read("stat"), read("schedstat")) else {
                 continue;
             };
-            let is_of_agent = stat.contains("(livegui-");
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            all.is_ready |= state == Some('R') && !is_of_agent;
+            all.is_ready |= is_ready(&stat);
             let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
             all.cpu += Duration::from_nanos(nanos);
         }
         Some(all)
+    }
+
+    /// Whether `/proc/PID/task/TID/stat` is of a thread that runs or waits for a processor, and not the agent's.
+    pub fn is_ready(stat: &str) -> bool {
+        let Some((before, after)) = stat.rsplit_once(") ") else {
+            return false;
+        };
+        after.starts_with('R') && !before.contains("(livegui-")
     }
 
     pub fn threads(pid: u32) -> Option<Vec<String>> {
@@ -192,5 +198,37 @@ mod tests {
             assert!(this.memory.is_some_and(|(resident, _)| resident > 0));
         }
         assert_eq!(condition(u32::MAX - 1), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_sleeps_is_not_ready_and_uses_no_processor() {
+        let mut asleep = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while scheduling(asleep.id()).unwrap().is_ready {
+            assert!(std::time::Instant::now() < deadline, "it never sleeps");
+        }
+        let before = scheduling(asleep.id()).unwrap();
+        asleep.kill().unwrap();
+        asleep.wait().unwrap();
+        assert!(before.cpu < Duration::from_secs(10));
+        assert_eq!(scheduling(u32::MAX - 1), None);
+        let own = scheduling(std::process::id()).unwrap();
+        assert!(own.is_ready, "this thread runs");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_is_ready_if_it_runs_unless_it_is_of_the_agent() {
+        for (stat, is_ready) in [
+            ("7 (python) R 1 7", true),
+            ("7 (a) S b) R 1 7", true),
+            ("7 (a) R b) S 1 7", false),
+            ("7 (python) S 1 7", false),
+            ("7 (livegui-endpoin) R 1 7", false),
+            ("", false),
+        ] {
+            assert_eq!(imp::is_ready(stat), is_ready, "{stat}");
+        }
     }
 }

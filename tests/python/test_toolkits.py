@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def is_woken(wait_ms=20000):
 def run(name: str, code: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     APPS[name].skip_unless_it_can_run()
     return subprocess.run(
-        [sys.executable, "-c", START + code],
+        [APPS[name].python(), "-c", START + code],
         cwd=tmp_path,
         env=os.environ | APPS[name].all_environment() | {"LIVEGUI_RUN_DIR": str(tmp_path), **environment},
         capture_output=True,
@@ -402,6 +401,47 @@ print(sys.getrefcount(None) - before > -500)
 """
     done = run(name, code, tmp_path)
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+def test_a_dialog_that_was_closed_is_open_no_more(tmp_path: Path) -> None:
+    # GTK draws the message box, so only GTK can close it.
+    code = """
+import gi, wx
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gtk
+from livegui.toolkits import wx as live_wx
+
+app = wx.App()
+wx.Frame(None, title="main").Show()
+dialogs = live_wx._modal_dialogs(wx)
+
+def look():
+    print(live_wx._left_open(wx, dialogs.shown))
+
+def close():
+    for window in Gtk.Window.list_toplevels():
+        if isinstance(window, Gtk.MessageDialog):
+            window.response(Gtk.ResponseType.OK)
+
+def go():
+    wx.CallLater(100, look)
+    wx.CallLater(200, close)
+    wx.MessageBox("Save before it is closed?", "Save?")
+    look()
+    dialog = wx.Dialog(None, title="Ask?")
+    wx.CallLater(100, dialog.EndModal, wx.ID_OK)
+    dialog.ShowModal()
+    look()
+    dialogs.Unregister()
+    dialog.Destroy()
+    app.ExitMainLoop()
+
+wx.CallAfter(go)
+app.MainLoop()
+"""
+    APPS["gtk"].skip_unless_it_can_run()
+    done = run("wx", code, tmp_path)
+    assert done.stdout.splitlines() == ["[\"modal MessageDialog 'Save?'\"]", "[]", "[]"], done.stderr
 
 
 def test_a_modal_window_of_qt_quick_is_seen_beside_widgets(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,23 @@ def heard(document: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(caught["source"], caught["message"], caught["count"]) for caught in document["exceptions"]]
 
 
+def fail_once(process: subprocess.Popen[str], folder: Path) -> dict[str, Any]:
+    """Have a callback of the app raise, and return what its agent says once it has heard that."""
+    assert process.stdin is not None
+    health(folder, beats)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    document = health(folder, lambda document: bool(document["exceptions"]))
+    assert heard(document) == [("asyncio", "ValueError: bad value", 1)]
+    return document
+
+
 @pytest.mark.parametrize("handler", [OWN, "pass"], ids=["its own", "none"])
 def test_a_handler_that_the_app_sets_later_is_the_only_one_and_its_errors_are_heard(
     handler: str, tmp_path: Path
 ) -> None:
     with executed(OWN_HANDLER.replace("HANDLER", handler), tmp_path) as process:
-        assert process.stdin is not None
-        health(tmp_path, beats)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        document = health(tmp_path, lambda document: bool(document["exceptions"]))
-        assert heard(document) == [("asyncio", "ValueError: bad value", 1)]
+        fail_once(process, tmp_path)
         out, err = process.communicate("\n", timeout=30)
     if handler == OWN:
         assert (out, err) == ("None\ntheirs: bad value\n", "")
@@ -91,12 +98,7 @@ LOOPS = {"tkinter": BESIDE_TK, "pygame": BESIDE_FRAMES, "asyncio": NESTED}
 @pytest.mark.parametrize("needs", LOOPS)
 def test_what_a_callback_raises_on_the_loop_of_a_thread_is_heard(needs: str, tmp_path: Path) -> None:
     with shown(needs, LOOPS[needs], needs, tmp_path, SDL_VIDEODRIVER="dummy") as process:
-        assert process.stdin is not None
-        health(tmp_path, beats)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        document = health(tmp_path, lambda document: bool(document["exceptions"]))
-        assert heard(document) == [("asyncio", "ValueError: bad value", 1)]
+        document = fail_once(process, tmp_path)
         assert document["status"] == "ok"
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from livegui._crash import caller_place, describe, format_traceback, place_of
@@ -72,7 +73,7 @@ class _Layer:
                 self.earlier(kind, error, where)
 
 
-class _Hook:
+class _Hook(ABC):
     """A hook of livegui's in ``sys.excepthook``. An earlier hook is still called, so it prints as before."""
 
     def __init__(self, agent: Agent) -> None:
@@ -81,9 +82,9 @@ class _Hook:
         self.put_on_top()
         agent._on_stop.append(self.remove)
 
+    @abstractmethod
     def heard(self, error: BaseException) -> bool:
         """Take note of an exception. If this returns True, no earlier hook is called."""
-        raise NotImplementedError
 
     def put_on_top(self) -> None:
         """Make sure to be called, after the app may have put a hook of its own above.
