@@ -64,7 +64,9 @@ SYSTEM_IMPORTS = {
     "import gi": "python3-gi",
     "import gi; gi.require_version('Gtk', '3.0')": "gir1.2-gtk-3.0",
 }
+#: Seconds for all Rust tests, and for one test in Python. Nothing takes longer, unless it hangs.
 RUST_TESTS_WITHIN = 10 * 60
+PYTHON_TEST_WITHIN = 5 * 60
 SLOPPY = ROOT / "examples" / "sloppy"
 
 if sys.version_info < (3, 10):  # noqa: UP036 -- any python3 may run this file
@@ -237,7 +239,8 @@ def test(rest: list[str]) -> None:
         environment["LIVEGUI_WHOLE_MATRIX"] = "1"
         rest = [MATRICES[rest[0]], *rest[1:]]
     say("Python tests")
-    run(PYTHON, "-m", "pytest", *rest, env=environment)
+    options = rest or ["-n2", "--dist=loadfile"]
+    run(PYTHON, "-m", "pytest", f"--timeout={PYTHON_TEST_WITHIN}", *options, env=environment)
 
 
 def system(_rest: list[str]) -> None:
