@@ -496,6 +496,39 @@ fn a_poll_for_a_beat_is_answered_by_the_next_beat_and_by_nothing_before_it() {
 }
 
 #[test]
+fn a_poll_for_a_beat_after_now_is_not_answered_by_one_that_the_client_has_not_seen() {
+    let app = App::start();
+    app.agent.beat();
+    let target = |wait_ms: u64| format!("/health?token={TOKEN}&beat_after=now&wait_ms={wait_ms}");
+    let began = Instant::now();
+    let (_, body) = app.get(&target(120));
+    assert!(began.elapsed() >= Duration::from_millis(120));
+    let beats = beats_of(&body);
+
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| app.get(&target(60_000)));
+        while app.agent.question().is_none() {
+            std::thread::yield_now();
+        }
+        app.agent.beat_unless_asked(None);
+        assert_eq!(
+            app.health().checks.main_loop.beats,
+            beats,
+            "it knows of no question"
+        );
+        app.agent.beat_unless_asked(app.agent.question());
+        assert!(app.health().checks.main_loop.beats > beats);
+        while !asked.is_finished() {
+            app.agent.beat();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(beats_of(&asked.join().unwrap().1) > beats);
+    });
+    let refused = format!("/health?token={TOKEN}&beat_after=then&wait_ms=1");
+    assert_eq!(app.get(&refused).0, 400);
+}
+
+#[test]
 fn a_poll_for_a_beat_is_also_answered_by_a_crash_and_ends_when_its_client_goes() {
     let app = App::start();
     let beats = app.health().checks.main_loop.beats;

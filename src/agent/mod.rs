@@ -319,6 +319,14 @@ impl Agent {
         }
     }
 
+    /// The same, unless another question than `known` waits by now. Then what the loop has reported may be older than
+    /// the question, which this beat would answer.
+    pub fn beat_unless_asked(&self, known: Option<u64>) {
+        if self.question() == known {
+            self.beat();
+        }
+    }
+
     /// Records that the Python canary ran, so the interpreter is free, and begins to check what is watched. Returns
     /// how long the canary should wait until its next tick.
     pub fn tick(&self) -> Duration {

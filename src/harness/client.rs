@@ -40,8 +40,8 @@ impl NoAnswer {
 /// What a long poll waits for, beside any other news: all that is given here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
-    /// The main loop has beaten more often than this.
-    pub beat_after: Option<u64>,
+    /// The main loop has beaten after the request came.
+    pub next_beat: bool,
     /// The canary has completed a check with a higher number.
     pub look_after: Option<u64>,
 }
@@ -183,10 +183,11 @@ impl Client {
     pub fn health_after(&self, proof: Proof, wait: Duration, within: Duration) -> Result<Health, NoAnswer> {
         let instance = &self.discovery.instance;
         let mut target = format!("/health?instance={instance}&wait_ms={}", wait.as_millis());
-        for (name, number) in [("beat_after", proof.beat_after), ("look_after", proof.look_after)] {
-            if let Some(number) = number {
-                target = format!("{target}&{name}={number}");
-            }
+        if proof.next_beat {
+            target.push_str("&beat_after=now");
+        }
+        if let Some(look) = proof.look_after {
+            target = format!("{target}&look_after={look}");
         }
         self.get(&target, wait + within)
     }

@@ -199,9 +199,10 @@ impl Question {
 
     /// What to wait for.
     fn wanted(&self, latest: &Health) -> Proof {
-        let (main_loop, interpreter) = (&self.asked.checks.main_loop, &self.asked.checks.interpreter);
+        let interpreter = &self.asked.checks.interpreter;
         Proof {
-            beat_after: (!Self::turns_unseen(latest)).then_some(main_loop.beats),
+            // An earlier beat may tell of what was open before the question.
+            next_beat: !Self::turns_unseen(latest),
             look_after: (interpreter.looks > 0).then_some(interpreter.looks),
         }
     }

@@ -64,6 +64,11 @@ impl NativeAgent {
         self.0.beat();
     }
 
+    /// The same, unless another question than `known` waits by now.
+    fn beat_unless_asked(&self, known: Option<u64>) {
+        self.0.beat_unless_asked(known);
+    }
+
     /// Records that the interpreter is free. Returns the seconds to wait until the next tick.
     fn tick(&self) -> f64 {
         self.0.tick().as_secs_f64()

@@ -144,10 +144,10 @@ class _Frames(Frames):
         """Report that the main loop and the callbacks run."""
         now = time.monotonic()
         # An answer to a check must say what is open now. Otherwise, looking at every frame would cost too
-        # much.
+        # much. A callback may run at any time; if a check has come with it, the next frame answers.
         question = self._native.question
         if now < self._next_look and not self._is_busy and question is None:
-            self._agent.beat()
+            self._native.beat_unless_asked(question)
             return
         self._next_look = now + _LOOK_EVERY_S
         self._callbacks.look()
@@ -155,10 +155,7 @@ class _Frames(Frames):
         if self._is_busy:
             return
         self.look()
-        # A callback may have run meanwhile. Then a beat would answer a check that came after it with what was
-        # open before it.
-        if self._native.question == question:
-            self._agent.beat()
+        self._native.beat_unless_asked(question)
 
 
 def _left_open() -> list[str]:

@@ -204,10 +204,16 @@ fn long_poll(query: &Query<'_>, view: &impl HealthSource) -> Result<Answer, Refu
         None => Ok(None),
     };
     let after = number("after", "after= takes a whole number: the seq last seen")?;
-    let beats = number(
-        "beat_after",
-        "beat_after= takes a whole number: the beats last seen",
-    )?;
+    let beats = if query.get("beat_after") == Some("now") {
+        // In this order, so that a loop which beats after the count knows that it is asked.
+        view.await_proof(true);
+        Some(view.beats())
+    } else {
+        number(
+            "beat_after",
+            "beat_after= takes a whole number, the beats last seen, or now",
+        )?
+    };
     let look = number(
         "look_after",
         "look_after= takes a whole number: the looks last seen",
