@@ -27,6 +27,8 @@ const AT_MOST: u32 = 20;
 const STARVED_AFTER: Duration = Duration::from_millis(200);
 /// A frame usually takes at most this many times as long as the median. The slowest of few frames says little.
 const SLOW_FRAME: f64 = 4.0;
+/// An app whose frames usually take long gets up to this many time-outs.
+const SLOWEST_APP: u32 = 4;
 
 /// The valid time-outs.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_mins(1);
@@ -105,6 +107,7 @@ pub fn inspect(
         Err(why) => return Ok(Inspection::Silent(why)),
     };
     let asked_at = Instant::now();
+    let within = patience(&asked, within);
     let mut deadline = asked_at + within * AT_MOST;
     let mut question = Question::new(&asked, within);
     let mut starvation = Starvation::new(client.pid());
@@ -143,6 +146,17 @@ pub fn inspect(
             return Err(Error::Interrupted);
         }
     }
+}
+
+/// How long to wait for a frame of this app: `within`, or longer if its frames usually take that long, or if it has
+/// not shown yet how long they take.
+fn patience(health: &Health, within: Duration) -> Duration {
+    let main_loop = &health.checks.main_loop;
+    if main_loop.beats < 2 {
+        return within * SLOWEST_APP;
+    }
+    let usual = Duration::try_from_secs_f64(main_loop.frame_ms.p50 / 1e3).unwrap_or_default();
+    within.max(usual.saturating_mul(2).min(within * SLOWEST_APP))
 }
 
 /// The agent's answer, or why there is none.
@@ -301,6 +315,19 @@ mod tests {
 
     const fn wait(ms: u64) -> Judgement {
         Judgement::Wait(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn an_app_whose_frames_take_long_gets_more_time() {
+        let patience_of = |beats: u64, p50: f64| {
+            let mut health = answer(beats, 0, 0, 3);
+            health.checks.main_loop.frame_ms.p50 = p50;
+            patience(&health, WITHIN).as_millis()
+        };
+        assert_eq!(patience_of(900, 16.6), 500);
+        assert_eq!(patience_of(900, 800.0), 1_600);
+        assert_eq!(patience_of(900, 60_000.0), 2_000, "however long");
+        assert_eq!(patience_of(1, 0.0), 2_000, "nothing is known yet");
     }
 
     #[test]

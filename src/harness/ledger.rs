@@ -150,6 +150,19 @@ impl LedgerState {
     /// The main loop of `generation` has just run, and this is open in the app.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>, at_border: bool) {
         self.proven_at = Some(Instant::now());
+        if let Some(trouble) = self.policy.runs_again(generation) {
+            let who = trouble
+                .culprit
+                .as_ref()
+                .map_or("the run", |culprit| &culprit.test);
+            self.run
+                .remark(format!("{who} {}; the loop runs again", trouble.told()));
+            self.run.update(generation, |record| {
+                record.state = AppState::Ok.state();
+                record.why = None;
+                record.culprit = None;
+            });
+        }
         let remark = self.policy.loop_turned(generation, open, at_border);
         if let Some(remark) = remark {
             self.run.remark(remark);
@@ -284,8 +297,17 @@ impl Ledger {
         if declared && is_done && state.as_declared.is_none() {
             state.as_declared = Some(verdict.clone());
         }
-        let culprit = (cause.as_ref().filter(|_| !declared))
-            .and_then(|cause| state.policy.app_troubled(generation, cause, before_running));
+        let culprit = (cause.as_ref().filter(|_| !declared)).and_then(|cause| {
+            let is_idle = state.policy.trouble().is_none() && state.policy.running().is_none();
+            match verdict.freeze().filter(|_| in_use && is_idle) {
+                // Said as the hand-over says it, which would have found it next.
+                Some(left) => {
+                    let cause = format!("{left}: {cause}");
+                    state.policy.app_unfit(generation, &cause, Found::Froze, None)
+                }
+                None => state.policy.app_troubled(generation, cause, before_running),
+            }
+        });
         state.run.update(generation, |record| {
             let waits = *verdict == AppState::Ok && !in_use;
             record.state = if waits {
@@ -296,6 +318,7 @@ impl Ledger {
             record.why.clone_from(&cause);
             record.culprit = culprit.or_else(|| record.culprit.take());
         });
+        state.record_unfit(generation);
         if !in_use {
             return;
         }
@@ -369,7 +392,7 @@ impl Ledger {
         let mut state = self.state();
         let fit = app.watch.is_fit();
         if let Some(trouble) = state.unfit(app.generation) {
-            let stands = trouble.found == Found::Standing;
+            let stands = trouble.found.stands();
             state.retired.insert(app.generation);
             return fit && !stands;
         }

@@ -253,7 +253,7 @@ impl Live {
         let is_culprit = used && state.policy.is_last_to_blame();
         drop(state);
         let fails = |trouble: &&Trouble| {
-            is_culprit && self.rules.handover == Handover::Fail && trouble.found == Found::Standing
+            is_culprit && self.rules.handover == Handover::Fail && trouble.found.stands()
         };
         if let Some(trouble) = after.unfit.as_ref().filter(fails)
             && let Some(app) = self.current().as_ref()

@@ -127,10 +127,20 @@ pub struct Test {
 pub enum Found {
     /// Its watch reported it.
     Reported,
+    /// Its watch reported, while no test ran, that the main loop does not run. Nothing crashed.
+    Froze,
     /// The main loop did not run when the process was to be handed on.
     Standing,
     /// The loop ran, but something else was wrong.
     LeftBehind,
+}
+
+impl Found {
+    /// Whether the main loop does not run, which may pass.
+    #[must_use]
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Froze | Self::Standing)
+    }
 }
 
 /// What is wrong with the current generation, and which test is blamed.
@@ -233,6 +243,8 @@ pub struct Policy {
     /// What was left open in the previous process, and in how many in a row.
     left_open_streak: Option<(String, u32)>,
     given_up: Option<Trouble>,
+    /// The app has been asked before the test that is about to run.
+    asked: bool,
     /// What a test has declared, until that is over.
     declared: Option<Declared>,
     /// There is no process, because this test ended the last one on purpose.
@@ -261,6 +273,7 @@ impl Policy {
             streak: None,
             left_open_streak: None,
             given_up: None,
+            asked: false,
             declared: None,
             ended_by: None,
             because: None,
@@ -271,7 +284,8 @@ impl Policy {
     /// A test is about to run. From `now` on it is the one to blame.
     pub fn test_starting(&mut self, test: Test, now: Duration) -> Decision {
         let decision = self.decide(&test);
-        if decision == Decision::Ask {
+        self.asked = decision == Decision::Ask;
+        if self.asked {
             return decision;
         }
         self.running = Some(test);
@@ -325,7 +339,7 @@ impl Policy {
     }
 
     /// The main loop of `generation` has just run, and this is open in the app. Returns a remark, if there is one
-    /// to make. Away from a border, this clears the tests so far, and the app is asked again at the border.
+    /// to make. If it had stood, take that back before, with [`Policy::runs_again`]. Away from a border, this clears the tests so far, and the app is asked again at the border.
     pub fn loop_turned(&mut self, generation: u32, open: Vec<String>, at_border: bool) -> Option<String> {
         if generation != self.generation || self.trouble.is_some() {
             return None;
@@ -371,6 +385,13 @@ impl Policy {
         }
     }
 
+    /// The main loop of `generation` has just run. Returns what was wrong with it, if that was found at a hand-over
+    /// and was only that the loop stood.
+    pub fn runs_again(&mut self, generation: u32) -> Option<Trouble> {
+        let stood = self.trouble.as_ref()?.found == Found::Standing && generation == self.generation;
+        stood.then(|| self.trouble.take()).flatten()
+    }
+
     /// A test is about to begin. That the loop ran before does not prove that it runs now.
     pub const fn proof_lapsed(&mut self) {
         self.proven = false;
@@ -397,7 +418,7 @@ impl Policy {
             inferred: true,
         });
         // With this rule, a test that left the loop standing fails in its tear-down.
-        let fails = self.rules.handover == Handover::Fail && found == Found::Standing;
+        let fails = self.rules.handover == Handover::Fail && found.stands();
         self.trouble = Some(Trouble {
             cause: cause.to_owned(),
             found,
@@ -470,7 +491,10 @@ impl Policy {
         if generation != self.generation {
             return None;
         }
-        if let Some(known) = &self.trouble {
+        if let Some(known) = &mut self.trouble {
+            if known.found == Found::Standing {
+                known.found = Found::Froze; // its watch will report if it recovers
+            }
             return known.culprit.clone();
         }
         // The app proved that it is well after the last test had ended, and only the running one has used it since.
@@ -498,10 +522,10 @@ impl Policy {
     /// The process of `generation` recovered by itself. Returns what was wrong with it.
     pub fn app_recovered(&mut self, generation: u32) -> Option<Trouble> {
         // The watch never reported what was found at a hand-over, so it cannot take it back.
-        if self.trouble.as_ref()?.found != Found::Reported || generation != self.generation {
-            return None;
-        }
-        self.trouble.take()
+        let is_reported = matches!(self.trouble.as_ref()?.found, Found::Reported | Found::Froze);
+        (is_reported && generation == self.generation)
+            .then(|| self.trouble.take())
+            .flatten()
     }
 
     /// The app of `generation` survived an exception, in a callback or anywhere else. With `before_running` the
@@ -705,13 +729,21 @@ impl Policy {
             .is_some_and(|culprit| culprit.test == test.id);
         let same_file = trouble.file.as_ref() == Some(&test.file) && !again;
         match self.rules.respawn {
-            Respawn::Never => return Decision::Refuse(trouble),
+            Respawn::Never => return self.refuse(trouble),
             Respawn::File if same_file && self.rules.scope != Scope::Function => {
-                return Decision::Refuse(trouble);
+                return self.refuse(trouble);
             }
             Respawn::File | Respawn::Test => {}
         }
         self.replace(trouble)
+    }
+
+    /// A test would have to run on this process, whose loop may have recovered meanwhile.
+    fn refuse(&self, trouble: Trouble) -> Decision {
+        if trouble.found == Found::Standing && !self.asked {
+            return Decision::Ask;
+        }
+        Decision::Refuse(trouble)
     }
 
     /// A fresh process is due because of this, unless that happened too many times in a row.

@@ -75,6 +75,18 @@ pub enum AppState {
 }
 
 impl AppState {
+    /// If its main loop does not run, and nothing else is known to be wrong: how the test before left the app.
+    #[must_use]
+    pub fn freeze(&self) -> Option<&'static str> {
+        let stands =
+            |reason: &Reason| reason.code == "main_loop_stalled" || reason.code == "interpreter_held";
+        match self {
+            Self::Degraded(reasons) if reasons.iter().all(stands) => Some("left the main loop standing"),
+            Self::Unreachable(_) => Some("left the app without an answer"),
+            _ => None,
+        }
+    }
+
     /// What is wrong, on one line; `None` while nothing is. Of several reasons the first counts, because it usually
     /// caused the others.
     #[must_use]

@@ -163,6 +163,8 @@ struct Model {
     generation: u32,
     /// What is wrong with the running generation.
     trouble: Option<Blame>,
+    /// That is, its loop stood at a hand-over, and may run again.
+    stands: bool,
     /// Files that ran on this generation.
     inherited: Vec<String>,
     respawns: u32,
@@ -187,6 +189,7 @@ impl Model {
     fn bring_up(&mut self) {
         self.generation += 1;
         self.respawns += 1;
+        self.stands = false;
         self.inherited.clear();
         self.suspects.clear();
     }
@@ -238,11 +241,21 @@ fn answer(
     answer: Answer,
 ) -> Result<(), TestCaseError> {
     prop_assert_ne!(rules.handover, Handover::Off);
-    prop_assert!(
-        model.trouble.is_none() && model.ended_by.is_none(),
-        "asked in vain"
-    );
+    prop_assert!(model.ended_by.is_none(), "asked in vain");
     prop_assert!(!model.proven, "asked twice");
+    if let Some(blame) = model.trouble.clone() {
+        prop_assert!(model.stands, "asked in vain");
+        let culprit = blame.map(|(_, culprit)| culprit);
+        if let Answer::Stands(_) = answer {
+            let again = policy.app_unfit(model.generation, "still stands", Found::Standing, None);
+            prop_assert_eq!(again, culprit, "blamed once");
+            return Ok(());
+        }
+        let was = policy.runs_again(model.generation);
+        prop_assert_eq!(was.map(|was| was.culprit), Some(culprit));
+        model.trouble = None;
+        model.stands = false;
+    }
     let blame = model.last.clone().map(|test| {
         (
             test.file,
@@ -255,6 +268,7 @@ fn answer(
     match answer {
         Answer::Stands(freeze) => {
             model.trouble = Some(stand(policy, model, freeze)?);
+            model.stands = true;
             return Ok(());
         }
         Answer::LeftOpen | Answer::Turns if !at_border => {
@@ -539,8 +553,14 @@ proptest! {
                     model.unnoted = true;
                     continue;
                 }
-                let again = policy.app_troubled(model.generation, "and the pool is shut down", false);
+                let mut other = policy.clone();
+                let heard = if step.used_afterwards { &mut policy } else { &mut other };
+                let again = heard.app_troubled(model.generation, "and the pool is shut down", false);
                 prop_assert_eq!(again.as_ref(), Some(culprit), "blamed once");
+                // From then on its watch says whether it runs.
+                prop_assert_eq!(heard.clone().runs_again(model.generation), None);
+                prop_assert!(heard.clone().app_recovered(model.generation).is_some() || !model.stands);
+                model.stands &= !step.used_afterwards;
             }
             prop_assert_eq!(policy.app_troubled(model.generation + 1, "not ours", false), None);
         }

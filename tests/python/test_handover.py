@@ -45,6 +45,10 @@ def test_does(app):
 """
 
 
+#: The app has begun to do it.
+TAKEN = "while (app.live_gui.generation_folder / 'state' / 'command').exists(): time.sleep(0.001)"
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("freeze", FREEZES)
 def test_the_next_file_runs_on_a_process_that_turns(
@@ -55,22 +59,22 @@ def test_the_next_file_runs_on_a_process_that_turns(
     result.assert_outcomes(passed=3)
     run = record(pytester)
     note = next(note for note in run["notes"] if note["file"] == "test_b.py")
-    assert note["because"].startswith("test_a.py::test_does left the main loop standing for ")
+    assert note["because"].startswith("test_a.py::test_does left the main loop standing")
     assert note["because"].endswith(PASSED)
     first = run["generations"][0]
     assert first["state"] == "degraded"
-    assert first["why"].startswith("left the main loop standing for ")
+    assert first["why"].startswith("left the main loop standing")
     assert first["why"].endswith(PASSED)
     assert first["culprit"] == {"test": "test_a.py::test_does", "inferred": True}
     result.stdout.fnmatch_lines(
         [
-            "test_b.py  fresh process (generation *): test_a.py::test_does left the main loop standing for *"
+            "test_b.py  fresh process (generation *): test_a.py::test_does left the main loop standing*"
             + PASSED
         ]
     )
     cases = {case.get("name"): case for case in ET.parse(pytester.path / "report.xml").iter("testcase")}
     properties = {p.get("name"): p.get("value") for p in cases["test_does"].iter("property")}
-    assert str(properties["live_gui_handover"]).startswith("left the main loop standing for ")
+    assert str(properties["live_gui_handover"]).startswith("left the main loop standing")
     assert str(properties["live_gui_handover"]).endswith(PASSED)
 
 
@@ -300,6 +304,96 @@ def test_the_last_test_of_a_run_can_be_failed_too(suite: Suite) -> None:
     result.assert_outcomes(passed=2, errors=1)
 
 
+#: A file whose last test stops the app's process for good.
+STOPS = """
+import os, signal
+
+def test_first(app):
+    pass
+
+def test_stops(live_gui):
+    os.kill(live_gui.pid, signal.SIGSTOP)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be stopped there by a signal")
+@pytest.mark.parametrize(("handover", "errors", "sure"), [("respawn", 0, PASSED), ("fail", 1, "")])
+def test_a_process_that_a_test_stopped_is_no_crash(
+    suite: Suite, pytester: pytest.Pytester, handover: str, errors: int, sure: str
+) -> None:
+    files = {"test_a.py": STOPS, "test_b.py": PASSES}
+    result = suite(files, ini=f"live_gui_handover = {handover}")
+    result.assert_outcomes(passed=3, errors=errors)
+    assert result.ret == errors
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith(
+        "test_a.py::test_stops left the app without an answer: the agent does not answer"
+    )
+    assert note["because"].endswith(sure or " (blamed by inference)")
+
+
+def test_a_freeze_that_the_watch_reports_while_no_test_uses_the_app_is_no_crash(
+    quick_to_call_it_a_stall: Suite, pytester: pytest.Pytester
+) -> None:
+    other = """
+import json, pathlib, time
+
+def test_does_not_use_it():
+    (run,) = pathlib.Path(".livegui").glob("*/run.json")
+    deadline = time.monotonic() + 20
+    while "left the main loop standing" not in run.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+"""
+    files = {"test_a.py": doing("hang 30", TAKEN) + other, "test_b.py": PASSES}
+    result = quick_to_call_it_a_stall(files)
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0
+    (note,) = record(pytester)["notes"]
+    assert note["because"].startswith(
+        "test_a.py::test_does left the main loop standing: main_loop_stalled: no beat"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ini", "outcomes"),
+    [
+        ("live_gui_respawn = never", {"passed": 4}),
+        ("live_gui_handover = fail", {"passed": 4, "errors": 1}),
+    ],
+)
+def test_tests_that_need_this_very_process_run_once_its_loop_turns_again(
+    suite: Suite, pytester: pytest.Pytester, ini: str, outcomes: dict[str, int]
+) -> None:
+    waits = """
+def test_waits():
+    time.sleep(1)
+
+def test_uses_it_again(app):
+    assert app.live_gui.is_healthy()
+"""
+    never = "never" in ini
+    files = {"test_a.py": doing("hang 1.2", TAKEN) + ("" if never else waits)}
+    if never:
+        files["test_b.py"] = "import time\n" + waits
+    suite(files, ini=ini).assert_outcomes(**outcomes)
+    (remark,) = record(pytester)["remarks"]
+    assert remark.startswith("test_a.py::test_does left the main loop standing for ")
+    assert remark.endswith("; the loop runs again")
+
+
+def test_an_app_whose_frames_always_take_longer_than_the_time_out_is_kept(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    app = pytester.path / "plain_app.py"
+    text = app.read_text(encoding="utf-8")
+    assert "frame_s = 0.005" in text
+    app.write_text(text.replace("frame_s = 0.005", "frame_s = 0.8"), encoding="utf-8")
+    files = {f"test_{name}.py": "def test_uses(live_gui):\n    pass\n" for name in "abc"}
+    suite(files).assert_outcomes(passed=3)
+    assert record(pytester)["notes"] == []
+
+
 def test_what_the_last_test_of_a_run_left_is_told(suite: Suite) -> None:
     result = suite({"test_a.py": doing("deadlock")})
     result.assert_outcomes(passed=2)
@@ -418,8 +512,7 @@ def test_a_longer_time_out_keeps_what_the_usual_one_replaces(suite: Suite, pytes
 def test_a_shorter_time_out_replaces_sooner_than_the_usual_one(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
-    taken = "while (app.live_gui.generation_folder / 'state' / 'command').exists(): time.sleep(0.001)"
-    files = {f"test_{name}.py": doing("hang 8", taken) for name in "abc"}
+    files = {f"test_{name}.py": doing("hang 8", TAKEN) for name in "abc"}
     suite(files, ini="live_gui_handover_timeout = 50ms").assert_outcomes(passed=6)
     text = " ".join(str(generation["why"]) for generation in record(pytester)["generations"])
     stood = [float(seconds) for seconds in re.findall(r"standing for ([\d.]+) s", text)]
