@@ -48,11 +48,45 @@ QTimer.singleShot(1000, app.quit)
 app.exec()
 print("went on")
 """
+SIGNALS = """
+import sys
+from {binding}.QtCore import QTimer
+from {binding}.QtWidgets import QApplication, QColorDialog, QDialog, QPushButton
+sys.excepthook = lambda *raised: print("hook", raised[1])
+app = QApplication(sys.argv)
+app.setQuitOnLastWindowClosed(False)
+dialog = QDialog()
+shown = []
+def close():
+    if window := app.activeModalWidget():
+        shown.append(type(window).__name__)
+        window.reject()
+closer = QTimer(interval=10)
+closer.timeout.connect(close)
+closer.start()
+def click():
+    for slot in (dialog.exec, QColorDialog.getColor, QApplication.processEvents):
+        button = QPushButton()
+        button.clicked.connect(slot)
+        button.click()
+    app.quit()
+QTimer.singleShot(0, click)
+app.exec()
+print(shown)
+"""
 FRAMES_FIRST = """
 import glfw
 for _ in range(3):
     glfw.poll_events()
 """
+
+
+@pytest.mark.parametrize("binding", ["PySide6", "PyQt6", "PyQt5"])
+def test_a_signal_may_still_be_connected_to_what_shows_a_dialog(binding: str, tmp_path: Path) -> None:
+    environment = {"QT_QPA_PLATFORM": "offscreen"}
+    with shown(binding, SIGNALS.format(binding=binding), binding, tmp_path, **environment) as process:
+        out, err = process.communicate(timeout=30)
+    assert out == "['QDialog', 'QColorDialog']\n", err
 
 
 @posix
