@@ -88,7 +88,7 @@ def _application() -> tuple[str, Any, Any]:
 def _beat_in_application(agent: Agent, interval_ms: int = 20) -> None:
     binding, core, app = _application()
     timer = core.QTimer(app)
-    frames = Frames(agent, _left_open(binding, core))
+    frames = Frames(agent, _left_open(agent, binding, core))
     pictures = Pictures(agent, _grab(binding))
 
     def on_timeout() -> None:  # no bound method, because Qt keeps only weak references to those
@@ -246,9 +246,10 @@ def _stop(core: Any, timer: Any) -> None:
             timer.stop()
 
 
-def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
-    # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
-    # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
+def _left_open(agent: Agent, binding: str, core: Any) -> Callable[[], list[str]]:
+    # With each beat, call only functions that never return None: in PySide6 6.12 each None that a function
+    # returns costs a reference to None, and Python before 3.12 ends the process once none is left.
+    grabs = _Grabs(agent, is_costly=binding.startswith("PySide") and sys.version_info < (3, 12))
     is_first = True
 
     def look() -> list[str]:
@@ -269,6 +270,7 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
                     what = "modal" if widget.isModal() else "popup"
                     title = widget.windowTitle() or widget.objectName()
                     things.append(f"{what} {type(widget).__name__} {title!r}")
+            things += grabs.look(widgets.QWidget)
         if gui is not None and isinstance(app, gui.QGuiApplication):
             for window in gui.QGuiApplication.topLevelWindows():
                 # The window of a widget is that widget's, which is named above.
@@ -281,6 +283,34 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
         return things
 
     return look
+
+
+class _Grabs:
+    """The widgets that alone get what the mouse or the keyboard does."""
+
+    def __init__(self, agent: Agent, *, is_costly: bool) -> None:
+        self._native = agent._native
+        #: Whether each None costs a reference. Then they are asked for only when the test side asks.
+        self._is_costly = is_costly
+
+    def look(self, widget: Any) -> list[str]:
+        """A name for each."""
+        if self._is_costly and self._native.question is None:
+            return []
+        things = []
+        for what, grabber in (("mouse", widget.mouseGrabber()), ("keyboard", widget.keyboardGrabber())):
+            if grabber is not None:
+                name = grabber.objectName() or grabber.windowTitle()
+                things.append(f"a grab of the {what} by {type(grabber).__name__} {name!r}")
+            elif self._is_costly:
+                _restore_reference_to_none()
+        return things
+
+
+def _restore_reference_to_none() -> None:
+    import ctypes  # noqa: PLC0415 -- most apps don't need it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
 def _grab(binding: str) -> Callable[[str], object]:
