@@ -55,7 +55,9 @@ def test_a_loop_that_sleeps_until_an_event_of_few_types_comes_is_not_stalled(
         assert (document["status"], document["reasons"], document["history"]) == ("ok", [], [])
         process.stdin.write("\n")
         process.stdin.flush()
-        assert process.stdout.readline() == "True True\n", "it did not get ours, and its choice of types holds"
+        assert process.stdout.readline() == "True True\n", (
+            "it did not get ours, and its choice of types holds"
+        )
         document = health(tmp_path, lambda document: document["status"] == "degraded")
         assert [reason["code"] for reason in document["reasons"]] == ["main_loop_stalled"]
 

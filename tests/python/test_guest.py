@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from executing import executed, health, shown
 from plain_suites import Suite, under_wine
 
 import livegui
+from livegui._inject import Injection
 from livegui.toolkits._common import Frames
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
@@ -34,6 +37,23 @@ while not os.path.exists("agent.json"):
 
 def beats(document: dict[str, Any]) -> bool:
     return bool(document["checks"]["main_loop"]["beats"] > 5)
+
+
+def test_no_error_of_ours_reaches_a_loop_of_the_apps_own() -> None:
+    given_up: list[str] = []
+
+    def give_up(agent: object, what: str, error: Exception) -> None:
+        given_up.append(f"{what}: {error}")
+
+    def beat() -> None:
+        raise RuntimeError("ours")
+
+    injection: Any = SimpleNamespace(_main_thread=threading.get_ident(), give_up=give_up)
+    agent: Any = SimpleNamespace(_loop=SimpleNamespace(is_away=False))
+    turn = Injection.of_own_loop(injection, agent, beat)
+    turn()
+    turn()
+    assert given_up == ["its loop: ours"]
 
 
 # --- Qt ---

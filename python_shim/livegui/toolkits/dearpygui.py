@@ -175,14 +175,16 @@ class _Waker:
 
 
 def _post() -> Callable[[], object]:
-    """What wakes the thread that shows the frames, which is this one. It causes no event that the app sees."""
+    """What wakes the thread that shows the frames, which is this one. The app sees no event."""
     import ctypes  # noqa: PLC0415 -- most apps don't need it
 
     with contextlib.suppress(AttributeError, OSError):
         if sys.platform == "win32":
             post = ctypes.WinDLL("user32").PostThreadMessageW
             return functools.partial(post, threading.get_native_id(), 0, 0, 0)
-        found: Callable[[], object] = ctypes.CDLL(sys.modules["dearpygui._dearpygui"].__file__).glfwPostEmptyEvent
+        found: Callable[[], object] = ctypes.CDLL(
+            sys.modules["dearpygui._dearpygui"].__file__
+        ).glfwPostEmptyEvent
         return found
     return _nothing
 

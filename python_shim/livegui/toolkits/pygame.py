@@ -181,13 +181,19 @@ def _looking(frames: _Frames | _FirstFrame, name: str, function: Callable[..., A
 
 
 def _get(
-    frames: _Frames | _FirstFrame, get: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    frames: _Frames | _FirstFrame,
+    get: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> Any:
     return [event for event in get(*arguments, **options) if not frames.waker.is_ours(event)]
 
 
 def _poll(
-    frames: _Frames | _FirstFrame, poll: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    frames: _Frames | _FirstFrame,
+    poll: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> Any:
     event = poll(*arguments, **options)
     while frames.waker.is_ours(event):
@@ -196,7 +202,10 @@ def _poll(
 
 
 def _wait(
-    frames: _Frames | _FirstFrame, wait: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    frames: _Frames | _FirstFrame,
+    wait: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> Any:
     began = monotonic()
     event = wait(*arguments, **options)
@@ -214,7 +223,10 @@ def _what_is_left(arguments: tuple[Any, ...], options: dict[str, Any], waited_s:
 
 
 def _peek(
-    frames: _Frames | _FirstFrame, peek: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    frames: _Frames | _FirstFrame,
+    peek: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> Any:
     for event in pygame.event.get(_WAKE, pump=False):
         if not frames.waker.is_ours(event):
