@@ -145,7 +145,7 @@ def _asking(injection: Injection, show: Callable[..., Any]) -> Callable[..., Any
     """A message box, or a dialog for a file or a color, for example before ``mainloop()``."""
 
     def asking(dialog: Any, **options: Any) -> Any:
-        shown_over = dialog.master or sys.modules["tkinter"]._default_root  # type: ignore[attr-defined]
+        shown_over = dialog.master or sys.modules["tkinter"]._default_root
         if shown_over is None:  # it makes a window for itself, and removes it
             return show(dialog, **options)
         with injection.loop("tkinter's dialog", _Wire(_root(shown_over)), may_come_back=True):
