@@ -285,7 +285,7 @@ class Injection:
         return _thread.get_ident() == self._main_thread
 
     def of_own_loop(self, agent: "Agent", beat: "Callable[[], object]") -> "Callable[[], object]":
-        """What to call once a frame of the app's own loop, on any thread; only the main one beats. Never raises."""
+        """What to call once a frame of the app's own loop; not on other threads. Never raises."""
         main_thread, get_ident, loop = self._main_thread, _thread.get_ident, agent._loop
         has_failed = False
 
