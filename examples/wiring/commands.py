@@ -12,6 +12,7 @@
 ``dialog``       a modal dialog, or a grab
 ``message``      a message box of the system's
 ``popup``, ``loop``, ``inner``  what else can be open: a popup, a nested loop, a popup over the dialog
+``grab_mouse``, ``grab_keyboard``  Qt: the window alone gets what the mouse or the keyboard does
 ``critical``, ``fatal``, ``destroyed``  messages of Qt's: of the app, and of Qt when a thread is destroyed
 ``thread text``  an exception in a thread
 """

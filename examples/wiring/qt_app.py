@@ -25,6 +25,8 @@ class Window(QtWidgets.QMainWindow):  # type: ignore[misc]
             abort,
             popup=self.show_menu,
             loop=self.wait,
+            grab_mouse=self.grabMouse,
+            grab_keyboard=self.grabKeyboard,
             critical=lambda: QtCore.qCritical("the disk is full"),
             fatal=lambda: QtCore.qFatal("no way out"),
             destroyed=self.destroy_thread,

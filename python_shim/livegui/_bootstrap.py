@@ -32,10 +32,12 @@ SEAMS = {
     "kivy.base": "toolkits.kivy",
     "pygame": "toolkits.pygame",
     "pyglet.app": "toolkits.pyglet",
+    "pyglet.clock": "toolkits.pyglet",
     "qasync": "toolkits.qasync",
     "socketserver": "_servers",
     "threading": "",
     "tkinter": "toolkits.tk",
+    "tkinter.commondialog": "toolkits.tk",
     "uvicorn.server": "_servers",
     "wx.core": "toolkits.wx",
     **{

@@ -285,14 +285,21 @@ class Injection:
         return _thread.get_ident() == self._main_thread
 
     def of_own_loop(self, agent: "Agent", beat: "Callable[[], object]") -> "Callable[[], object]":
-        """What to call once a frame of the app's own loop. It does nothing on any other thread."""
+        """What to call once a frame of the app's own loop; not on other threads. Never raises."""
         main_thread, get_ident, loop = self._main_thread, _thread.get_ident, agent._loop
+        has_failed = False
 
         def called() -> None:
+            nonlocal has_failed
             if get_ident() == main_thread:
-                if loop.is_away:  # another loop ran meanwhile
-                    loop.come_back()
-                beat()
+                try:
+                    if loop.is_away:  # another loop ran meanwhile
+                        loop.come_back()
+                    beat()
+                except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+                    if not has_failed:
+                        has_failed = True
+                        self.give_up(agent, "its loop", error)
 
         return called
 
@@ -461,25 +468,35 @@ class Loop:
         self.agent = self._injection.enter(self._what, self._wire, may_come_back=self._may_come_back)
         if self.agent is not None:
             self._in_own_loop = self._injection.has_frames() and not self.agent._loop.is_away
-            self.agent._loop.__enter__()
+            try:
+                self.agent._loop.__enter__()
+            except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+                self._injection.give_up(self.agent, self._what, error)
+                self.agent = None
 
     def __exit__(
         self, kind: "type[BaseException] | None", error: "BaseException | None", where: "TracebackType | None"
     ) -> None:
         if self.agent is None:
             return
-        if error is not None and not self._may_come_back:
-            self._injection.has_ended = True
-            self.agent._loop.__exit__(kind, error, where)
-            return
+        try:
+            if error is not None and not self._may_come_back:
+                self._injection.has_ended = True
+                self.agent._loop.__exit__(kind, error, where)
+            else:
+                self._leave(self.agent, error)
+        except Exception as ours:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+            note(f"the end of {self._what} is not told: {type(ours).__name__}: {ours}")
+
+    def _leave(self, agent: "Agent", error: "BaseException | None") -> None:
         # The app may handle what has left the loop, and may enter another. What ends the program is reported
         # elsewhere.
         may_end = not (self._may_come_back or self._in_own_loop)
-        self.agent._loop.leave_for_now(error, may_end=may_end)
+        agent._loop.leave_for_now(error, may_end=may_end)
         if self._in_own_loop:
-            self.agent._loop.come_back()
+            agent._loop.come_back()
         elif may_end:
-            self._injection.loop_returned(self.agent)
+            self._injection.loop_returned(agent)
 
 
 class _EndOfMainThread:
@@ -583,7 +600,10 @@ class Pump:
             return
         if self._count(_place(sys._getframe(1))) == _TURNS:
             self._has_turned = True
-            self._when_sure(lambda: self._found(wire))
+            try:
+                self._when_sure(lambda: self._found(wire))
+            except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
+                note(f"{self._what} is not watched: {type(error).__name__}: {error}")
 
     def _found(self, wire: "Wire") -> None:
         self._injection.frames(self._what, lambda agent: self._wired(agent, wire)).beat()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from executing import executed, health, shown
 from plain_suites import Suite, under_wine
 
 import livegui
+from livegui._inject import Injection
 from livegui.toolkits._common import Frames
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
@@ -36,6 +39,23 @@ def beats(document: dict[str, Any]) -> bool:
     return bool(document["checks"]["main_loop"]["beats"] > 5)
 
 
+def test_no_error_of_ours_reaches_a_loop_of_the_apps_own() -> None:
+    given_up: list[str] = []
+
+    def give_up(agent: object, what: str, error: Exception) -> None:
+        given_up.append(f"{what}: {error}")
+
+    def beat() -> None:
+        raise RuntimeError("ours")
+
+    injection: Any = SimpleNamespace(_main_thread=threading.get_ident(), give_up=give_up)
+    agent: Any = SimpleNamespace(_loop=SimpleNamespace(is_away=False))
+    turn = Injection.of_own_loop(injection, agent, beat)
+    turn()
+    turn()
+    assert given_up == ["its loop: ours"]
+
+
 # --- Qt ---
 
 SLOT = """
@@ -48,11 +68,45 @@ QTimer.singleShot(1000, app.quit)
 app.exec()
 print("went on")
 """
+SIGNALS = """
+import sys
+from {binding}.QtCore import QTimer
+from {binding}.QtWidgets import QApplication, QColorDialog, QDialog, QPushButton
+sys.excepthook = lambda *raised: print("hook", raised[1])
+app = QApplication(sys.argv)
+app.setQuitOnLastWindowClosed(False)
+dialog = QDialog()
+shown = []
+def close():
+    if window := app.activeModalWidget():
+        shown.append(type(window).__name__)
+        window.reject()
+closer = QTimer(interval=10)
+closer.timeout.connect(close)
+closer.start()
+def click():
+    for slot in (dialog.exec, QColorDialog.getColor, QApplication.processEvents):
+        button = QPushButton()
+        button.clicked.connect(slot)
+        button.click()
+    app.quit()
+QTimer.singleShot(0, click)
+app.exec()
+print(shown)
+"""
 FRAMES_FIRST = """
 import glfw
 for _ in range(3):
     glfw.poll_events()
 """
+
+
+@pytest.mark.parametrize("binding", ["PySide6", "PyQt6", "PyQt5"])
+def test_a_signal_may_still_be_connected_to_what_shows_a_dialog(binding: str, tmp_path: Path) -> None:
+    environment = {"QT_QPA_PLATFORM": "offscreen"}
+    with shown(binding, SIGNALS.format(binding=binding), binding, tmp_path, **environment) as process:
+        out, err = process.communicate(timeout=30)
+    assert out == "['QDialog', 'QColorDialog']\n", err
 
 
 @posix

@@ -90,13 +90,22 @@ event = sdl2.SDL_Event()
 while True:
     imgui.new_frame()
     imgui.end_frame()
-    sdl2.SDL_WaitEvent(ctypes.byref(event))
+    WAIT
+    if event.type == 0xFFFE:
+        print("not the app's event", flush=True)
 """
 
 
-def test_a_loop_that_sleeps_until_sdl_has_an_event_is_not_stalled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "wait",
+    ["sdl2.SDL_WaitEvent(ctypes.byref(event))", "sdl2.SDL_WaitEventTimeout(ctypes.pointer(event), 3600_000)"],
+    ids=["byref", "pointer"],
+)
+def test_a_loop_that_sleeps_until_sdl_has_an_event_is_not_stalled(wait: str, tmp_path: Path) -> None:
     environment = {"SDL_VIDEODRIVER": "dummy", "LIVEGUI_STALL_AFTER_MS": "2000"}
-    with shown("sdl2", SLEEPS, "sdl2", tmp_path, **environment):
+    with shown("sdl2", SLEEPS.replace("WAIT", wait), "sdl2", tmp_path, **environment) as process:
         document = health(tmp_path, lambda document: document["uptime_ms"] > 5000)
         assert document["checks"]["main_loop"]["state"] == "ok"
         assert (document["reasons"], document["history"]) == ([], [])
+        process.kill()
+        assert process.communicate()[0] == ""

@@ -736,6 +736,32 @@ def test_a_toolkit_that_swallows_is_heard_and_its_quit_is_an_announced_end(name:
     assert "main_loop_exited" not in journal
 
 
+KIVY = """
+from kivy.app import App
+from kivy.base import ExceptionHandler, ExceptionManager
+from kivy.clock import Clock
+from kivy.uix.label import Label
+class Passes(ExceptionHandler):
+    def handle_exception(self, inst):
+        return ExceptionManager.PASS
+ExceptionManager.add_handler(Passes())
+def fail(dt):
+    raise ValueError("bad value")
+class Passing(App):
+    def build(self):
+        Clock.schedule_once(fail, 0.5)
+        return Label(text="x")
+Passing().run()
+"""
+
+
+def test_what_a_handler_of_kivy_passes_is_heard(tmp_path: Path) -> None:
+    with shown("kivy", KIVY, "kivy", tmp_path, KIVY_NO_FILELOG="1"):
+        document = health(tmp_path, lambda document: bool(document["exceptions"]))
+        (caught,) = document["exceptions"]
+        assert (caught["source"], caught["message"]) == ("gui", "ValueError: bad value")
+
+
 def test_what_leaves_pyglets_loop_is_a_crash(tmp_path: Path) -> None:
     with shown("pyglet", PYGLET, "pyglet", tmp_path) as process:
         health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 5)

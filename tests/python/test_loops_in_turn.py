@@ -221,3 +221,66 @@ def test_what_breaks_while_an_app_ends_is_told_only_if_it_goes_on(more: str, tmp
         process.communicate("\n", timeout=30)
     journal = (tmp_path / "heartbeat.jsonl").read_text()
     assert ("thread_died" in journal, "executor_refused" in journal) == (bool(more), bool(more))
+
+
+#: Dialogs that wait for an answer before there is any other loop, and what each needs.
+ASKS_FIRST = {
+    "tk": (
+        "tkinter",
+        """
+import tkinter
+from tkinter import messagebox
+root = tkinter.Tk()
+messagebox.showinfo("login", "hello")
+""",
+    ),
+    **{
+        f"{binding} {ask.partition('(')[0]}": (
+            binding,
+            f"""
+import sys
+from {binding}.QtWidgets import QApplication, QInputDialog, QMessageBox, QFileDialog
+app = QApplication(sys.argv)
+{ask}
+""",
+        )
+        for binding, ask in [
+            ("PyQt6", "QInputDialog.getText(None, 'login', 'name')"),
+            ("PySide6", "QMessageBox.question(None, 'login', 'again?')"),
+            ("PyQt5", "QFileDialog.getOpenFileName(None, 'login')"),
+        ]
+    },
+    "wx": ("wx", "import wx\napp = wx.App()\nwx.Dialog(None, title='login').ShowModal()\n"),
+    "wx MessageBox": ("wx", "import wx\napp = wx.App()\nwx.MessageBox('hello', 'login')\n"),
+    "gtk": (
+        "gi",
+        """
+import gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gtk
+Gtk.Dialog(title="login").run()
+""",
+    ),
+    "pyglet": (
+        "pyglet",
+        """
+import pyglet
+window = pyglet.window.Window(100, 100)
+while not window.has_exit:
+    pyglet.clock.tick()
+    window.dispatch_events()
+    window.flip()
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKS_FIRST)
+def test_an_app_that_asks_something_before_its_main_loop_is_watched_from_then_on(
+    name: str, tmp_path: Path
+) -> None:
+    needs, script = ASKS_FIRST[name]
+    with shown(name, script, needs, tmp_path, QT_QPA_PLATFORM="offscreen"):
+        document = health(tmp_path, lambda document: document["checks"]["main_loop"]["beats"] > 10)
+        assert (document["status"], document["reasons"]) == ("ok", [])
+        assert document["checks"]["main_loop"]["state"] == "ok"

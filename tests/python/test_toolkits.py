@@ -385,22 +385,25 @@ def test_looking_for_open_dialogs_costs_qt_apps_no_reference(name: str, tmp_path
     # PySide6 6.12 loses a reference to None each time that it returns one; without any left Python aborts.
     binding = APPS[name].needs
     code = f"""
+from types import SimpleNamespace
 from {binding}.QtCore import QCoreApplication
 from {binding}.QtWidgets import QApplication, QWidget
 from livegui.toolkits import qt as live_qt
 app = QApplication([])
 window = QWidget()
 window.show()
-look = live_qt._left_open("{binding}", sys.modules["{binding}.QtCore"])
-look()
-look()  # the first one does not ask Qt
-before = sys.getrefcount(None)
-for _ in range(1000):
+for question in (None, 1):
+    asked = SimpleNamespace(_native=SimpleNamespace(question=question))
+    look = live_qt._left_open(asked, "{binding}", sys.modules["{binding}.QtCore"])
     look()
-print(sys.getrefcount(None) - before > -500)
+    look()  # the first one does not ask Qt
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        look()
+    print(sys.getrefcount(None) - before > -500)
 """
     done = run(name, code, tmp_path)
-    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("True\nTrue\n", 0), done.stderr
 
 
 def test_a_dialog_that_was_closed_is_open_no_more(tmp_path: Path) -> None:
@@ -450,7 +453,7 @@ from PySide6.QtQml import QQmlApplicationEngine
 from PySide6.QtWidgets import QApplication, QDialog
 from livegui.toolkits import qt as live_qt
 app = QApplication([])
-look = live_qt._left_open("PySide6", sys.modules["PySide6.QtCore"])
+look = live_qt._left_open(agent, "PySide6", sys.modules["PySide6.QtCore"])
 look()  # the first one does not ask Qt
 engine = QQmlApplicationEngine()
 engine.loadData(b"import QtQuick; Window { visible: true; title: 'main' }")

@@ -129,6 +129,10 @@ LEFT_OPEN = [
             ("loop", "a nested event loop (level 2)"),
         ]
     ),
+    *(
+        (name, f"grab_{what}", f"a grab of the {what} by Window 'myapp'")
+        for name, what in [("pyside6", "mouse"), ("pyqt6", "keyboard")]
+    ),
     ("tk", "dialog", "a grab by Toplevel 'Save?'"),
     ("tk", "message", "a grab by Dialog 'Save?', tk_messageBox 'Save?'"),
     ("tk", "loop", "a nested wait_window() for Toplevel 'Ask?'"),

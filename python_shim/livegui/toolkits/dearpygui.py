@@ -12,6 +12,9 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
+import functools
 import os
 import sys
 import threading
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import dearpygui.dearpygui as dpg
 
-from livegui.toolkits._common import ExceptHook, Frames
+from livegui.toolkits._common import ExceptHook, Frames, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +38,8 @@ __all__ = ["install", "patch", "run"]
 _LONG_S = 1.0
 #: How often to check for callbacks and open windows while nothing asks, in seconds.
 _LOOK_EVERY_S = 0.05
+#: The outermost code of a thread of ``threading``, which that does not list before it runs.
+_STARTING = threading.Thread._bootstrap.__code__  # type: ignore[attr-defined]
 
 
 def install(agent: Agent) -> Frames:
@@ -50,6 +55,10 @@ def install(agent: Agent) -> Frames:
     """
     ExceptHook(agent, "gui")
     callbacks = _Callbacks()
+    wrap(agent, _thread, "start_new_thread", callbacks.around_start)
+    waker = _Waker(agent)
+    agent.wake_with(waker.wake)
+    agent._lookouts["dearpygui"] = waker
     return _Frames(agent, callbacks)
 
 
@@ -98,6 +107,20 @@ class _Callbacks:
         #: The outermost frame of the callback that ran at the last check; each call has a different one.
         self._frame: FrameType | None = None
         self._since = 0.0
+        #: Threads that run other code, which ``threading`` does not know: those of ``_thread``, and any that
+        #: were there before the first frame, and so before the first callback.
+        self._others = set(sys._current_frames())
+
+    def around_start(self, start: Callable[..., int]) -> Callable[..., int]:
+        """Wraps ``_thread.start_new_thread``, whose threads look like a callback's."""
+
+        @functools.wraps(start)
+        def start_new_thread(*arguments: Any, **options: Any) -> int:
+            ident = start(*arguments, **options)
+            self._others.add(ident)
+            return ident
+
+        return start_new_thread
 
     def look(self) -> None:
         """Checks what runs now."""
@@ -121,15 +144,53 @@ class _Callbacks:
         return time.monotonic() - self._since >= _LONG_S
 
     def _outermost(self) -> FrameType | None:
+        frames = sys._current_frames()
+        self._others.intersection_update(frames)  # a later thread may get the number of one that has ended
         # If a callback asks threading for its thread, it gets a dummy, which stays on the list.
         dummy = threading._DummyThread
         known = {thread.ident for thread in threading.enumerate() if not isinstance(thread, dummy)}
-        for ident, frame in sys._current_frames().items():
-            if ident not in known:
+        for ident, frame in frames.items():
+            if ident not in known and ident not in self._others:
                 while frame.f_back is not None:
                     frame = frame.f_back  # noqa: PLW2901 -- on the way to the outermost
-                return frame
+                if frame.f_code is not _STARTING:
+                    return frame
         return None
+
+
+class _Waker:
+    """Wakes a loop that waits for input (``wait_for_input``)."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._native = agent._native
+        self.wake = _post()
+
+    def look(self) -> None:
+        """Wakes the loop until it has answered a check, on the canary's thread.
+
+        While a callback runs it does not answer, and the end of the callback does not wake it.
+        """
+        if self._native.question is not None:
+            self.wake()
+
+
+def _post() -> Callable[[], object]:
+    """What wakes the thread that shows the frames, which is this one. The app sees no event."""
+    import ctypes  # noqa: PLC0415 -- most apps don't need it
+
+    with contextlib.suppress(AttributeError, OSError):
+        if sys.platform == "win32":
+            post = ctypes.WinDLL("user32").PostThreadMessageW
+            return functools.partial(post, threading.get_native_id(), 0, 0, 0)
+        found: Callable[[], object] = ctypes.CDLL(
+            sys.modules["dearpygui._dearpygui"].__file__
+        ).glfwPostEmptyEvent
+        return found
+    return _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Frames(Frames):

@@ -32,6 +32,12 @@ _RUNS: dict[str, list[tuple[str | None, str]]] = {
     "gi.overrides.Gio": [("Application", "run")],
     "gi.overrides.Gtk": [(None, "main")],
 }
+#: The functions that run a loop until a dialog is answered.
+_ASKS: dict[str, list[tuple[str | None, str]]] = {
+    "gi.overrides.GLib": [],
+    "gi.overrides.Gio": [],
+    "gi.overrides.Gtk": [("Dialog", "run")],  # GTK 4 has none
+}
 #: The functions that a loop of the app's own calls to have events processed.
 _PUMPS: dict[str, list[tuple[str | None, str]]] = {
     "gi.overrides.GLib": [("MainContext", "iteration")],
@@ -95,6 +101,13 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return run
 
+    def ask(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            with injection.loop("Gtk.Dialog.run()", install, may_come_back=True):
+                return original(*arguments, **options)
+
+        return run
+
     pump = injection.pump("GLib's iterations", _when_it_lasts)
 
     def wire(agent: Agent) -> None:
@@ -107,7 +120,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return iterate
 
-    for functions, wrapper in ((_RUNS, run), (_PUMPS, iterate)):
+    for functions, wrapper in ((_RUNS, run), (_ASKS, ask), (_PUMPS, iterate)):
         for class_name, name in functions[module.__name__]:
             # While GTK's overrides load, a patched function must go into the module that the app will see.
             seen = sys.modules.get(module.__name__.replace(".overrides.", ".repository."))

@@ -9,16 +9,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from imgui_bundle import hello_imgui, imgui, immapp
 
 import livegui
-from livegui.toolkits._common import Frames
+from livegui.toolkits._common import Frames, wrap
 from livegui.toolkits._popups import popups
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
     framed: list[tuple[Any, str, Callable[[Agent], Callable[[], object]]]] = [
         (hello_imgui.manual_render, "render", _wire),
         (immapp.manual_render, "render", _wire),
-        (imgui, "new_frame", _wire_on_python_backend),
+        (imgui, "new_frame", lambda agent: _wire_on_python_backend(injection, agent)),
     ]
     for owner, name, wire in framed:
         frames = injection.frames(f"{owner.__name__}.{name}()", wire)
@@ -83,11 +85,41 @@ def _wire(agent: Agent) -> Callable[[], object]:
     return Frames(agent, _popups).beat
 
 
-def _wire_on_python_backend(agent: Agent) -> Callable[[], object]:
+def _wire_on_python_backend(injection: Injection, agent: Agent) -> Callable[[], object]:
     sdl2: Any = sys.modules.get("sdl2")
+    beat = _wire(agent)
     if sdl2 is not None:
         agent.wake_with(lambda: _wake(sdl2))
-    return _wire(agent)
+        turn = injection.of_own_loop(agent, beat)
+        for name in ("SDL_PollEvent", "SDL_WaitEvent", "SDL_WaitEventTimeout"):
+            wrap(agent, sdl2, name, lambda look: _without_ours(turn, look))
+    return beat
+
+
+def _without_ours(turn: Callable[[], object], look: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function of SDL that takes an event. The app does not get the one that wakes it."""
+
+    @functools.wraps(look)
+    def looking(event: Any, *timeout: Any, **options: Any) -> Any:
+        if options:
+            return look(event, *timeout, **options)
+        began = monotonic()
+        found = look(event, *timeout)
+        while found and _is_ours(event):
+            turn()
+            waited_ms = int((monotonic() - began) * 1000)
+            left = [max(given - waited_ms, 0) if given > 0 else given for given in timeout]
+            found = look(event, *left)
+        return found
+
+    return looking
+
+
+def _is_ours(event: Any) -> bool:
+    """Whether the event, its address or a pointer to it is the one that wakes. There may be none."""
+    event = getattr(event, "_obj", event)
+    event = event.contents if hasattr(event, "contents") and event else event
+    return getattr(event, "type", None) == _WAKE_EVENT
 
 
 def _wake(sdl2: Any) -> None:

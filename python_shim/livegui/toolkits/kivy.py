@@ -12,10 +12,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from livegui.toolkits._common import Frames
+from livegui.toolkits._common import Frames, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,8 @@ __all__ = ["install", "patch"]
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Make Kivy's clock beat. An exception in a callback leaves ``run()``, unless a handler passes it.
 
+    One that a handler of ``ExceptionManager`` passes is recorded.
+
     Open popups, and other views of ``ModalView``, are reported.
 
     Args:
@@ -42,6 +46,20 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
     Clock.schedule_once(lambda _dt: frames.beat(), 0)  # the first frame may take longer than the interval
     event = Clock.schedule_interval(lambda _dt: frames.beat(), interval_ms / 1000)
     agent._on_stop.append(event.cancel)
+    managers = sys.modules["kivy.base"].ExceptionManagerBase
+    wrap(agent, managers, "handle_exception", lambda handle: _recording(agent, handle))
+
+
+def _recording(agent: Agent, handle: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(handle)
+    def handle_exception(self: Any, inst: Any) -> Any:
+        answer = handle(self, inst)
+        if answer == self.PASS and isinstance(inst, Exception):
+            with contextlib.suppress(Exception):  # nothing of ours may enter the app
+                agent.record_exception(inst)
+        return answer
+
+    return handle_exception
 
 
 def _left_open() -> list[str]:

@@ -39,6 +39,7 @@ _LOOKS = ("get", "poll", "wait", "pump", "peek", "clear")
 _SHOWS = ("flip", "update")
 #: The type of the event that wakes a loop: the last number, because an app counts its own from the first.
 _WAKE = pygame.NUMEVENTS - 1
+_OURS = {"livegui": "wake"}
 #: If an app showed a frame within this many seconds, it beats with the next frame that it shows.
 _SHOWN_S = 0.1
 
@@ -49,14 +50,14 @@ def install(agent: Agent) -> None:
     A beat is ``pygame.display.flip()`` or ``update()``, or else a look at the event queue with
     ``pygame.event.get()``, ``wait()``, ``pump()`` or a similar function.
 
-    A loop that sleeps in ``pygame.event.wait()`` is woken, by an event of a separate type, when livegui
-    checks whether it runs. Functions that the app imported by name (``from pygame.event import get``) are
-    not noticed. In that case, call :meth:`livegui.Agent.beat` once a frame. Exceptions leave the app's own
-    loop.
+    A loop that sleeps in ``pygame.event.wait()`` is woken by an event when livegui checks whether it runs.
+    The app does not get that event. Functions that the app imported by name (``from pygame.event import
+    get``) are not noticed. In that case, call :meth:`livegui.Agent.beat` once a frame. Exceptions leave the
+    app's own loop.
     """
     frames = _Frames(agent)
     for name in _LOOKS:
-        wrap(agent, pygame.event, name, lambda function: _looking(frames, function))
+        wrap(agent, pygame.event, name, lambda function, name=name: _looking(frames, name, function))  # type: ignore[misc]
     for name in _SHOWS:
         wrap(agent, pygame.display, name, lambda function: _showing(frames, function))
 
@@ -65,7 +66,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
     """Install the agent in an unchanged app at its first frame."""
     frames = _FirstFrame(injection)
     for name in _LOOKS:
-        injection.wrap(pygame.event, name, lambda function: _looking(frames, function))
+        injection.wrap(pygame.event, name, lambda function, name=name: _looking(frames, name, function))  # type: ignore[misc]
     for name in _SHOWS:
         injection.wrap(pygame.display, name, lambda function: _showing(frames, function))
 
@@ -77,12 +78,12 @@ class _Frames:
         self._beat = agent.beat
         self._pictures = Pictures(agent, _grab)
         self._shown = 0.0
-        self._waker = _Waker()
-        agent.wake_with(self._waker.wake)
+        self.waker = _Waker()
+        agent.wake_with(self.waker.wake)
 
     def look(self) -> None:
-        if self._waker.has_allowed:
-            self._waker.block_again()
+        if self.waker.has_allowed:
+            self.waker.block_again()
         if monotonic() - self._shown > _SHOWN_S:
             self._beat()
         if self._pictures.asked:
@@ -97,7 +98,10 @@ class _Waker:
     """Makes ``pygame.event.wait()`` return by an event."""
 
     def __init__(self) -> None:
-        self._event = pygame.event.Event(_WAKE, {"livegui": "wake"})
+        self._event = pygame.event.Event(_WAKE, _OURS)
+        #: How many were posted, and how many the app did not get because they were taken from the queue.
+        self._posted = 0
+        self._dropped = 0
         #: Whether the app had blocked the event's type. It is allowed until the app next looks at the queue.
         self.has_allowed = False
 
@@ -108,10 +112,22 @@ class _Waker:
                 # To block the type again would take the event out of the queue at once.
                 pygame.event.set_allowed(_WAKE)
                 self.has_allowed = True
+            self._posted += 1
             pygame.event.post(self._event)
 
+    def may_be_queued(self) -> bool:
+        """Whether an event of ours may be in the queue. The app may have cleared the queue meanwhile."""
+        return self._posted > self._dropped
+
+    def is_ours(self, event: Any) -> bool:
+        """Whether the event that was taken from the queue is ours, so that the app must not get it."""
+        if event.type != _WAKE or event.dict != _OURS:
+            return False
+        self._dropped += 1
+        return True
+
     def block_again(self) -> None:
-        """Block the type as the app has, when it looks at the queue. It sees no event of ours there."""
+        """Block the type as the app has, when it looks at the queue. That removes an event of ours."""
         self.has_allowed = False
         with contextlib.suppress(pygame.error):
             pygame.event.set_blocked(_WAKE)
@@ -123,6 +139,7 @@ class _FirstFrame:
     def __init__(self, injection: Injection) -> None:
         self._injection = injection
         self._loop = injection.frames("pygame's frames", self._wire)
+        self.waker = _Waker()  # it wakes nothing
         self.look: Callable[[], object] = self._first
         self.show: Callable[[], object] = self._first
 
@@ -131,6 +148,7 @@ class _FirstFrame:
 
     def _wire(self, agent: Agent) -> Callable[[], object]:
         frames = _Frames(agent)
+        self.waker = frames.waker
         self.look = self._injection.of_own_loop(agent, frames.look)
         self.show = self._injection.of_own_loop(agent, frames.show)
         return frames.look
@@ -143,13 +161,81 @@ def _grab(path: str) -> None:
     pygame.image.save(surface, path)
 
 
-def _looking(frames: _Frames | _FirstFrame, function: Callable[..., Any]) -> Callable[..., Any]:
+def _looking(frames: _Frames | _FirstFrame, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function that looks at the event queue. The app gets no event of ours."""
+    without_ours = _WITHOUT_OURS.get(name)
+
     @functools.wraps(function)
     def looking(*arguments: Any, **options: Any) -> Any:
         frames.look()
-        return function(*arguments, **options)
+        if without_ours is None or not frames.waker.may_be_queued():
+            return function(*arguments, **options)
+        return without_ours(frames, function, arguments, options)
 
-    return looking
+    @functools.wraps(function)
+    def waiting(*arguments: Any, **options: Any) -> Any:
+        frames.look()  # our event may be posted only during the wait
+        return _wait(frames, function, arguments, options)
+
+    return waiting if name == "wait" else looking
+
+
+def _get(
+    frames: _Frames | _FirstFrame,
+    get: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    return [event for event in get(*arguments, **options) if not frames.waker.is_ours(event)]
+
+
+def _poll(
+    frames: _Frames | _FirstFrame,
+    poll: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    event = poll(*arguments, **options)
+    while frames.waker.is_ours(event):
+        event = poll(*arguments, **options)
+    return event
+
+
+def _wait(
+    frames: _Frames | _FirstFrame,
+    wait: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    began = monotonic()
+    event = wait(*arguments, **options)
+    while frames.waker.is_ours(event):
+        frames.look()
+        event = wait(*_what_is_left(arguments, options, monotonic() - began))
+    return event
+
+
+def _what_is_left(arguments: tuple[Any, ...], options: dict[str, Any], waited_s: float) -> tuple[int, ...]:
+    """The argument for the rest of a wait, in milliseconds. The first wait has found the given one valid."""
+    given = arguments or tuple(options.values())
+    # Zero, or less, is a wait without an end.
+    return tuple(max(timeout - int(waited_s * 1000), 1) if timeout > 0 else timeout for timeout in given)
+
+
+def _peek(
+    frames: _Frames | _FirstFrame,
+    peek: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    for event in pygame.event.get(_WAKE, pump=False):
+        if not frames.waker.is_ours(event):
+            pygame.event.post(event)
+    return peek(*arguments, **options)
+
+
+#: What is called instead of a function while our event may be in the queue.
+_WITHOUT_OURS = {"get": _get, "poll": _poll, "peek": _peek}
 
 
 def _showing(frames: _Frames | _FirstFrame, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from livegui import Agent
-    from livegui._inject import Injection
+    from livegui._inject import Injection, Pump
 
 __all__ = ["install", "patch"]
 
@@ -42,7 +42,11 @@ def install(agent: Agent, *, interval_ms: int = 20) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app when it runs pyglet's loop, whichever class it uses."""
+    """Install the agent in an unchanged app when it runs pyglet's loop, or keeps calling ``clock.tick()``."""
+    if module.__name__ == "pyglet.clock":
+        ticks = injection.pump("pyglet's clock.tick()")
+        injection.wrap(module, "tick", lambda original: _ticking(injection, ticks, original))
+        return
 
     def run(original: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **options: Any) -> Any:
@@ -52,3 +56,14 @@ def patch(injection: Injection, module: ModuleType) -> None:
         return run
 
     injection.wrap(module.EventLoop, "run", run)
+
+
+def _ticking(injection: Injection, ticks: Pump, original: Callable[..., Any]) -> Callable[..., Any]:
+    def wire(agent: Agent) -> None:
+        injection.wire_once(agent, install)
+
+    def tick(*arguments: Any, **options: Any) -> Any:
+        ticks.turn(wire)
+        return original(*arguments, **options)
+
+    return tick

@@ -31,6 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["install", "patch"]
 
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+#: The functions that show a dialog and wait for it, by class. They call no ``exec()`` that Python sees.
+_ASKS = {
+    "QColorDialog": ("getColor",),
+    "QFileDialog": tuple(
+        f"get{what}"
+        for what in (
+            *("OpenFileName", "OpenFileNames", "SaveFileName", "ExistingDirectory"),
+            *("OpenFileUrl", "OpenFileUrls", "SaveFileUrl", "ExistingDirectoryUrl"),
+        )
+    ),
+    "QFontDialog": ("getFont",),
+    "QInputDialog": ("getText", "getMultiLineText", "getItem", "getInt", "getDouble"),
+    "QMessageBox": ("about", "aboutQt", "critical", "information", "question", "warning"),
+}
 #: How many seconds the test side has to learn the reason before PyQt ends the process.
 _TOLD_WITHIN_S = 0.05
 
@@ -74,7 +88,7 @@ def _application() -> tuple[str, Any, Any]:
 def _beat_in_application(agent: Agent, interval_ms: int = 20) -> None:
     binding, core, app = _application()
     timer = core.QTimer(app)
-    frames = Frames(agent, _left_open(binding, core))
+    frames = Frames(agent, _left_open(agent, binding, core))
     pictures = Pictures(agent, _grab(binding))
 
     def on_timeout() -> None:  # no bound method, because Qt keeps only weak references to those
@@ -131,6 +145,16 @@ def patch(injection: Injection, module: ModuleType) -> None:
         what = f"{binding}'s {class_name}.exec()"
         for cls, name in _own(module, class_name, "exec", "exec_"):
             injection.wrap(cls, name, lambda run, what=what: _exec_for_now(injection, what, run), native=True)  # type: ignore[misc]
+    for class_name, names in _ASKS.items():
+        for cls, name in _own(module, class_name, *names):
+            what = f"{binding}'s {class_name}.{name}()"
+            injection.wrap(
+                cls,
+                name,
+                lambda run, what=what: _exec_for_now(injection, what, run),  # type: ignore[misc]
+                native=True,
+                static=True,
+            )
     for cls, name in _own(module, "QEventLoop", "processEvents"):
         injection.wrap(cls, name, lambda run: _process(injection, pump, run), native=True)
 
@@ -166,7 +190,7 @@ def _is_ours(function: Any) -> bool:
 def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callable[..., Any]:
     def exec(*arguments: Any) -> Any:
         with injection.loop(f"{binding}'s exec()", _Wire(injection)):
-            return run(*arguments)
+            return _as_slot(run, arguments)
 
     return exec
 
@@ -174,7 +198,7 @@ def _exec(injection: Injection, binding: str, run: Callable[..., Any]) -> Callab
 def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> Callable[..., Any]:
     def exec(*arguments: Any, **options: Any) -> Any:
         with injection.loop(what, _Wire(injection), may_come_back=True):
-            return run(*arguments, **options)
+            return _as_slot(run, arguments, **options)
 
     return exec
 
@@ -185,9 +209,35 @@ def _process(injection: Injection, pump: Pump, run: Callable[..., Any]) -> Calla
 
     def processEvents(*arguments: Any, **options: Any) -> Any:  # noqa: N802 -- Qt's name
         pump.turn(wire)
-        return run(*arguments, **options)
+        return _as_slot(run, arguments, **options)
 
     return processEvents
+
+
+def _as_slot(run: Callable[..., Any], arguments: tuple[Any, ...], **options: Any) -> Any:
+    """Call one of Qt's functions, also as a signal would.
+
+    If PyQt's own function refuses what a signal passes, as ``dialog.exec`` does with a button's ``clicked``,
+    PyQt calls it again with fewer arguments. It does not do that for a function in Python, as ours is.
+    """
+    try:
+        return run(*arguments, **options)
+    except TypeError as error:
+        refused = error
+        if not _is_raised_here(error):
+            raise
+    for count in range(len(arguments) - 1, -1, -1):
+        try:
+            return run(*arguments[:count], **options)
+        except TypeError as error:
+            if not _is_raised_here(error):
+                raise
+    raise refused
+
+
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether it comes out of a function that is not Python."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 def _stop(core: Any, timer: Any) -> None:
@@ -196,9 +246,10 @@ def _stop(core: Any, timer: Any) -> None:
             timer.stop()
 
 
-def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
-    # Call only functions that never return None: in PySide6 6.12 each None that a function returns costs a
-    # reference to None, and Python before 3.12 ends the process once none is left, within a minute.
+def _left_open(agent: Agent, binding: str, core: Any) -> Callable[[], list[str]]:
+    # With each beat, call only functions that never return None: in PySide6 6.12 each None that a function
+    # returns costs a reference to None, and Python before 3.12 ends the process once none is left.
+    grabs = _Grabs(agent, is_costly=binding.startswith("PySide") and sys.version_info < (3, 12))
     is_first = True
 
     def look() -> list[str]:
@@ -219,6 +270,7 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
                     what = "modal" if widget.isModal() else "popup"
                     title = widget.windowTitle() or widget.objectName()
                     things.append(f"{what} {type(widget).__name__} {title!r}")
+            things += grabs.look(widgets.QWidget)
         if gui is not None and isinstance(app, gui.QGuiApplication):
             for window in gui.QGuiApplication.topLevelWindows():
                 # The window of a widget is that widget's, which is named above.
@@ -231,6 +283,34 @@ def _left_open(binding: str, core: Any) -> Callable[[], list[str]]:
         return things
 
     return look
+
+
+class _Grabs:
+    """The widgets that alone get what the mouse or the keyboard does."""
+
+    def __init__(self, agent: Agent, *, is_costly: bool) -> None:
+        self._native = agent._native
+        #: Whether each None costs a reference. Then they are asked for only when the test side asks.
+        self._is_costly = is_costly
+
+    def look(self, widget: Any) -> list[str]:
+        """A name for each."""
+        if self._is_costly and self._native.question is None:
+            return []
+        things = []
+        for what, grabber in (("mouse", widget.mouseGrabber()), ("keyboard", widget.keyboardGrabber())):
+            if grabber is not None:
+                name = grabber.objectName() or grabber.windowTitle()
+                things.append(f"a grab of the {what} by {type(grabber).__name__} {name!r}")
+            elif self._is_costly:
+                _restore_reference_to_none()
+        return things
+
+
+def _restore_reference_to_none() -> None:
+    import ctypes  # noqa: PLC0415 -- most apps don't need it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
 def _grab(binding: str) -> Callable[[str], object]:

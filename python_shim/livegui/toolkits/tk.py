@@ -84,6 +84,9 @@ def _give_back(root: tkinter.Tk) -> None:
 
 def patch(injection: Injection, module: ModuleType) -> None:
     """Install the agent in an unchanged app when it enters ``mainloop()``, or keeps calling ``update()``."""
+    if module.__name__ == "tkinter.commondialog":
+        injection.wrap(module.Dialog, "show", lambda show: _asking(injection, show))
+        return
 
     def mainloop(original: Callable[..., Any]) -> Callable[..., Any]:
         def mainloop(widget: tkinter.Misc, n: int = 0) -> None:
@@ -136,6 +139,19 @@ def _waiting(injection: Injection, name: str, wait: Callable[..., Any]) -> Calla
             return wait(widget, *arguments, **options)
 
     return waiting
+
+
+def _asking(injection: Injection, show: Callable[..., Any]) -> Callable[..., Any]:
+    """A message box, or a dialog for a file or a color, for example before ``mainloop()``."""
+
+    def asking(dialog: Any, **options: Any) -> Any:
+        shown_over = dialog.master or sys.modules["tkinter"]._default_root
+        if shown_over is None:  # it makes a window for itself, and removes it
+            return show(dialog, **options)
+        with injection.loop("tkinter's dialog", _Wire(_root(shown_over)), may_come_back=True):
+            return show(dialog, **options)
+
+    return asking
 
 
 class _Wire:

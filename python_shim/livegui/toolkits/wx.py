@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "patch"]
 
+#: The functions that show a dialog and wait for it. They call no ``ShowModal()`` that Python sees.
+_ASKS = (
+    *("DirSelector", "FileSelector", "LoadFileSelector", "SaveFileSelector"),
+    *("GetColourFromUser", "GetFontFromUser", "GetNumberFromUser", "GetPasswordFromUser"),
+    *("GetSingleChoice", "GetTextFromUser", "InfoMessageBox", "MessageBox"),
+)
+
 
 def install(agent: Agent, *, interval_ms: int = 20) -> None:
     """Watch the wx application of this process; call this on its thread.
@@ -88,7 +95,7 @@ def _left_open(core: Any, dialogs: list[Any]) -> list[str]:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app when it calls ``MainLoop()``."""
+    """Install the agent in an unchanged app when it calls ``MainLoop()``, or shows a dialog before that."""
 
     def main_loop(original: Callable[..., Any]) -> Callable[..., Any]:
         def MainLoop(self: Any) -> Any:  # noqa: N802 -- wx's name
@@ -97,4 +104,17 @@ def patch(injection: Injection, module: ModuleType) -> None:
 
         return MainLoop
 
+    def shows_for_now(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def show(*arguments: Any, **options: Any) -> Any:
+            with injection.loop(f"wx's {name}()", install, may_come_back=True):
+                return original(*arguments, **options)
+
+        return show
+
     injection.wrap(module.App, "MainLoop", main_loop)
+    for cls in tuple(vars(module).values()):
+        if isinstance(cls, type) and "ShowModal" in vars(cls):
+            injection.wrap(cls, "ShowModal", lambda original: shows_for_now("ShowModal", original))
+    for name in _ASKS:
+        if hasattr(module, name):
+            injection.wrap(module, name, lambda original, name=name: shows_for_now(name, original))  # type: ignore[misc]
