@@ -174,11 +174,8 @@ def record_when_watched(injection: Injection, raised: tuple[BaseException, str] 
     """Record an exception in an unchanged app, now or as soon as there is an agent. It is not kept."""
     if raised is not None:
         error, source = raised
-        place, message, text = (
-            place_of(error),
-            describe(error),
-            format_traceback(error),
-        )  # none of them raises
+        # None of these raises.
+        place, message, text = place_of(error), describe(error), format_traceback(error)
         injection.when_watched(lambda agent: agent._native.exception_swallowed(source, place, message, text))
 
 

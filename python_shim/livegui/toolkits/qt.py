@@ -151,7 +151,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
             injection.wrap(
                 cls,
                 name,
-                lambda run, what=what: _exec_for_now(injection, what, run),  # type: ignore[misc]
+                lambda run, what=what: _ask(injection, what, run),  # type: ignore[misc]
                 native=True,
                 static=True,
             )
@@ -201,6 +201,14 @@ def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> C
             return _as_slot(run, arguments, **options)
 
     return exec
+
+
+def _ask(injection: Injection, what: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(*arguments: Any, **options: Any) -> Any:
+        with injection.loop(what, _Wire(injection), may_come_back=True):
+            return run(*arguments, **options)
+
+    return ask
 
 
 def _process(injection: Injection, pump: Pump, run: Callable[..., Any]) -> Callable[..., Any]:
