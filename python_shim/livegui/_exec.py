@@ -66,7 +66,7 @@ class _Passing:
 
     def execve(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def execve(*arguments: Any, **options: Any) -> Any:
-            if len(arguments) > 2:  # noqa: PLR2004 -- path, argv, env
+            if len(arguments) > 2:
                 arguments = (*arguments[:2], self._extended(arguments[2]), *arguments[3:])
             elif "env" in options:
                 options = {**options, "env": self._extended(options["env"])}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import _thread
+import functools
 import os
 import sys
 import time

@@ -9,7 +9,16 @@ import os
 import sys
 import time
 
-from livegui._bootstrap import LIBRARY_POOLS, NAME, NO_GUI, SEAMS, clean_environment, explain, not_watched, note
+from livegui._bootstrap import (
+    LIBRARY_POOLS,
+    NAME,
+    NO_GUI,
+    SEAMS,
+    clean_environment,
+    explain,
+    not_watched,
+    note,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The hook servers of an unchanged app. If an exception leaves one and ends its thread, that is reported.
 
-Any function ``serve_forever()`` is one. Those of a few known classes are also wrapped, so that they are heard even if
-the app sets its own ``threading.excepthook`` later.
+Any function ``serve_forever()`` is one. Those of a few known classes are also wrapped, so that they are heard
+even if the app sets its own ``threading.excepthook`` later.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def _left(injection: Injection, error: BaseException) -> None:
 class _Hook:
     """Reports an exception that ends a thread, if it has left a server. An earlier hook is still called.
 
-    One is there as long as the agent. Another is put above the app's own when an exception leaves a wrapped server,
-    and is removed when a thread has died.
+    One is there as long as the agent. Another is put above the app's own when an exception leaves a wrapped
+    server, and is removed when a thread has died.
     """
 
     def __init__(self, injection: Injection, *, until_told: bool = False) -> None:

@@ -52,7 +52,9 @@ asyncio.run(main())
 def test_what_cannot_take_the_place_of_the_app_fails_as_ever(tmp_path: Path) -> None:
     with executed(WRONG, tmp_path) as process:
         out, err = process.communicate(timeout=30)
-    plain = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    plain = subprocess.run(
+        [sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert (out, err) == (plain.stdout, plain.stderr)
     assert "environment must be a mapping object" in out
 
