@@ -99,6 +99,9 @@ struct LogArgs {
     svg: Option<PathBuf>,
 }
 
+/// The value of an environment variable, if it is set.
+pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// The program that runs the command line.
 pub struct Host<'a> {
     /// The Python interpreter that runs livegui and pytest.
@@ -106,7 +109,7 @@ pub struct Host<'a> {
     /// The folder that makes a Python watch for a main loop even if livegui is not installed in it.
     pub carrier: Option<PathBuf>,
     /// Whether the agent of an app with this name and these variables would start; otherwise what it would refuse.
-    pub accepts: fn(&str, &dyn Fn(&str) -> Option<String>) -> Result<(), String>,
+    pub accepts: fn(&str, &Variables<'_>) -> Result<(), String>,
     /// A command that waits asks this a few times a second whether to go on. It returns `false` once for each
     /// Ctrl-C.
     pub go_on: &'a mut dyn FnMut() -> bool,

@@ -112,6 +112,19 @@ fn log_draws_frame_times_and_episodes() {
 }
 
 #[test]
+fn a_picture_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("heartbeat.jsonl"), JOURNAL).unwrap();
+    let picture = folder.path().join("no such folder").join("picture.svg");
+    let (exit, _, err) = run(&["log", text(folder.path()), "--svg", text(&picture)]);
+    assert_eq!(exit, Exit::Unreachable);
+    assert!(
+        err.contains(&format!("--svg {} cannot be written: ", picture.display())),
+        "{err}"
+    );
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     // In this system's words, which are those of the same number on all of them.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::check_signals;
 
 use crate::agent::{Arguments, Settings};
-use crate::cli::{self, Host};
+use crate::cli::{self, Host, Variables};
 
 /// Runs `livegui` with these words, the first of which is its name. Returns the exit status.
 #[pyfunction]
@@ -45,7 +45,7 @@ pub fn run_cli(py: Python<'_>, words: Vec<OsString>, carrier: Option<PathBuf>) -
 }
 
 /// Whether an agent would start with these.
-fn accepts(app: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+fn accepts(app: &str, variable: &Variables<'_>) -> Result<(), String> {
     let settings = Settings::resolve(app, Arguments::default(), variable);
     settings.map(drop).map_err(|error| error.to_string())
 }
