@@ -25,6 +25,7 @@ mod serve;
 mod targets;
 mod top;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -98,12 +99,17 @@ struct LogArgs {
     svg: Option<PathBuf>,
 }
 
+/// The value of an environment variable, if it is set.
+pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// The program that runs the command line.
 pub struct Host<'a> {
     /// The Python interpreter that runs livegui and pytest.
     pub python: String,
     /// The folder that makes a Python watch for a main loop even if livegui is not installed in it.
     pub carrier: Option<PathBuf>,
+    /// Whether the agent of an app with this name and these variables would start; otherwise what it would refuse.
+    pub accepts: fn(&str, &Variables<'_>) -> Result<(), String>,
     /// A command that waits asks this a few times a second whether to go on. It returns `false` once for each
     /// Ctrl-C.
     pub go_on: &'a mut dyn FnMut() -> bool,
@@ -157,7 +163,7 @@ impl Exit {
 }
 
 /// Runs the command line `words`; the first word is the program's name.
-pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mut Host<'_>) -> Exit {
+pub fn run(words: &[OsString], out: &mut dyn Write, err: &mut dyn Write, host: &mut Host<'_>) -> Exit {
     let (out, err) = (&mut Screen::new(out), &mut Screen::new(err));
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
@@ -169,7 +175,7 @@ pub fn run(words: &[String], out: &mut dyn Write, err: &mut dyn Write, host: &mu
     };
     let done = match &cli.command {
         Command::Health(arguments) => health::run(arguments, out).map_err(Error::from),
-        Command::Exec(arguments) => exec::run(arguments, err, host).map_err(Error::from),
+        Command::Exec(arguments) => exec::run(arguments, err, host),
         Command::Log(arguments) => log::run(arguments, out, host.go_on).map_err(Error::from),
         Command::Run(arguments) => run::run(arguments, out, host),
         Command::Report(arguments) => report::run(arguments, out, host),

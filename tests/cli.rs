@@ -1,6 +1,7 @@
 //! The command line: what it prints, and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -20,11 +21,12 @@ fn run(words: &[&str]) -> (Exit, String, String) {
 }
 
 fn run_while(words: &[&str], go_on: &mut dyn FnMut() -> bool) -> (Exit, String, String) {
-    let words: Vec<_> = ["livegui"].iter().chain(words).map(ToString::to_string).collect();
+    let words: Vec<_> = ["livegui"].iter().chain(words).map(OsString::from).collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut host = Host {
         python: String::new(),
         carrier: None,
+        accepts: |_, _| Ok(()),
         go_on,
     };
     let exit = cli::run(&words, &mut out, &mut err, &mut host);
@@ -107,6 +109,19 @@ fn log_draws_frame_times_and_episodes() {
     ] {
         assert!(svg.contains(word), "{word}");
     }
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("heartbeat.jsonl"), JOURNAL).unwrap();
+    let picture = folder.path().join("no such folder").join("picture.svg");
+    let (exit, _, err) = run(&["log", text(folder.path()), "--svg", text(&picture)]);
+    assert_eq!(exit, Exit::Unreachable);
+    assert!(
+        err.contains(&format!("--svg {} cannot be written: ", picture.display())),
+        "{err}"
+    );
 }
 
 #[test]

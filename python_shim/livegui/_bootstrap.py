@@ -58,6 +58,8 @@ NAME = "LIVEGUI_INJECT_NAME"
 EXPLAIN = "LIVEGUI_INJECT_EXPLAIN"
 LIBRARY_POOLS = "LIVEGUI_INJECT_LIBRARY_POOLS"
 PID = "LIVEGUI_INJECT_PID"
+#: Marks :data:`PID`, for the children of a Python that ``livegui exec`` has started. They are not its app.
+_IS_PYTHON = ",python"
 #: The variables that make a Python watch.
 _OURS = (INJECT, PATH, NAME, EXPLAIN, LIBRARY_POOLS, PID)
 
@@ -93,7 +95,20 @@ def arm() -> None:
 def _is_what_exec_runs() -> bool:
     """Whether ``livegui exec`` has turned into this process, or on Windows has started it."""
     own_pid = os.getpid() if os.name == "posix" else os.getppid()
-    return os.environ.get(PID) == str(own_pid)
+    return os.environ.get(PID, "").partition(",")[0] == str(own_pid)
+
+
+def _is_first_python() -> bool:
+    """Whether this is the app of a ``livegui exec``, as far as can be told, and not a child of that app.
+
+    A launcher that is no Python may come before it. Its own children find a mark.
+    """
+    pid = os.environ.get(PID)
+    if not pid:
+        return False
+    is_first = _is_what_exec_runs() or not pid.endswith(_IS_PYTHON)
+    os.environ[PID] = pid.partition(",")[0] + _IS_PYTHON
+    return is_first
 
 
 def _forget() -> None:
@@ -147,11 +162,24 @@ def clean_environment() -> dict[str, str]:
 
 def explain(text: str) -> None:
     """Print something, if the user asked for explanations."""
-    if _finder is not None and _finder.explains and sys.stderr is not None:
-        try:  # noqa: SIM105 -- contextlib may not be imported yet
+    if _finder is not None and _finder.explains:
+        _print(text)
+
+
+def _print(text: str) -> None:
+    try:
+        if sys.stderr is not None:
             sys.stderr.write(f"livegui: {text}\n")
-        except Exception:  # noqa: BLE001 -- the app may have replaced it by its own object
-            pass
+    except Exception:  # noqa: BLE001 -- the app may have replaced it by its own object
+        pass
+
+
+def not_watched(why: str) -> None:
+    """Record that the app is not watched, and say so to whoever has started it with ``livegui exec``."""
+    note(f"not watched: {why}")
+    if _finder is not None and _finder.is_app_of_exec and not _finder.explains:
+        _finder.is_app_of_exec = False
+        _print(f"not watched: {why}")
 
 
 def note(text: str) -> None:
@@ -177,6 +205,8 @@ class Finder:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.explains = bool(os.environ.get(EXPLAIN))
+        #: Whether this process must say on standard error that it is not watched.
+        self.is_app_of_exec = _is_first_python()
         self.main_thread = _thread.get_ident()
         self.seen: set[str] = set()
         self._looking: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
 import os
 import sys
@@ -287,13 +288,21 @@ def frame_of_caller(frame: FrameType | None) -> FrameType | None:
 
 
 def caller_of(frame: FrameType | None) -> str:
-    """``function() at file:line`` of the app's own code that makes the call."""
+    """``function() at file:line`` of the app's own code that makes the call, or else the thread that does."""
     frame = frame_of_caller(frame)
     if frame is None:
-        return "an unknown caller"
+        return _this_thread()
     code = frame.f_code
     file = os.path.basename(code.co_filename)  # noqa: PTH119 -- no pathlib in the GUI
     return f"{code.co_name}() at {file}:{frame.f_lineno}"
+
+
+def _this_thread() -> str:
+    """What is known of a caller without code of its own: ``Timer "Thread-1"``."""
+    threading = sys.modules.get("threading")
+    # current_thread() would make an object for a thread that has none.
+    thread = None if threading is None else getattr(threading, "_active", {}).get(_thread.get_ident())
+    return "an unknown caller" if thread is None else f'{type(thread).__name__} "{thread.name[:200]}"'
 
 
 def _load(executor: Any) -> tuple[int, int] | None:

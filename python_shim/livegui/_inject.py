@@ -9,7 +9,16 @@ import os
 import sys
 import time
 
-from livegui._bootstrap import LIBRARY_POOLS, NAME, NO_GUI, PATH, SEAMS, clean_environment, explain, note
+from livegui._bootstrap import (
+    LIBRARY_POOLS,
+    NAME,
+    NO_GUI,
+    SEAMS,
+    clean_environment,
+    explain,
+    not_watched,
+    note,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +87,6 @@ class Injection:
         #: Problems that came up since. If the app enters another loop, they are reported.
         self._held: list[Callable[[Agent], object]] = []
         self._looks_for_plain_loop = False
-        #: What was removed from the environment.
-        self._taken: dict[str, str] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork_in_child)
 
@@ -189,53 +196,25 @@ class Injection:
                     self._leave_environment()
                     note(f"watched, by {what}")
             except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
-                note(f"not watched: {type(error).__name__}: {error}{_remedy(error)}")
+                not_watched(f"{type(error).__name__}: {error}{_remedy(error)}")
                 self._removed = True
                 return None
             return self.agent
 
     def _start(self) -> "Agent":
-        from livegui import _attach  # noqa: PLC0415 -- most processes of an app never need it
+        from livegui import _attach, _servers  # noqa: PLC0415 -- most processes of an app never need it
 
         agent = _attach.start_agent(os.environ.get(NAME) or None)
+        _servers.watch_threads(self, agent)
         pending, self._pending = self._pending, []
         for tell in pending:
             _tell(agent, tell)
         return agent
 
     def _leave_environment(self) -> None:
-        self._taken = clean_environment()
-        # The program that replaces this process is the app again.
-        self.wrap(os, "execv", self._exec)
-        self.wrap(os, "execve", self._exec_with)
+        from livegui._exec import watch_exec  # noqa: PLC0415 -- most processes of an app never need it
 
-    def _exec(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
-        def execv(*arguments: "Any") -> "Any":
-            before = dict(os.environ)
-            try:
-                os.environ.update(self._with_ours(before))
-                return original(*arguments)
-            finally:  # it failed
-                clean_environment()
-
-        return execv
-
-    def _exec_with(self, original: "Callable[..., Any]") -> "Callable[..., Any]":
-        def execve(path: "Any", argv: "Any", env: "Any") -> "Any":
-            if all(isinstance(name, str) for name in env):
-                env = {**env, **self._with_ours(env)}
-            return original(path, argv, env)
-
-        return execve
-
-    def _with_ours(self, environment: "Any") -> dict[str, str]:
-        if os.getpid() != self._pid:  # the child of a fork is not the app
-            return {}
-        ours = {name: value for name, value in self._taken.items() if name != "PYTHONPATH"}
-        if PATH in ours:
-            path = environment.get("PYTHONPATH")
-            ours["PYTHONPATH"] = os.pathsep.join([ours[PATH], path] if path else [ours[PATH]])
-        return ours
+        watch_exec(self, clean_environment())
 
     # --- loops ---
 

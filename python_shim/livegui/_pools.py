@@ -6,6 +6,7 @@ Shutting a pool down is normal, because a ``with`` block does it. Refused work i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import time
 import weakref
@@ -15,7 +16,7 @@ from livegui._crash import is_library
 from livegui._executors import WIRED, ExecutorWatch, broken_because, caller_of, frame_of_caller, refuses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from types import FrameType, ModuleType
 
     from livegui import Agent
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _ENDED = "_livegui_ended"
 #: The attribute in which a listed pool records its name.
 _NAME = "_livegui_name"
+#: The longest name, in characters.
+_NAME_LENGTH = 200
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
@@ -52,7 +55,7 @@ class _Pools:
             try:
                 future = original(self_, fn, *arguments, **options)
             except RuntimeError:
-                self._refused(self_, sys._getframe(1))
+                self._refused(self_, fn, sys._getframe(1))
                 raise
             if _NAME not in self_.__dict__:
                 self._know(self_, sys._getframe(1))
@@ -76,25 +79,37 @@ class _Pools:
         self._count += 1
         prefix = str(getattr(pool, "_thread_name_prefix", "")) or self._kind
         name = prefix if not prefix.startswith("ThreadPoolExecutor") else f"{self._kind}-{self._count}"
-        pool.__dict__[_NAME] = name[:200]
+        pool.__dict__[_NAME] = name[:_NAME_LENGTH]
         known = weakref.ref(pool)
-        self._injection.when_watched(lambda agent: _list(agent, known, name[:200]))
+        self._injection.when_watched(lambda agent: _list(agent, known))
 
-    def _refused(self, pool: Any, frame: FrameType) -> None:
+    def _refused(self, pool: Any, work: Any, frame: FrameType) -> None:
         if refuses(pool):
-            name = pool.__dict__.get(_NAME) or self._kind
-            tell_refusal(self._injection, pool, name, self._kind, frame)
+            name = pool.__dict__.get(_NAME)
+            is_own = name is not None or _is_own(work)
+            tell_refusal(self._injection, pool, name or self._kind, self._kind, frame, is_own=is_own)
 
 
-def _list(agent: Agent, pool: weakref.ref[Any], name: str) -> None:
+def _list(agent: Agent, pool: weakref.ref[Any]) -> None:
     executor = pool()
     if executor is None or WIRED in executor.__dict__:
         return
     agent._drop_ended()
+    name = executor.__dict__[_NAME] = _free_name(executor.__dict__[_NAME], agent._executors)
     with contextlib.suppress(ValueError):  # there are very many
         agent._native.executor_watched(name, type(executor).__name__)
         agent._executors[name] = ExecutorWatch(agent._native, executor, name, wraps=False)
         agent._native.executor_end_expected(name)
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """This name, or this name with a number if a pool that is still watched has it."""
+    numbers = itertools.count(2)
+    free = name
+    while free in taken:
+        number = f"-{next(numbers)}"
+        free = name[: _NAME_LENGTH - len(number)] + number
+    return free
 
 
 def note_end(pool: Any, frame: FrameType) -> None:
@@ -103,9 +118,21 @@ def note_end(pool: Any, frame: FrameType) -> None:
         pool.__dict__[_ENDED] = (caller_of(frame), time.monotonic())
 
 
-def tell_refusal(injection: Injection, pool: Any, name: str, kind: str, frame: FrameType) -> None:
-    """Report that a pool, or a loop with one, has refused the work of this caller, if that counts."""
-    if not is_counted(injection, frame) or WIRED in pool.__dict__:
+def tell_refusal(
+    injection: Injection, pool: Any, name: str, kind: str, frame: FrameType, *, is_own: bool = False
+) -> None:
+    """Report that a pool, or a loop with one, has refused the work of this caller, if that counts.
+
+    Args:
+        injection: what has the agent.
+        pool: the pool or the loop.
+        name: its name in reports.
+        kind: what it is.
+        frame: the caller.
+        is_own: whether it counts if the caller has no code of its own, as a ``threading.Timer``.
+    """
+    is_direct = is_own and frame_of_caller(frame) is None
+    if not (is_direct or is_counted(injection, frame)) or WIRED in pool.__dict__:
         return
     by, since = pool.__dict__.get(_ENDED, (None, None))
     ago = None if since is None else time.monotonic() - since
@@ -115,6 +142,12 @@ def tell_refusal(injection: Injection, pool: Any, name: str, kind: str, frame: F
             name, kind, by=submitter, ended_by=by, ended_ago_s=ago, broken=broken
         )
     )
+
+
+def _is_own(work: Any) -> bool:
+    """Whether this is a function of the app's own code."""
+    code = getattr(work, "__code__", None)
+    return code is not None and not is_library(code.co_filename)
 
 
 def is_counted(injection: Injection, frame: FrameType) -> bool:

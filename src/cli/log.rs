@@ -25,7 +25,10 @@ pub fn run(arguments: &LogArgs, out: &mut dyn Print, go_on: &mut dyn FnMut() -> 
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if let Some(picture) = &arguments.svg {
         let lines = read_all(&path).map_err(named)?;
-        fs::write(picture, plot::draw(&lines)?)?;
+        fs::write(picture, plot::draw(&lines)?).map_err(|error| {
+            let shown = picture.display();
+            io::Error::new(error.kind(), format!("--svg {shown} cannot be written: {error}"))
+        })?;
         writeln!(out, "{}", picture.display())?;
         return Ok(Exit::Ok);
     }

@@ -15,7 +15,7 @@ use super::run_record::now_ms;
 use super::stacks;
 use super::watch::{AppState, RUNS_ANOTHER};
 use crate::file_url::path_text;
-use crate::injection::{Mode, obstacle};
+use crate::injection::{Mode, obstacle, with_interpreter};
 use crate::process::port::{self, Holder};
 use crate::process::{Exit, environment};
 use crate::wire::{DISCOVERY_FILE, GenerationRecord, GenerationState, INJECTION_FILE, env};
@@ -293,7 +293,7 @@ impl Start<'_> {
         }
         let told = self.injection_log();
         if told.is_empty() {
-            let why = obstacle(&self.words()).unwrap_or_else(|| {
+            let why = obstacle(&with_interpreter(self.words(), &self.launch.cwd)).unwrap_or_else(|| {
                 "no Python of it ran livegui's start-up code: it is no Python app, it is frozen, or something in between \
                  cleared its environment; call livegui.start() in the app"
                     .to_owned()

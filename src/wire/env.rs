@@ -31,6 +31,10 @@ pub const INJECT_LIBRARY_POOLS: &str = "LIVEGUI_INJECT_LIBRARY_POOLS";
 /// The process that `livegui exec` turns into the app, or on Windows its parent. Only it looks for a loop without a
 /// toolkit before it starts a thread.
 pub const INJECT_PID: &str = "LIVEGUI_INJECT_PID";
+/// What `livegui exec --port` has set [`PORT`] to. A `livegui exec` that the app runs does not take it over.
+pub const EXEC_PORT: &str = "LIVEGUI_EXEC_PORT";
+/// What `livegui exec --run-dir` has set [`RUN_DIR`] to. A `livegui exec` that the app runs does not take it over.
+pub const EXEC_RUN_DIR: &str = "LIVEGUI_EXEC_RUN_DIR";
 /// The endpoint's port.
 pub const PORT: &str = "LIVEGUI_PORT";
 /// The endpoint's token.

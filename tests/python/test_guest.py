@@ -616,3 +616,76 @@ asyncio.run(main())
         document = health(tmp_path, lambda document: document["status"] == "degraded")
         (reason,) = document["reasons"]
         assert (reason["code"], reason["component"]) == ("executor_shutdown", "io")
+
+
+SAME_NAMES = """
+import asyncio, sys, livegui
+from concurrent.futures import ThreadPoolExecutor
+agent = livegui.start()
+wired = ThreadPoolExecutor(thread_name_prefix="io")
+agent.watch_executor(wired, "io")
+others = [ThreadPoolExecutor(thread_name_prefix="io") for _ in range(2)]
+for other in others:
+    other.submit(int).result()
+async def main():
+    wired.submit(int).result()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    WHAT
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+ENDS_WIRED = ("wired.shutdown()", "executor_shutdown", "io")
+IS_REFUSED = (
+    "others[1].shutdown()\n    try:\n        others[1].submit(int)\n    except RuntimeError:\n        pass",
+    "executor_refused",
+    "io-3",
+)
+
+
+@pytest.mark.parametrize(("what", "code", "component"), [ENDS_WIRED, IS_REFUSED], ids=["wired", "not wired"])
+def test_pools_of_one_name_are_told_apart(what: str, code: str, component: str, tmp_path: Path) -> None:
+    with executed(SAME_NAMES.replace("WHAT", what), tmp_path, "--always") as process:
+        assert process.stdin is not None
+        document = health(tmp_path, beats)
+        names = {pool["name"] for pool in document["checks"]["executors"]}
+        assert names >= {"io", "io-2", "io-3"}
+        process.stdin.write("\n")
+        process.stdin.flush()
+        document = health(tmp_path, lambda document: document["status"] == "degraded")
+        (reason,) = document["reasons"]
+        assert (reason["code"], reason["component"]) == (code, component)
+
+
+TIMER = """
+import asyncio, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(thread_name_prefix="io")
+def work():
+    pass
+FIRST
+async def main():
+    pool.shutdown()
+    timer = threading.Timer(0, pool.submit, (WORK,))
+    timer.name = "later"
+    timer.start()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+threading.excepthook = lambda args: None
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "work", "counts"),
+    [("pool.submit(int)", "int", True), ("", "work", True), ("", "int", False)],
+    ids=["a pool of the app", "work of the app", "whose pool it is, is not known"],
+)
+def test_refused_work_of_a_timer_names_the_timer(first: str, work: str, counts: bool, tmp_path: Path) -> None:
+    script = TIMER.replace("FIRST", first).replace("WORK", work)
+    with executed(script, tmp_path):
+        document = health(tmp_path, lambda document: beats(document) and bool(document["exceptions"]))
+        if not counts:
+            assert document["reasons"] == []
+            return
+        (reason,) = document["reasons"]
+        assert reason["code"] == "executor_refused"
+        assert 'refused the work of Timer "later": it was shut down by main() at app.py:' in reason["message"]

@@ -135,3 +135,42 @@ def test_a_server_of_asyncio_that_is_cancelled_has_not_died(tmp_path: Path) -> N
         assert process.stdout.readline() == "CancelledError\n"
         document = health(tmp_path, beats)
         assert (document["status"], document["reasons"]) == ("ok", [])
+
+
+OTHERS = """
+import asyncio, sys, threading
+class Server:
+    def serve_forever(self):
+        raise OSError("broken")
+def serve():
+    WHAT
+thread = threading.Thread(target=serve, name="hooks", daemon=True)
+async def main():
+    thread.start()
+    thread.join()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+OF_PACKAGE = "def start():\n    raise OSError('broken')\n"
+
+
+@pytest.mark.parametrize(
+    ("serve", "has_died"),
+    [
+        ("Server().serve_forever()", True),
+        ("import cheroot; cheroot.start()", True),
+        ("import other; other.start()", False),
+        ("raise OSError('broken')", False),
+    ],
+    ids=["the app's own class", "a package that serves", "a package that does not", "a plain function"],
+)
+def test_any_server_that_an_exception_leaves_is_named_and_no_other_thread(
+    serve: str, has_died: bool, tmp_path: Path
+) -> None:
+    for name in ("cheroot", "other"):
+        (tmp_path / f"{name}.py").write_text(OF_PACKAGE)
+    with executed(OTHERS.replace("WHAT", serve), tmp_path):
+        document = health(tmp_path, lambda document: beats(document) and bool(document["exceptions"]))
+        told = [(reason["code"], reason["component"], reason["message"]) for reason in document["reasons"]]
+        died = [("thread_died", "hooks", 'thread "hooks": OSError: broken')]
+        assert told == (died if has_died else [])

@@ -15,14 +15,25 @@ def _note(text):
     line = "pid %d, Python %d.%d (%s): %s\n" % (
         (os.getpid(),) + tuple(sys.version_info[:2]) + (sys.executable, text)
     )
-    if os.environ.get("LIVEGUI_INJECT_EXPLAIN"):
-        sys.stderr.write("livegui: " + line)
+    try:
+        if os.environ.get("LIVEGUI_INJECT_EXPLAIN"):
+            sys.stderr.write("livegui: " + line)
+        elif _is_what_exec_runs():
+            python = "Python %d.%d, %s" % (tuple(sys.version_info[:2]) + (sys.executable,))
+            sys.stderr.write("livegui: %s (%s)\n" % (text, python))
+    except Exception:  # noqa: BLE001
+        pass
     if folder:
         try:
             with open(os.path.join(folder, "injection.log"), "a") as log:
                 log.write(line)
         except (OSError, IOError):
             pass
+
+
+def _is_what_exec_runs():
+    own_pid = os.getpid() if os.name == "posix" else os.getppid()
+    return os.environ.get("LIVEGUI_INJECT_PID", "").split(",")[0] == str(own_pid)
 
 
 def _arm(package):
