@@ -173,6 +173,10 @@ class Abort:
                 f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
                 f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
             )
+        for name in span.left:
+            live.remark(
+                f"{span.name} left {name} running: it runs in a task group of a fixture, and ends with that"
+            )
         workers = self._workers or Workers(span)
         begun_by = time.monotonic() + _BEGINS_WITHIN_S
         while workers.may_start() and time.monotonic() < begun_by:

@@ -38,6 +38,7 @@ class Span:
         entered: whether the loop that runs it got our coroutine, which marks its own tasks.
         threads: the threads that ran before.
         cancelled: its tasks that were cancelled.
+        left: the names of its tasks that cannot be cancelled alone, because a fixture's task group runs them.
     """
 
     function: Callable[..., Any] | None = None
@@ -49,6 +50,7 @@ class Span:
     entered: bool = False
     threads: frozenset[int | None] = frozenset()
     cancelled: list[Any] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def codes(self) -> set[CodeType]:
         """The code of its function, and of the functions inside that."""

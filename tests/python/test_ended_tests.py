@@ -300,6 +300,112 @@ def test_culprit(app):
     assert (pytester.path / "cleared").read_text() == "xx"
 
 
+GROUPS = """
+import anyio, pytest
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return {library!r}
+
+@pytest.fixture(scope="session")
+async def services(anyio_backend, live_gui):
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
+@pytest.fixture
+async def own_services(anyio_backend, live_gui):
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
+@pytest.fixture
+async def limited(anyio_backend, live_gui):
+    with anyio.fail_after(20):
+        yield
+"""
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_fixtures_may_hold_task_groups_and_cancel_scopes_while_the_tests_run(
+    async_suite: Suite, pytester: pytest.Pytester, library: str
+) -> None:
+    if library == "trio" and under_wine():
+        pytest.skip(NO_TRIO)
+    test = """
+import anyio, pytest
+pytestmark = pytest.mark.anyio
+
+async def works():
+    await anyio.sleep(30)
+
+async def test_first(live_gui, services, own_services, limited):
+    await anyio.sleep(0)
+
+async def test_culprit(app, services, own_services, limited):
+    services.start_soon(works)
+    app.do("crash boom")
+    await anyio.sleep(20)
+"""
+    after = """
+import anyio, pytest
+pytestmark = pytest.mark.anyio
+
+async def test_next(live_gui, services, own_services, limited):
+    await anyio.sleep(0)
+"""
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(GROUPS.format(library=library))
+    result = async_suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["> * await anyio.sleep(20)", "*the app degraded during this test*"])
+    result.stdout.fnmatch_lines(["test_a.py::test_culprit left *works running: *a task group of a fixture*"])
+
+
+@pytest.mark.parametrize("imports", ["", "import asyncio"], ids=["alone", "with asyncio loaded"])
+@pytest.mark.parametrize("ini", ["", "live_gui_abort = false"], ids=["told", "asked"])
+def test_a_suite_may_drive_its_coroutines_itself(
+    suite: Suite, pytester: pytest.Pytester, imports: str, ini: str
+) -> None:
+    drives = """
+import inspect, time, pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        names = pyfuncitem._fixtureinfo.argnames
+        coroutine = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+        try:
+            while True:
+                coroutine.send(None)
+                time.sleep(0.01)
+        except StopIteration:
+            return True
+"""
+    test = f"""
+import time, types
+{imports}
+
+@types.coroutine
+def pause():
+    yield
+
+async def test_healthy(live_gui):
+    for _ in range(3):
+        await pause()
+
+async def test_culprit(app):
+    app.do("crash boom")
+    for _ in range({100 if ini else 2000}):
+        await pause()
+"""
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(drives)
+    result = suite({"test_a.py": test}, "-p", "no:asyncio", "-p", "no:anyio", ini=ini)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*the app degraded during this test*"])
+
+
 @pytest.mark.parametrize("method", ["test_it", "asyncSetUp", "asyncTearDown"])
 def test_an_isolated_async_test_is_ended_wherever_it_awaits(
     suite: Suite, pytester: pytest.Pytester, method: str
