@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _frames
+from livegui._ending import Ending
 from livegui._livegui import take_interrupt
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, finish, still_running
@@ -55,8 +56,6 @@ _AGAIN_AFTER_AT_MOST_S = 5.0
 ENDS_WITHIN_S = 5.0
 #: How long a thread may take from its start to its own code.
 _BEGINS_WITHIN_S = 0.1
-#: The exceptions with which asyncio and trio end a task.
-_CANCELLED = ("CancelledError", "Cancelled")
 #: If the test ends later than this after it was interrupted, the verdict says what delayed it.
 _HELD_UP_S = 1.0
 
@@ -96,6 +95,7 @@ class Abort:
         self._told_at = 0.0
         self._told_frame: FrameType | None = None
         self._held_at = ""
+        self._ending = Ending(Aborted)
         self._not_before = 0.0
         self._pause = 0.0
 
@@ -139,12 +139,14 @@ class Abort:
             self.told = self.ended_at = self._workers = self._told_frame = None
             self._not_before = self._pause = self._told_at = 0.0
             self._held_at = ""
+            self._ending.forget()
             self._greenlet = _current_greenlet()
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
         """Forbid stopping the test from now on."""
         self._live = self._told_frame = None
+        self._ending.forget()
         self._watch_no_more()
         self._trace_no_more()
         live.disarm()
@@ -205,8 +207,9 @@ class Abort:
         own = _frames.of_test(frame, self.span.runners)
         if self.told is not None and own:
             self._held_at = _frames.where(own[0], frame)
-        if self.told is not None and _is_ending():
-            self._hurry(frame)
+        if self._ending.has_begun(own, told=self.told is not None):
+            if self.told is not None:
+                self._hurry(frame)
             return
         if time.monotonic() < self._not_before or self._waits_for_qt(frame):
             return  # the alarm interrupts again
@@ -249,7 +252,9 @@ class Abort:
         self._trace_no_more()
         live = self._live
         own = _frames.of_test(frame, self.span.runners)
-        if live is None or not live.is_ringing() or not own or _is_ending() or self._is_clearing_up(own[-1]):
+        if live is None or not live.is_ringing() or not own or self._is_clearing_up(own[-1]):
+            return None
+        if self._ending.has_begun(own, told=self.told is not None):
             return None
         verdict = self._tell(live, _AGAIN_AFTER_S)
         if verdict is not None:
@@ -287,7 +292,7 @@ class Abort:
         _origin, target = args
         if target is self._greenlet or (self._greenlet is None and target.parent is None):
             self._watch_no_more()
-            if self._live is not None and not _is_ending():
+            if self._live is not None and not self._ending.has_begun([], told=True):
                 raise self.aborted()  # what is raised here reaches that greenlet through its switch
 
     def _watch_no_more(self) -> None:
@@ -351,16 +356,6 @@ class Within:
     def __exit__(self, *_: object) -> None:
         self._abort.span = self._outer
         CURRENT.set(self._before)
-
-
-def _is_ending() -> bool:
-    """Whether the test is already ending, in a ``finally`` or an ``__exit__`` of its own."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, Aborted) or type(error).__name__ in _CANCELLED:
-            return True
-        error = error.__context__
-    return False
 
 
 def _current_greenlet() -> object:

@@ -166,7 +166,10 @@ class Reports:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the outcome, name the culprit, and take a picture of the app."""
         report = yield
-        self.session.passed = self.session.passed and report.passed
+        if not report.passed:
+            self.session.passed = False
+        elif report.when == "call" and self.session.passed is None:
+            self.session.passed = True
         if call.excinfo is not None:
             _report.shorten(report, call.excinfo)
             _report.name_culprit(item, report, call.excinfo)

@@ -625,6 +625,91 @@ def test_next(page, live_gui):
     result.stdout.fnmatch_lines(["> * page.wait_for_selector(*", "*the app degraded during this test*"])
 
 
+# --- tests that end already -----------------------------------------------------------------------
+
+
+@unless_windows
+@pytest.mark.parametrize("ends", ["pytest.exit('enough')", "os.kill(os.getpid(), signal.SIGINT)"])
+def test_who_ends_the_run_ends_it_also_if_the_app_degrades_while_the_test_cleans_up(
+    suite: Suite, ends: str
+) -> None:
+    test = f"""
+import os, signal, time, pytest
+
+def test_culprit(app, live_gui):
+    try:
+        {ends}
+        time.sleep(30)
+    finally:
+        app.do("crash boom")
+        while live_gui.is_healthy():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        print("it has cleaned up")
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-s", "-p", "no:xdist")
+    assert result.ret == pytest.ExitCode.INTERRUPTED, result.stdout.str()
+    result.stdout.fnmatch_lines(["*it has cleaned up*"])
+    result.stdout.no_fnmatch_line("*test_b.py*PASSED*")
+
+
+def test_the_failure_of_a_test_is_shown_if_the_app_degrades_while_the_test_cleans_up(suite: Suite) -> None:
+    test = """
+import time
+
+def test_culprit(app, live_gui):
+    try:
+        assert 0, "its own failure"
+    finally:
+        app.do("crash boom")
+        while live_gui.is_healthy():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        print("it has cleaned up")
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-s", "-p", "no:xdist")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*it has cleaned up*"])
+    result.stdout.fnmatch_lines(["*AssertionError: its own failure*", "*the app degraded during this test*"])
+
+
+def test_a_poll_whose_try_has_a_finally_is_ended_at_once(suite: Suite, pytester: pytest.Pytester) -> None:
+    test = """
+import pathlib, time
+
+def test_culprit(app, live_gui):
+    app.do("crash boom")
+    for _ in range(60):
+        try:
+            try:
+                assert 0, "not yet"
+            finally:
+                time.sleep(0.1)
+        except AssertionError:
+            pass
+    pathlib.Path("late").touch()
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(failed=1, passed=1)
+    assert not (pytester.path / "late").exists()
+
+
+@unless_windows
+def test_a_test_that_was_interrupted_has_not_passed(suite: Suite) -> None:
+    test = """
+import os, signal, time
+
+def test_culprit(app):
+    app.do("hang 3")
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    result = suite({"test_a.py": test}, "-p", "no:xdist", ini="live_gui_abort = false")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.no_fnmatch_line("*it had passed*")
+
+
 # --- the last tear-down ---------------------------------------------------------------------------
 
 TEARS_DOWN = """
