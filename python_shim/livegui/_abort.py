@@ -20,6 +20,7 @@ import pytest
 from livegui import _frames
 from livegui._ending import Ending
 from livegui._livegui import take_interrupt
+from livegui._owners import Owners
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, finish, still_running
 from livegui._workers import Workers
@@ -91,6 +92,7 @@ class Abort:
         self._traced: list[FrameType] = []
         #: Loops that run our coroutine, each with the function that requests its end.
         self._entered: list[Callable[[], object]] = []
+        self._owners = Owners()
         self._workers: Workers | None = None
         self._told_at = 0.0
         self._told_frame: FrameType | None = None
@@ -106,12 +108,14 @@ class Abort:
         except ValueError:
             return False
         self._installed = True
+        self._owners.install()
         return True
 
     def uninstall(self) -> None:
         """Restore the earlier signal handler."""
         if self._installed:
             self._installed = False
+            self._owners.uninstall()
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
     @property
@@ -185,6 +189,7 @@ class Abort:
             time.sleep(0.005)
         deadline = time.monotonic() + ENDS_WITHIN_S
         while running := workers.end():
+            workers.wake()
             if time.monotonic() > deadline:
                 names = {thread.ident: thread.name for thread in threading.enumerate()}
                 for ident, frame in running.items():
@@ -219,7 +224,8 @@ class Abort:
                 if self._is_on_another_stack():
                     self._watch_switches()
                 waiting.ask_to_end()
-        elif self._is_on_another_stack():
+                self._hurry(frame)  # the tasks may wait for threads
+        elif self._is_on_another_stack() and not self._is_of_function(own):
             self._tell_at_the_next_switch(live)
         elif not own:
             # What waits here only runs the test, whose code is on other threads.
@@ -268,6 +274,11 @@ class Abort:
                 sys.settrace(None)
             while self._traced:
                 self._traced.pop().f_trace = None
+
+    def _is_of_function(self, own: list[FrameType]) -> bool:
+        """Whether code of the test's function is on this stack, so that the greenlet is its own."""
+        codes = self.span.codes()
+        return any(caller.f_code in codes for caller in own)
 
     def _is_on_another_stack(self) -> bool:
         current = _current_greenlet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sysconfig
 from pathlib import Path
@@ -73,6 +74,26 @@ def is_of_the_standard_library(code: CodeType) -> bool:
     if file.startswith("<frozen "):
         return True
     return file.startswith(_STANDARD_LIBRARY) and "site-packages" not in Path(file).parts
+
+
+@functools.cache
+def _is_of_the_suite(file: str, folder: str) -> bool:
+    parts = Path(file).parts
+    return file.startswith(folder) and "site-packages" not in parts and "dist-packages" not in parts
+
+
+def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
+    """The innermost frame of code in the folder of the suite; packages that are installed there do not count."""
+    files = ((caller, caller.f_code.co_filename) for caller in outwards(frame))
+    return next((caller for caller, file in files if _is_of_the_suite(file, folder)), None)
+
+
+def is_called_by_the_suite(frame: FrameType | None, folder: str) -> bool:
+    """Whether the suite's own code called this, at most through the standard library."""
+    for caller in outwards(frame):
+        if not is_of_the_standard_library(caller.f_code):
+            return _is_of_the_suite(caller.f_code.co_filename, folder)
+    return False
 
 
 def codes_in(code: CodeType) -> set[CodeType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bdb
+import os
 import unittest
 from typing import TYPE_CHECKING, Literal
 
@@ -71,7 +72,8 @@ class Phase:
         if self.tears_down:
             files |= session.fixtures.files
         once = self.tears_down or is_unittest(item)
-        self.span = Span(files=files, name=item.nodeid, last=self.last, once=once)
+        folder = str(session.config.rootpath) + os.sep
+        self.span = Span(files=files, folder=folder, name=item.nodeid, last=self.last, once=once)
         self.span.threads = running_threads()
         if self.ask and not self.tears_down and isinstance(item, pytest.Function):
             self.span.function = item.function

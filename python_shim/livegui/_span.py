@@ -31,6 +31,7 @@ class Span:
     Attributes:
         function: the test's or the fixture's own function, if there is one.
         files: a thread that began during the span and runs code of these files belongs to the test.
+        folder: the folder of the suite, where its helper modules are.
         name: its name in reports.
         last: whether nothing needs the app afterwards.
         once: whether what runs after its first part was stopped is there to clean up.
@@ -43,6 +44,7 @@ class Span:
 
     function: Callable[..., Any] | None = None
     files: Set[str] = frozenset()
+    folder: str = ""
     name: str = ""
     last: bool = False
     once: bool = False
