@@ -22,7 +22,7 @@ from livegui._ending import Ending
 from livegui._livegui import take_interrupt
 from livegui._owners import Owners
 from livegui._span import CURRENT, Span
-from livegui._tasks import Waiting, finish, still_running
+from livegui._tasks import Waiting, cancel_callbacks, finish, still_running
 from livegui._workers import Workers
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ class Abort:
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
         finish(span, ENDS_WITHIN_S)
+        cancel_callbacks(span)
         for task in still_running(span):
             live.remark(
                 f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "

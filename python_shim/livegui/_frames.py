@@ -77,7 +77,8 @@ def is_of_the_standard_library(code: CodeType) -> bool:
 
 
 @functools.cache
-def _is_of_the_suite(file: str, folder: str) -> bool:
+def is_in_suite(file: str, folder: str) -> bool:
+    """Whether a file is in the folder of the suite, and not an installed package's."""
     parts = Path(file).parts
     return file.startswith(folder) and "site-packages" not in parts and "dist-packages" not in parts
 
@@ -85,14 +86,14 @@ def _is_of_the_suite(file: str, folder: str) -> bool:
 def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
     """The innermost frame of code in the folder of the suite; packages that are installed there do not count."""
     files = ((caller, caller.f_code.co_filename) for caller in outwards(frame))
-    return next((caller for caller, file in files if _is_of_the_suite(file, folder)), None)
+    return next((caller for caller, file in files if is_in_suite(file, folder)), None)
 
 
 def is_called_by_the_suite(frame: FrameType | None, folder: str) -> bool:
     """Whether the suite's own code called this, at most through the standard library."""
     for caller in outwards(frame):
         if not is_of_the_standard_library(caller.f_code):
-            return _is_of_the_suite(caller.f_code.co_filename, folder)
+            return is_in_suite(caller.f_code.co_filename, folder)
     return False
 
 

@@ -38,6 +38,7 @@ class Span:
         runners: packages that run the test's code, on other threads or in loops.
         entered: whether the loop that runs it got our coroutine, which marks its own tasks.
         threads: the threads that ran before.
+        loops: the asyncio loops that ran it.
         cancelled: its tasks that were cancelled.
         left: the names of its tasks that cannot be cancelled alone, because a fixture's task group runs them.
     """
@@ -51,6 +52,7 @@ class Span:
     runners: frozenset[str] = frozenset()
     entered: bool = False
     threads: frozenset[int | None] = frozenset()
+    loops: list[Any] = field(default_factory=list)
     cancelled: list[Any] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 

@@ -153,6 +153,24 @@ def finish(span: Span, within_s: float) -> None:
                 loop.run_until_complete(wait(tasks, timeout=within_s))
 
 
+def cancel_callbacks(span: Span) -> None:
+    """Cancel what its code has scheduled in loops that go on. uvloop does not list that."""
+    for loop in span.loops:
+        if not loop.is_running():
+            for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
+                context, callback = getattr(handle, "_context", None), getattr(handle, "_callback", None)
+                if context is not None and context.get(CURRENT) is span and _is_of_suite(span, callback):
+                    handle.cancel()
+
+
+def _is_of_suite(span: Span, callback: Any) -> bool:
+    """Whether this is the suite's code. What a library schedules may be for all its users."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    code = getattr(callback, "__code__", None)
+    return code is not None and _frames.is_in_suite(code.co_filename, span.folder)
+
+
 def _runs_asyncio() -> bool:
     try:
         sys.modules["asyncio"].get_running_loop()
@@ -287,6 +305,7 @@ def _into_asyncio(abort: Abort, span: Span, task: asyncio.Task[Any]) -> Iterator
     # The test has not begun, so these are the runner's, which waits for this one in another task.
     runners = {other for other in asyncio.all_tasks(loop) if other is not task and is_of(span, other)}
     request = functools.partial(loop.call_soon_threadsafe, _cancel_all, loop, span, runners)
+    span.loops.append(loop)
     try:
         with abort.entered(request):
             yield

@@ -169,6 +169,32 @@ async def test_next(live_gui):
     result.stdout.no_fnmatch_line("*went on when it was cancelled*")
 
 
+def test_a_callback_of_the_culprit_does_not_run_in_the_next_file(async_suite: Suite) -> None:
+    test = """
+import asyncio, pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def test_culprit(app):
+    def again():
+        pathlib.Path("calls").open("a").write("x")
+        asyncio.get_running_loop().call_later(0.05, again)
+    again()
+    app.do("crash boom")
+    await asyncio.sleep(30)
+"""
+    after = """
+import asyncio, pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def test_next(live_gui):
+    before = pathlib.Path("calls").read_text()
+    await asyncio.sleep(0.3)
+    assert pathlib.Path("calls").read_text() == before
+"""
+    result = async_suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=1)
+
+
 def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
     test = """
 import asyncio, time, pytest
@@ -465,6 +491,102 @@ def test_next(live_gui):
     assert result.parseoutcomes()["passed"] == 1, result.stdout.str()
     result.stdout.fnmatch_lines(["PARALLEL FAILED test_a.py::test_culprit*"])
     assert "SystemExit" not in result.stdout.str()
+
+
+HELPER = """
+import asyncio, pathlib, threading, time
+
+def hit():
+    pathlib.Path("hits").open("a").write("x")
+
+def works():
+    while True:
+        time.sleep(0.05)
+        hit()
+
+async def awaits():
+    while True:
+        await asyncio.sleep(0.05)
+        hit()
+
+class Worker(threading.Thread):
+    def __init__(self):
+        super().__init__(daemon=True)
+
+    def run(self):
+        works()
+"""
+STARTS = {
+    "helper": "threading.Thread(target=helper.works, daemon=True).start()",
+    "class": "helper.Worker().start()",
+    "timer": "timer = threading.Timer(1.5, helper.hit); timer.daemon = True; timer.start()",
+    "loop": "threading.Thread(target=asyncio.run, args=(helper.awaits(),), daemon=True).start()",
+    "by a thread": "threading.Thread(target=lambda: helper.Worker().start(), daemon=True).start()",
+    "older pool": "POOL.submit(helper.works)",
+}
+
+
+@pytest.mark.parametrize("starts", STARTS)
+def test_what_the_culprit_started_on_threads_ends_with_it_wherever_its_code_is(
+    suite: Suite, starts: str
+) -> None:
+    test = f"""
+import asyncio, threading, time, helper
+from concurrent.futures import ThreadPoolExecutor
+
+POOL = ThreadPoolExecutor(1)
+
+def test_first(live_gui):
+    POOL.submit(time.sleep, 0).result()  # its thread is older than the culprit
+
+def test_culprit(app):
+    {STARTS[starts]}
+    app.do("crash boom")
+    time.sleep(30)
+"""
+    after = """
+import pathlib, time
+
+def hits():
+    return pathlib.Path("hits").read_text() if pathlib.Path("hits").exists() else ""
+
+def test_next(live_gui):
+    before = hits()
+    time.sleep(1.5 if not before else 0.3)
+    assert hits() == before
+    import test_a
+    assert test_a.POOL.submit(int, "2").result(5) == 2, "the pool itself goes on"
+"""
+    files = {"helper.py": HELPER, "test_a.py": test, "test_b.py": after}
+    result = suite(files, "-p", "no:xdist", ini="pythonpath = .")
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.no_fnmatch_line("*did not end within*")
+
+
+TOLD_AT_ONCE = {
+    "to_thread": "asyncio.run(asyncio.to_thread(works))",
+    "greenlet": "greenlet.greenlet(works).switch()",
+}
+
+
+@pytest.mark.parametrize("runs", TOLD_AT_ONCE)
+def test_a_loop_that_waits_for_a_thread_and_a_greenlet_of_the_test_are_ended_at_once(
+    async_suite: Suite, pytester: pytest.Pytester, runs: str
+) -> None:
+    test = f"""
+import asyncio, pathlib, time, greenlet
+
+def test_culprit(app):
+    def works():
+        for _ in range(60):
+            time.sleep(0.1)
+        pathlib.Path("late").touch()
+    app.do("crash boom")
+    {TOLD_AT_ONCE[runs]}
+"""
+    result = async_suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=1)
+    assert not (pytester.path / "late").exists()
 
 
 def test_a_thread_that_does_not_end_is_named(suite: Suite) -> None:
