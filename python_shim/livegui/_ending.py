@@ -84,9 +84,5 @@ def _final_lines(file: str) -> list[range]:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError, RecursionError):
         return []
-    return [
-        range(node.finalbody[0].lineno, (node.finalbody[-1].end_lineno or 0) + 1)
-        for node in ast.walk(tree)
-        if type(node).__name__ in ("Try", "TryStar")
-        and getattr(node, "finalbody", None)
-    ]
+    blocks = [getattr(node, "finalbody", []) for node in ast.walk(tree)]
+    return [range(block[0].lineno, (block[-1].end_lineno or 0) + 1) for block in blocks if block]

@@ -89,14 +89,6 @@ def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
     return next((caller for caller, file in files if is_in_suite(file, folder)), None)
 
 
-def is_called_by_the_suite(frame: FrameType | None, folder: str) -> bool:
-    """Whether the suite's own code called this, at most through the standard library."""
-    for caller in outwards(frame):
-        if not is_of_the_standard_library(caller.f_code):
-            return is_in_suite(caller.f_code.co_filename, folder)
-    return False
-
-
 def codes_in(code: CodeType) -> set[CodeType]:
     """The code of a function, and of the functions inside it."""
     found = {code}

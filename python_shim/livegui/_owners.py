@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: On a thread, and on the future of work in a pool: the span. A thread does not inherit the context.
 _SPAN = "_livegui_span"
-#: On a thread: whether the suite's own code started it, and not a library, which may keep it.
+#: On a thread: whether the suite's own code started it, and not a library (also Python's own), which needs it:
+#: without its manager thread, a pool of processes would wait for ever.
 _DIRECT = "_livegui_direct"
 _POOL = concurrent.futures.thread
 
@@ -33,12 +34,13 @@ class Owners:
 
     def install(self) -> None:
         """Follow them from now on."""
-        thread, pool = threading.Thread, ThreadPoolExecutor
+        thread: Any = threading.Thread
+        pool: Any = ThreadPoolExecutor
         start, submit = self._earlier = thread.start, pool.submit
 
         @functools.wraps(start)
         def followed_start(thread: threading.Thread, *args: Any, **kwargs: Any) -> Any:
-            _note_thread(thread, sys._getframe(1))
+            _note_thread(thread, sys._getframe(1).f_code.co_filename)
             return start(thread, *args, **kwargs)
 
         @functools.wraps(submit)
@@ -50,20 +52,21 @@ class Owners:
             return future
 
         self._start, self._submit = followed_start, followed_submit
-        thread.start = followed_start  # type: ignore[method-assign]
-        pool.submit = followed_submit  # type: ignore[method-assign]
+        thread.start, pool.submit = followed_start, followed_submit
 
     def uninstall(self) -> None:
         """Follow them no more."""
         if self._earlier is None:
             return
+        thread: Any = threading.Thread
+        pool: Any = ThreadPoolExecutor
         start, submit = self._earlier
         self._earlier = None
         # Not if something else has replaced them since, which calls ours.
-        if threading.Thread.start is self._start:
-            threading.Thread.start = start  # type: ignore[method-assign]
-        if ThreadPoolExecutor.submit is self._submit:
-            ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+        if thread.start is self._start:
+            thread.start = start
+        if pool.submit is self._submit:
+            pool.submit = submit
 
 
 def _current() -> Span | None:
@@ -72,13 +75,13 @@ def _current() -> Span | None:
     return span if span is not None else getattr(threading.current_thread(), _SPAN, None)
 
 
-def _note_thread(thread: threading.Thread, starter: FrameType | None) -> None:
+def _note_thread(thread: threading.Thread, starter: str) -> None:
     if getattr(thread, "_target", None) is getattr(_POOL, "_worker", None):
         return  # a pool's, which works for whoever submits
     span = _current()
     if span is not None:
         setattr(thread, _SPAN, span)
-        setattr(thread, _DIRECT, _frames.is_called_by_the_suite(starter, span.folder))
+        setattr(thread, _DIRECT, _frames.is_in_suite(starter, span.folder))
 
 
 def owner(thread: threading.Thread | None, frame: FrameType) -> Span | None:

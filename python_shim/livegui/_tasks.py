@@ -279,11 +279,11 @@ def _is_in_trio() -> bool:
 
 
 def _asyncio_task() -> asyncio.Task[Any] | None:
-    asyncio = _loaded("asyncio")
-    if asyncio is None:
+    module = _loaded("asyncio")
+    if module is None:
         return None
     with contextlib.suppress(RuntimeError):  # no loop runs
-        task: asyncio.Task[Any] | None = asyncio.current_task()
+        task: asyncio.Task[Any] | None = module.current_task()
         return task
     return None
 

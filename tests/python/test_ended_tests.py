@@ -666,6 +666,34 @@ def test_culprit(app):
     )
 
 
+@unless_windows
+def test_a_pool_of_processes_that_is_waited_for_starts_no_more(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    helper = """
+import pathlib, time
+
+def work(number):
+    pathlib.Path(f"work {number}").touch()
+    time.sleep(1)
+"""
+    test = """
+import time, helper
+from concurrent.futures import ProcessPoolExecutor
+
+def test_culprit(app):
+    with ProcessPoolExecutor(1) as pool:
+        for number in range(8):
+            pool.submit(helper.work, number)
+        app.do("crash boom")
+        time.sleep(30)
+"""
+    files = {"helper.py": helper, "test_a.py": test, "test_b.py": PASSES}
+    result = suite(files, "-p", "no:xdist", ini="pythonpath = .")
+    result.assert_outcomes(failed=1, passed=1)
+    assert len(list(pytester.path.glob("work *"))) <= 4  # what runs, and what its queue holds already
+
+
 HUB = """
 import pathlib, time, greenlet, pytest
 
