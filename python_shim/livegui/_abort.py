@@ -185,6 +185,9 @@ class Abort:
                 f"{span.name} left {name} running: it runs in a task group of a fixture, and ends with that"
             )
         workers = self._workers or Workers(span)
+        begun_by = time.monotonic() + ENDS_WITHIN_S
+        while workers.has_not_begun() and time.monotonic() < begun_by:
+            time.sleep(0.005)
         begun_by = time.monotonic() + _BEGINS_WITHIN_S
         while workers.may_start() and time.monotonic() < begun_by:
             time.sleep(0.005)
@@ -221,11 +224,8 @@ class Abort:
             return  # the alarm interrupts again
         waiting = Waiting(self.span, self._entered, frame)
         if waiting.requests and not (waiting.is_step and own):
-            if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):
-                if self._is_on_another_stack():
-                    self._watch_switches()
-                waiting.ask_to_end()
-                self._hurry(frame)  # the tasks may wait for threads
+            if self.told is None or not self.span.once:
+                self._tell_tasks(live, waiting, frame)
         elif self._is_on_another_stack() and not self._is_of_function(own):
             self._tell_at_the_next_switch(live)
         elif not own:
@@ -235,6 +235,14 @@ class Abort:
         elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
             self._told_frame = own[-1]
             raise Aborted(verdict)
+
+    def _tell_tasks(self, live: NativeLive, waiting: Waiting, frame: FrameType | None) -> None:
+        """A loop waits. Cancel the test's tasks in it, and stop the threads for which they may wait."""
+        if self._tell(live, _TASK_AGAIN_AFTER_S):
+            if self._is_on_another_stack():
+                self._watch_switches()
+            waiting.ask_to_end()
+            self._hurry(frame)
 
     def _waits_for_qt(self, frame: FrameType | None) -> bool:
         """Whether Qt's loop runs, where nothing may be raised. The test is stopped when that returns.

@@ -84,7 +84,7 @@ def is_in_suite(file: str, folder: str) -> bool:
 
 
 def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
-    """The innermost frame of code in the folder of the suite; packages that are installed there do not count."""
+    """The innermost frame of code in the folder of the suite, not counting packages installed there."""
     files = ((caller, caller.f_code.co_filename) for caller in outwards(frame))
     return next((caller for caller, file in files if is_in_suite(file, folder)), None)
 

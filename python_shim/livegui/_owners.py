@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: On a thread, and on the future of work in a pool: the span. A thread does not inherit the context.
 _SPAN = "_livegui_span"
-#: On a thread: whether the suite's own code started it, and not a library (also Python's own), which needs it:
+#: On a thread: whether the suite's own code started it, and not a library, or Python's own, which needs it:
 #: without its manager thread, a pool of processes would wait for ever.
 _DIRECT = "_livegui_direct"
 _POOL = concurrent.futures.thread
@@ -88,6 +88,11 @@ def owner(thread: threading.Thread | None, frame: FrameType) -> Span | None:
     """The span for which a thread runs this code; None if that is not known."""
     future = _future_of(frame)
     return getattr(thread if future is None else future, _SPAN, None)
+
+
+def is_started_for(span: Span, thread: threading.Thread) -> bool:
+    """Whether this thread was started for a span."""
+    return getattr(thread, _SPAN, None) is span
 
 
 def is_direct(thread: threading.Thread | None, frame: FrameType) -> bool:

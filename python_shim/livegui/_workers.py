@@ -56,7 +56,9 @@ class Workers:
             return function
         owner = _owners.owner(thread, frame)
         if owner is self.span:
-            return _frames.of_suite(frame, self.span.folder) or (frame if _owners.is_direct(thread, frame) else None)
+            return _frames.of_suite(frame, self.span.folder) or (
+                frame if _owners.is_direct(thread, frame) else None
+            )
         if owner is not None or ident in self.span.threads:
             return None
         return next((caller for caller in callers if caller.f_code.co_filename in self.span.files), None)
@@ -67,6 +69,13 @@ class Workers:
             all(caller.f_code.co_filename == threading.__file__ for caller in _frames.outwards(frame))
             for ident, frame in sys._current_frames().items()
             if ident not in self.span.threads
+        )
+
+    def has_not_begun(self) -> bool:
+        """Whether a thread that the span has started does not run yet, as on a busy machine."""
+        return any(
+            _owners.is_started_for(self.span, thread)
+            for thread in list(getattr(threading, "_limbo", {}).values())
         )
 
     def end(self) -> dict[int, FrameType]:
