@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livegui import _frames
+from livegui._ending import Ending
 from livegui._livegui import take_interrupt
+from livegui._owners import Owners
 from livegui._span import CURRENT, Span
-from livegui._tasks import Waiting, finish, still_running
+from livegui._tasks import Waiting, cancel_callbacks, finish, still_running
 from livegui._workers import Workers
 
 if TYPE_CHECKING:
@@ -55,8 +57,6 @@ _AGAIN_AFTER_AT_MOST_S = 5.0
 ENDS_WITHIN_S = 5.0
 #: How long a thread may take from its start to its own code.
 _BEGINS_WITHIN_S = 0.1
-#: The exceptions with which asyncio and trio end a task.
-_CANCELLED = ("CancelledError", "Cancelled")
 #: If the test ends later than this after it was interrupted, the verdict says what delayed it.
 _HELD_UP_S = 1.0
 
@@ -92,10 +92,12 @@ class Abort:
         self._traced: list[FrameType] = []
         #: Loops that run our coroutine, each with the function that requests its end.
         self._entered: list[Callable[[], object]] = []
+        self._owners = Owners()
         self._workers: Workers | None = None
         self._told_at = 0.0
         self._told_frame: FrameType | None = None
         self._held_at = ""
+        self._ending = Ending(Aborted)
         self._not_before = 0.0
         self._pause = 0.0
 
@@ -106,12 +108,14 @@ class Abort:
         except ValueError:
             return False
         self._installed = True
+        self._owners.install()
         return True
 
     def uninstall(self) -> None:
         """Restore the earlier signal handler."""
         if self._installed:
             self._installed = False
+            self._owners.uninstall()
             signal.signal(SIGNAL, self._earlier if self._earlier is not None else signal.SIG_DFL)
 
     @property
@@ -139,12 +143,14 @@ class Abort:
             self.told = self.ended_at = self._workers = self._told_frame = None
             self._not_before = self._pause = self._told_at = 0.0
             self._held_at = ""
+            self._ending.forget()
             self._greenlet = _current_greenlet()
             live.arm()
 
     def disarm(self, live: NativeLive) -> None:
         """Forbid stopping the test from now on."""
         self._live = self._told_frame = None
+        self._ending.forget()
         self._watch_no_more()
         self._trace_no_more()
         live.disarm()
@@ -168,17 +174,26 @@ class Abort:
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
         finish(span, ENDS_WITHIN_S)
+        cancel_callbacks(span)
         for task in still_running(span):
             live.remark(
                 f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
                 f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
             )
+        for name in span.left:
+            live.remark(
+                f"{span.name} left {name} running: it runs in a task group of a fixture, and ends with that"
+            )
         workers = self._workers or Workers(span)
+        begun_by = time.monotonic() + ENDS_WITHIN_S
+        while workers.has_not_begun() and time.monotonic() < begun_by:
+            time.sleep(0.005)
         begun_by = time.monotonic() + _BEGINS_WITHIN_S
         while workers.may_start() and time.monotonic() < begun_by:
             time.sleep(0.005)
         deadline = time.monotonic() + ENDS_WITHIN_S
         while running := workers.end():
+            workers.wake()
             if time.monotonic() > deadline:
                 names = {thread.ident: thread.name for thread in threading.enumerate()}
                 for ident, frame in running.items():
@@ -201,18 +216,17 @@ class Abort:
         own = _frames.of_test(frame, self.span.runners)
         if self.told is not None and own:
             self._held_at = _frames.where(own[0], frame)
-        if self.told is not None and _is_ending():
-            self._hurry(frame)
+        if self._ending.has_begun(own, told=self.told is not None):
+            if self.told is not None:
+                self._hurry(frame)
             return
         if time.monotonic() < self._not_before or self._waits_for_qt(frame):
             return  # the alarm interrupts again
         waiting = Waiting(self.span, self._entered, frame)
         if waiting.requests and not (waiting.is_step and own):
-            if (self.told is None or not self.span.once) and self._tell(live, _TASK_AGAIN_AFTER_S):
-                if self._is_on_another_stack():
-                    self._watch_switches()
-                waiting.ask_to_end()
-        elif self._is_on_another_stack():
+            if self.told is None or not self.span.once:
+                self._tell_tasks(live, waiting, frame)
+        elif self._is_on_another_stack() and not self._is_of_function(own):
             self._tell_at_the_next_switch(live)
         elif not own:
             # What waits here only runs the test, whose code is on other threads.
@@ -221,6 +235,14 @@ class Abort:
         elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
             self._told_frame = own[-1]
             raise Aborted(verdict)
+
+    def _tell_tasks(self, live: NativeLive, waiting: Waiting, frame: FrameType | None) -> None:
+        """A loop waits. Cancel the test's tasks in it, and stop the threads for which they may wait."""
+        if self._tell(live, _TASK_AGAIN_AFTER_S):
+            if self._is_on_another_stack():
+                self._watch_switches()
+            waiting.ask_to_end()
+            self._hurry(frame)
 
     def _waits_for_qt(self, frame: FrameType | None) -> bool:
         """Whether Qt's loop runs, where nothing may be raised. The test is stopped when that returns.
@@ -245,7 +267,9 @@ class Abort:
         self._trace_no_more()
         live = self._live
         own = _frames.of_test(frame, self.span.runners)
-        if live is None or not live.is_ringing() or not own or _is_ending() or self._is_clearing_up(own[-1]):
+        if live is None or not live.is_ringing() or not own or self._is_clearing_up(own[-1]):
+            return None
+        if self._ending.has_begun(own, told=self.told is not None):
             return None
         verdict = self._tell(live, _AGAIN_AFTER_S)
         if verdict is not None:
@@ -259,6 +283,11 @@ class Abort:
                 sys.settrace(None)
             while self._traced:
                 self._traced.pop().f_trace = None
+
+    def _is_of_function(self, own: list[FrameType]) -> bool:
+        """Whether code of the test's function is on this stack, so that the greenlet is its own."""
+        codes = self.span.codes()
+        return any(caller.f_code in codes for caller in own)
 
     def _is_on_another_stack(self) -> bool:
         current = _current_greenlet()
@@ -283,7 +312,7 @@ class Abort:
         _origin, target = args
         if target is self._greenlet or (self._greenlet is None and target.parent is None):
             self._watch_no_more()
-            if self._live is not None and not _is_ending():
+            if self._live is not None and not self._ending.has_begun([], told=True):
                 raise self.aborted()  # what is raised here reaches that greenlet through its switch
 
     def _watch_no_more(self) -> None:
@@ -347,16 +376,6 @@ class Within:
     def __exit__(self, *_: object) -> None:
         self._abort.span = self._outer
         CURRENT.set(self._before)
-
-
-def _is_ending() -> bool:
-    """Whether the test is already ending, in a ``finally`` or an ``__exit__`` of its own."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, Aborted) or type(error).__name__ in _CANCELLED:
-            return True
-        error = error.__context__
-    return False
 
 
 def _current_greenlet() -> object:

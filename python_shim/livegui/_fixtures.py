@@ -41,7 +41,7 @@ class Fixtures:
         outer = abort.span
         file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
         self.files.add(file)
-        span = Span(function, {file}, outer.name, last=outer.last, once=outer.once)
+        span = Span(function, {file}, outer.folder, outer.name, last=outer.last, once=outer.once)
         span.threads = running_threads()
         with abort.within(span):
             coroutine = entering(function, abort)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sysconfig
 from pathlib import Path
@@ -73,6 +74,19 @@ def is_of_the_standard_library(code: CodeType) -> bool:
     if file.startswith("<frozen "):
         return True
     return file.startswith(_STANDARD_LIBRARY) and "site-packages" not in Path(file).parts
+
+
+@functools.cache
+def is_in_suite(file: str, folder: str) -> bool:
+    """Whether a file is in the folder of the suite, and not an installed package's."""
+    parts = Path(file).parts
+    return file.startswith(folder) and "site-packages" not in parts and "dist-packages" not in parts
+
+
+def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
+    """The innermost frame of code in the folder of the suite, not counting packages installed there."""
+    files = ((caller, caller.f_code.co_filename) for caller in outwards(frame))
+    return next((caller for caller, file in files if is_in_suite(file, folder)), None)
 
 
 def codes_in(code: CodeType) -> set[CodeType]:

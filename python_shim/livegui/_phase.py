@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bdb
+import os
 import unittest
 from typing import TYPE_CHECKING, Literal
 
@@ -71,7 +72,8 @@ class Phase:
         if self.tears_down:
             files |= session.fixtures.files
         once = self.tears_down or is_unittest(item)
-        self.span = Span(files=files, name=item.nodeid, last=self.last, once=once)
+        folder = str(session.config.rootpath) + os.sep
+        self.span = Span(files=files, folder=folder, name=item.nodeid, last=self.last, once=once)
         self.span.threads = running_threads()
         if self.ask and not self.tears_down and isinstance(item, pytest.Function):
             self.span.function = item.function
@@ -166,7 +168,10 @@ class Reports:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the outcome, name the culprit, and take a picture of the app."""
         report = yield
-        self.session.passed = self.session.passed and report.passed
+        if not report.passed:
+            self.session.passed = False
+        elif report.when == "call" and self.session.passed is None:
+            self.session.passed = True
         if call.excinfo is not None:
             _report.shorten(report, call.excinfo)
             _report.name_culprit(item, report, call.excinfo)

@@ -59,8 +59,8 @@ class Session:
         self.events: NativeEvents | None = None
         #: The running test was failed because of the app. The rest of it is left alone.
         self.failed = False
-        #: Each phase of the running test has passed so far.
-        self.passed = True
+        #: Whether the running test has passed so far; None if its call has no report yet.
+        self.passed: bool | None = None
         #: The error with which the running phase, or the last one, must fail.
         self.verdict: LiveGuiError | None = None
         self.told = _report.Told()
@@ -203,7 +203,7 @@ class Session:
 
     def begin(self, item: pytest.Item) -> None:
         """A test is about to run."""
-        self.item, self.failed, self.passed, self.generation = item, False, True, None
+        self.item, self.failed, self.passed, self.generation = item, False, None, None
         if self.apps:
             self.fixtures.failed.clear()
             self.screenshots = []
@@ -271,7 +271,7 @@ class Session:
         if not self.apps:
             return
         last_of_file = nextitem is None or _file(nextitem) != _file(item)
-        passed = self.passed and not self.failed
+        passed = self.passed is True and not self.failed
         errors = []
         for app in self.apps:
             recovered, unfit, error = app.native.after_test(app in used, passed, last_of_file)

@@ -21,7 +21,7 @@ from livegui._span import CURRENT, Span
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Set
     from types import FrameType
 
     from livegui._abort import Abort
@@ -120,11 +120,23 @@ def _awaited_by_runner(frame: FrameType | None) -> asyncio.Task[Any] | None:
     return None
 
 
-def _cancel_all(loop: asyncio.AbstractEventLoop, span: Span) -> None:
+def _cancel_all(
+    loop: asyncio.AbstractEventLoop, span: Span, but: Set[asyncio.Task[Any]] = frozenset()
+) -> None:
     for task in sys.modules["asyncio"].all_tasks(loop):
-        if is_of(span, task):
+        if task not in but and is_of(span, task) and not _is_in_a_group_of_anyio(task):
             span.cancelled.append(task)
             task.cancel()
+
+
+def _is_in_a_group_of_anyio(task: asyncio.Task[Any]) -> bool:
+    """Whether a task group of anyio started it.
+
+    The group cancels it, when that is the test's own. If it is a fixture's, the end of one task would cancel
+    the whole group, and with it the runner, which waits inside the fixture.
+    """
+    states = getattr(_loaded("anyio._backends._asyncio"), "_task_states", {})
+    return getattr(states.get(task), "parent_id", None) is not None
 
 
 def finish(span: Span, within_s: float) -> None:
@@ -139,6 +151,24 @@ def finish(span: Span, within_s: float) -> None:
         if not loop.is_running():
             with contextlib.suppress(RuntimeError):  # another thread has just begun to run it, or stops it
                 loop.run_until_complete(wait(tasks, timeout=within_s))
+
+
+def cancel_callbacks(span: Span) -> None:
+    """Cancel what its code has scheduled in loops that go on. uvloop does not list that."""
+    for loop in span.loops:
+        if not loop.is_running():
+            for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
+                context, callback = getattr(handle, "_context", None), getattr(handle, "_callback", None)
+                if context is not None and context.get(CURRENT) is span and _is_of_suite(span, callback):
+                    handle.cancel()
+
+
+def _is_of_suite(span: Span, callback: Any) -> bool:
+    """Whether this is the suite's code. What a library schedules may be for all its users."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    code = getattr(callback, "__code__", None)
+    return code is not None and _frames.is_in_suite(code.co_filename, span.folder)
 
 
 def _runs_asyncio() -> bool:
@@ -194,9 +224,10 @@ def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] |
         @functools.wraps(function)
         async def generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
             values = function(*args, **kwargs)
+            scopes: list[Any] = []
             try:
                 while True:
-                    with inside(abort):
+                    with inside(abort, scopes):
                         try:
                             value = await values.__anext__()
                         except StopAsyncIteration:
@@ -204,19 +235,32 @@ def entering(function: Callable[..., Any], abort: Abort) -> Callable[..., Any] |
                     yield value
             finally:
                 await values.aclose()
+                while scopes:
+                    scopes.pop().__exit__(None, None, None)
 
         return generator
     return None
 
 
 @contextlib.contextmanager
-def inside(abort: Abort) -> Iterator[None]:
-    """In a task of a runner: from here on it belongs to the test, and the verdict ends it."""
+def inside(abort: Abort, scopes: list[Any] | None = None) -> Iterator[None]:
+    """In a task of a runner: from here on it belongs to the test, and the verdict ends it.
+
+    Args:
+        abort: what ends it.
+        scopes: for a generator, the cancel scopes that stay open while it is suspended.
+    """
     span, before = abort.span, CURRENT.get()
     CURRENT.set(span)
-    way_in = _into_trio if _is_in_trio() else _into_asyncio
+    way_in: contextlib.AbstractContextManager[None]
+    if _is_in_trio():
+        way_in = _into_trio(abort, span, scopes)
+    elif (task := _asyncio_task()) is not None:
+        way_in = _into_asyncio(abort, span, task)
+    else:
+        way_in = _into_another(abort)
     try:
-        with way_in(abort, span):
+        with way_in:
             yield
     finally:
         # Restore the context, for what shares it or compares it.
@@ -234,11 +278,34 @@ def _is_in_trio() -> bool:
     return True
 
 
+def _asyncio_task() -> asyncio.Task[Any] | None:
+    module = _loaded("asyncio")
+    if module is None:
+        return None
+    with contextlib.suppress(RuntimeError):  # no loop runs
+        task: asyncio.Task[Any] | None = module.current_task()
+        return task
+    return None
+
+
 @contextlib.contextmanager
-def _into_asyncio(abort: Abort, span: Span) -> Iterator[None]:
+def _into_another(abort: Abort) -> Iterator[None]:
+    """Something else drives the coroutine. What waits is the driver, or the test's own code."""
+    try:
+        yield
+    except BaseException as error:
+        abort.reraise(error)
+        raise
+
+
+@contextlib.contextmanager
+def _into_asyncio(abort: Abort, span: Span, task: asyncio.Task[Any]) -> Iterator[None]:
     asyncio = sys.modules["asyncio"]
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    request = functools.partial(loop.call_soon_threadsafe, _cancel_all, loop, span)
+    loop = task.get_loop()
+    # The test has not begun, so these are the runner's, which waits for this one in another task.
+    runners = {other for other in asyncio.all_tasks(loop) if other is not task and is_of(span, other)}
+    request = functools.partial(loop.call_soon_threadsafe, _cancel_all, loop, span, runners)
+    span.loops.append(loop)
     try:
         with abort.entered(request):
             yield
@@ -253,22 +320,59 @@ def _into_asyncio(abort: Abort, span: Span) -> Iterator[None]:
     except BaseException as error:
         abort.reraise(error)
         raise
+    finally:
+        if abort.told is not None:
+            others = asyncio.all_tasks(loop) - runners - {task}
+            span.left += [
+                other.get_name() for other in others if is_of(span, other) and _is_in_a_group_of_anyio(other)
+            ]
 
 
 @contextlib.contextmanager
-def _into_trio(abort: Abort, span: Span) -> Iterator[None]:
+def _into_trio(abort: Abort, span: Span, scopes: list[Any] | None) -> Iterator[None]:
     trio: Any = sys.modules["trio"]
-    token = trio.lowlevel.current_trio_token()
-    scope = trio.CancelScope()
+    token, task = trio.lowlevel.current_trio_token(), trio.lowlevel.current_task()
+    root = trio.lowlevel.current_root_task()
+    scope = scopes.pop() if scopes else trio.CancelScope().__enter__()
+    error: BaseException | None = None
     try:
-        with abort.entered(functools.partial(token.run_sync_soon, scope.cancel)), scope:
-            try:
-                yield
-            except trio.Cancelled as error:
-                abort.ended_at = error.__traceback__
-                raise
-    except BaseException as error:
-        abort.reraise(error)
-        raise
+        with abort.entered(functools.partial(token.run_sync_soon, scope.cancel)):
+            yield
+    except BaseException as caught:  # noqa: BLE001 -- the scope decides about it
+        error = caught
+        if isinstance(error, trio.Cancelled):
+            abort.ended_at = error.__traceback__
+    if abort.told is not None:
+        span.left += [other.name for other in _tasks_of(span, root) if other is not task]
+    if error is None and scopes is not None and not _is_innermost(scope, task):
+        scopes.append(scope)  # a fixture holds one of its own over its yield, which must be closed first
+        return
+    _leave(scope, error, abort)
     if scope.cancelled_caught:
         raise abort.aborted()
+
+
+def _is_innermost(scope: Any, task: Any) -> bool:
+    """Whether no other cancel scope, or nursery, is open inside this one."""
+    return getattr(task, "_cancel_status", None) is getattr(scope, "_cancel_status", None)
+
+
+def _leave(scope: Any, error: BaseException | None, abort: Abort) -> None:
+    """Close a cancel scope in which there was this error."""
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.push(scope.__exit__)
+            if error is not None:
+                raise error
+    except BaseException as left:
+        abort.reraise(left)
+        raise
+
+
+def _tasks_of(span: Span, task: Any) -> Iterator[Any]:
+    """The tasks of trio, from this one on, that belong to a span."""
+    if is_of(span, task):
+        yield task
+    for nursery in getattr(task, "child_nurseries", ()):
+        for child in nursery.child_tasks:
+            yield from _tasks_of(span, child)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from livegui import _frames
+from livegui import _frames, _owners
 from livegui._livegui import end_thread
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
     from types import FrameType
 
     from livegui._span import Span
@@ -32,19 +35,33 @@ class Workers:
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.
 
-        These are threads that run the span's function, and threads that began during the span and run code
-        of its files.
+        These are threads that run the span's function, what was started or submitted during the span, and,
+        where that is not known, threads that began during the span and run code of its files.
         """
         main = threading.main_thread().ident
+        # Not enumerate(): its lock may be held by what the signal handler has interrupted.
+        threads = dict(getattr(threading, "_active", {}))
         found = {}
         for ident, frame in sys._current_frames().items():
-            new = ident not in self.span.threads
-            for caller in _frames.outwards(frame):
-                code = caller.f_code
-                if ident != main and (code in self._codes or (new and code.co_filename in self.span.files)):
-                    found[ident] = caller
-                    break
+            own = None if ident == main else self._own(ident, threads.get(ident), frame)
+            if own is not None:
+                found[ident] = own
         return found
+
+    def _own(self, ident: int, thread: threading.Thread | None, frame: FrameType) -> FrameType | None:
+        """Where a thread runs code of the span; None if it does not."""
+        callers = list(_frames.outwards(frame))
+        function = next((caller for caller in callers if caller.f_code in self._codes), None)
+        if function is not None:
+            return function
+        owner = _owners.owner(thread, frame)
+        if owner is self.span:
+            return _frames.of_suite(frame, self.span.folder) or (
+                frame if _owners.is_direct(thread, frame) else None
+            )
+        if owner is not None or ident in self.span.threads:
+            return None
+        return next((caller for caller in callers if caller.f_code.co_filename in self.span.files), None)
 
     def may_start(self) -> bool:
         """Whether a thread that began during the span has not reached its code yet."""
@@ -52,6 +69,13 @@ class Workers:
             all(caller.f_code.co_filename == threading.__file__ for caller in _frames.outwards(frame))
             for ident, frame in sys._current_frames().items()
             if ident not in self.span.threads
+        )
+
+    def has_not_begun(self) -> bool:
+        """Whether a thread that the span has started does not run yet, as on a busy machine."""
+        return any(
+            _owners.is_started_for(self.span, thread)
+            for thread in list(getattr(threading, "_limbo", {}).values())
         )
 
     def end(self) -> dict[int, FrameType]:
@@ -68,6 +92,19 @@ class Workers:
                 self._told[ident] = (now + pause, 2 * pause)
         return running
 
+    def wake(self) -> None:
+        """Make those that wait for a loop or a timer run Python code. Not for a signal handler: it locks."""
+        threads = dict(getattr(threading, "_active", {}))
+        for ident, frame in sys._current_frames().items():
+            if ident not in self._told:
+                continue
+            thread = threads.get(ident)
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
+            for loop in _loops_in(frame):
+                with contextlib.suppress(RuntimeError):  # it is closed
+                    loop.call_soon_threadsafe(_do_nothing)
+
     def release(self) -> None:
         """All of them have ended."""
         if threading.excepthook == self._on_end:
@@ -79,15 +116,35 @@ class Workers:
 
     def cancel_what_has_not_started(self, frame: FrameType | None) -> None:
         """Leave a pool that the test waits for nothing to do except what already runs."""
-        futures = sys.modules.get("concurrent.futures.thread")
-        if futures is None:
-            return
-        code = futures.ThreadPoolExecutor.shutdown.__code__
         for caller in _frames.outwards(frame):
-            if caller.f_code is code:
-                pool = caller.f_locals.get("self")
-                if pool is not None and id(pool) not in self._pools:
-                    self._pools.add(id(pool))
-                    # On a separate thread, because the interrupted code may hold the pool's lock.
-                    options = {"wait": False, "cancel_futures": True}
-                    threading.Thread(target=pool.shutdown, kwargs=options, daemon=True).start()
+            if caller.f_code.co_name != "shutdown":
+                continue
+            pool = caller.f_locals.get("self")
+            if id(pool) not in self._pools and isinstance(pool, _pools()):
+                self._pools.add(id(pool))
+                # On a separate thread, because the interrupted code may hold the pool's lock.
+                options = {"wait": False, "cancel_futures": True}
+                threading.Thread(target=pool.shutdown, kwargs=options, daemon=True).start()
+
+
+def _pools() -> tuple[Any, ...]:
+    """The kinds of pool that are in use."""
+    kinds = (
+        getattr(sys.modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None),
+        getattr(sys.modules.get("concurrent.futures.process"), "ProcessPoolExecutor", None),
+    )
+    return tuple(kind for kind in kinds if kind is not None)
+
+
+def _loops_in(frame: FrameType | None) -> Iterator[asyncio.AbstractEventLoop]:
+    """The asyncio loops that turn on the stack of a thread."""
+    base = getattr(sys.modules.get("asyncio"), "BaseEventLoop", None)
+    if base is None:
+        return
+    for caller in _frames.outwards(frame):
+        if caller.f_code is base.run_forever.__code__:
+            yield caller.f_locals["self"]
+
+
+def _do_nothing() -> None:
+    """Wakes a loop."""

@@ -169,6 +169,32 @@ async def test_next(live_gui):
     result.stdout.no_fnmatch_line("*went on when it was cancelled*")
 
 
+def test_a_callback_of_the_culprit_does_not_run_in_the_next_file(async_suite: Suite) -> None:
+    test = """
+import asyncio, pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def test_culprit(app):
+    def again():
+        pathlib.Path("calls").open("a").write("x")
+        asyncio.get_running_loop().call_later(0.05, again)
+    again()
+    app.do("crash boom")
+    await asyncio.sleep(30)
+"""
+    after = """
+import asyncio, pathlib, pytest
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+async def test_next(live_gui):
+    before = pathlib.Path("calls").read_text()
+    await asyncio.sleep(0.3)
+    assert pathlib.Path("calls").read_text() == before
+"""
+    result = async_suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=1)
+
+
 def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
     test = """
 import asyncio, time, pytest
@@ -300,6 +326,112 @@ def test_culprit(app):
     assert (pytester.path / "cleared").read_text() == "xx"
 
 
+GROUPS = """
+import anyio, pytest
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return {library!r}
+
+@pytest.fixture(scope="session")
+async def services(anyio_backend, live_gui):
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
+@pytest.fixture
+async def own_services(anyio_backend, live_gui):
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
+@pytest.fixture
+async def limited(anyio_backend, live_gui):
+    with anyio.fail_after(20):
+        yield
+"""
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_fixtures_may_hold_task_groups_and_cancel_scopes_while_the_tests_run(
+    async_suite: Suite, pytester: pytest.Pytester, library: str
+) -> None:
+    if library == "trio" and under_wine():
+        pytest.skip(NO_TRIO)
+    test = """
+import anyio, pytest
+pytestmark = pytest.mark.anyio
+
+async def works():
+    await anyio.sleep(30)
+
+async def test_first(live_gui, services, own_services, limited):
+    await anyio.sleep(0)
+
+async def test_culprit(app, services, own_services, limited):
+    services.start_soon(works)
+    app.do("crash boom")
+    await anyio.sleep(20)
+"""
+    after = """
+import anyio, pytest
+pytestmark = pytest.mark.anyio
+
+async def test_next(live_gui, services, own_services, limited):
+    await anyio.sleep(0)
+"""
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(GROUPS.format(library=library))
+    result = async_suite({"test_a.py": test, "test_b.py": after}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["> * await anyio.sleep(20)", "*the app degraded during this test*"])
+    result.stdout.fnmatch_lines(["test_a.py::test_culprit left *works running: *a task group of a fixture*"])
+
+
+@pytest.mark.parametrize("imports", ["", "import asyncio"], ids=["alone", "with asyncio loaded"])
+@pytest.mark.parametrize("ini", ["", "live_gui_abort = false"], ids=["told", "asked"])
+def test_a_suite_may_drive_its_coroutines_itself(
+    suite: Suite, pytester: pytest.Pytester, imports: str, ini: str
+) -> None:
+    drives = """
+import inspect, time, pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        names = pyfuncitem._fixtureinfo.argnames
+        coroutine = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+        try:
+            while True:
+                coroutine.send(None)
+                time.sleep(0.01)
+        except StopIteration:
+            return True
+"""
+    test = f"""
+import time, types
+{imports}
+
+@types.coroutine
+def pause():
+    yield
+
+async def test_healthy(live_gui):
+    for _ in range(3):
+        await pause()
+
+async def test_culprit(app):
+    app.do("crash boom")
+    for _ in range({100 if ini else 2000}):
+        await pause()
+"""
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(drives)
+    result = suite({"test_a.py": test}, "-p", "no:asyncio", "-p", "no:anyio", ini=ini)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*the app degraded during this test*"])
+
+
 @pytest.mark.parametrize("method", ["test_it", "asyncSetUp", "asyncTearDown"])
 def test_an_isolated_async_test_is_ended_wherever_it_awaits(
     suite: Suite, pytester: pytest.Pytester, method: str
@@ -359,6 +491,102 @@ def test_next(live_gui):
     assert result.parseoutcomes()["passed"] == 1, result.stdout.str()
     result.stdout.fnmatch_lines(["PARALLEL FAILED test_a.py::test_culprit*"])
     assert "SystemExit" not in result.stdout.str()
+
+
+HELPER = """
+import asyncio, pathlib, threading, time
+
+def hit():
+    pathlib.Path("hits").open("a").write("x")
+
+def works():
+    while True:
+        time.sleep(0.05)
+        hit()
+
+async def awaits():
+    while True:
+        await asyncio.sleep(0.05)
+        hit()
+
+class Worker(threading.Thread):
+    def __init__(self):
+        super().__init__(daemon=True)
+
+    def run(self):
+        works()
+"""
+STARTS = {
+    "helper": "threading.Thread(target=helper.works, daemon=True).start()",
+    "class": "helper.Worker().start()",
+    "timer": "timer = threading.Timer(1.5, helper.hit); timer.daemon = True; timer.start()",
+    "loop": "threading.Thread(target=asyncio.run, args=(helper.awaits(),), daemon=True).start()",
+    "by a thread": "threading.Thread(target=lambda: helper.Worker().start(), daemon=True).start()",
+    "older pool": "POOL.submit(helper.works)",
+}
+
+
+@pytest.mark.parametrize("starts", STARTS)
+def test_what_the_culprit_started_on_threads_ends_with_it_wherever_its_code_is(
+    suite: Suite, starts: str
+) -> None:
+    test = f"""
+import asyncio, threading, time, helper
+from concurrent.futures import ThreadPoolExecutor
+
+POOL = ThreadPoolExecutor(1)
+
+def test_first(live_gui):
+    POOL.submit(time.sleep, 0).result()  # its thread is older than the culprit
+
+def test_culprit(app):
+    {STARTS[starts]}
+    app.do("crash boom")
+    time.sleep(30)
+"""
+    after = """
+import pathlib, time
+
+def hits():
+    return pathlib.Path("hits").read_text() if pathlib.Path("hits").exists() else ""
+
+def test_next(live_gui):
+    before = hits()
+    time.sleep(1.5 if not before else 0.3)
+    assert hits() == before
+    import test_a
+    assert test_a.POOL.submit(int, "2").result(5) == 2, "the pool itself goes on"
+"""
+    files = {"helper.py": HELPER, "test_a.py": test, "test_b.py": after}
+    result = suite(files, "-p", "no:xdist", ini="pythonpath = .")
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.no_fnmatch_line("*did not end within*")
+
+
+TOLD_AT_ONCE = {
+    "to_thread": "asyncio.run(asyncio.to_thread(works))",
+    "greenlet": "greenlet.greenlet(works).switch()",
+}
+
+
+@pytest.mark.parametrize("runs", TOLD_AT_ONCE)
+def test_a_loop_that_waits_for_a_thread_and_a_greenlet_of_the_test_are_ended_at_once(
+    async_suite: Suite, pytester: pytest.Pytester, runs: str
+) -> None:
+    test = f"""
+import asyncio, pathlib, time, greenlet
+
+def test_culprit(app):
+    def works():
+        for _ in range(60):
+            time.sleep(0.1)
+        pathlib.Path("late").touch()
+    app.do("crash boom")
+    {TOLD_AT_ONCE[runs]}
+"""
+    result = async_suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=INI)
+    result.assert_outcomes(failed=1, passed=1)
+    assert not (pytester.path / "late").exists()
 
 
 def test_a_thread_that_does_not_end_is_named(suite: Suite) -> None:
@@ -436,6 +664,34 @@ def test_culprit(app):
             r"test_a.py::test_culprit: its verdict was held up for \d+\.\d s by test_a.py:\d+ in test_culprit, which waits in .*__exit__\(\)"
         ]
     )
+
+
+@unless_windows
+def test_a_pool_of_processes_that_is_waited_for_starts_no_more(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    helper = """
+import pathlib, time
+
+def work(number):
+    pathlib.Path(f"work {number}").touch()
+    time.sleep(1)
+"""
+    test = """
+import time, helper
+from concurrent.futures import ProcessPoolExecutor
+
+def test_culprit(app):
+    with ProcessPoolExecutor(1) as pool:
+        for number in range(8):
+            pool.submit(helper.work, number)
+        app.do("crash boom")
+        time.sleep(30)
+"""
+    files = {"helper.py": helper, "test_a.py": test, "test_b.py": PASSES}
+    result = suite(files, "-p", "no:xdist", ini="pythonpath = .")
+    result.assert_outcomes(failed=1, passed=1)
+    assert len(list(pytester.path.glob("work *"))) <= 4  # what runs, and what its queue holds already
 
 
 HUB = """
@@ -517,6 +773,91 @@ def test_next(page, live_gui):
     result = suite(files, "-p", "plug", "-p", "no:xdist", ini="pythonpath = .")
     result.assert_outcomes(failed=1, errors=1, passed=1)
     result.stdout.fnmatch_lines(["> * page.wait_for_selector(*", "*the app degraded during this test*"])
+
+
+# --- tests that end already -----------------------------------------------------------------------
+
+
+@unless_windows
+@pytest.mark.parametrize("ends", ["pytest.exit('enough')", "os.kill(os.getpid(), signal.SIGINT)"])
+def test_who_ends_the_run_ends_it_also_if_the_app_degrades_while_the_test_cleans_up(
+    suite: Suite, ends: str
+) -> None:
+    test = f"""
+import os, signal, time, pytest
+
+def test_culprit(app, live_gui):
+    try:
+        {ends}
+        time.sleep(30)
+    finally:
+        app.do("crash boom")
+        while live_gui.is_healthy():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        print("it has cleaned up")
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-s", "-p", "no:xdist")
+    assert result.ret == pytest.ExitCode.INTERRUPTED, result.stdout.str()
+    result.stdout.fnmatch_lines(["*it has cleaned up*"])
+    result.stdout.no_fnmatch_line("*test_b.py*PASSED*")
+
+
+def test_the_failure_of_a_test_is_shown_if_the_app_degrades_while_the_test_cleans_up(suite: Suite) -> None:
+    test = """
+import time
+
+def test_culprit(app, live_gui):
+    try:
+        assert 0, "its own failure"
+    finally:
+        app.do("crash boom")
+        while live_gui.is_healthy():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        print("it has cleaned up")
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-s", "-p", "no:xdist")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*it has cleaned up*"])
+    result.stdout.fnmatch_lines(["*AssertionError: its own failure*", "*the app degraded during this test*"])
+
+
+def test_a_poll_whose_try_has_a_finally_is_ended_at_once(suite: Suite, pytester: pytest.Pytester) -> None:
+    test = """
+import pathlib, time
+
+def test_culprit(app, live_gui):
+    app.do("crash boom")
+    for _ in range(60):
+        try:
+            try:
+                assert 0, "not yet"
+            finally:
+                time.sleep(0.1)
+        except AssertionError:
+            pass
+    pathlib.Path("late").touch()
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES})
+    result.assert_outcomes(failed=1, passed=1)
+    assert not (pytester.path / "late").exists()
+
+
+@unless_windows
+def test_a_test_that_was_interrupted_has_not_passed(suite: Suite) -> None:
+    test = """
+import os, signal, time
+
+def test_culprit(app):
+    app.do("hang 3")
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    result = suite({"test_a.py": test}, "-p", "no:xdist", ini="live_gui_abort = false")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.no_fnmatch_line("*it had passed*")
 
 
 # --- the last tear-down ---------------------------------------------------------------------------
