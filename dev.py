@@ -196,10 +196,14 @@ def beside(name: str, wanted: list[str]) -> Path:
     folder = VENV / "beside" / f"{name}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]}"
     if not folder.exists():
         say(f"installing {', '.join(wanted)}")
-        draft = folder.with_name(f"{folder.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
         install("--target", str(draft), *wanted)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process of the tests was faster
+            if not folder.exists():
+                raise
+            shutil.rmtree(draft)
     return folder
 
 

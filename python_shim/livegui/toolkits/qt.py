@@ -151,7 +151,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
             injection.wrap(
                 cls,
                 name,
-                lambda run, what=what: _ask(injection, what, run),  # type: ignore[misc]
+                lambda run, what=what: _exec_for_now(injection, what, run),  # type: ignore[misc]
                 native=True,
                 static=True,
             )
@@ -203,14 +203,6 @@ def _exec_for_now(injection: Injection, what: str, run: Callable[..., Any]) -> C
     return exec
 
 
-def _ask(injection: Injection, what: str, run: Callable[..., Any]) -> Callable[..., Any]:
-    def ask(*arguments: Any, **options: Any) -> Any:
-        with injection.loop(what, _Wire(injection), may_come_back=True):
-            return run(*arguments, **options)
-
-    return ask
-
-
 def _process(injection: Injection, pump: Pump, run: Callable[..., Any]) -> Callable[..., Any]:
     def wire(agent: Agent) -> None:
         injection.wire_once(agent, _Wire(injection))
@@ -235,6 +227,8 @@ def _as_slot(run: Callable[..., Any], arguments: tuple[Any, ...], **options: Any
         if not _is_raised_here(error):
             raise
     for count in range(len(arguments) - 1, -1, -1):
+        if not isinstance(arguments[count], int):  # neither the state of a button nor a value
+            break
         try:
             return run(*arguments[:count], **options)
         except TypeError as error:
