@@ -15,8 +15,11 @@ import _thread, threading
 import dearpygui.dearpygui as dpg
 def poll():
     threading.Event().wait()
+# Named: Dear PyGui keeps no reference to a callback.
 def start():
     _thread.start_new_thread(poll, ())
+def wait():
+    dpg.configure_app(wait_for_input=True)
 dpg.create_context()
 dpg.create_viewport(width=200, height=100)
 dpg.setup_dearpygui()
@@ -26,12 +29,12 @@ BEGINS
 dpg.start_dearpygui()
 """
 WAITS = {
-    "from the start": "dpg.configure_app(wait_for_input=True)",
-    "later": "dpg.set_frame_callback(10, lambda: dpg.configure_app(wait_for_input=True))",
+    "from the start": "wait()",
+    "later": "dpg.set_frame_callback(10, wait)",
 }
 BEGINS = {
     "from the start": "start()",
-    "later": "dpg.set_frame_callback(3, lambda: start())",
+    "later": "dpg.set_frame_callback(3, start)",
 }
 
 
