@@ -163,10 +163,10 @@ def clean_environment() -> dict[str, str]:
 def explain(text: str) -> None:
     """Print something, if the user asked for explanations."""
     if _finder is not None and _finder.explains:
-        _print(text)
+        _say(text)
 
 
-def _print(text: str) -> None:
+def _say(text: str) -> None:
     try:
         if sys.stderr is not None:
             sys.stderr.write(f"livegui: {text}\n")
@@ -179,7 +179,7 @@ def not_watched(why: str) -> None:
     note(f"not watched: {why}")
     if _finder is not None and _finder.is_app_of_exec and not _finder.explains:
         _finder.is_app_of_exec = False
-        _print(f"not watched: {why}")
+        _say(f"not watched: {why}")
 
 
 def note(text: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread
 import functools
 import sys
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from livegui import _frames
@@ -14,59 +13,69 @@ from livegui._span import CURRENT, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
     from types import FrameType
+
+_pool: Any
+try:
+    import concurrent.futures.thread as _pool
+except RuntimeError:  # Python ends, so nobody can make a pool any more
+    _pool = None
 
 #: On a thread, and on the future of work in a pool: the span. A thread does not inherit the context.
 _SPAN = "_livegui_span"
 #: On a thread: whether the suite's own code started it, and not a library, or Python's own, which needs it:
 #: without its manager thread, a pool of processes would wait for ever.
 _DIRECT = "_livegui_direct"
-_POOL = concurrent.futures.thread
 
 
 class Owners:
     """Follows ``Thread.start()`` and ``ThreadPoolExecutor.submit()``, while it is installed."""
 
     def __init__(self) -> None:
-        self._earlier: tuple[Any, Any] | None = None
-        self._start: Callable[..., Any] | None = None
-        self._submit: Callable[..., Any] | None = None
+        #: What was replaced: the class, the name, the original and ours.
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
 
     def install(self) -> None:
         """Follow them from now on."""
-        thread: Any = threading.Thread
-        pool: Any = ThreadPoolExecutor
-        start, submit = self._earlier = thread.start, pool.submit
+        self._replace(threading.Thread, "start", _following_start)
+        if _pool is not None:
+            self._replace(_pool.ThreadPoolExecutor, "submit", _following_submit)
 
-        @functools.wraps(start)
-        def followed_start(thread: threading.Thread, *args: Any, **kwargs: Any) -> Any:
-            _note_thread(thread, sys._getframe(1).f_code.co_filename)
-            return start(thread, *args, **kwargs)
-
-        @functools.wraps(submit)
-        def followed_submit(pool: ThreadPoolExecutor, /, *args: Any, **kwargs: Any) -> Any:
-            future = submit(pool, *args, **kwargs)
-            span = _current()
-            if span is not None:
-                setattr(future, _SPAN, span)
-            return future
-
-        self._start, self._submit = followed_start, followed_submit
-        thread.start, pool.submit = followed_start, followed_submit
+    def _replace(self, owner: Any, name: str, follow: Callable[[Any], Any]) -> None:
+        original = getattr(owner, name)
+        ours = follow(original)
+        setattr(owner, name, ours)
+        self._replaced.append((owner, name, original, ours))
 
     def uninstall(self) -> None:
         """Follow them no more."""
-        if self._earlier is None:
-            return
-        thread: Any = threading.Thread
-        pool: Any = ThreadPoolExecutor
-        start, submit = self._earlier
-        self._earlier = None
-        # Not if something else has replaced them since, which calls ours.
-        if thread.start is self._start:
-            thread.start = start
-        if pool.submit is self._submit:
-            pool.submit = submit
+        for owner, name, original, ours in self._replaced:
+            # Not if something else has replaced it since, which calls ours.
+            if getattr(owner, name) is ours:
+                setattr(owner, name, original)
+        self._replaced.clear()
+
+
+def _following_start(start: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(start)
+    def followed_start(thread: threading.Thread, *args: Any, **kwargs: Any) -> Any:
+        _note_thread(thread, sys._getframe(1).f_code.co_filename)
+        return start(thread, *args, **kwargs)
+
+    return followed_start
+
+
+def _following_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(submit)
+    def followed_submit(pool: ThreadPoolExecutor, /, *args: Any, **kwargs: Any) -> Any:
+        future = submit(pool, *args, **kwargs)
+        span = _current()
+        if span is not None:
+            setattr(future, _SPAN, span)
+        return future
+
+    return followed_submit
 
 
 def _current() -> Span | None:
@@ -76,7 +85,7 @@ def _current() -> Span | None:
 
 
 def _note_thread(thread: threading.Thread, starter: str) -> None:
-    if getattr(thread, "_target", None) is getattr(_POOL, "_worker", None):
+    if getattr(thread, "_target", None) is getattr(_pool, "_worker", None):
         return  # a pool's, which works for whoever submits
     span = _current()
     if span is not None:
@@ -102,7 +111,7 @@ def is_direct(thread: threading.Thread | None, frame: FrameType) -> bool:
 
 def _future_of(frame: FrameType) -> Future[Any] | None:
     """The future of the work that a pool's thread does."""
-    run = getattr(getattr(_POOL, "_WorkItem", None), "run", None)
+    run = getattr(getattr(_pool, "_WorkItem", None), "run", None)
     code = getattr(run, "__code__", None)
     for caller in _frames.outwards(frame):
         if caller.f_code is code:
