@@ -107,8 +107,7 @@ pub fn inspect(
         Err(why) => return Ok(Inspection::Silent(why)),
     };
     let asked_at = Instant::now();
-    let within = patience(&asked, within);
-    let mut deadline = asked_at + within * AT_MOST;
+    let mut deadline = asked_at + patience(&asked, within) * AT_MOST;
     let mut question = Question::new(&asked, within);
     let mut starvation = Starvation::new(client.pid());
     let mut latest = asked.clone();
@@ -152,8 +151,8 @@ pub fn inspect(
 /// not shown yet how long they take.
 fn patience(health: &Health, within: Duration) -> Duration {
     let main_loop = &health.checks.main_loop;
-    if main_loop.beats < 2 {
-        return within * SLOWEST_APP;
+    if main_loop.beats == 1 {
+        return within * 2;
     }
     let usual = Duration::try_from_secs_f64(main_loop.frame_ms.p50 / 1e3).unwrap_or_default();
     within.max(usual.saturating_mul(2).min(within * SLOWEST_APP))
@@ -196,6 +195,8 @@ fn last_beat(asked: &Health, asked_at: Instant, latest: &Health) -> LastBeat {
 /// What was asked for, and what the answers have shown so far.
 struct Question {
     within: Duration,
+    /// How long to wait for a frame, which may be longer.
+    patience: Duration,
     /// The state before.
     asked: Health,
     /// The last answer looked as if native code held the interpreter.
@@ -206,6 +207,7 @@ impl Question {
     fn new(asked: &Health, within: Duration) -> Self {
         Self {
             within,
+            patience: patience(asked, within),
             asked: asked.clone(),
             seemed_held: false,
         }
@@ -249,7 +251,7 @@ impl Question {
             };
         }
         // The loop gets no more of the interpreter, or of the machine, than the canary does.
-        let left = self.within.saturating_sub(passed.saturating_sub(starved));
+        let left = self.patience.saturating_sub(passed.saturating_sub(starved));
         if left.is_zero() {
             return Judgement::Stands;
         }
@@ -327,7 +329,7 @@ mod tests {
         assert_eq!(patience_of(900, 16.6), 500);
         assert_eq!(patience_of(900, 800.0), 1_600);
         assert_eq!(patience_of(900, 60_000.0), 2_000, "however long");
-        assert_eq!(patience_of(1, 0.0), 2_000, "nothing is known yet");
+        assert_eq!(patience_of(1, 0.0), 1_000, "nothing is known yet");
     }
 
     #[test]

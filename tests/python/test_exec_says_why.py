@@ -149,7 +149,7 @@ def start():
 WHEN
 """
 BEFORE = "child = start()\nasyncio.run(asyncio.to_thread(input))"
-WITHIN = "async def main():\n    start()\n    await asyncio.to_thread(input)\nasyncio.run(main())"
+WITHIN = "async def main():\n    child = start()\n    await asyncio.to_thread(input)\nasyncio.run(main())"
 
 
 @pytest.mark.parametrize("when", [BEFORE, WITHIN], ids=["before the loop", "within the loop"])
@@ -171,7 +171,7 @@ def test_a_child_that_is_started_with_exec_does_not_inherit_options(when: str, t
 def test_a_port_that_the_user_sets_counts_for_a_child_that_is_started_with_exec(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    when = WITHIN.replace("start()", f"os.environ['LIVEGUI_PORT'] = '{port}'; start()")
+    when = WITHIN.replace("child = start()", f"os.environ['LIVEGUI_PORT'] = '{port}'; child = start()")
     with executed(OUTER.replace("WHEN", when), tmp_path, "--port", "0"):
         health(tmp_path / "theirs")
         assert f"127.0.0.1:{port}" in (tmp_path / "theirs" / "agent.json").read_text()

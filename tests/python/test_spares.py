@@ -174,7 +174,7 @@ def test_a_spare_that_froze_while_it_waited_is_not_used_and_the_record_says_why(
         "import os, pathlib, runpy, threading\n"
         "state = pathlib.Path(os.environ['LIVEGUI_STATE_DIR'])\n"
         "if state.parent.name == 'gen-2':\n"
-        "    threading.Timer(0.3, (state / 'command').write_text, ['deadlock']).start()\n"
+        "    threading.Timer(2, (state / 'command').write_text, ['deadlock']).start()\n"
         "runpy.run_path('plain_app.py', run_name='__main__')\n"
     )
     first = (
