@@ -197,13 +197,14 @@ def beside(name: str, wanted: list[str]) -> Path:
     if not folder.exists():
         say(f"installing {', '.join(wanted)}")
         draft = folder.with_name(f"{folder.name}.{os.getpid()}.draft")
-        install("--target", str(draft), *wanted)
         try:
+            install("--target", str(draft), *wanted)
             draft.rename(folder)
-        except OSError:  # another process of the tests was faster
-            if not folder.exists():
+        except OSError:
+            if not folder.exists():  # otherwise another process of the tests was faster
                 raise
-            shutil.rmtree(draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

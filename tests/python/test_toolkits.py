@@ -19,7 +19,7 @@ def exceptions():
 def is_woken(wait_ms=20000):
     # As the test side asks before it hands the app on.
     beats = agent.health()["checks"]["main_loop"]["beats"]
-    url = f"{agent.url}/health?beat_after={beats}&wait_ms={wait_ms}&token={agent.token}"
+    url = f"{agent.url}/health?beat_after=now&wait_ms={wait_ms}&token={agent.token}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)["checks"]["main_loop"]["beats"] > beats
 """

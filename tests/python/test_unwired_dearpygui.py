@@ -49,6 +49,6 @@ def test_a_dear_pygui_app_that_waits_for_input_is_asked_and_its_threads_are_no_c
         assert document["checks"]["main_loop"]["left_open"] == []
         agent = json.loads((tmp_path / "agent.json").read_text())
         beats = document["checks"]["main_loop"]["beats"]
-        url = f"{agent['url']}/health?beat_after={beats}&wait_ms=20000&token={agent['token']}"
+        url = f"{agent['url']}/health?beat_after=now&wait_ms=20000&token={agent['token']}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             assert json.load(answer)["checks"]["main_loop"]["beats"] > beats
