@@ -46,6 +46,14 @@ pub struct Proof {
     pub look_after: Option<u64>,
 }
 
+impl Proof {
+    fn query(self) -> String {
+        let beat = if self.next_beat { "&beat_after=now" } else { "" };
+        let look = self.look_after.map(|look| format!("&look_after={look}"));
+        format!("{beat}{}", look.unwrap_or_default())
+    }
+}
+
 impl Client {
     /// The agent whose discovery file is in `folder`; `None` as long as there is none.
     #[must_use]
@@ -182,13 +190,11 @@ impl Client {
     /// As [`Client::health`].
     pub fn health_after(&self, proof: Proof, wait: Duration, within: Duration) -> Result<Health, NoAnswer> {
         let instance = &self.discovery.instance;
-        let mut target = format!("/health?instance={instance}&wait_ms={}", wait.as_millis());
-        if proof.next_beat {
-            target.push_str("&beat_after=now");
-        }
-        if let Some(look) = proof.look_after {
-            target = format!("{target}&look_after={look}");
-        }
+        let target = format!(
+            "/health?instance={instance}&wait_ms={}{}",
+            wait.as_millis(),
+            proof.query()
+        );
         self.get(&target, wait + within)
     }
 
@@ -280,6 +286,21 @@ mod tests {
             thread.join().unwrap();
         }
         why
+    }
+
+    #[test]
+    fn a_beat_is_asked_for_after_the_request_and_a_look_after_its_number() {
+        let query = |next_beat, look_after| {
+            Proof {
+                next_beat,
+                look_after,
+            }
+            .query()
+        };
+        assert_eq!(query(true, Some(40)), "&beat_after=now&look_after=40");
+        assert_eq!(query(true, None), "&beat_after=now");
+        assert_eq!(query(false, Some(40)), "&look_after=40");
+        assert_eq!(query(false, None), "");
     }
 
     #[test]

@@ -346,6 +346,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_comes_after_the_request_however_many_beats_came_before_it() {
+        let mut asked = answer(7, 0, 0, 3);
+        asked.checks.interpreter.looks = 40;
+        let question = Question::new(&asked, WITHIN);
+        let both = Proof {
+            next_beat: true,
+            look_after: Some(40),
+        };
+        assert_eq!(question.wanted(&answer(8, 5, 0, 3)), both);
+        let mut unseen = answer(8, 5, 0, 3);
+        unseen.checks.main_loop.state = crate::wire::CheckState::NotWatched;
+        assert_eq!(
+            question.wanted(&unseen),
+            Proof {
+                next_beat: false,
+                ..both
+            }
+        );
+    }
+
+    #[test]
     fn time_in_which_the_app_could_not_run_does_not_count() {
         let asked = answer(7, 0, 0, 3);
         assert_eq!(judge(&asked, &[answer(7, 1800, 1500, 3)]), [wait(200)]);

@@ -78,10 +78,8 @@ impl AppState {
     /// If its main loop does not run, and nothing else is known to be wrong: how the test before left the app.
     #[must_use]
     pub fn freeze(&self) -> Option<&'static str> {
-        let stands =
-            |reason: &Reason| reason.code == "main_loop_stalled" || reason.code == "interpreter_held";
         match self {
-            Self::Degraded(reasons) if reasons.iter().all(stands) => Some("left the main loop standing"),
+            Self::Degraded(reasons) if reasons.iter().all(is_hung) => Some("left the main loop standing"),
             Self::Unreachable(_) => Some("left the app without an answer"),
             _ => None,
         }
@@ -143,16 +141,10 @@ impl AppState {
     /// Whether the app does not answer and nothing says where it hangs, so that its stacks would help.
     #[must_use]
     pub fn is_silence(&self) -> bool {
-        let silent = [
-            Code::MainLoopStalled,
-            Code::InterpreterHeld,
-            Code::ExecutorStalled,
-        ];
+        let silent = |reason: &Reason| is_hung(reason) || reason.code == Code::ExecutorStalled.as_str();
         match self {
             Self::Unreachable(_) => true,
-            Self::Degraded(reasons) => reasons
-                .first()
-                .is_some_and(|reason| silent.iter().any(|code| reason.code == code.as_str())),
+            Self::Degraded(reasons) => reasons.first().is_some_and(silent),
             _ => false,
         }
     }
@@ -531,17 +523,22 @@ fn same_kind(before: &AppState, now: &AppState) -> bool {
 
 /// How long ago the problem began. A loop that is found hung has hung since its last beat.
 fn began_ago(health: &Health) -> Duration {
-    let hung = [Code::MainLoopStalled, Code::InterpreterHeld];
     let millis = health.reasons.first().map_or(0, |reason| {
-        let is_hung = hung.iter().any(|code| reason.code == code.as_str());
         health
             .checks
             .main_loop
             .age_ms
-            .filter(|_| is_hung)
+            .filter(|_| is_hung(reason))
             .unwrap_or(reason.since_ms)
     });
     Duration::from_millis(millis)
+}
+
+/// Whether this says that the main loop does not run.
+fn is_hung(reason: &Reason) -> bool {
+    [Code::MainLoopStalled, Code::InterpreterHeld]
+        .iter()
+        .any(|code| reason.code == code.as_str())
 }
 
 fn judge(health: Health) -> AppState {
