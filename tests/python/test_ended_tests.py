@@ -857,6 +857,9 @@ def test_culprit(app):
 """
     result = suite({"test_a.py": test}, "-p", "no:xdist", ini="live_gui_abort = false")
     assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["test_a.py::test_culprit left the main loop standing *(blamed by inference)"]
+    )
     result.stdout.no_fnmatch_line("*it had passed*")
 
 
