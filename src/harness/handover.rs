@@ -127,7 +127,7 @@ pub fn inspect(
             _ => {
                 return Ok(Inspection::Stands {
                     last_beat: last_beat(&asked, asked_at, &latest),
-                    place: latest.checks.main_loop.at,
+                    place: question.place,
                 });
             }
         };
@@ -201,6 +201,8 @@ struct Question {
     asked: Health,
     /// The last answer looked as if native code held the interpreter.
     seemed_held: bool,
+    /// Where the loop stands. The agent forgets that soon after each request, but the loop has not moved since.
+    place: Option<String>,
 }
 
 impl Question {
@@ -210,6 +212,7 @@ impl Question {
             patience: patience(asked, within),
             asked: asked.clone(),
             seemed_held: false,
+            place: asked.checks.main_loop.at.clone(),
         }
     }
 
@@ -233,6 +236,9 @@ impl Question {
 
     /// What `latest` means, if the machine has starved the whole process for `starved_process` since the question.
     fn judge(&mut self, latest: &Health, starved_process: Duration) -> Judgement {
+        if let Some(at) = &latest.checks.main_loop.at {
+            self.place = Some(at.clone());
+        }
         let asked = &self.asked;
         let since = |of: fn(&Health) -> u64| Duration::from_millis(of(latest).saturating_sub(of(asked)));
         let passed = since(|health| health.uptime_ms);
@@ -343,6 +349,18 @@ mod tests {
         );
         assert_eq!(judge(&asked, std::slice::from_ref(&asked)), [wait(500)]);
         assert_eq!(judge(&asked, &[answer(7, 500, 0, 3)]), [Judgement::Stands]);
+    }
+
+    #[test]
+    fn where_a_loop_stands_is_kept_until_it_is_told_again() {
+        let asked = answer(7, 0, 0, 3);
+        let mut question = Question::new(&asked, WITHIN);
+        for (ms, at) in [(100, None), (400, Some("spin (app.py:4)")), (500, None)] {
+            let mut latest = answer(7, ms, 0, 3);
+            latest.checks.main_loop.at = at.map(str::to_owned);
+            question.judge(&latest, Duration::ZERO);
+        }
+        assert_eq!(question.place.as_deref(), Some("spin (app.py:4)"));
     }
 
     #[test]
