@@ -31,6 +31,8 @@ CULPRIT = "live_gui_culprit"
 class Attempt:
     """The reports of one test, as they come. A rerun starts again."""
 
+    __slots__ = ("culprit", "duration_s", "line", "message", "outcome", "reruns")
+
     def __init__(self, line: int | None = None) -> None:
         self.outcome = "passed"
         self.message = ""
@@ -105,7 +107,8 @@ class Events:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         attempt = self.attempt
         attempt.duration_s += report.duration
-        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+        # Quicker than hasattr(), which raises an error in every test.
+        if report.outcome != "passed" or "wasxfail" in vars(report):
             attempt.add(report)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

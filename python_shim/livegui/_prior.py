@@ -9,22 +9,20 @@ import pytest
 if TYPE_CHECKING:
     from livegui._livegui import NativeLive
 
-_NAME = "requires_prior_state"
+MARK = "requires_prior_state"
 _TAKES = "test files or node ids, relative to pytest's rootdir; none stands for any earlier file"
 
 
 def describe(config: pytest.Config) -> None:
     """Declare the marker for ``--strict-markers`` and ``--markers``."""
     what = "builds on what earlier tests left in the app, and is skipped on a process that did not run them"
-    config.addinivalue_line("markers", f"{_NAME}(*files): {what} (livegui). It takes {_TAKES}.")
+    config.addinivalue_line("markers", f"{MARK}(*files): {what} (livegui). It takes {_TAKES}.")
 
 
 def skip_unless_carried(item: pytest.Item, live: NativeLive | None) -> None:
     """Skip a test with the marker if its process does not have the state."""
     __tracebackhide__ = True
-    if _NAME not in item.keywords:  # checked before each test of any kind, and this is quicker
-        return
-    for mark in item.iter_markers(_NAME):
+    for mark in item.iter_markers(MARK):
         for prior in _named(item, mark):
             if live is None:
                 lacks: str | None = (
@@ -40,10 +38,10 @@ def _named(item: pytest.Item, mark: pytest.Mark) -> list[str | None]:
     __tracebackhide__ = True
     for name in mark.args:
         if not isinstance(name, str):
-            pytest.fail(f"{_NAME}({name!r}): it takes {_TAKES}", pytrace=False)
+            pytest.fail(f"{MARK}({name!r}): it takes {_TAKES}", pytrace=False)
         path = item.config.rootpath / name.partition("::")[0]
         if not path.exists():
-            pytest.fail(f"{_NAME}({name!r}): there is no {path}; it takes {_TAKES}", pytrace=False)
+            pytest.fail(f"{MARK}({name!r}): there is no {path}; it takes {_TAKES}", pytrace=False)
     if mark.kwargs:
-        pytest.fail(f"{_NAME}({', '.join(mark.kwargs)}=…): it takes {_TAKES}", pytrace=False)
+        pytest.fail(f"{MARK}({', '.join(mark.kwargs)}=…): it takes {_TAKES}", pytrace=False)
     return list(mark.args) or [None]

@@ -44,6 +44,8 @@ class Session:
         #: Parts of the suite that have their own app.
         self.overrides = _apps.Overrides(config.rootpath, _apps.fixture_of_its_own(self.open_and_close))
         self.uses_factory = False
+        #: Whether any test has the mark ``requires_prior_state``.
+        self.requires_prior_state = False
         self._has_command = bool(_options.option(config, "command"))
         #: Handles that were closed, each with the pids that could not be ended. Usually one, but a rerun of
         #: the last test can set up the fixture again.

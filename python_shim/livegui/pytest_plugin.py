@@ -31,8 +31,9 @@ class Uses:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Check a test just before its fixtures are set up, when it is clear that it is not skipped."""
         __tracebackhide__ = True
-        _prior.skip_unless_carried(item, self.session.live)
         session = self.session
+        if session.requires_prior_state:
+            _prior.skip_unless_carried(item, session.live)
         try:
             if session.has_several():
                 for handle in _apps.needed_by(item):
@@ -67,6 +68,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # Once, and not in each test, where it would double the time that a test without an app costs.
     if any(_ends.MARK in item.keywords for item in session.items):
         _ends.register(session.config.pluginmanager)
+    if any(_prior.MARK in item.keywords for item in session.items):
+        session.config.stash[_SESSION].requires_prior_state = True
 
 
 @pytest.fixture(scope="session")
