@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     #: Installs the agent in a loop that is about to run.
     Wire = Callable[[Agent], object]
 
-#: This many times that one place of the app has events processed, or draws a frame, are a loop. A start-up
-#: does so too, but from several places.
+#: This many times that one place of the app has events processed are a loop, and this many that it draws a
+#: frame. A start-up does so too, but from several places, and draws its one picture once.
 _TURNS = 3
+_FRAMES_OF_LOOP = 2
 #: What enters a loop of asyncio's.
 ASYNCIO = "asyncio's loop"
 #: The name of what looks for the end of the main thread.
@@ -500,7 +501,7 @@ class FrameLoop:
         self._what = what
         self._wire = wire
         self._own_loop = own_loop
-        self._turns = _Turns()
+        self._turns = _Turns(_FRAMES_OF_LOOP)
         #: Changes with the first frame of the loop.
         self.beat: Callable[[], object] = self._first
         #: To be called instead of :attr:`beat` before the app waits for an event, as no start-up does.
@@ -551,7 +552,7 @@ class Pump:
         self._injection = injection
         self._what = what
         self._when_sure = when_sure
-        self._turns = _Turns()
+        self._turns = _Turns(_TURNS)
         #: Whether there was a loop, watched or not.
         self._has_turned = False
         #: The agent that knows about the loop.
@@ -592,7 +593,8 @@ class Pump:
 class _Turns:
     """Counts how often each place of the app has events processed or draws a frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_a_loop: int) -> None:
+        self._of_a_loop = of_a_loop
         self._turns: dict[int, int] = {}
 
     def are_a_loop(self, frame: "FrameType") -> bool:
@@ -601,7 +603,7 @@ class _Turns:
             self._turns.clear()
         place = _place(frame)
         turns = self._turns[place] = self._turns.get(place, 0) + 1
-        return turns == _TURNS
+        return turns == self._of_a_loop
 
 
 def _place(frame: "FrameType | None") -> int:
