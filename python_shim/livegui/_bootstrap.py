@@ -50,6 +50,8 @@ SEAMS = {
 NO_GUI = ("", "_pools", "_servers", "toolkits.asyncio", "toolkits.qasync")
 #: Command lines of the Pythons that ``multiprocessing`` starts. They are never the app.
 _HELPERS = ("--multiprocessing-fork", "from multiprocessing.")
+#: What a Python notes that waits for a main loop.
+WAITS = "waits for a main loop"
 #: The size limit of the log, because an app without a loop may start a Python every second.
 _LOG_BYTES = 64 * 1024
 INJECT = "LIVEGUI_INJECT"
@@ -84,7 +86,7 @@ def arm() -> None:
         return
     _finder = Finder(mode)
     sys.meta_path.insert(0, _finder)
-    note("waits for a main loop")
+    note(WAITS)
     for name in tuple(SEAMS):
         if name in sys.modules:
             _finder.imported(name, sys.modules[name])
@@ -239,11 +241,10 @@ class Finder:
             name: the name under which it was imported, which may differ from its own.
             module: the module, or what it has replaced itself by.
         """
-        if name in self.seen:
-            return
+        is_again = name in self.seen  # it was removed from sys.modules, or is reloaded
         self.seen.add(name)
         try:
-            self.injection().patch(SEAMS[name], module)
+            self.injection().patch(SEAMS[name], module, is_again=is_again)
             if SEAMS[name] not in NO_GUI:
                 note(f"imported {name}")
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui

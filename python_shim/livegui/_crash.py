@@ -37,9 +37,14 @@ class MainLoop:
         self._left_by: str | None = None
         #: Whether a toolkit's loop has returned, with which the app ends unless another one is entered.
         self.has_returned = False
+        #: Whether an exception that ends the program is reported even if no hook was called for it.
+        self.ends_with_program = False
+        #: Whether the end of this loop was reported.
+        self._is_over = False
 
     def __enter__(self) -> None:
         self._inside.append(threading.get_ident())
+        self._is_over = False
         # asyncio runs its loop again, to clean up, while the exception propagates.
         if not isinstance(sys.exc_info()[1], SystemExit):
             self._left_by = None
@@ -54,6 +59,7 @@ class MainLoop:
 
     def end_by(self, error: BaseException | None) -> None:
         """The loop is over, because of this exception if there is one."""
+        self._is_over = True
         if error is None:
             self._native.main_loop_exited(None)
         elif isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
@@ -110,7 +116,15 @@ class MainLoop:
         elif self._left_by is not None:
             self._native.main_loop_exited(self._left_by)
         else:
+            self.end_with_program()
+
+    def end_with_program(self) -> None:
+        """The program ends. If an exception ends it, report that, unless it was reported before."""
+        error = what_ended_the_program() if self.ends_with_program and not self._is_over else None
+        if error is None:
             self.end_if_returned()
+        else:
+            self.end_by(error)
 
     def end_if_returned(self) -> None:
         """The program ends. If its loop had returned, that was on purpose."""
@@ -118,6 +132,18 @@ class MainLoop:
             self.has_returned = False
             self._native.stopping()
             self._native.main_loop_exited(None)
+
+
+def what_ended_the_program() -> BaseException | None:
+    """The exception that has ended the main thread, if there is one. Python keeps it, whoever prints it."""
+    error = getattr(sys, "last_value", None)
+    entry = getattr(error, "__traceback__", None)
+    # Python also keeps exceptions that it has printed for a toolkit, for which others called the code.
+    if entry is None or entry.tb_frame.f_back is not None:
+        return None
+    name, function = entry.tb_frame.f_globals.get("__name__"), entry.tb_frame.f_code.co_name
+    is_main = (name == "__main__" and function == "<module>") or function == "_run_module_as_main"
+    return error if is_main and isinstance(error, BaseException) else None
 
 
 def describe(error: BaseException) -> str:

@@ -7,13 +7,10 @@ would use.
 import _thread
 import os
 import sys
-import time
 
 from livegui._bootstrap import (
     LIBRARY_POOLS,
     NAME,
-    NO_GUI,
-    SEAMS,
     clean_environment,
     explain,
     not_watched,
@@ -34,14 +31,12 @@ if TYPE_CHECKING:
     #: Installs the agent in a loop that is about to run.
     Wire = Callable[[Agent], object]
 
-#: If a main thread has run the app's own code for this long, with no import in progress, it is in a loop of
-#: its own. The time is longer with a GUI toolkit, whose loop may be yet to come.
-PLAIN_AFTER_S = 1.0
-PLAIN_AFTER_WITH_TOOLKIT_S = 10.0
-_LOOK_EVERY_S = 0.05
-#: This many times that one place of the app has events processed are a loop. A start-up does so too, but from
-#: several places.
+#: This many times that one place of the app has events processed are a loop, and this many that it draws a
+#: frame. A start-up does so too, but from several places, and draws its one picture once.
 _TURNS = 3
+_FRAMES_OF_LOOP = 2
+#: What enters a loop of asyncio's.
+ASYNCIO = "asyncio's loop"
 #: The name of what looks for the end of the main thread.
 _END = "end of the main thread"
 #: How many places are counted at a time, and how many frames tell one from another.
@@ -49,13 +44,6 @@ _PLACES = 256
 _FRAMES = 100
 #: How many reports are kept at most until they can be made.
 _HELD = 256
-#: Modules in which a launcher waits for the app, directly or in what these call.
-_WAITING = (
-    "subprocess",
-    "multiprocessing.popen_fork",
-    "multiprocessing.popen_forkserver",
-    "multiprocessing.popen_spawn_win32",
-)
 
 
 class Injection:
@@ -74,6 +62,8 @@ class Injection:
         self._wired: WeakSet[object] | None = None
         #: Reports what ends the program, while no toolkit's loop does.
         self._crash_hook: CrashHook | None = None
+        #: Whether ``os._exit()`` is patched.
+        self._hears_exit = False
         #: Whether a toolkit cares about who has ``sys.excepthook``.
         self._leaves_excepthook = False
         self._frames: FrameLoop | None = None
@@ -87,6 +77,8 @@ class Injection:
         #: Problems that came up since. If the app enters another loop, they are reported.
         self._held: list[Callable[[Agent], object]] = []
         self._looks_for_plain_loop = False
+        #: Whether a loop of asyncio's runs, or ran, on another thread.
+        self.has_loop_elsewhere = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork_in_child)
 
@@ -97,10 +89,12 @@ class Injection:
 
     # --- patches ---
 
-    def patch(self, known_by: str, module: "ModuleType") -> None:
-        """Patch a module that was just imported."""
+    def patch(self, known_by: str, module: "ModuleType", *, is_again: bool = False) -> None:
+        """Patch a module that was just imported, perhaps not for the first time."""
         if known_by:
             name = f"livegui.{known_by}"
+            if is_again:  # our module has imported the earlier one
+                sys.modules.pop(name, None)
             __import__(name)
             sys.modules[name].patch(self, module)
         elif not self._looks_for_plain_loop:
@@ -126,6 +120,8 @@ class Injection:
             static: whether it is called without an instance.
         """
         before = vars(owner).get(name)
+        if any(patch[0] is owner and patch[1] == name and patch[2] is before for patch in self._patches):
+            return
         original = getattr(owner, name, None)
         if original is None:  # another version of the toolkit
             note(f"not wired: there is no {owner.__name__}.{name}")
@@ -156,8 +152,9 @@ class Injection:
                 setattr(owner, name, before)
 
     def give_way(self) -> None:
-        """The app starts an agent itself. Our agent gives way if it has seen no loop."""
-        if self.agent is not None and not self._has_loop:
+        """The app starts an agent itself. Ours gives way, also in a loop, and nothing beats for theirs."""
+        self._removed = True
+        if self.agent is not None:
             self.agent.stop()
         explain("the app calls livegui.start(): left to its own wiring")
 
@@ -189,11 +186,16 @@ class Injection:
         with self._lock:
             try:
                 if self.agent is None:
+                    if (other := _other_agent()) is not None:
+                        note(f"not watched: the app is process {other}, which has an agent already")
+                        self._removed = True
+                        clean_environment()
+                        return None
                     self.agent = self._start()
                     self._pid = os.getpid()
+                    self._leave_environment()
                 if has_loop and not self._has_loop:
                     self._has_loop = True
-                    self._leave_environment()
                     note(f"watched, by {what}")
             except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
                 not_watched(f"{type(error).__name__}: {error}{_remedy(error)}")
@@ -255,6 +257,10 @@ class Injection:
         self._frames = self._frames or frames
         return self._frames is frames
 
+    def is_inside_loop(self) -> bool:
+        """Whether a toolkit's own loop runs."""
+        return self.agent is not None and self.agent._loop.is_inside()
+
     def has_frames(self) -> bool:
         """Whether the app has a loop of its own, or has had one."""
         return self._frames is not None
@@ -284,7 +290,10 @@ class Injection:
 
     def enter(self, what: str, wire: "Wire", *, may_come_back: bool) -> "Agent | None":
         """The agent, if it should know about a loop that is entered on this thread. Never raises."""
-        if self._removed or not self.is_on_main_thread():
+        if self._removed:
+            return None
+        if not self.is_on_main_thread():
+            self.has_loop_elsewhere = self.has_loop_elsewhere or what == ASYNCIO
             return None
         agent = self.claim(what)
         if agent is None or agent._loop.is_inside():
@@ -309,8 +318,8 @@ class Injection:
         try:
             # Until then, an exception that ends the program is a crash.
             self.hear_what_ends_the_program(agent)
-            if _END not in agent._lookouts:
-                agent._lookouts[_END] = _EndOfMainThread(agent)
+            if not self._hears_exit:
+                self._hears_exit = True
                 self.wrap(os, "_exit", self._exiting)
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             note(f"the end of the app may not be told: {type(error).__name__}: {error}")
@@ -352,6 +361,10 @@ class Injection:
             self._crash_hook.put_on_top()
         elif not self._leaves_excepthook:
             self._crash_hook = CrashHook(agent)
+        # The hook is not called if the app has set another one since.
+        if _END not in agent._lookouts:
+            agent._lookouts[_END] = _EndOfMainThread(agent)
+            agent._loop.ends_with_program = True
 
     def leave_excepthook(self, *, for_good: bool = False) -> None:
         """Leave ``sys.excepthook`` to the app and its toolkit, until the next loop or for good."""
@@ -379,54 +392,24 @@ class Injection:
         """Find out, on a thread, whether the app has a loop that livegui cannot patch."""
         if not self._looks_for_plain_loop:
             self._looks_for_plain_loop = True
-            _thread.start_new_thread(self._look_for_plain_loop, ())
+            from livegui._plain import PlainLook  # noqa: PLC0415 -- not every process needs it
 
-    def _look_for_plain_loop(self) -> None:
-        try:
-            since = time.monotonic()
-            while not self._removed and self.agent is None:
-                time.sleep(_LOOK_EVERY_S)
-                if not self._is_in_own_code():
-                    since = time.monotonic()
-                has_toolkit = any(SEAMS[name] not in NO_GUI for name in self._finder.seen)
-                after = PLAIN_AFTER_WITH_TOOLKIT_S if has_toolkit else PLAIN_AFTER_S
-                if time.monotonic() - since >= after and not self._is_known():
-                    self._watch_without_loop()
-                    return
-        except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
-            if not sys.is_finalizing():
-                note(f"not watched without a loop: {type(error).__name__}: {error}")
+            PlainLook(self, self._finder).start()
 
-    def _is_in_own_code(self) -> bool:
-        frame: FrameType | None = sys._current_frames().get(self._main_thread)
-        for _ in range(1000):
-            if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
-                return False
-            module = frame.f_globals.get("__name__")
-            if module in _WAITING:
-                return False
-            if frame.f_back is None:
-                return module in ("__main__", "runpy") or "runpy" in frame.f_code.co_filename
-            frame = frame.f_back
-        return False
+    def waits(self) -> bool:
+        """Whether this process may get the agent, but has none so far."""
+        return not self._removed and self.agent is None
 
-    def _is_known(self) -> bool:
-        """Whether the app has imported livegui, and so is going to start an agent itself."""
-        if self._finder.mode != "auto":
-            return False
-        package = sys.modules["livegui"]
-        # A module of another type may be one that is loaded when it is first used.
-        return "livegui._attach" in sys.modules or any(
-            vars(module).get("livegui") is package
-            for name, module in tuple(sys.modules.items())
-            if type(module) is type(sys) and not name.startswith("livegui")
-        )
-
-    def _watch_without_loop(self) -> None:
+    def watch_without_loop(self, *, has_ended: bool) -> None:
+        """Watch an app without a loop that can be patched. Its main thread may have ended already."""
         agent = self.claim("its main thread alone", has_loop=False)
-        if agent is not None:
+        if agent is None:
+            return
+        self.hear_what_ends_the_program(agent)
+        if has_ended:
+            note("its main thread has ended: not_watched")
+        else:
             agent._native.main_loop_unseen()
-            self.hear_what_ends_the_program(agent)
             note("its main loop cannot be seen: not_watched")
 
 
@@ -456,7 +439,7 @@ class Loop:
     def __exit__(
         self, kind: "type[BaseException] | None", error: "BaseException | None", where: "TracebackType | None"
     ) -> None:
-        if self.agent is None:
+        if self.agent is None or self.agent.stopped:
             return
         try:
             if error is not None and not self._may_come_back:
@@ -479,22 +462,25 @@ class Loop:
 
 
 class _EndOfMainThread:
-    """Announces the end of an app whose loop has returned, when its main thread has ended.
+    """Reports what has ended the main thread. If its loop had returned before, that announces the app's end.
 
-    Other threads may still keep the process alive. If none does, the end of the interpreter announces it.
+    Other threads may still keep the process alive. If none does, the end of the interpreter tells the same.
     """
 
     def __init__(self, agent: "Agent") -> None:
         self._loop = agent._loop
+        self._has_told = False
 
     def look(self) -> None:
         """Called by the canary a few times a second."""
-        if self._loop.has_returned:
-            from livegui._threads import look_at_main_thread  # noqa: PLC0415 -- the agent has it imported
+        if self._has_told:
+            return
+        from livegui._threads import look_at_main_thread  # noqa: PLC0415 -- the agent has it imported
 
-            _, has_ended = look_at_main_thread()
-            if has_ended:
-                self._loop.end_if_returned()
+        _, has_ended = look_at_main_thread()
+        if has_ended:
+            self._has_told = True
+            self._loop.end_with_program()
 
 
 class FrameLoop:
@@ -515,15 +501,26 @@ class FrameLoop:
         self._what = what
         self._wire = wire
         self._own_loop = own_loop
-        #: Changes with the first frame.
+        self._turns = _Turns(_FRAMES_OF_LOOP)
+        #: Changes with the first frame of the loop.
         self.beat: Callable[[], object] = self._first
+        #: To be called instead of :attr:`beat` before the app waits for an event, as no start-up does.
+        self.beat_of_wait: Callable[[], object] = self.enter
 
     def _first(self) -> None:
+        injection = self._injection
+        if injection.is_on_main_thread() and (
+            injection.is_inside_loop() or self._turns.are_a_loop(sys._getframe(1))
+        ):
+            self.enter()
+
+    def enter(self) -> None:
+        """These are frames of a loop. Never raises."""
         if not self._injection.is_on_main_thread():
             return
-        self.beat = _nothing
+        self.beat = self.beat_of_wait = _nothing
         wire = self._wire
-        del self._wire  # it may hold a window
+        del self._wire, self._turns  # the first may hold a window
         agent = self._injection.claim(self._what)
         if agent is None or (agent._loop.is_inside() and not self._own_loop):
             return
@@ -539,7 +536,7 @@ class FrameLoop:
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui
             self._injection.give_up(agent, self._what, error)
             return
-        self.beat = beat
+        self.beat = self.beat_of_wait = beat
         beat()
 
 
@@ -555,7 +552,7 @@ class Pump:
         self._injection = injection
         self._what = what
         self._when_sure = when_sure
-        self._turns: dict[int, int] = {}
+        self._turns = _Turns(_TURNS)
         #: Whether there was a loop, watched or not.
         self._has_turned = False
         #: The agent that knows about the loop.
@@ -575,9 +572,9 @@ class Pump:
                 self._agent._loop.come_back()
             return
         # Within a toolkit's loop, its timer beats. After it, the app ends.
-        if injection.has_ended or (injection.agent is not None and injection.agent._loop.is_inside()):
+        if injection.has_ended or injection.is_inside_loop():
             return
-        if self._count(_place(sys._getframe(1))) == _TURNS:
+        if self._turns.are_a_loop(sys._getframe(1)):
             self._has_turned = True
             try:
                 self._when_sure(lambda: self._found(wire))
@@ -585,18 +582,28 @@ class Pump:
                 note(f"{self._what} is not watched: {type(error).__name__}: {error}")
 
     def _found(self, wire: "Wire") -> None:
-        self._injection.frames(self._what, lambda agent: self._wired(agent, wire)).beat()
-
-    def _count(self, place: int) -> int:
-        if len(self._turns) >= _PLACES:
-            self._turns.clear()
-        self._turns[place] = self._turns.get(place, 0) + 1
-        return self._turns[place]
+        self._injection.frames(self._what, lambda agent: self._wired(agent, wire)).enter()
 
     def _wired(self, agent: "Agent", wire: "Wire") -> "Callable[[], object]":
         wire(agent)
         self._agent = agent
         return agent.beat
+
+
+class _Turns:
+    """Counts how often each place of the app has events processed or draws a frame."""
+
+    def __init__(self, of_a_loop: int) -> None:
+        self._of_a_loop = of_a_loop
+        self._turns: dict[int, int] = {}
+
+    def are_a_loop(self, frame: "FrameType") -> bool:
+        """Count one more, and say whether it makes a loop of this place, which it does once."""
+        if len(self._turns) >= _PLACES:
+            self._turns.clear()
+        place = _place(frame)
+        turns = self._turns[place] = self._turns.get(place, 0) + 1
+        return turns == self._of_a_loop
 
 
 def _place(frame: "FrameType | None") -> int:
@@ -633,6 +640,24 @@ def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
         tell(agent)
     except Exception as error:  # noqa: BLE001 -- for example the 257th thread: the app must run all the same
         note(f"could not be told: {type(error).__name__}: {error}")
+
+
+def _other_agent() -> "int | None":
+    """The process that has the agent of this run folder, if that is another one, and it lives."""
+    folder = os.environ.get("LIVEGUI_RUN_DIR")
+    if not folder or os.name != "posix":
+        return None
+    try:
+        with open(os.path.join(folder, "agent.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+            text = file.read()
+        import json  # noqa: PLC0415 -- hardly ever needed
+
+        pid = json.loads(text)["pid"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    from livegui._plain import is_alive  # noqa: PLC0415 -- hardly ever needed
+
+    return pid if isinstance(pid, int) and pid != os.getpid() and is_alive(pid) else None
 
 
 def _is_helper() -> bool:

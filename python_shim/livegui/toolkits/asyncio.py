@@ -90,10 +90,11 @@ def _give_back(loop: asyncio.AbstractEventLoop) -> None:
 
 def patch(injection: Injection, module: ModuleType) -> None:
     """Install the agent in an unchanged app when a loop runs on its main thread."""
+    from livegui._inject import ASYNCIO  # noqa: PLC0415 -- a wired app must not import it
 
     def run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
         def run_forever(self: asyncio.AbstractEventLoop) -> None:
-            with injection.loop("asyncio's loop", _Wire(self), may_come_back=True):
+            with injection.loop(ASYNCIO, _Wire(self), may_come_back=True):
                 original(self)
 
         return run_forever
@@ -101,7 +102,7 @@ def patch(injection: Injection, module: ModuleType) -> None:
     def run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
         def run_until_complete(self: asyncio.AbstractEventLoop, future: Any) -> Any:
             # An exception of the app's main coroutine leaves this function, not run_forever().
-            with injection.loop("asyncio's loop", _Wire(self), may_come_back=True):
+            with injection.loop(ASYNCIO, _Wire(self), may_come_back=True):
                 return original(self, future)
 
         return run_until_complete

@@ -34,6 +34,8 @@ __all__ = ["install", "patch"]
 
 #: The functions with which a loop takes its events, once a frame.
 _LOOKS = ("poll_events", "wait_events", "wait_events_timeout")
+#: Those that sleep until there is an event.
+_WAITS = ("wait_events", "wait_events_timeout")
 
 
 def install(agent: Agent) -> None:
@@ -49,10 +51,11 @@ def install(agent: Agent) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app at its first look at the event queue."""
+    """Install the agent in an unchanged app when it looks at the event queue again and again."""
     frames = injection.frames("glfw's events", lambda agent: _wire(agent).beat)
     for name in _LOOKS:
-        injection.wrap(module, name, lambda look: _beating(frames, look))
+        wrapper = _waiting if name in _WAITS else _beating
+        injection.wrap(module, name, lambda look, wrapper=wrapper: wrapper(frames, look))  # type: ignore[misc]
 
 
 def _wire(agent: Agent) -> Frames:
@@ -100,6 +103,15 @@ def _beating(frames: Frames | FrameLoop, look: Callable[..., Any]) -> Callable[.
         return look(*arguments, **options)
 
     return beating
+
+
+def _waiting(frames: FrameLoop, look: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(look)
+    def waiting(*arguments: Any, **options: Any) -> Any:
+        frames.beat_of_wait()
+        return look(*arguments, **options)
+
+    return waiting
 
 
 def _popups() -> list[str]:

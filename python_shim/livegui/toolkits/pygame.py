@@ -63,7 +63,7 @@ def install(agent: Agent) -> None:
 
 
 def patch(injection: Injection, module: ModuleType) -> None:
-    """Install the agent in an unchanged app at its first frame."""
+    """Install the agent in an unchanged app once it draws frames in a loop, or waits for an event."""
     frames = _FirstFrame(injection)
     for name in _LOOKS:
         injection.wrap(pygame.event, name, lambda function, name=name: _looking(frames, name, function))  # type: ignore[misc]
@@ -88,6 +88,9 @@ class _Frames:
             self._beat()
         if self._pictures.asked:
             self._pictures.take_if_asked()
+
+    def wait(self) -> None:
+        self.look()
 
     def show(self) -> None:
         self._shown = monotonic()
@@ -134,7 +137,7 @@ class _Waker:
 
 
 class _FirstFrame:
-    """Becomes the ``_Frames`` of the app at its first frame."""
+    """Becomes the ``_Frames`` of the app once its frames are those of a loop."""
 
     def __init__(self, injection: Injection) -> None:
         self._injection = injection
@@ -142,14 +145,18 @@ class _FirstFrame:
         self.waker = _Waker()  # it wakes nothing
         self.look: Callable[[], object] = self._first
         self.show: Callable[[], object] = self._first
+        self.wait: Callable[[], object] = self._first_wait
 
     def _first(self) -> None:
         self._loop.beat()
 
+    def _first_wait(self) -> None:
+        self._loop.beat_of_wait()
+
     def _wire(self, agent: Agent) -> Callable[[], object]:
         frames = _Frames(agent)
         self.waker = frames.waker
-        self.look = self._injection.of_own_loop(agent, frames.look)
+        self.look = self.wait = self._injection.of_own_loop(agent, frames.look)
         self.show = self._injection.of_own_loop(agent, frames.show)
         return frames.look
 
@@ -174,7 +181,7 @@ def _looking(frames: _Frames | _FirstFrame, name: str, function: Callable[..., A
 
     @functools.wraps(function)
     def waiting(*arguments: Any, **options: Any) -> Any:
-        frames.look()  # our event may be posted only during the wait
+        frames.wait()  # our event may be posted only during the wait
         return _wait(frames, function, arguments, options)
 
     return waiting if name == "wait" else looking
