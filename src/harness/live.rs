@@ -317,7 +317,7 @@ impl Live {
                 self.await_verdict();
                 let why = silence::describe(&process, &why);
                 let first = why.lines().next().unwrap_or_default();
-                let cause = format!("left the app without an answer: {first}");
+                let cause = format!("left the app unresponsive: {first}");
                 (cause, Found::Standing, None)
             }
         };

@@ -80,7 +80,7 @@ impl AppState {
     pub fn freeze(&self) -> Option<&'static str> {
         match self {
             Self::Degraded(reasons) if reasons.iter().all(is_hung) => Some("left the main loop standing"),
-            Self::Unreachable(_) => Some("left the app without an answer"),
+            Self::Unreachable(_) => Some("left the app unresponsive"),
             _ => None,
         }
     }

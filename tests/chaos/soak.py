@@ -3,14 +3,15 @@
     python3 dev.py soak [--minutes N] [--short]
 
 The app's side: the sloppy app at 60 frames a second with slow frames, paused scopes, bursts of work, busy
-threads, garbage collections and forks. The test side: one pytest with a test a line and an app that crashes
-over and over. A line is fitted to memory, threads and descriptors, and its slope is reported with its
-standard error. Something grows if its slope is more than three errors above zero, and above a bar.
+threads, garbage collections and forks, beside the same app without livegui. The test side: one pytest with a
+test a line and an app that crashes over and over, and one without livegui. A line is fitted to memory, threads
+and descriptors, and its slope is reported with its standard error. Something grows if its slope is more than three errors above zero, and above a bar.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -123,65 +124,97 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None, token: str = ""
         return document
 
 
-def app_side(seconds: float, seed: int) -> list[str]:
-    """What is wrong after this many seconds of legitimate trouble."""
+@dataclass(frozen=True)
+class App:
+    """A running app of the soak, its folder, and the address of its hook server."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    hooks: str
+
+    def output(self) -> str:
+        """The end of what it printed."""
+        return (self.folder / "output").read_text()[-2000:]
+
+
+@contextlib.contextmanager
+def running_app(*, is_watched: bool) -> Iterator[App]:
+    """The app, with livegui or without it, once it can be troubled."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LIVEGUI")}
         environment |= {"LIVEGUI_RUN_DIR": name, "LIVEGUI_STATE_DIR": name, "PYTHONPATH": str(SLOPPY)}
+        if not is_watched:
+            environment["LIVEGUI"] = "0"
         port_file = folder / "port"
         command = [sys.executable, str(HERE / "soak_app.py"), str(port_file)]
         with (folder / "output").open("wb") as output:
-            app = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            return watch_app(app, folder, port_file, seconds, random.Random(seed))
+            deadline = time.monotonic() + 60
+            while not (port_file.exists() and (not is_watched or (folder / "agent.json").exists())):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"the app did not start:\n{(folder / 'output').read_text()[-2000:]}")
+                time.sleep(0.05)
+            yield App(process, folder, f"http://127.0.0.1:{port_file.read_text()}")
         finally:
-            app.kill()
-            app.wait()
+            process.kill()
+            process.wait()
 
 
-def wait_for_frames(hooks: str, count: int) -> None:
+def app_side(seconds: float, seed: int) -> list[str]:
+    """What is wrong after this many seconds of legitimate trouble, compared with the same app without livegui."""
+    with running_app(is_watched=True) as watched, running_app(is_watched=False) as beside:
+        return watch_apps(watched, beside, seconds, random.Random(seed))
+
+
+def wait_for_frames(app: App, count: int) -> None:
     """Wait until this many frames with trouble are over."""
     deadline = time.monotonic() + 60
-    while count and ask(hooks, "/value?name=frames_troubled")["value"] < count:
+    while count and ask(app.hooks, "/value?name=frames_troubled")["value"] < count:
         if time.monotonic() > deadline:
             raise TimeoutError("the app's main loop did not come back within 60 s")
         time.sleep(0.05)
 
 
-def watch_app(
-    app: subprocess.Popen[bytes], folder: Path, port_file: Path, seconds: float, chance: random.Random
-) -> list[str]:
-    deadline = time.monotonic() + 60
-    while not (port_file.exists() and (folder / "agent.json").exists()):
-        if app.poll() is not None or time.monotonic() > deadline:
-            return [f"the app did not start:\n{(folder / 'output').read_text()[-2000:]}"]
-        time.sleep(0.05)
-    found = json.loads((folder / "agent.json").read_text())
-    hooks = f"http://127.0.0.1:{port_file.read_text()}"
-    began, at, samples, done = time.monotonic(), list[float](), list[dict[str, float]](), dict[str, int]()
+def watch_apps(watched: App, beside: App, seconds: float, chance: random.Random) -> list[str]:
+    """Give both apps the same trouble."""
+    apps = (watched, beside)
+    found = json.loads((watched.folder / "agent.json").read_text())
+    began, at, done = time.monotonic(), list[float](), dict[str, int]()
+    samples: tuple[list[dict[str, float]], ...] = ([], [])
     due = began
-    while time.monotonic() - began < seconds and app.poll() is None:
+    while time.monotonic() - began < seconds:
+        for app in apps:
+            if app.process.poll() is not None:
+                return [f"an app ended: {app.process.returncode}\n{app.output()}"]
         if time.monotonic() >= due:
             trouble = chance.choice(TROUBLE)
             amount = chance.uniform(0.05, LONGEST_FRAME_S)
-            ask(hooks, "/fault", {"fault": trouble, "amount": amount})
+            for app in apps:
+                ask(app.hooks, "/fault", {"fault": trouble, "amount": amount})
             done[trouble] = done.get(trouble, 0) + 1
-            wait_for_frames(hooks, sum(done.get(name, 0) for name in IN_A_FRAME))
+            for app in apps:
+                wait_for_frames(app, sum(done.get(name, 0) for name in IN_A_FRAME))
             due = time.monotonic() + chance.uniform(0.2, 4.0)
-        samples.append(usage(app.pid))
+        for app, taken in zip(apps, samples, strict=True):
+            taken.append(usage(app.process.pid))
         at.append((time.monotonic() - began) / 3600)
         time.sleep(SAMPLE_S)
-    if app.poll() is not None:
-        return [f"the app ended: {app.returncode}\n{(folder / 'output').read_text()[-2000:]}"]
     health = ask(found["url"], "/health", token=found["token"])
     frames = health["checks"]["main_loop"]["beats"]
     episodes = [*health["reasons"], *health["history"]]
     print(
         f"  {at[-1]:.3f} hours, {frames} frames, {len(episodes)} episodes, {sum(done.values())} times trouble: {done}"
     )
+    ours, theirs = samples
+    report("app without livegui", at, theirs, "an hour", judges=False)
     # Over minutes the slope per hour means little. It is printed, and judged only in a soak that is long enough.
-    grown = report("app", at, samples, "an hour", judges=seconds >= 1200)
+    grown = report("app", at, ours, "an hour", judges=seconds >= 1200)
+    more = [
+        {what: mine[what] - other[what] for what in mine} for mine, other in zip(ours, theirs, strict=True)
+    ]
+    grown += report("more than without livegui", at, more, "an hour", judges=seconds >= 1200)
     return [*(f"false alarm: {episode['code']}: {episode['message']}" for episode in episodes), *grown]
 
 

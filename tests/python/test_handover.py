@@ -327,7 +327,7 @@ def test_a_process_that_a_test_stopped_is_no_crash(
     assert result.ret == errors
     (note,) = record(pytester)["notes"]
     assert note["because"].startswith(
-        "test_a.py::test_stops left the app without an answer: the agent does not answer"
+        "test_a.py::test_stops left the app unresponsive: the agent does not answer"
     )
     assert note["because"].endswith(sure or " (blamed by inference)")
 
