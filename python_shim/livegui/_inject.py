@@ -645,19 +645,12 @@ def _tell(agent: "Agent", tell: "Callable[[Agent], object]") -> None:
 def _other_agent() -> "int | None":
     """The process that has the agent of this run folder, if that is another one, and it lives."""
     folder = os.environ.get("LIVEGUI_RUN_DIR")
-    if not folder or os.name != "posix":
+    if not folder:
         return None
-    try:
-        with open(os.path.join(folder, "agent.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
-            text = file.read()
-        import json  # noqa: PLC0415 -- hardly ever needed
+    from livegui._livegui import agent_in  # noqa: PLC0415 -- only what gets an agent needs it
 
-        pid = json.loads(text)["pid"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    from livegui._plain import is_alive  # noqa: PLC0415 -- hardly ever needed
-
-    return pid if isinstance(pid, int) and pid != os.getpid() and is_alive(pid) else None
+    pid = agent_in(folder)
+    return pid if pid != os.getpid() else None
 
 
 def _is_helper() -> bool:

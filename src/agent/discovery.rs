@@ -77,7 +77,7 @@ impl DiscoveryFile {
     pub fn write(what: &Discovery, run_dir: Option<&Path>, place: &Place) -> Result<Option<Self>> {
         let own = format!("{}.json", what.pid);
         let (folder, name) = match (run_dir, &place.folder) {
-            (Some(folder), _) if is_taken(&folder.join(DISCOVERY_FILE), what.pid) => (folder, own),
+            (Some(folder), _) if agent_in(folder).is_some_and(|pid| pid != what.pid) => (folder, own),
             (Some(folder), _) => (folder, DISCOVERY_FILE.to_owned()),
             (None, Some(folder)) => (folder.path(), own),
             (None, None) => return Ok(None),
@@ -121,9 +121,12 @@ fn read(path: &Path) -> Option<Discovery> {
     serde_json::from_slice(&read_ours(path).ok()?).ok()
 }
 
-/// Whether the file there belongs to another process that lives.
-fn is_taken(path: &Path, pid: u32) -> bool {
-    read(path).is_some_and(|found| found.pid != pid && found.process_id().liveness() != Liveness::Gone)
+/// The process that has the agent of a run folder, unless it is gone.
+#[must_use]
+pub fn agent_in(run_dir: &Path) -> Option<u32> {
+    read(&run_dir.join(DISCOVERY_FILE))
+        .filter(|found| found.process_id().liveness() != Liveness::Gone)
+        .map(|found| found.pid)
 }
 
 #[cfg(unix)]

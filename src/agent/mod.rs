@@ -39,6 +39,7 @@ use crate::health::{Code, Config, Event, Source, Status};
 use crate::io_error::cannot;
 use crate::process::{Parent, ProcessId, program};
 use crate::wire::{DISCOVERY_SCHEMA, Discovery, Health, JOURNAL_SCHEMA, JournalHeader};
+pub use discovery::agent_in;
 use discovery::{DiscoveryFile, Place};
 use endpoint::{Endpoint, EndpointWaker, OpenDescriptors};
 pub use error::{Error, Result};

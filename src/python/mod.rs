@@ -37,7 +37,9 @@ mod _livegui {
     use super::interrupt::end_thread;
 
     #[pymodule_export]
-    use super::{answer_at_end, printable_line, qt_handler_is_changed, qt_handler_may_change, write_report};
+    use super::{
+        agent_in, answer_at_end, printable_line, qt_handler_is_changed, qt_handler_may_change, write_report,
+    };
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
@@ -54,6 +56,12 @@ mod _livegui {
 #[pyfunction]
 fn printable_line(text: Text) -> String {
     crate::text::line(&text.0).into_owned()
+}
+
+/// The process that has the agent of a run folder, unless it is gone.
+#[pyfunction]
+fn agent_in(run_dir: PathBuf) -> Option<u32> {
+    crate::agent::agent_in(&run_dir)
 }
 
 /// The app is about to replace Qt's message handler. Removes the agent's, so that the app's is found below it.

@@ -3,6 +3,7 @@ what ended it."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from executing import executed, health
 from test_guest import GLFW, beats, posix
+from test_looks import wait_for
 
 #: Two seconds of an app's own start-up code.
 LOADS = """
@@ -215,6 +217,25 @@ def test_a_launcher_is_not_taken_for_the_app_however_it_waits(way: str, tmp_path
     assert document["app"] == "real.py"
     log = (tmp_path / "injection.log").read_text()
     assert re.findall(r": (watched, by .*|.*: not_watched)", log) == ["watched, by asyncio's loop"]
+
+
+@posix
+def test_a_second_app_in_a_run_folder_is_left_alone_and_a_file_of_one_that_is_gone_keeps_nobody(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "glfw.py").write_text(GLFW)
+    script = "import glfw, time" + "\n" + DRAWS
+    found, log = tmp_path / "agent.json", tmp_path / "injection.log"
+    with executed(script, tmp_path) as first:
+        health(tmp_path, beats)
+        found_by = json.loads(found.read_text())
+        with executed(script, tmp_path):
+            told = f"not watched: the app is process {first.pid}, which has an agent already"
+            wait_for(lambda: told in log.read_text())
+    # Another process has its number now.
+    found.write_text(json.dumps(found_by | {"pid": os.getpid()}))
+    with executed(script, tmp_path) as third:
+        wait_for(lambda: json.loads(found.read_text())["pid"] == third.pid)
 
 
 # --- modules ---
