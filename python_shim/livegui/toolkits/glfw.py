@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from livegui import Agent
-    from livegui._inject import FrameLoop, Injection
+    from livegui._inject import Injection
+    from livegui._loops import FrameLoop
 
 __all__ = ["install", "patch"]
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from livegui import Agent
-    from livegui._inject import Injection, Pump
+    from livegui._inject import Injection
+    from livegui._loops import Pump
 
 __all__ = ["install", "patch"]
 
