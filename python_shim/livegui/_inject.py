@@ -144,12 +144,20 @@ class Injection:
             else:
                 setattr(owner, name, before)
 
-    def give_way(self) -> None:
-        """The app starts an agent itself. Ours gives way, also in a loop, and nothing beats for theirs."""
+    def gives_way(self) -> bool:
+        """Whether our agent makes room for the one that the app starts itself.
+
+        It does not while it watches a loop that runs. The app then gets this agent, because tests may use it
+        already, and an agent that stops would fail them.
+        """
+        if self._has_loop and self.agent is not None and not self.agent._loop.is_away:
+            explain("the app calls livegui.start() in its running loop, and gets the agent that watches it")
+            return False
         self._removed = True
         if self.agent is not None:
             self.agent.stop()
         explain("the app calls livegui.start(): left to its own wiring")
+        return True
 
     # --- the agent ---
 
@@ -288,6 +296,8 @@ class Injection:
         if not self.is_on_main_thread():
             self.has_loop_elsewhere = self.has_loop_elsewhere or what == ASYNCIO
             return None
+        if self.agent is None and what == ASYNCIO and self._starts_by_hand():
+            return None
         agent = self.claim(what)
         if agent is None or agent._loop.is_inside():
             return None
@@ -388,6 +398,14 @@ class Injection:
             from livegui._plain import PlainLook  # noqa: PLC0415 -- not every process needs it
 
             PlainLook(self, self._finder).start()
+
+    def _starts_by_hand(self) -> bool:
+        """Whether the app will probably start an agent itself, as a main coroutine does in its loop."""
+        if self._finder.mode != "auto":
+            return False
+        from livegui._plain import imports_livegui  # noqa: PLC0415 -- not every process needs it
+
+        return imports_livegui()
 
     def waits(self) -> bool:
         """Whether this process may get the agent, but has none so far."""

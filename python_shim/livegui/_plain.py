@@ -97,22 +97,11 @@ class PlainLook:
         """Whether something may still show that the app has another loop, or is another process."""
         if own_s >= AFTER_WITH_MORE_TO_COME_S:
             return False
-        if self._is_known() or _has_later_python():
+        if (self._finder.mode == "auto" and imports_livegui()) or _has_later_python():
             return True
         if doing == "ended":
             return False
         return any(SEAMS[name] not in NO_GUI for name in self._finder.seen) or self._expects_asyncio()
-
-    def _is_known(self) -> bool:
-        """Whether the app has imported livegui, and so is probably going to start an agent itself."""
-        if self._finder.mode != "auto":
-            return False
-        package = sys.modules["livegui"]
-        return "livegui._attach" in sys.modules or any(
-            vars(module).get("livegui") is package
-            for name, module in _modules()
-            if not name.startswith("livegui")
-        )
 
     def _expects_asyncio(self) -> bool:
         """Whether the app's own code uses asyncio, but has run no loop so far."""
@@ -121,6 +110,16 @@ class PlainLook:
         if self._injection.has_loop_elsewhere or self._is_in_asyncio:
             return False
         return any(_uses(module, _ASYNCIO) for name, module in _modules() if _is_own(name, module))
+
+
+def imports_livegui() -> bool:
+    """Whether the app has imported livegui, and so is probably going to start an agent itself."""
+    package = sys.modules["livegui"]
+    return "livegui._attach" in sys.modules or any(
+        vars(module).get("livegui") is package
+        for name, module in _modules()
+        if not name.startswith("livegui")
+    )
 
 
 def _modules() -> "list[tuple[str, ModuleType]]":

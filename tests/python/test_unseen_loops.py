@@ -130,6 +130,34 @@ def test_an_app_that_starts_an_agent_inside_of_its_loop_is_left_to_its_own_wirin
     assert (process.returncode, out, err) == (0, "", "")
 
 
+AMID_ITS_FRAMES = """
+import glfw, sys, time
+def frames(count):
+    for _ in range(count):
+        glfw.poll_events()
+        time.sleep(0.01)
+frames(20)
+import livegui
+agent = livegui.start("by hand")
+print(agent.health()["status"], agent.health()["checks"]["main_loop"]["beats"] > 0, flush=True)
+before = agent.health()["checks"]["main_loop"]["beats"]
+frames(20)
+print(agent.health()["checks"]["main_loop"]["beats"] > before, flush=True)
+while True:
+    frames(1)
+"""
+
+
+def test_an_app_that_starts_an_agent_amid_its_frames_gets_the_one_that_watches_it(tmp_path: Path) -> None:
+    (tmp_path / "glfw.py").write_text(GLFW)
+    with executed(AMID_ITS_FRAMES, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ok True\n"
+        assert process.stdout.readline() == "True\n", "nothing beats any more"
+        assert health(tmp_path)["app"] == "app.py"
+    assert '"end"' not in (tmp_path / "heartbeat.jsonl").read_text(), "an agent has stopped"
+
+
 # --- what ended the main thread ---
 
 KEPT_ALIVE = (
