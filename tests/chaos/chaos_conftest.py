@@ -60,8 +60,15 @@ def descriptors() -> dict[str, str]:
 
 
 def threads() -> list[str]:
-    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name not in killers]
-    return sorted((task / "comm").read_text().strip() for task in tasks)
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+        except OSError:  # it has just ended
+            continue
+        if task.name not in killers:
+            found.append(name)
+    return sorted(found)
 
 
 BEFORE: dict[str, Any] = {}
