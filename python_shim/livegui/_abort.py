@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _frames
+from livegui import _children, _frames
+from livegui._children import Children
 from livegui._ending import Ending
 from livegui._livegui import take_interrupt
 from livegui._owners import Owners
@@ -92,8 +93,10 @@ class Abort:
         self._traced: list[FrameType] = []
         #: Loops that run our coroutine, each with the function that requests its end.
         self._entered: list[Callable[[], object]] = []
-        self._owners = Owners()
+        self._owners = Owners(_children.followed)
         self._workers: Workers | None = None
+        #: The child processes of the spans that were stopped. They end after the test's tear-down.
+        self._children: list[Children] = []
         self._told_at = 0.0
         self._told_frame: FrameType | None = None
         self._held_at = ""
@@ -192,8 +195,11 @@ class Abort:
         while workers.may_start() and time.monotonic() < begun_by:
             time.sleep(0.005)
         deadline = time.monotonic() + ENDS_WITHIN_S
+        children = self._children_of(span, live)
         while running := workers.end():
             workers.wake()
+            for stack in workers.stacks():
+                children.hurry(stack, patient=False)
             if time.monotonic() > deadline:
                 names = {thread.ident: thread.name for thread in threading.enumerate()}
                 for ident, frame in running.items():
@@ -204,6 +210,18 @@ class Abort:
                 return
             time.sleep(0.01)
         workers.release()
+
+    def end_children(self) -> None:
+        """After the tear-down of a test that was stopped, end what its own code has started."""
+        while self._children:
+            self._children.pop().end()
+
+    def _children_of(self, span: Span, live: NativeLive) -> Children:
+        for children in self._children:
+            if children.span is span:
+                return children
+        self._children.append(Children(span, live.remark))
+        return self._children[-1]
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
@@ -342,13 +360,18 @@ class Abort:
         return self._workers is not None
 
     def _hurry(self, frame: FrameType | None) -> None:
-        """The test's own code is ending, but waits for threads that were not told."""
+        """The test's own code is ending, but waits for threads that were not told, or for child processes."""
         if self._workers is not None or self._find_workers():
             assert self._workers is not None
             self._workers.end()
         if self._workers is None:
             self._workers = Workers(self.span)
         self._workers.cancel_what_has_not_started(frame)
+        if self._live is not None:
+            children = self._children_of(self.span, self._live)
+            children.hurry(frame)
+            for stack in self._workers.stacks():
+                children.hurry(stack, patient=False)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         """Call the earlier handler for a signal that something else sent."""

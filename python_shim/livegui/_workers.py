@@ -92,6 +92,10 @@ class Workers:
                 self._told[ident] = (now + pause, 2 * pause)
         return running
 
+    def stacks(self) -> list[FrameType]:
+        """Where exactly those are that were told to end."""
+        return [frame for ident, frame in sys._current_frames().items() if ident in self._told]
+
     def wake(self) -> None:
         """Make those that wait for a loop or a timer run Python code. Not for a signal handler: it locks."""
         threads = dict(getattr(threading, "_active", {}))
