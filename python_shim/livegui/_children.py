@@ -54,12 +54,16 @@ class _Start:
         started: a weak reference to it.
         carrier: the span for which it was started, or what gets the mark of that.
         file: the file of the code that started it, not counting Python's library.
+        direct: whether that is only Python's library, to which the suite's own code gave the work.
+        pool: a weak reference to the pool of which it is a worker.
         by_loop: whether a loop of asyncio waits for its end, and nobody else may read its status.
     """
 
     started: weakref.ref[Any]
     carrier: Any
     file: str
+    direct: bool
+    pool: weakref.ref[Any] | None
     by_loop: bool
 
     def is_for(self, span: Span) -> bool:
@@ -67,8 +71,8 @@ class _Start:
         return self.carrier is span or getattr(self.carrier, SPAN, None) is span
 
     def is_own(self, span: Span) -> bool:
-        """Whether the suite's own code started it for this span, and not a package, which may need it later."""
-        return self.is_for(span) and _frames.is_in_suite(self.file, span.folder)
+        """The same, and whether the suite's own code started it. A package may need what it started later."""
+        return self.is_for(span) and (self.direct or _frames.is_in_suite(self.file, span.folder))
 
 
 #: What was started and still has an object, by the object's id.
@@ -102,20 +106,31 @@ def _note(started: Any, frame: FrameType) -> None:
     """Record for whom this is started. Before it starts, because a test may be stopped while it does."""
     if isinstance(started, _kinds(("multiprocessing.pool", "ThreadPool"))):
         return
-    carrier = CURRENT.get() or _owners.carrier(threading.current_thread(), frame)
+    thread = threading.current_thread()
+    carrier = CURRENT.get() or _owners.carrier(thread, frame)
     file = _starter(frame)
+    direct = not file and _owners.is_direct(thread, frame)
     pool = _pool_that_starts(frame)
-    if pool is not None and pool is not started:  # a worker, which is its pool's, not the work's
+    if pool is started:
+        pool = None
+    elif pool is not None:  # a worker belongs to whom its pool does, not its work
         of_pool = _start_of(pool)
-        carrier, file = (of_pool.carrier, of_pool.file) if of_pool is not None else (None, None)
+        if of_pool is None:
+            return
+        carrier, file, direct = of_pool.carrier, of_pool.file, of_pool.direct
     if file is None or (isinstance(carrier, threading.Thread) and not hasattr(carrier, SPAN)):
         return
     key = id(started)
-    reference = weakref.ref(started, lambda _, forget=_STARTS.pop: forget(key, None))
+    reference = weakref.ref(started, functools.partial(_forget, _STARTS, key))
     by_loop = str(frame.f_globals.get("__name__", "")).startswith("asyncio.")
-    _STARTS[key] = start = _Start(reference, carrier, file, by_loop)
+    of_pool_too = None if pool is None else weakref.ref(pool)
+    _STARTS[key] = start = _Start(reference, carrier, file, direct, of_pool_too, by_loop)
     if isinstance(started, subprocess.Popen):
         setattr(started, _START, start)
+
+
+def _forget(starts: dict[int, _Start], key: int, _: object) -> None:
+    starts.pop(key, None)
 
 
 def _starter(frame: FrameType) -> str | None:
@@ -195,8 +210,9 @@ class Children:
 
     def end(self) -> None:
         """End those that still run, and report what was done with them."""
-        waited_for = [process for process, _, told in self._waits.values() if told]
-        self._report("waited for", waited_for, "when it was stopped, so livegui ended {it}")
+        for told, what in ((1, "ended"), (2, "killed")):
+            waited_for = [process for process, _, times in self._waits.values() if times == told]
+            self._report("waited for", waited_for, f"when it was stopped, so livegui {what} {{it}}")
         self._waits.clear()
         own, others = self._running()
         for pool in self._pools():
@@ -251,9 +267,10 @@ def _processes_of(started: Any) -> list[Any]:
     """The processes that this is, or has."""
     if not isinstance(started, _pools()):
         return [] if started is None else [started]
-    if hasattr(started, "_pool"):
-        return list(started._pool)
-    return list((getattr(started, "_processes", None) or {}).values())
+    starts = [start for start in list(_STARTS.values()) if start.pool is not None and start.pool() is started]
+    # A pool that was shut down knows its workers no more. One that replaces them does so on its own thread.
+    workers = [start.started() for start in starts] + list(getattr(started, "_pool", ()))
+    return [worker for worker in workers if worker is not None]
 
 
 def _is_known_to_run(process: Any) -> bool:
