@@ -21,6 +21,7 @@ from livegui import _children, _frames
 from livegui._children import Children
 from livegui._ending import Ending
 from livegui._livegui import take_interrupt
+from livegui._other_loops import OtherLoops
 from livegui._owners import Owners
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, cancel_callbacks, finish, still_running
@@ -176,17 +177,19 @@ class Abort:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
+        others = OtherLoops(span)
+        others.cancel()
         finish(span, ENDS_WITHIN_S)
+        others.wait(ENDS_WITHIN_S)
         cancel_callbacks(span)
         for task in still_running(span):
             live.remark(
                 f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
                 f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
             )
-        for name in span.left:
-            live.remark(
-                f"{span.name} left {name} running: it runs in a task group of a fixture, and ends with that"
-            )
+        in_group = "it runs in a task group of a fixture, and ends with that"
+        for name, why in [*((name, in_group) for name in span.left), *others.left()]:
+            live.remark(f"{span.name} left {name} running: {why}")
         workers = self._workers or Workers(span)
         begun_by = time.monotonic() + ENDS_WITHIN_S
         while workers.has_not_begun() and time.monotonic() < begun_by:
