@@ -47,8 +47,11 @@ import asyncio, multiprocessing, os, subprocess, threading, time, pytest
 from concurrent.futures import ProcessPoolExecutor
 import helper
 
-KINDS = ["fork", "spawn"] if os.name == "posix" else ["spawn"]
-MINE = {"popen", "dropped", "shell", "by_thread", "by_pool", "asyncio", "pool", "executor", *KINDS}
+POSIX = os.name == "posix"
+KINDS = ["fork", "spawn"] if POSIX else ["spawn"]
+MINE = {"popen", "by_thread", "by_pool", "asyncio", "pool", "executor", *KINDS}
+MINE |= {"dropped", "shell"} if POSIX else set()
+kept = []
 OTHERS = {"healthy", "server", "worker"}
 
 @pytest.fixture
@@ -62,18 +65,19 @@ async def in_a_loop():
     return child
 
 def by_thread(name):
-    helper.note(name, subprocess.Popen(helper.LONG).pid)
+    kept.append(subprocess.Popen(helper.LONG))
+    helper.note(name, kept[-1].pid)
 
 def test_healthy(live_gui, server, pool, threads):
     helper.note("healthy", subprocess.Popen(helper.LONG).pid)
     helper.note("server", server.pid)
 
 def test_culprit(app, looks_at_the_end, pool, threads):
-    global kept
-    popen = subprocess.Popen(helper.LONG)
-    helper.note("popen", popen.pid)
-    helper.note("dropped", subprocess.Popen(helper.LONG).pid)
-    helper.note("shell", subprocess.Popen(subprocess.list2cmdline(helper.LONG), shell=True).pid)
+    by_thread("popen")
+    if POSIX:
+        helper.note("dropped", subprocess.Popen(helper.LONG).pid)
+        shell = subprocess.Popen(f"true; {subprocess.list2cmdline(helper.LONG)}; true", shell=True, start_new_session=True)
+        helper.note("shell", shell.pid)
     thread = threading.Thread(target=by_thread, args=["by_thread"])
     thread.start()
     thread.join()
@@ -87,7 +91,7 @@ def test_culprit(app, looks_at_the_end, pool, threads):
     own.apply_async(helper.sleeps, ["pool"])
     executor = ProcessPoolExecutor(1)
     executor.submit(helper.sleeps, "executor")
-    kept = [popen, child, own, executor]
+    kept.extend([child, own, executor])
     helper.note("worker", pool.submit(os.getpid).result())
     helper.until(lambda: {"pool", "executor"} <= helper.noted().keys())
     app.do("crash boom")
