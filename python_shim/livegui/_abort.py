@@ -177,19 +177,7 @@ class Abort:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
-        others = OtherLoops(span)
-        others.cancel()
-        finish(span, ENDS_WITHIN_S)
-        others.wait(ENDS_WITHIN_S)
-        cancel_callbacks(span)
-        for task in still_running(span):
-            live.remark(
-                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
-                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
-            )
-        in_group = "it runs in a task group of a fixture, and ends with that"
-        for name, why in [*((name, in_group) for name in span.left), *others.left()]:
-            live.remark(f"{span.name} left {name} running: {why}")
+        self._settle_tasks(live, span)
         workers = self._workers or Workers(span)
         begun_by = time.monotonic() + ENDS_WITHIN_S
         while workers.has_not_begun() and time.monotonic() < begun_by:
@@ -213,6 +201,22 @@ class Abort:
                 return
             time.sleep(0.01)
         workers.release()
+
+    def _settle_tasks(self, live: NativeLive, span: Span) -> None:
+        """Wait for the tasks that were cancelled, in loops of any thread, and report what is left."""
+        others = OtherLoops(span)
+        others.cancel()
+        finish(span, ENDS_WITHIN_S)
+        others.wait(ENDS_WITHIN_S)
+        cancel_callbacks(span)
+        for task in still_running(span):
+            live.remark(
+                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
+                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
+            )
+        in_group = "it runs in a task group of a fixture, and ends with that"
+        for name, why in [*((name, in_group) for name in span.left), *others.left()]:
+            live.remark(f"{span.name} left {name} running: {why}")
 
     def end_children(self) -> None:
         """After the tear-down of a test that was stopped, end what its own code has started."""

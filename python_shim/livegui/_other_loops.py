@@ -31,7 +31,9 @@ class OtherLoops:
         #: What runs no code of the suite, and what is in a task group of anyio.
         self._of_packages: list[asyncio.Task[Any]] = []
         self._in_groups: list[asyncio.Task[Any]] = []
-        self._asked: list[threading.Event] = []
+        self._cancelled: list[asyncio.Task[Any]] = []
+        #: The loops, each with what is set when it has cancelled.
+        self._asked: list[tuple[Any, threading.Event]] = []
 
     def cancel(self) -> None:
         """Have each loop cancel the tasks of the span that run code of the suite."""
@@ -40,7 +42,7 @@ class OtherLoops:
             with contextlib.suppress(RuntimeError):  # it is closed
                 # In the second iteration from now, because a task that was just made has not begun yet.
                 loop.call_soon_threadsafe(loop.call_soon, self._cancel_in, loop, done)
-                self._asked.append(done)
+                self._asked.append((loop, done))
 
     def _loops(self) -> Iterator[asyncio.AbstractEventLoop]:
         threads = {thread.ident: thread for thread in threading.enumerate()}
@@ -55,15 +57,14 @@ class OtherLoops:
 
     def _cancel_in(self, loop: asyncio.AbstractEventLoop, done: threading.Event) -> None:
         span = self._span
-        for task in sys.modules["asyncio"].all_tasks(loop):
-            if not is_of(span, task):
-                continue
+        for task in _tasks_of(loop, span):
             coroutines = list(_awaited(task.get_coro()))
             if not any(_frames.is_in_suite(code.co_filename, span.folder) for code in coroutines):
                 self._of_packages.append(task)
             elif is_in_a_group_of_anyio(task) and _portal() not in coroutines:
                 self._in_groups.append(task)
             else:
+                self._cancelled.append(task)
                 span.cancelled.append(task)
                 task.cancel()
         cancel_callbacks_in(loop, span)
@@ -72,13 +73,10 @@ class OtherLoops:
     def wait(self, within_s: float) -> None:
         """Wait until what was cancelled has ended."""
         deadline = time.monotonic() + within_s
-        for done in self._asked:
+        for _, done in self._asked:
             done.wait(max(0.0, deadline - time.monotonic()))
-        while self._runs() and time.monotonic() < deadline:
+        while any(not task.done() for task in self._cancelled) and time.monotonic() < deadline:
             time.sleep(0.005)
-
-    def _runs(self) -> bool:
-        return any(not task.done() and task.get_loop().is_running() for task in self._span.cancelled)
 
     def left(self) -> Iterator[tuple[str, str]]:
         """The names of the tasks that nobody has cancelled and that still run, and why each goes on."""
@@ -87,6 +85,10 @@ class OtherLoops:
             (self._of_packages, "it runs no code of the suite, and a package may need it"),
         ):
             yield from ((task.get_name(), why) for task in tasks if not task.done())
+        for loop, done in self._asked:
+            if not done.is_set():
+                why = "the loop in which it waits did not turn, so it was not cancelled"
+                yield from ((task.get_name(), why) for task in _tasks_of(loop, self._span))
 
 
 def _may_have_tasks(loop: Any, span: Span) -> bool:
@@ -94,11 +96,14 @@ def _may_have_tasks(loop: Any, span: Span) -> bool:
     for _ in range(_TRIES):
         with contextlib.suppress(RuntimeError):  # it changes just now
             handles = [*getattr(loop, "_ready", ()), *getattr(loop, "_scheduled", ())]
-            contexts = (getattr(handle, "_context", None) for handle in handles)
-            return any(context is not None and context.get(CURRENT) is span for context in contexts) or any(
-                is_of(span, task) for task in sys.modules["asyncio"].all_tasks(loop)
-            )
+            contexts = [getattr(handle, "_context", None) for handle in handles]
+            is_due = any(context is not None and context.get(CURRENT) is span for context in contexts)
+            return is_due or bool(_tasks_of(loop, span))
     return True
+
+
+def _tasks_of(loop: Any, span: Span) -> list[asyncio.Task[Any]]:
+    return [task for task in sys.modules["asyncio"].all_tasks(loop) if is_of(span, task)]
 
 
 def _awaited(coroutine: Any) -> Iterator[CodeType]:

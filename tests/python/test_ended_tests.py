@@ -1004,6 +1004,33 @@ def test_who_collects_errors_gets_no_second_chance(
     assert not (pytester.path / "late").exists()
 
 
+def test_who_collects_errors_on_a_thread_of_the_culprit_gets_no_second_chance(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(beside("pytest-newest", [PYTESTS["newest"]])))
+    test = """
+import pathlib, threading, time
+
+def test_culprit(app, subtests):
+    def works():
+        for number in range(3):
+            with subtests.test(number=number):
+                for _ in range(20):
+                    time.sleep(0.05)
+        pathlib.Path("late").touch()
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    app.do("crash boom")
+    thread.join()
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist")
+    result.assert_outcomes(failed=1, passed=1)
+    for bad in ("SUBFAILED", "SystemExit", "Aborted"):
+        assert bad not in result.stdout.str(), bad
+    assert not (pytester.path / "late").exists()
+
+
 def test_a_fixture_can_use_the_handle_in_its_tear_down_after_a_skipped_test(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:

@@ -111,6 +111,28 @@ def test_next(other, portal, live_gui):
     result.stdout.no_fnmatch_line("*test_culprit left * running*")
 
 
+def test_a_task_in_a_loop_that_stands_still_is_named(suite: Suite) -> None:
+    test = """
+import asyncio, time
+
+async def sleeps():
+    asyncio.current_task().set_name("the sleeper")
+    time.sleep(7)
+
+def test_culprit(app, other):
+    other.call(sleeps)
+    app.do("crash boom")
+    time.sleep(30)
+"""
+    after = "def test_next(other):\n    assert other.goes_on()\n"
+    files = {"shared.py": LOOPS, "test_a.py": test, "test_b.py": after}
+    result = suite(files, "-p", "shared", "-p", "no:xdist", ini="pythonpath = .")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["test_a.py::test_culprit left the sleeper running: the loop * did not turn*"]
+    )
+
+
 def test_a_task_that_a_package_has_started_there_goes_on_and_is_named(suite: Suite) -> None:
     package = """
 import asyncio
