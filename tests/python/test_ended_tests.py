@@ -304,20 +304,22 @@ def test_a_loop_that_the_test_itself_runs_is_ended_with_all_that_runs_in_it(
     test = f"""
 import pathlib, time, anyio
 
-async def waits():
+async def waits(app=None):
     try:
+        if app is not None:
+            app.do("crash boom")
         await anyio.sleep(30)
     finally:
         pathlib.Path("cleared").open("a").write("x")
 
-async def main():
+async def main(app):
     async with anyio.create_task_group() as group:
         group.start_soon(waits)
-        await waits()
+        await anyio.sleep(0.01)
+        await waits(app)
 
 def test_culprit(app):
-    app.do("crash boom")
-    anyio.run(main, backend={library!r})
+    anyio.run(main, app, backend={library!r})
 """
     result = async_suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=INI)
     result.assert_outcomes(failed=1, passed=1)

@@ -60,9 +60,10 @@ STARTS = {
     other.call(lambda: asyncio.wait_for(hits(), 99))
     other.call(makes_another).result()
     other.loop.call_soon_threadsafe(again)
-    portal.start_task_soon(hits)""",
-    "its own function": "other.call(inner)",
-    "waits for the portal": "portal.call(hits)",
+    portal.start_task_soon(hits)
+    app.do("crash boom")""",
+    "its own function": "other.call(inner); app.do('crash boom')",
+    "waits for the portal": "portal.call(crashes)",
 }
 
 
@@ -89,7 +90,9 @@ def test_culprit(app, other, portal):
     def again():
         hit()
         other.loop.call_later(0.02, again)
-    app.do("crash boom")
+    async def crashes():
+        app.do("crash boom")
+        await hits()
     {STARTS[starts]}
     time.sleep(30)
 """
@@ -113,14 +116,18 @@ def test_next(other, portal, live_gui):
 
 def test_a_task_in_a_loop_that_stands_still_is_named(suite: Suite) -> None:
     test = """
-import asyncio, time
+import asyncio, threading, time
+
+begun = threading.Event()
 
 async def sleeps():
     asyncio.current_task().set_name("the sleeper")
+    begun.set()
     time.sleep(7)
 
 def test_culprit(app, other):
     other.call(sleeps)
+    begun.wait(60)
     app.do("crash boom")
     time.sleep(30)
 """
