@@ -107,7 +107,7 @@ def _note(started: Any, frame: FrameType) -> None:
     if isinstance(started, _kinds(("multiprocessing.pool", "ThreadPool"))):
         return
     thread = threading.current_thread()
-    carrier = CURRENT.get() or _owners.carrier(thread, frame)
+    carrier = CURRENT.get() or _span_of_parents() or _owners.carrier(thread, frame)
     file = _starter(frame)
     direct = not file and _owners.is_direct(thread, frame)
     pool = _pool_that_starts(frame)
@@ -127,6 +127,17 @@ def _note(started: Any, frame: FrameType) -> None:
     _STARTS[key] = start = _Start(reference, carrier, file, direct, of_pool_too, by_loop)
     if isinstance(started, subprocess.Popen):
         setattr(started, _START, start)
+
+
+def _span_of_parents() -> Span | None:
+    """The span of the greenlets that wait for this one, which has a context of its own."""
+    greenlet = getattr(sys.modules.get("greenlet"), "getcurrent", lambda: None)()
+    while (greenlet := getattr(greenlet, "parent", None)) is not None:
+        context = getattr(greenlet, "gr_context", None)
+        span: Span | None = None if context is None else context.get(CURRENT)
+        if span is not None:
+            return span
+    return None
 
 
 def _forget(starts: dict[int, _Start], key: int, _: object) -> None:

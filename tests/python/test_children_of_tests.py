@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from plain_suites import HELPERS, Suite, is_running, unless_windows
+from plain_suites import HELPERS, Suite, beside, is_running, unless_windows
 
 #: What the suites below share: processes that run for long, and who still runs.
 HELPER = """
@@ -167,6 +167,31 @@ def test_next(live_gui):
         [
             "test_a.py::test_culprit left process * (*time.sleep(99)) running: a package started it and may need it*"
         ]
+    )
+
+
+def test_the_driver_of_playwright_goes_on_and_is_named(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(beside("playwright", ["playwright"])))
+    test = """
+import time
+from playwright.sync_api import sync_playwright
+
+def test_culprit(app):
+    global playwright
+    playwright = sync_playwright().start()
+    app.do("crash boom")
+    time.sleep(30)
+"""
+    after = """
+def test_next(live_gui):
+    from test_a import playwright
+    playwright.request.new_context().dispose()  # the driver answers
+    playwright.stop()
+"""
+    result = suite({"test_a.py": test, "test_b.py": after}, *ALONE, ini=INI)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["test_a.py::test_culprit left process * (*playwright*) running: a package *"]
     )
 
 
