@@ -274,21 +274,20 @@ def crash(app):
     app.do("crash boom")
     time.sleep(30)
 """
+    files = {"helper.py": HELPER}
     for name, (limit, how) in WAITS.items():
-        test += f"""
-def test_{name}(app):
+        files[f"test_{name}.py"] = f"""{test}
+def test_culprit(app):
     {how}
         crash(app)
 
-def test_after_{name}(live_gui):
+def test_after(live_gui):
     assert time.monotonic() - crashed < {limit}
 """
-    options = "live_gui_respawn = test\nlive_gui_max_respawns = 9"
-    files = {"helper.py": HELPER, "test_a.py": test}
-    result = suite(files, *ALONE, "--durations=12", ini=f"{INI}\n{options}")
+    result = suite(files, "-n3", "--dist=loadfile", ini=f"{INI}\nlive_gui_respawn = test")
     result.assert_outcomes(failed=len(WAITS), passed=len(WAITS))
     for name in WAITS.keys() - {"pool", "thread"}:  # these may end it by themselves
-        result.stdout.fnmatch_lines([f"test_a.py::test_{name} * process *"])
+        result.stdout.fnmatch_lines([f"test_{name}.py::test_culprit * process *"])
 
 
 @unless_windows
