@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from livegui import _frames
+from livegui import _children, _frames
+from livegui._children import Children
 from livegui._ending import Ending
 from livegui._livegui import take_interrupt
+from livegui._other_loops import OtherLoops
 from livegui._owners import Owners
 from livegui._span import CURRENT, Span
 from livegui._tasks import Waiting, cancel_callbacks, finish, still_running
@@ -92,8 +94,10 @@ class Abort:
         self._traced: list[FrameType] = []
         #: Loops that run our coroutine, each with the function that requests its end.
         self._entered: list[Callable[[], object]] = []
-        self._owners = Owners()
+        self._owners = Owners(_children.followed)
         self._workers: Workers | None = None
+        #: The child processes of the spans that were stopped. They end after the test's tear-down.
+        self._children: list[Children] = []
         self._told_at = 0.0
         self._told_frame: FrameType | None = None
         self._held_at = ""
@@ -173,17 +177,7 @@ class Abort:
             late = time.monotonic() - self._told_at
             by = self._held_at or "whoever runs it"
             live.remark(f"{span.name}: its verdict was held up for {late:.1f} s by {by}")
-        finish(span, ENDS_WITHIN_S)
-        cancel_callbacks(span)
-        for task in still_running(span):
-            live.remark(
-                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
-                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
-            )
-        for name in span.left:
-            live.remark(
-                f"{span.name} left {name} running: it runs in a task group of a fixture, and ends with that"
-            )
+        self._settle_tasks(live, span)
         workers = self._workers or Workers(span)
         begun_by = time.monotonic() + ENDS_WITHIN_S
         while workers.has_not_begun() and time.monotonic() < begun_by:
@@ -192,8 +186,11 @@ class Abort:
         while workers.may_start() and time.monotonic() < begun_by:
             time.sleep(0.005)
         deadline = time.monotonic() + ENDS_WITHIN_S
+        children = self._children_of(span, live)
         while running := workers.end():
             workers.wake()
+            for stack in workers.stacks():
+                children.hurry(stack, patient=False)
             if time.monotonic() > deadline:
                 names = {thread.ident: thread.name for thread in threading.enumerate()}
                 for ident, frame in running.items():
@@ -204,6 +201,34 @@ class Abort:
                 return
             time.sleep(0.01)
         workers.release()
+
+    def _settle_tasks(self, live: NativeLive, span: Span) -> None:
+        """Wait for the tasks that were cancelled, in loops of any thread, and report what is left."""
+        others = OtherLoops(span)
+        others.cancel()
+        finish(span, ENDS_WITHIN_S)
+        others.wait(ENDS_WITHIN_S)
+        cancel_callbacks(span)
+        for task in still_running(span):
+            live.remark(
+                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
+                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
+            )
+        in_group = "it runs in a task group of a fixture, and ends with that"
+        for name, why in [*((name, in_group) for name in span.left), *others.left()]:
+            live.remark(f"{span.name} left {name} running: {why}")
+
+    def end_children(self) -> None:
+        """After the tear-down of a test that was stopped, end what its own code has started."""
+        while self._children:
+            self._children.pop().end()
+
+    def _children_of(self, span: Span, live: NativeLive) -> Children:
+        for children in self._children:
+            if children.span is span:
+                return children
+        self._children.append(Children(span, live.remark))
+        return self._children[-1]
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
@@ -342,13 +367,18 @@ class Abort:
         return self._workers is not None
 
     def _hurry(self, frame: FrameType | None) -> None:
-        """The test's own code is ending, but waits for threads that were not told."""
+        """The test's own code is ending, but waits for threads that were not told, or for child processes."""
         if self._workers is not None or self._find_workers():
             assert self._workers is not None
             self._workers.end()
         if self._workers is None:
             self._workers = Workers(self.span)
         self._workers.cancel_what_has_not_started(frame)
+        if self._live is not None:
+            children = self._children_of(self.span, self._live)
+            children.hurry(frame)
+            for stack in self._workers.stacks():
+                children.hurry(stack, patient=False)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         """Call the earlier handler for a signal that something else sent."""

@@ -12,7 +12,7 @@ from livegui import _frames
 from livegui._span import CURRENT, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import ThreadPoolExecutor
     from types import FrameType
 
@@ -23,16 +23,21 @@ except RuntimeError:  # Python ends, so nobody can make a pool any more
     _pool = None
 
 #: On a thread, and on the future of work in a pool: the span. A thread does not inherit the context.
-_SPAN = "_livegui_span"
+SPAN = "_livegui_span"
 #: On a thread: whether the suite's own code started it, and not a library, or Python's own, which needs it:
 #: without its manager thread, a pool of processes would wait for ever.
 _DIRECT = "_livegui_direct"
 
 
 class Owners:
-    """Follows ``Thread.start()`` and ``ThreadPoolExecutor.submit()``, while it is installed."""
+    """Follows ``Thread.start()`` and ``ThreadPoolExecutor.submit()``, while it is installed.
 
-    def __init__(self) -> None:
+    Args:
+        more: what else to follow: the class, the name of its function, and what makes another of that.
+    """
+
+    def __init__(self, more: Callable[[], Iterable[tuple[Any, str, Callable[[Any], Any]]]]) -> None:
+        self._more = more
         #: What was replaced: the class, the name, the original and ours.
         self._replaced: list[tuple[Any, str, Any, Any]] = []
 
@@ -41,6 +46,9 @@ class Owners:
         self._replace(threading.Thread, "start", _following_start)
         if _pool is not None:
             self._replace(_pool.ThreadPoolExecutor, "submit", _following_submit)
+        for kind, name, follow in self._more():
+            if isinstance(kind, type):  # the suite may have replaced it by a function
+                self._replace(kind, name, follow)
 
     def _replace(self, owner: Any, name: str, follow: Callable[[Any], Any]) -> None:
         original = getattr(owner, name)
@@ -72,7 +80,7 @@ def _following_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
         future = submit(pool, *args, **kwargs)
         span = _current()
         if span is not None:
-            setattr(future, _SPAN, span)
+            setattr(future, SPAN, span)
         return future
 
     return followed_submit
@@ -81,7 +89,7 @@ def _following_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
 def _current() -> Span | None:
     """The span whose code runs, on whichever thread."""
     span = CURRENT.get()
-    return span if span is not None else getattr(threading.current_thread(), _SPAN, None)
+    return span if span is not None else getattr(threading.current_thread(), SPAN, None)
 
 
 def _note_thread(thread: threading.Thread, starter: str) -> None:
@@ -89,19 +97,24 @@ def _note_thread(thread: threading.Thread, starter: str) -> None:
         return  # a pool's, which works for whoever submits
     span = _current()
     if span is not None:
-        setattr(thread, _SPAN, span)
+        setattr(thread, SPAN, span)
         setattr(thread, _DIRECT, _frames.is_in_suite(starter, span.folder))
 
 
 def owner(thread: threading.Thread | None, frame: FrameType) -> Span | None:
     """The span for which a thread runs this code; None if that is not known."""
+    return getattr(carrier(thread, frame), SPAN, None)
+
+
+def carrier(thread: threading.Thread | None, frame: FrameType) -> Any:
+    """What has the mark of that span: work in a pool, perhaps only when it has begun, or else the thread."""
     future = _future_of(frame)
-    return getattr(thread if future is None else future, _SPAN, None)
+    return thread if future is None else future
 
 
 def is_started_for(span: Span, thread: threading.Thread) -> bool:
     """Whether this thread was started for a span."""
-    return getattr(thread, _SPAN, None) is span
+    return getattr(thread, SPAN, None) is span
 
 
 def is_direct(thread: threading.Thread | None, frame: FrameType) -> bool:

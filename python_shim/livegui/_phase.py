@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bdb
 import os
+import threading
 import unittest
 from typing import TYPE_CHECKING, Literal
 
@@ -184,6 +185,8 @@ class Reports:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Make the error readable, after unittest's has replaced what pytest caught."""
         error = None if call.excinfo is None else call.excinfo.value
+        if isinstance(error, SystemExit) and self._ends_a_thread():
+            raise error
         if self.session.phase is not None:
             self._refuse_to_go_on(error)
         elif error is None:
@@ -197,6 +200,12 @@ class Reports:
             give_lines(error)
             error = error.with_traceback(without_runners(error.__traceback__))
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+    def _ends_a_thread(self) -> bool:
+        """Whether this is a thread of a test that was stopped, in code that collects what ends the thread."""
+        session = self.session
+        is_stopped = session.abort.is_installed and (session.failed or session.abort.told is not None)
+        return is_stopped and threading.current_thread() is not threading.main_thread()
 
     def _refuse_to_go_on(self, error: BaseException | None) -> None:
         """Code that collects errors in mid-test, such as subtests, must not go on after this one."""

@@ -124,12 +124,12 @@ def _cancel_all(
     loop: asyncio.AbstractEventLoop, span: Span, but: Set[asyncio.Task[Any]] = frozenset()
 ) -> None:
     for task in sys.modules["asyncio"].all_tasks(loop):
-        if task not in but and is_of(span, task) and not _is_in_a_group_of_anyio(task):
+        if task not in but and is_of(span, task) and not is_in_a_group_of_anyio(task):
             span.cancelled.append(task)
             task.cancel()
 
 
-def _is_in_a_group_of_anyio(task: asyncio.Task[Any]) -> bool:
+def is_in_a_group_of_anyio(task: asyncio.Task[Any]) -> bool:
     """Whether a task group of anyio started it.
 
     The group cancels it, when that is the test's own. If it is a fixture's, the end of one task would cancel
@@ -157,10 +157,25 @@ def cancel_callbacks(span: Span) -> None:
     """Cancel what its code has scheduled in loops that go on. uvloop does not list that."""
     for loop in span.loops:
         if not loop.is_running():
-            for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
-                context, callback = getattr(handle, "_context", None), getattr(handle, "_callback", None)
-                if context is not None and context.get(CURRENT) is span and _is_of_suite(span, callback):
-                    handle.cancel()
+            cancel_callbacks_in(loop, span)
+
+
+def cancel_callbacks_in(loop: asyncio.AbstractEventLoop, span: Span) -> None:
+    """The same in one loop, which must not run on another thread."""
+    for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
+        context, callback = getattr(handle, "_context", None), getattr(handle, "_callback", None)
+        if context is not None and context.get(CURRENT) is span and _is_of_suite(span, callback):
+            handle.cancel()
+
+
+def loops_in(frame: FrameType | None) -> Iterator[asyncio.AbstractEventLoop]:
+    """The asyncio loops that turn on the stack of a thread."""
+    base = getattr(_loaded("asyncio"), "BaseEventLoop", None)
+    if base is None:
+        return
+    for caller in _frames.outwards(frame):
+        if caller.f_code is base.run_forever.__code__:
+            yield caller.f_locals["self"]
 
 
 def _is_of_suite(span: Span, callback: Any) -> bool:
@@ -324,7 +339,7 @@ def _into_asyncio(abort: Abort, span: Span, task: asyncio.Task[Any]) -> Iterator
         if abort.told is not None:
             others = asyncio.all_tasks(loop) - runners - {task}
             span.left += [
-                other.get_name() for other in others if is_of(span, other) and _is_in_a_group_of_anyio(other)
+                other.get_name() for other in others if is_of(span, other) and is_in_a_group_of_anyio(other)
             ]
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from livegui import _frames, _owners
 from livegui._livegui import end_thread
+from livegui._tasks import is_of, loops_in
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterator
     from types import FrameType
 
     from livegui._span import Span
@@ -52,9 +51,11 @@ class Workers:
         """Where a thread runs code of the span; None if it does not."""
         callers = list(_frames.outwards(frame))
         function = next((caller for caller in callers if caller.f_code in self._codes), None)
+        owner = _owners.owner(thread, frame)
+        if function is not None and owner is not self.span and self._is_step(frame):
+            return None  # of somebody else's loop, in which it can be cancelled alone
         if function is not None:
             return function
-        owner = _owners.owner(thread, frame)
         if owner is self.span:
             return _frames.of_suite(frame, self.span.folder) or (
                 frame if _owners.is_direct(thread, frame) else None
@@ -62,6 +63,11 @@ class Workers:
         if owner is not None or ident in self.span.threads:
             return None
         return next((caller for caller in callers if caller.f_code.co_filename in self.span.files), None)
+
+    def _is_step(self, frame: FrameType) -> bool:
+        """Whether this is a step of a task of the span, or a callback."""
+        current = (sys.modules["asyncio"].current_task(loop) for loop in loops_in(frame))
+        return any(task is None or is_of(self.span, task) for task in current)
 
     def may_start(self) -> bool:
         """Whether a thread that began during the span has not reached its code yet."""
@@ -92,6 +98,10 @@ class Workers:
                 self._told[ident] = (now + pause, 2 * pause)
         return running
 
+    def stacks(self) -> list[FrameType]:
+        """Where exactly those are that were told to end."""
+        return [frame for ident, frame in sys._current_frames().items() if ident in self._told]
+
     def wake(self) -> None:
         """Make those that wait for a loop or a timer run Python code. Not for a signal handler: it locks."""
         threads = dict(getattr(threading, "_active", {}))
@@ -101,7 +111,7 @@ class Workers:
             thread = threads.get(ident)
             if isinstance(thread, threading.Timer):
                 thread.cancel()
-            for loop in _loops_in(frame):
+            for loop in loops_in(frame):
                 with contextlib.suppress(RuntimeError):  # it is closed
                     loop.call_soon_threadsafe(_do_nothing)
 
@@ -134,16 +144,6 @@ def _pools() -> tuple[Any, ...]:
         getattr(sys.modules.get("concurrent.futures.process"), "ProcessPoolExecutor", None),
     )
     return tuple(kind for kind in kinds if kind is not None)
-
-
-def _loops_in(frame: FrameType | None) -> Iterator[asyncio.AbstractEventLoop]:
-    """The asyncio loops that turn on the stack of a thread."""
-    base = getattr(sys.modules.get("asyncio"), "BaseEventLoop", None)
-    if base is None:
-        return
-    for caller in _frames.outwards(frame):
-        if caller.f_code is base.run_forever.__code__:
-            yield caller.f_locals["self"]
 
 
 def _do_nothing() -> None:

@@ -154,8 +154,10 @@ def pytest_runtest_teardown(
             result = yield
     except BaseException:
         session.failed = True  # it already has an error
+        session.abort.end_children()
         session.end(item, nextitem)
         raise
+    session.abort.end_children()
     session.end(item, nextitem)
     if errors:
         raise errors[0]

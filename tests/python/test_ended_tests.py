@@ -304,20 +304,22 @@ def test_a_loop_that_the_test_itself_runs_is_ended_with_all_that_runs_in_it(
     test = f"""
 import pathlib, time, anyio
 
-async def waits():
+async def waits(app=None):
     try:
+        if app is not None:
+            app.do("crash boom")
         await anyio.sleep(30)
     finally:
         pathlib.Path("cleared").open("a").write("x")
 
-async def main():
+async def main(app):
     async with anyio.create_task_group() as group:
         group.start_soon(waits)
-        await waits()
+        await anyio.sleep(0.01)
+        await waits(app)
 
 def test_culprit(app):
-    app.do("crash boom")
-    anyio.run(main, backend={library!r})
+    anyio.run(main, app, backend={library!r})
 """
     result = async_suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist", ini=INI)
     result.assert_outcomes(failed=1, passed=1)
@@ -1001,6 +1003,33 @@ def test_who_collects_errors_gets_no_second_chance(
     assert failures.count("livegui.errors.GuiDegraded: main_loop_crashed: RuntimeError") == 4
     for bad in ("SUBFAIL", "Aborted", "INTERNALERROR"):
         assert bad not in result.stdout.str().upper().replace("ABORTED", "Aborted"), bad
+    assert not (pytester.path / "late").exists()
+
+
+def test_who_collects_errors_on_a_thread_of_the_culprit_gets_no_second_chance(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(beside("pytest-newest", [PYTESTS["newest"]])))
+    test = """
+import pathlib, threading, time
+
+def test_culprit(app, subtests):
+    def works():
+        for number in range(3):
+            with subtests.test(number=number):
+                for _ in range(20):
+                    time.sleep(0.05)
+        pathlib.Path("late").touch()
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    app.do("crash boom")
+    thread.join()
+"""
+    result = suite({"test_a.py": test, "test_b.py": PASSES}, "-p", "no:xdist")
+    result.assert_outcomes(failed=1, passed=1)
+    for bad in ("SUBFAILED", "SystemExit", "Aborted"):
+        assert bad not in result.stdout.str(), bad
     assert not (pytester.path / "late").exists()
 
 
