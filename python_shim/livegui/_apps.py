@@ -133,6 +133,13 @@ def needed_by(item: pytest.Item) -> list[LiveGui]:
     return found
 
 
+def behind(request: pytest.FixtureRequest) -> list[LiveGui]:
+    """The handles that the fixtures of a test have led to so far, also those asked for by name."""
+    active: Mapping[str, Any] = getattr(request, "_fixture_defs", {})
+    results = [getattr(definition, "cached_result", None) for definition in list(active.values())]
+    return [result[0] for result in results if result and isinstance(result[0], LiveGui)]
+
+
 class Factory:
     """Makes handles for more apps. The fixture ``live_gui_factory`` returns it."""
 

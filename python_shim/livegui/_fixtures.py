@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from livegui import _apps, _collectors
 from livegui._span import Span, running_threads
 from livegui._tasks import entering
+from livegui.errors import LiveGuiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -47,6 +49,7 @@ class Fixtures:
             coroutine = entering(function, abort)
             span.entered = coroutine is not None
             try:
+                self._use_what_is_behind(request)
                 with self._prepared(fixturedef, coroutine):
                     value = yield
                 if abort.told is not None:  # it swallowed that, so its value is useless
@@ -57,6 +60,25 @@ class Fixtures:
                 if abort.told is not None:
                     abort.settle(live, span)
                 raise
+
+    def _use_what_is_behind(self, request: pytest.FixtureRequest) -> None:
+        """Count the test as one that uses the apps behind a fixture that it asked for by name.
+
+        pytest-bdd asks so for the fixtures of all steps. The test itself may never touch a handle, if a
+        fixture of a wider scope keeps a connection to the app.
+        """
+        __tracebackhide__ = True
+        session = self.session
+        if session.phase is None or session.phase.tears_down or len(session.used) == len(session.apps):
+            return
+        try:
+            for handle in _apps.behind(request):
+                if all(app.handle is not handle for app in session.used):
+                    handle._use()
+        except LiveGuiError:
+            if session.item is not None:
+                _collectors.stop_reruns(session.item)
+            raise
 
     @contextlib.contextmanager
     def _prepared(

@@ -96,6 +96,29 @@ def number(request):
     assert outcomes["passed"] == 2, result.stdout.str()  # test_first, and the next file
 
 
+def test_a_test_that_asks_for_a_fixture_on_the_app_by_name_does_not_run_after_a_crash(
+    every_pytest: Suite,
+) -> None:
+    plug = """
+import pytest
+
+@pytest.fixture(scope="module")
+def connection(live_gui):
+    return live_gui.hook_port
+
+@pytest.fixture
+def client(connection):
+    return connection
+"""
+    asks = "\ndef test_{}(request):\n    request.getfixturevalue('client')\n"
+    crashes = asks.format("connects") + CRASH_IN_SECOND_OF_THREE + asks.format("asks")
+    files = {"plug.py": plug, "test_a.py": crashes, "test_b.py": asks.format("next")}
+    result = every_pytest(files, "-p", "plug", "-p", "no:xdist", ini="pythonpath = .")
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] == 3, result.stdout.str()  # test_connects, test_first and the next file
+    result.stdout.fnmatch_lines(["FAILED *test_asks - *did not run*"])
+
+
 def test_a_finalizer_that_fails_is_an_error_of_the_culprit_s_tear_down(suite: Suite) -> None:
     plug = PROJECT.format(scope="session", wait=SLEEPS).replace(
         "    if not pathlib", "    request.addfinalizer(lambda: 1 / 0)\n    if not pathlib", 1
