@@ -651,7 +651,7 @@ impl Live {
         })
     }
 
-    /// Queries the agent. If its answer is bad news, waits until the watch has them too.
+    /// Queries the agent. If its answer is bad news, or the watch has some already, waits until they are recorded.
     fn ask_anew(&self) {
         // Nothing is locked meanwhile, because others use the handle too.
         let asked = {
@@ -660,6 +660,7 @@ impl Live {
             app.map(|app| (app.generation, app.watch.client()))
         };
         let Some((generation, client)) = asked else {
+            self.await_verdict();
             self.ledger.state().answered = false;
             return;
         };
@@ -691,12 +692,9 @@ impl Live {
     fn await_verdict(&self) {
         let deadline = Instant::now() + VERDICT_WITHIN;
         let is_known = || {
-            let state = self.current().as_ref().map(|app| app.watch.verdict());
-            match state {
-                None => true,
-                Some(AppState::Ok) => false,
-                Some(state) => state.cause().is_none() || self.ledger.state().policy.trouble().is_some(),
-            }
+            let current = self.current();
+            let watch = current.as_ref().map(|app| &app.watch);
+            watch.is_none_or(|watch| watch.verdict() != AppState::Ok && !watch.is_reporting())
         };
         while !is_known() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));

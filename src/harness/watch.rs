@@ -1,7 +1,7 @@
 //! A thread for each app that always knows the app's state. It waits in a long poll, so that asking for the state
 //! is a read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -195,6 +195,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct State {
     fit: AtomicBool,
+    /// How many threads are reporting a verdict that can be read already.
+    reporting: AtomicU32,
     latest: Mutex<Latest>,
     /// Agents that turned out not to be the app's, by instance.
     passed_over: Mutex<Vec<String>>,
@@ -224,6 +226,7 @@ impl Watch {
         });
         let state = Arc::new(State {
             fit: AtomicBool::new(false),
+            reporting: AtomicU32::new(0),
             latest,
             passed_over: Mutex::default(),
         });
@@ -256,6 +259,12 @@ impl Watch {
     #[must_use]
     pub fn verdict(&self) -> AppState {
         self.state.latest().verdict.clone()
+    }
+
+    /// Whether a verdict can be read that `told` has not handled yet.
+    #[must_use]
+    pub fn is_reporting(&self) -> bool {
+        self.state.reporting.load(Ordering::Acquire) > 0
     }
 
     /// The client for the app's agent, once there is one.
@@ -499,11 +508,14 @@ impl<F: Fn(News<'_>)> Watcher<F> {
         if is_over || only_silent || same_kind(&latest.verdict, &verdict) {
             return;
         }
+        // Before the verdict can be read, so that whoever reads it knows whether to wait for the report.
+        self.state.reporting.fetch_add(1, Ordering::AcqRel);
         latest.verdict = verdict.clone();
         drop(latest);
         // Set this before reporting, because what is woken by the report reads it.
         self.state.fit.store(verdict == AppState::Ok, Ordering::Release);
         (self.told)(News::AppState(&verdict, ago));
+        self.state.reporting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
