@@ -42,7 +42,8 @@ TIMED = """
 import sys, time
 clock = time.perf_counter_ns if sys.platform == "win32" else time.thread_time_ns
 def timed(call, rounds=30, calls=2000):
-    call(); call()
+    for _ in range(9):  # with the second from one place, it is a loop, and the agent starts
+        call()
     blocks = sys.getallocatedblocks()
     best = 1e9
     for _ in range(rounds):
