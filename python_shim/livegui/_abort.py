@@ -257,9 +257,15 @@ class Abort:
             # What waits here only runs the test, whose code is on other threads.
             if (self._workers is not None or self._find_workers()) and self._tell(live, _AGAIN_AFTER_S):
                 self._hurry(frame)
-        elif not self._is_clearing_up(own[-1]) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
+        elif self._may_raise(frame, own[-1], waiting) and (verdict := self._tell(live, _AGAIN_AFTER_S)):
             self._told_frame = own[-1]
             raise Aborted(verdict)
+
+    def _may_raise(self, frame: FrameType | None, outermost: FrameType, waiting: Waiting) -> bool:
+        """Whether the verdict may be raised in this frame. If not, the alarm interrupts again."""
+        # A loop that is interrupted in its own code would be left half changed, and hang the next test.
+        is_in_loop = waiting.is_step and _frames.is_in_code_of_a_loop(frame)
+        return not is_in_loop and not self._is_clearing_up(outermost)
 
     def _tell_tasks(self, live: NativeLive, waiting: Waiting, frame: FrameType | None) -> None:
         """A loop waits. Cancel the test's tasks in it, and stop the threads for which they may wait."""

@@ -17,6 +17,8 @@ _STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdli
 #: Not the test's own code, and neither is what called it. livegui's handle counts as the test's, which waits
 #: in it.
 _PYTEST = ("_pytest", "pluggy", "pytest")
+#: Libraries whose code keeps the state of a loop.
+_LOOPS = ("asyncio", "trio", "anyio", "outcome")
 #: Entries that a traceback is shown without.
 _NO_NEWS = (
     "_pytest.",
@@ -54,6 +56,15 @@ def of_test(frame: FrameType | None, runners: Collection[str] = ()) -> list[Fram
         if package != "livegui" and package not in runners and not is_of_the_standard_library(caller.f_code):
             found.append(caller)
     return found
+
+
+def is_in_code_of_a_loop(frame: FrameType | None) -> bool:
+    """Whether a loop's own code is interrupted, perhaps in the standard library, and not what it runs."""
+    for caller in outwards(frame):
+        package = str(caller.f_globals.get("__name__", "")).partition(".")[0]
+        if package in _LOOPS or not is_of_the_standard_library(caller.f_code):
+            return package in _LOOPS
+    return False
 
 
 def outwards(frame: FrameType | None) -> Iterator[FrameType]:

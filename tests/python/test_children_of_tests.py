@@ -142,8 +142,11 @@ def test_what_a_package_has_started_goes_on_and_is_named(suite: Suite) -> None:
     package = """
 import subprocess, helper
 
+kept = []
+
 def start():
-    return subprocess.Popen(helper.LONG)
+    kept.append(subprocess.Popen(helper.LONG))
+    return kept[0]
 """
     test = """
 import time, helper, package

@@ -218,6 +218,44 @@ async def test_next(live_gui):
     result.assert_outcomes(failed=1, passed=1)
 
 
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_a_fixture_that_is_nearly_always_in_code_of_its_loop_leaves_that_usable(
+    async_suite: Suite, library: str
+) -> None:
+    files = {
+        "conftest.py": f"""
+import anyio, pytest, time
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "{library}"
+
+@pytest.fixture(scope="session")
+async def runs_for_the_session(anyio_backend):
+    yield
+
+@pytest.fixture(scope="session")
+def state(live_gui):
+    return lambda: live_gui.generation_folder / "state"
+
+@pytest.fixture(scope="module")
+async def polls(state, live_gui, runs_for_the_session):
+    (state() / "draft").write_text("crash boom")
+    (state() / "draft").rename(state() / "command")
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            await anyio.sleep(0)
+        except BaseException:
+            pass
+    yield
+"""
+    }
+    test = "import pytest\n\n@pytest.mark.anyio\nasync def test_it(polls, live_gui):\n    pass\n"
+    files |= {f"test_{name}.py": test for name in "abcd"}
+    async_suite(files, "-p", "no:xdist", ini=INI).assert_outcomes(errors=4)
+
+
 def test_a_task_that_catches_what_cancels_it_is_named(async_suite: Suite) -> None:
     test = """
 import asyncio, time, pytest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from plain_suites import Suite, beside
 
@@ -71,6 +73,8 @@ STARTS = {
 def test_what_the_culprit_runs_in_a_loop_of_a_fixture_ends_and_the_loop_goes_on(
     suite: Suite, monkeypatch: pytest.MonkeyPatch, starts: str
 ) -> None:
+    if starts == "waits for the portal" and os.name == "nt":
+        pytest.skip("nothing interrupts Future.result() there")
     monkeypatch.setenv("PYTHONPATH", str(beside("async", ASYNC)))
     test = f"""
 import asyncio, pathlib, time, shared
