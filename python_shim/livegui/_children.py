@@ -106,11 +106,11 @@ def _note(started: Any, frame: FrameType) -> None:
     """Record for whom this is started. Before it starts, because a test may be stopped while it does."""
     if isinstance(started, _kinds(("multiprocessing.pool", "ThreadPool"))):
         return
-    thread = threading.current_thread()
-    carrier = CURRENT.get() or _span_of_parents() or _owners.carrier(thread, frame)
-    file = _starter(frame)
-    direct = not file and _owners.is_direct(thread, frame)
-    pool = _pool_that_starts(frame)
+    thread, stack = threading.current_thread(), list(_frames.outwards(frame))
+    carrier = CURRENT.get() or _span_of_parents() or _owners.carrier(thread, stack)
+    file = _starter(stack)
+    direct = not file and _owners.is_direct(thread, stack)
+    pool = _pool_that_starts(stack)
     if pool is started:
         pool = None
     elif pool is not None:  # a worker belongs to whom its pool does, not its work
@@ -144,19 +144,19 @@ def _forget(starts: dict[int, _Start], key: int, _: object) -> None:
     starts.pop(key, None)
 
 
-def _starter(frame: FrameType) -> str | None:
+def _starter(stack: list[FrameType]) -> str | None:
     """The file of the code that starts it, perhaps by Python's library; None if livegui does."""
-    for caller in _frames.outwards(frame):
+    for caller in stack:
         module = str(caller.f_globals.get("__name__", ""))
         if module not in _FOLLOW and not _frames.is_of_the_standard_library(caller.f_code):
             return None if module.partition(".")[0] == "livegui" else caller.f_code.co_filename
     return ""
 
 
-def _pool_that_starts(frame: FrameType) -> Any:
+def _pool_that_starts(stack: list[FrameType]) -> Any:
     """The pool of processes in whose code this is."""
     kinds = _pools()
-    for caller in _frames.outwards(frame) if kinds else ():
+    for caller in stack if kinds else ():
         if _frames.is_of_the_standard_library(caller.f_code) and isinstance(
             pool := caller.f_locals.get("self"), kinds
         ):

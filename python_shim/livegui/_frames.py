@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import sys
 import sysconfig
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from types import FrameType
 
 _STANDARD_LIBRARY = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 #: Not the test's own code, and neither is what called it. livegui's handle counts as the test's, which waits
 #: in it.
 _PYTEST = ("_pytest", "pluggy", "pytest")
+#: How often a thread is looked at whose stack was cut short, and the flags of code that can suspend.
+_LOOKS = 100
+_SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 #: Libraries whose code keeps the state of a loop.
 _LOOPS = ("asyncio", "trio", "anyio", "outcome")
 #: Entries that a traceback is shown without.
@@ -74,6 +79,20 @@ def outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def stack_of(ident: int) -> list[FrameType]:
+    """Where another thread is, innermost first, up to its outermost frame; nothing if it does not run Python.
+
+    The thread goes on meanwhile. A coroutine or generator that suspends knows its caller no more, and a stack
+    that ends with one was cut short there, so it is looked at again.
+    """
+    stack: list[FrameType] = []
+    for _ in range(_LOOKS):
+        stack = list(outwards(sys._current_frames().get(ident)))
+        if not stack or not stack[-1].f_code.co_flags & _SUSPENDS:
+            break
+    return stack
+
+
 def comes_from_pytest(frame: FrameType | None) -> bool:
     """Whether pytest is on the stack. (A greenlet or another thread has its own stack.)"""
     return any(str(caller.f_globals.get("__name__", "")).startswith("_pytest.") for caller in outwards(frame))
@@ -94,10 +113,9 @@ def is_in_suite(file: str, folder: str) -> bool:
     return file.startswith(folder) and "site-packages" not in parts and "dist-packages" not in parts
 
 
-def of_suite(frame: FrameType | None, folder: str) -> FrameType | None:
+def of_suite(stack: Iterable[FrameType], folder: str) -> FrameType | None:
     """The innermost frame of code in the folder of the suite, not counting packages installed there."""
-    files = ((caller, caller.f_code.co_filename) for caller in outwards(frame))
-    return next((caller for caller, file in files if is_in_suite(file, folder)), None)
+    return next((caller for caller in stack if is_in_suite(caller.f_code.co_filename, folder)), None)
 
 
 def codes_in(code: CodeType) -> set[CodeType]:

@@ -46,12 +46,13 @@ class OtherLoops:
 
     def _loops(self) -> Iterator[asyncio.AbstractEventLoop]:
         threads = {thread.ident: thread for thread in threading.enumerate()}
-        for ident, frame in sys._current_frames().items():
+        for ident in sys._current_frames():
+            stack = _frames.stack_of(ident)
             thread = threads.get(ident)
-            is_own = _owners.owner(thread, frame) is self._span and _owners.is_direct(thread, frame)
+            is_own = _owners.owner(thread, stack) is self._span and _owners.is_direct(thread, stack)
             if ident == threading.get_ident() or is_own:
                 continue  # a thread of the span ends as a whole
-            for loop in loops_in(frame):
+            for loop in loops_in(stack):
                 if _may_have_tasks(loop, self._span):
                     yield loop
 

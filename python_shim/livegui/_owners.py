@@ -101,14 +101,14 @@ def _note_thread(thread: threading.Thread, starter: str) -> None:
         setattr(thread, _DIRECT, _frames.is_in_suite(starter, span.folder))
 
 
-def owner(thread: threading.Thread | None, frame: FrameType) -> Span | None:
+def owner(thread: threading.Thread | None, stack: Iterable[FrameType]) -> Span | None:
     """The span for which a thread runs this code; None if that is not known."""
-    return getattr(carrier(thread, frame), SPAN, None)
+    return getattr(carrier(thread, stack), SPAN, None)
 
 
-def carrier(thread: threading.Thread | None, frame: FrameType) -> Any:
+def carrier(thread: threading.Thread | None, stack: Iterable[FrameType]) -> Any:
     """What has the mark of that span: work in a pool, perhaps only when it has begun, or else the thread."""
-    future = _future_of(frame)
+    future = _future_of(stack)
     return thread if future is None else future
 
 
@@ -117,16 +117,16 @@ def is_started_for(span: Span, thread: threading.Thread) -> bool:
     return getattr(thread, SPAN, None) is span
 
 
-def is_direct(thread: threading.Thread | None, frame: FrameType) -> bool:
+def is_direct(thread: threading.Thread | None, stack: Iterable[FrameType]) -> bool:
     """Whether all that this thread runs now is its owner's, also where it is library code."""
-    return getattr(thread, _DIRECT, False) or _future_of(frame) is not None
+    return getattr(thread, _DIRECT, False) or _future_of(stack) is not None
 
 
-def _future_of(frame: FrameType) -> Future[Any] | None:
+def _future_of(stack: Iterable[FrameType]) -> Future[Any] | None:
     """The future of the work that a pool's thread does."""
     run = getattr(getattr(_pool, "_WorkItem", None), "run", None)
     code = getattr(run, "__code__", None)
-    for caller in _frames.outwards(frame):
+    for caller in stack:
         if caller.f_code is code:
             future = getattr(caller.f_locals.get("self"), "future", None)
             return future if isinstance(future, Future) else None

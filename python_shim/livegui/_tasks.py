@@ -21,7 +21,7 @@ from livegui._span import CURRENT, Span
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable, Iterator, Set
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Set
     from types import FrameType
 
     from livegui._abort import Abort
@@ -168,12 +168,12 @@ def cancel_callbacks_in(loop: asyncio.AbstractEventLoop, span: Span) -> None:
             handle.cancel()
 
 
-def loops_in(frame: FrameType | None) -> Iterator[asyncio.AbstractEventLoop]:
+def loops_in(stack: Iterable[FrameType]) -> Iterator[asyncio.AbstractEventLoop]:
     """The asyncio loops that turn on the stack of a thread."""
     base = getattr(_loaded("asyncio"), "BaseEventLoop", None)
     if base is None:
         return
-    for caller in _frames.outwards(frame):
+    for caller in stack:
         if caller.f_code is base.run_forever.__code__:
             yield caller.f_locals["self"]
 

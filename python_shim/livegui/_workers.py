@@ -41,32 +41,33 @@ class Workers:
         # Not enumerate(): its lock may be held by what the signal handler has interrupted.
         threads = dict(getattr(threading, "_active", {}))
         found = {}
-        for ident, frame in sys._current_frames().items():
-            own = None if ident == main else self._own(ident, threads.get(ident), frame)
+        for ident in sys._current_frames():
+            stack = [] if ident == main else _frames.stack_of(ident)
+            own = self._own(ident, threads.get(ident), stack)
             if own is not None:
                 found[ident] = own
         return found
 
-    def _own(self, ident: int, thread: threading.Thread | None, frame: FrameType) -> FrameType | None:
+    def _own(self, ident: int, thread: threading.Thread | None, stack: list[FrameType]) -> FrameType | None:
         """Where a thread runs code of the span; None if it does not."""
-        callers = list(_frames.outwards(frame))
-        function = next((caller for caller in callers if caller.f_code in self._codes), None)
-        owner = _owners.owner(thread, frame)
-        if function is not None and owner is not self.span and self._is_step(frame):
+        if not stack:
+            return None
+        function = next((caller for caller in stack if caller.f_code in self._codes), None)
+        owner = _owners.owner(thread, stack)
+        if function is not None and owner is not self.span and self._is_step(stack):
             return None  # of somebody else's loop, in which it can be cancelled alone
         if function is not None:
             return function
         if owner is self.span:
-            return _frames.of_suite(frame, self.span.folder) or (
-                frame if _owners.is_direct(thread, frame) else None
-            )
+            own = _frames.of_suite(stack, self.span.folder)
+            return stack[0] if own is None and _owners.is_direct(thread, stack) else own
         if owner is not None or ident in self.span.threads:
             return None
-        return next((caller for caller in callers if caller.f_code.co_filename in self.span.files), None)
+        return next((caller for caller in stack if caller.f_code.co_filename in self.span.files), None)
 
-    def _is_step(self, frame: FrameType) -> bool:
+    def _is_step(self, stack: list[FrameType]) -> bool:
         """Whether this is a step of a task of the span, or a callback."""
-        current = (sys.modules["asyncio"].current_task(loop) for loop in loops_in(frame))
+        current = (sys.modules["asyncio"].current_task(loop) for loop in loops_in(stack))
         return any(task is None or is_of(self.span, task) for task in current)
 
     def may_start(self) -> bool:
@@ -105,13 +106,11 @@ class Workers:
     def wake(self) -> None:
         """Make those that wait for a loop or a timer run Python code. Not for a signal handler: it locks."""
         threads = dict(getattr(threading, "_active", {}))
-        for ident, frame in sys._current_frames().items():
-            if ident not in self._told:
-                continue
+        for ident in self._told:
             thread = threads.get(ident)
             if isinstance(thread, threading.Timer):
                 thread.cancel()
-            for loop in loops_in(frame):
+            for loop in loops_in(_frames.stack_of(ident)):
                 with contextlib.suppress(RuntimeError):  # it is closed
                     loop.call_soon_threadsafe(_do_nothing)
 
