@@ -132,7 +132,7 @@ def disarm() -> None:
 
 def started_by_hand() -> None:
     """The app calls ``livegui.start()`` itself."""
-    if _finder is not None and _finder.mode == "auto" and _finder.injection().gives_way():
+    if _finder is not None and _finder.mode == "auto" and _finder.injection().give_way():
         disarm()
 
 

@@ -144,8 +144,8 @@ class Injection:
             else:
                 setattr(owner, name, before)
 
-    def gives_way(self) -> bool:
-        """Whether our agent makes room for the one that the app starts itself.
+    def give_way(self) -> bool:
+        """Make room for the agent that the app starts itself. Returns whether ours did.
 
         It does not while it watches a loop that runs. The app then gets this agent, because tests may use it
         already, and an agent that stops would fail them.

@@ -66,7 +66,7 @@ class PlainLook:
                 before = now
                 if doing == "ended" or own_s >= next_s:
                     next_s = own_s + _LOOK_FOR_MORE_S
-                    if (doing == "ended" or own_s >= AFTER_S) and not self._is_more_to_come(doing, own_s):
+                    if not self._is_more_to_come(doing, own_s):
                         self._injection.watch_without_loop(has_ended=doing == "ended")
                         return
         except Exception as error:  # noqa: BLE001 -- the app must run, whatever happens to livegui

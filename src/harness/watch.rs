@@ -561,3 +561,39 @@ fn judge(health: Health) -> AppState {
         Status::Degraded | Status::Unknown(_) => AppState::Degraded(health.reasons),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::process::Launch;
+    use super::*;
+
+    #[test]
+    fn a_verdict_that_can_be_read_is_being_reported_until_it_was_handled() {
+        let folder = tempfile::tempdir().unwrap();
+        let launch = Launch {
+            command: ["sh", "-c", "exit 3"].map(Into::into).to_vec(),
+            environment: Vec::new(),
+            mark: ("LIVEGUI_RUN_DIR", folder.path().into()),
+            cwd: folder.path().into(),
+            folder: folder.path().into(),
+            output_limit: 4096,
+        };
+        let process = Arc::new(ProcessTree::start(&launch).unwrap());
+        let (go_on, held) = crossbeam_channel::bounded::<()>(0);
+        let watch = Watch::start(process, Duration::from_secs(60), move |_| {
+            let _ = held.recv();
+        })
+        .unwrap();
+        let until = |condition: &dyn Fn() -> bool| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !condition() {
+                assert!(Instant::now() < deadline);
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        until(&|| matches!(watch.verdict(), AppState::Exited { .. }));
+        assert!(watch.is_reporting() && !watch.is_fit());
+        drop(go_on);
+        until(&|| !watch.is_reporting());
+    }
+}

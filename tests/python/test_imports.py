@@ -32,6 +32,7 @@ print(*sorted(set(sys.modules) - before), sep="\\n")
     }, "nothing of the test side"
     foreign = {name.partition(".")[0] for name in loaded - ours} - set(sys.stdlib_module_names)
     assert foreign == set()
+    assert "typing" not in loaded, "it takes a third of the time that the start does"
 
 
 def test_everything_exported_is_there_and_documented() -> None:
