@@ -580,12 +580,12 @@ mod tests {
         };
         let process = Arc::new(ProcessTree::start(&launch).unwrap());
         let (go_on, held) = crossbeam_channel::bounded::<()>(0);
-        let watch = Watch::start(process, Duration::from_secs(60), move |_| {
+        let watch = Watch::start(process, Duration::from_mins(1), move |_| {
             let _ = held.recv();
         })
         .unwrap();
         let until = |condition: &dyn Fn() -> bool| {
-            let deadline = Instant::now() + Duration::from_secs(60);
+            let deadline = Instant::now() + Duration::from_mins(1);
             while !condition() {
                 assert!(Instant::now() < deadline);
                 thread::sleep(Duration::from_millis(1));
