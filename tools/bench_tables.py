@@ -25,7 +25,11 @@ Tables = dict[str, dict[str, Any]]
 
 def machine() -> dict[str, Any]:
     """What the figures of a table depend on."""
-    return {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
 
 
 def load() -> float | None:
