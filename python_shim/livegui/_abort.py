@@ -209,10 +209,11 @@ class Abort:
         finish(span, ENDS_WITHIN_S)
         others.wait(ENDS_WITHIN_S)
         cancel_callbacks(span)
-        for task in still_running(span):
+        own = ((task.get_name(), task.get_coro()) for task in still_running(span))
+        for name, coroutine in [*own, *others.went_on()]:
             live.remark(
-                f"{span.name} left {task.get_name()} running: {task.get_coro()} went on when it was "
-                f"cancelled, and did not end within {ENDS_WITHIN_S:g} s"
+                f"{span.name} left {name} running: {coroutine} went on when it was cancelled, and did not "
+                f"end within {ENDS_WITHIN_S:g} s"
             )
         in_group = "it runs in a task group of a fixture, and ends with that"
         for name, why in [*((name, in_group) for name in span.left), *others.left()]:

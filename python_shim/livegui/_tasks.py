@@ -57,7 +57,7 @@ class Waiting:
                 request()
 
     def _look_at_asyncio(self, span: Span, frame: FrameType | None) -> None:
-        asyncio = _loaded("asyncio")
+        asyncio = loaded("asyncio")
         if asyncio is None:
             return
         try:
@@ -77,7 +77,7 @@ class Waiting:
             self.requests.append(functools.partial(loop.call_soon_threadsafe, task.cancel))
 
     def _look_at_trio(self, span: Span) -> None:
-        trio = _loaded("trio")
+        trio = loaded("trio")
         if trio is None:
             return
         lowlevel = trio.lowlevel
@@ -91,7 +91,7 @@ class Waiting:
             self.requests.append(functools.partial(token.run_sync_soon, _cancel_scopes, span, root))
 
 
-def _loaded(name: str) -> Any:
+def loaded(name: str) -> Any:
     """A library, if it is in use. A signal handler must not import: the interrupted code may be importing."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
@@ -135,7 +135,7 @@ def is_in_a_group_of_anyio(task: asyncio.Task[Any]) -> bool:
     The group cancels it, when that is the test's own. If it is a fixture's, the end of one task would cancel
     the whole group, and with it the runner, which waits inside the fixture.
     """
-    states = getattr(_loaded("anyio._backends._asyncio"), "_task_states", {})
+    states = getattr(loaded("anyio._backends._asyncio"), "_task_states", {})
     return getattr(states.get(task), "parent_id", None) is not None
 
 
@@ -170,12 +170,34 @@ def cancel_callbacks_in(loop: asyncio.AbstractEventLoop, span: Span) -> None:
 
 def loops_in(stack: Iterable[FrameType]) -> Iterator[asyncio.AbstractEventLoop]:
     """The asyncio loops that turn on the stack of a thread."""
-    base = getattr(_loaded("asyncio"), "BaseEventLoop", None)
+    base = getattr(loaded("asyncio"), "BaseEventLoop", None)
     if base is None:
         return
     for caller in stack:
         if caller.f_code is base.run_forever.__code__:
             yield caller.f_locals["self"]
+
+
+def loops_in_c() -> list[asyncio.AbstractEventLoop]:
+    """The running asyncio loops that leave no frame on a stack, like uvloop's, on whichever thread."""
+    asyncio = loaded("asyncio")
+    kinds = set() if asyncio is None else _subclasses(asyncio.AbstractEventLoop, but=asyncio.BaseEventLoop)
+    if not kinds:
+        return []  # only the garbage collector can list them, which takes time
+    return [one for one in gc.get_objects() if type(one) in kinds and _is_running(one)]
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return loop.is_running()
+    except Exception:  # noqa: BLE001 -- the suite's own, which lacks this, or has just been made
+        return False
+
+
+def _subclasses(kind: type, *, but: type) -> set[type]:
+    inner: list[type] = type.__subclasses__(kind)
+    own = {one for one in inner if one is not but}
+    return own.union(*(_subclasses(one, but=but) for one in own))
 
 
 def _is_of_suite(span: Span, callback: Any) -> bool:
@@ -283,7 +305,7 @@ def inside(abort: Abort, scopes: list[Any] | None = None) -> Iterator[None]:
 
 
 def _is_in_trio() -> bool:
-    trio = _loaded("trio")
+    trio = loaded("trio")
     if trio is None:
         return False
     try:
@@ -294,7 +316,7 @@ def _is_in_trio() -> bool:
 
 
 def _asyncio_task() -> asyncio.Task[Any] | None:
-    module = _loaded("asyncio")
+    module = loaded("asyncio")
     if module is None:
         return None
     with contextlib.suppress(RuntimeError):  # no loop runs
@@ -358,7 +380,7 @@ def _into_trio(abort: Abort, span: Span, scopes: list[Any] | None) -> Iterator[N
         if isinstance(error, trio.Cancelled):
             abort.ended_at = error.__traceback__
     if abort.told is not None:
-        span.left += [other.name for other in _tasks_of(span, root) if other is not task]
+        span.left += [other.name for other in tasks_of_trio(span, root) if other is not task]
     if error is None and scopes is not None and not _is_innermost(scope, task):
         scopes.append(scope)  # a fixture holds one of its own over its yield, which must be closed first
         return
@@ -384,10 +406,10 @@ def _leave(scope: Any, error: BaseException | None, abort: Abort) -> None:
         raise
 
 
-def _tasks_of(span: Span, task: Any) -> Iterator[Any]:
+def tasks_of_trio(span: Span, task: Any) -> Iterator[Any]:
     """The tasks of trio, from this one on, that belong to a span."""
     if is_of(span, task):
         yield task
     for nursery in getattr(task, "child_nurseries", ()):
         for child in nursery.child_tasks:
-            yield from _tasks_of(span, child)
+            yield from tasks_of_trio(span, child)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from livegui import _frames, _owners
 from livegui._livegui import end_thread
-from livegui._tasks import is_of, loops_in
+from livegui._tasks import is_of, loops_in, loops_in_c
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,6 +30,7 @@ class Workers:
         self._told: dict[int, tuple[float, float]] = {}
         self._pools: set[int] = set()
         self._hook = threading.excepthook
+        self._loops_in_c = loops_in_c()
 
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.
@@ -67,8 +68,12 @@ class Workers:
 
     def _is_step(self, stack: list[FrameType]) -> bool:
         """Whether this is a step of a task of the span, or a callback."""
-        current = (sys.modules["asyncio"].current_task(loop) for loop in loops_in(stack))
-        return any(task is None or is_of(self.span, task) for task in current)
+        current = [sys.modules["asyncio"].current_task(loop) for loop in loops_in(stack)]
+        if any(task is None or is_of(self.span, task) for task in current):
+            return True
+        in_c = [sys.modules["asyncio"].current_task(loop) for loop in self._loops_in_c]
+        frames = [getattr(task.get_coro(), "cr_frame", None) for task in in_c if task is not None]
+        return any(frame is not None and frame in stack for frame in frames)
 
     def may_start(self) -> bool:
         """Whether a thread that began during the span has not reached its code yet."""
@@ -110,7 +115,7 @@ class Workers:
             thread = threads.get(ident)
             if isinstance(thread, threading.Timer):
                 thread.cancel()
-            for loop in loops_in(_frames.stack_of(ident)):
+            for loop in [*loops_in(_frames.stack_of(ident)), *self._loops_in_c]:
                 with contextlib.suppress(RuntimeError):  # it is closed
                     loop.call_soon_threadsafe(_do_nothing)
 
