@@ -767,7 +767,9 @@ impl Policy {
     }
 
     fn decide_healthy(&mut self, test: &Test) -> Decision {
-        let used_by_another_file = self.last.as_ref().is_some_and(|last| last.file != test.file);
+        // Not only the last test counts: it may be of the same file and not have run.
+        let mut used_by = self.served.iter().map(|used| &used.test).chain(&self.last);
+        let used_by_another_file = used_by.any(|earlier| earlier.file != test.file);
         let due = match self.rules.scope {
             Scope::Session => None,
             Scope::Module => used_by_another_file.then_some("live_gui_scope = module"),

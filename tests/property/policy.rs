@@ -617,3 +617,34 @@ fn a_re_run_of_the_culprit_gets_a_fresh_process_and_its_victims_none() {
         Decision::Refuse(_)
     ));
 }
+
+#[test]
+fn with_a_process_for_each_file_a_file_whose_first_test_was_refused_gets_its_own() {
+    let mut policy = Policy::new(Rules {
+        scope: Scope::Module,
+        respawn: Respawn::Never,
+        ..Rules::default()
+    });
+    let test = |file: &str, name: &str| Test {
+        id: format!("{file}::{name}"),
+        file: file.into(),
+    };
+    let start = |policy: &mut Policy, test| policy.test_starting(test, Duration::ZERO);
+    assert_eq!(start(&mut policy, test("f", "freezes")), Decision::Proceed);
+    policy.app_started(1, None, Vec::new());
+    policy.test_finished(true);
+    policy.app_unfit(1, "left the main loop standing", Found::Standing, None);
+    assert_eq!(start(&mut policy, test("g", "first")), Decision::Ask);
+    assert!(matches!(
+        start(&mut policy, test("g", "first")),
+        Decision::Refuse(_)
+    ));
+    policy.test_finished(false);
+    assert_eq!(start(&mut policy, test("g", "second")), Decision::Ask);
+    assert!(policy.runs_again(1).is_some());
+    assert_eq!(policy.loop_turned(1, Vec::new(), true), None);
+    assert!(matches!(
+        start(&mut policy, test("g", "second")),
+        Decision::Respawn(_)
+    ));
+}
