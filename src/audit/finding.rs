@@ -82,13 +82,20 @@ pub enum Wanted {
     After(Vec<TestId>),
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct Hint {
+    difference: Difference,
+    cause: TestId,
+    of: TestId,
+}
+
 /// Judges tests by the evidence.
 pub struct Judge<'a> {
     knowledge: &'a Knowledge,
     /// How many times every difference must be seen, on either side.
     repeat: usize,
-    /// Tests that alone make the difference for some other test.
-    hints: Vec<(Difference, TestId)>,
+    /// Tests that alone make the difference, and for which test.
+    hints: Vec<Hint>,
 }
 
 impl<'a> Judge<'a> {
@@ -105,11 +112,19 @@ impl<'a> Judge<'a> {
             let Some((difference, question)) = judge.question(test) else {
                 continue;
             };
+            // Its difference needs no cause, so what it was seen after tells nothing about other tests.
+            if flaky(knowledge.observations(test)).is_some() || question.is_seen_alone() {
+                continue;
+            }
             for seen in knowledge.observations(test) {
                 let [cause] = seen.context[..] else { continue };
-                let known = judge.hints.contains(&(difference, cause));
-                if !known && question.answer(&[cause], repeat) == Answer::Yes {
-                    judge.hints.push((difference, cause));
+                let hint = Hint {
+                    difference,
+                    cause,
+                    of: test,
+                };
+                if !judge.hints.contains(&hint) && question.answer(&[cause], repeat) == Answer::Yes {
+                    judge.hints.push(hint);
                 }
             }
         }
@@ -163,7 +178,7 @@ impl<'a> Judge<'a> {
             .seen_after(&[])
             .filter(|seen| seen.past.is_some())
             .count();
-        if first().any(|seen| seen.passed == question.effect) {
+        if question.is_seen_alone() {
             // The first process of a separate pytest is not like a later one, so observe both again.
             if first().count() < self.repeat {
                 wanted.push(Wanted::Alone);
@@ -179,7 +194,14 @@ impl<'a> Judge<'a> {
         if first().count() == 0 || alone < self.repeat {
             wanted.push(Wanted::Alone);
         }
-        let hint = |test: &&TestId| self.hints.contains(&(difference, **test));
+        // Not what a test was seen after because others of its file asked for it: it may not be the latest cause.
+        let of_others = |hint: &&Hint| hint.difference == difference && hint.of != question.test;
+        let hint = |test: &&TestId| {
+            self.hints
+                .iter()
+                .filter(of_others)
+                .any(|hint| hint.cause == **test)
+        };
         let hints: Vec<_> = context
             .iter()
             .rev()
@@ -308,6 +330,12 @@ impl Question<'_> {
             return Answer::No;
         }
         Answer::Unknown
+    }
+
+    /// Whether the difference was seen in a separate pytest, without anything before it.
+    fn is_seen_alone(&self) -> bool {
+        self.seen_after(&[])
+            .any(|seen| seen.past.is_none() && seen.passed == self.effect)
     }
 
     /// How the test ended when its process had served these tests of other files.
