@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from plain_suites import Suite, beside
+from plain_suites import NO_TRIO, Suite, beside, under_wine
 
 #: pytest warns of what ends a thread.
 UNHANDLED = "error::pytest.PytestUnhandledThreadExceptionWarning"
@@ -101,6 +101,8 @@ def test_what_the_culprit_runs_in_a_loop_of_a_fixture_ends_and_the_loop_goes_on(
         pytest.skip("nothing interrupts Future.result() there")
     if loop == "uvloop" and os.name == "nt":
         pytest.skip("there is no uvloop for Windows")
+    if loop == "trio" and under_wine():
+        pytest.skip(NO_TRIO)
     monkeypatch.setenv("PYTHONPATH", str(beside("async", ASYNC)))
     monkeypatch.setenv("LOOP", loop)
     monkeypatch.setenv("PORTAL", "trio" if loop == "trio" else "asyncio")
@@ -183,6 +185,8 @@ def test_culprit(app):
 def test_a_task_of_a_nursery_that_cannot_be_cancelled_alone_is_named(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if under_wine():
+        pytest.skip(NO_TRIO)
     monkeypatch.setenv("PYTHONPATH", str(beside("async", ASYNC)))
     nursery = """
 import queue, threading, pytest, trio
@@ -196,7 +200,7 @@ async def opens(found):
 def start_soon(live_gui):
     found = queue.Queue()
     threading.Thread(target=trio.run, args=(opens, lambda *both: found.put(both)), daemon=True).start()
-    nursery, token = found.get()
+    nursery, token = found.get(timeout=60)
     return lambda *args, **kwargs: trio.from_thread.run_sync(
         lambda: nursery.start_soon(*args, **kwargs), trio_token=token
     )
