@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -160,6 +161,8 @@ def test_no_task_of_the_culprit_goes_on_in_the_next_file(async_suite: Suite, sco
 
 @pytest.mark.parametrize("library", ["asyncio", "uvloop"])
 def test_a_task_that_cleans_up_does_so_before_the_next_test(async_suite: Suite, library: str) -> None:
+    if library == "uvloop" and os.name == "nt":
+        pytest.skip("there is no uvloop for Windows")
     test = """
 import asyncio, pathlib, pytest
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -1067,6 +1070,7 @@ def test_who_collects_errors_gets_no_second_chance(
     assert not (pytester.path / "late").exists()
 
 
+@unless_windows
 def test_who_collects_errors_on_a_thread_of_the_culprit_gets_no_second_chance(
     suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
