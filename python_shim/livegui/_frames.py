@@ -137,7 +137,10 @@ def where(frame: FrameType, at: FrameType | None = None) -> str:
 
 
 def without_runners(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without the entries of pytest and livegui; all of it if there are no others."""
+    """A traceback without pytest and livegui, up to the code that waits; all of it if nothing would be left.
+
+    How the standard library waits tells nothing, and pytest parses the source of each file that it shows.
+    """
     kept = []
     entry = traceback
     while entry is not None:
@@ -149,6 +152,8 @@ def without_runners(traceback: TracebackType | None) -> TracebackType | None:
         return traceback
     while is_of_the_standard_library(kept[0].tb_frame.f_code):
         del kept[0]
+    while is_of_the_standard_library(kept[-1].tb_frame.f_code):
+        del kept[-1]
     rest: TracebackType | None = None
     for entry in reversed(kept):
         rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)

@@ -75,3 +75,15 @@ def test_a_stack_that_a_suspending_coroutine_cut_short_is_looked_at_again(
     monkeypatch.setattr(sys, "_current_frames", dict)
     assert _frames.stack_of(7) == []
     coroutine.close()
+
+
+def test_a_traceback_ends_in_the_code_that_waits_in_the_standard_library() -> None:
+    with pytest.raises(json.JSONDecodeError) as raised:
+        json.loads("{")
+    assert raised.traceback[-1].name == "raw_decode"
+    last = _frames.without_runners(raised.tb)
+    assert last is not None
+    assert (
+        last.tb_frame.f_code.co_name == "test_a_traceback_ends_in_the_code_that_waits_in_the_standard_library"
+    )
+    assert last.tb_next is None
