@@ -119,14 +119,22 @@ def hosts() -> Iterator[tuple[Host, Host]]:
             subprocess.run(["ip", "netns", "delete", host.name], check=False, capture_output=True)
 
 
+#: As docs/scaling.md says. execnet's own command sometimes runs pytest on another thread than the main one.
+SERVER = """
+import execnet.script.socketserver as server
+from execnet.gateway_base import get_execmodel
+server.execmodel = get_execmodel("main_thread_only")
+server.startserver(server.bind_and_listen({!r}, server.execmodel), loop=True)
+"""
+
+
 @pytest.fixture
 def serve(hosts: tuple[Host, Host]) -> Iterator[Callable[[], int]]:
     """Start execnet's socket server on the far host; returns its port."""
     server: list[subprocess.Popen[str]] = []
 
     def start() -> int:
-        words = ["-u", "-m", "execnet.script.socketserver", f"{hosts[1].address}:0"]
-        command = hosts[1].command(sys.executable, *words)
+        command = hosts[1].command(sys.executable, "-u", "-c", SERVER.format(f"{hosts[1].address}:0"))
         server.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         assert server[0].stdout is not None
         entering = server[0].stdout.readline()  # … Entering Accept loop ('10.213.77.2', 43821)
