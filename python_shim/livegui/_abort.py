@@ -24,7 +24,7 @@ from livegui._livegui import take_interrupt
 from livegui._other_loops import OtherLoops
 from livegui._owners import Owners
 from livegui._span import CURRENT, Span
-from livegui._tasks import Waiting, cancel_callbacks, finish, still_running
+from livegui._tasks import IN_A_GROUP, Waiting, cancel_callbacks, finish, still_running
 from livegui._workers import Workers
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Abort:
         self._ending = Ending(Aborted)
         self._not_before = 0.0
         self._pause = 0.0
+        #: Whether the signal handler runs, which takes long enough for another signal.
+        self._is_deciding = False
 
     def install(self) -> bool:
         """Install the signal handler. Returns False outside the main thread, where that is impossible."""
@@ -215,8 +217,7 @@ class Abort:
                 f"{span.name} left {name} running: {coroutine} went on when it was cancelled, and did not "
                 f"end within {ENDS_WITHIN_S:g} s"
             )
-        in_group = "it runs in a task group of a fixture, and ends with that"
-        for name, why in [*((name, in_group) for name in span.left), *others.left()]:
+        for name, why in [*((name, IN_A_GROUP) for name in span.left), *others.left()]:
             live.remark(f"{span.name} left {name} running: {why}")
 
     def end_children(self) -> None:
@@ -239,6 +240,17 @@ class Abort:
             if not is_ours:
                 self._pass_on(number, frame)
             return  # too late
+        if self._is_deciding:
+            return  # this was interrupted itself; the alarm interrupts again
+        self._is_deciding = True
+        try:
+            self._stop(live, frame)
+        finally:
+            self._is_deciding = False
+
+    def _stop(self, live: NativeLive, frame: FrameType | None) -> None:
+        """Stop what is interrupted here, or tell what runs it to stop it, if that may be done now."""
+        __tracebackhide__ = True
         own = _frames.of_test(frame, self.span.runners)
         if self.told is not None and own:
             self._held_at = _frames.where(own[0], frame)

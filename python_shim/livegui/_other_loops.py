@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from livegui import _frames, _owners
 from livegui._span import CURRENT
 from livegui._tasks import (
+    IN_A_GROUP,
     cancel_callbacks_in,
     is_in_a_group_of_anyio,
     is_of,
@@ -120,7 +121,7 @@ class OtherLoops:
 class _Asyncio:
     """A loop of asyncio, or uvloop's, that turns on another thread."""
 
-    why_not = "it runs in a task group of a fixture, and ends with that"
+    why_not = IN_A_GROUP
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

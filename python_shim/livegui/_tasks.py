@@ -129,6 +129,10 @@ def _cancel_all(
             task.cancel()
 
 
+#: Why a task that such a group runs is not cancelled alone.
+IN_A_GROUP = "it runs in a task group of a fixture, and ends with that"
+
+
 def is_in_a_group_of_anyio(task: asyncio.Task[Any]) -> bool:
     """Whether a task group of anyio started it.
 

@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::harness::{AppError, AppErrorKind, Failure};
+use crate::harness::{AppError, AppErrorKind};
 use crate::io_error::IoError;
 use crate::{agent, command_error, harness};
 
@@ -50,54 +50,50 @@ impl From<command_error::Error> for PyErr {
 
 impl From<AppError> for PyErr {
     fn from(error: AppError) -> Self {
-        let class = match error.kind {
-            AppErrorKind::Start => "GuiStartError",
-            AppErrorKind::Degraded => "GuiDegraded",
-            AppErrorKind::Callback => "GuiCallbackError",
-            AppErrorKind::Exited => "GuiExited",
-            AppErrorKind::Unreachable => "GuiUnreachable",
-            AppErrorKind::DidNotEnd => "GuiDidNotEnd",
-        };
-        test_side(class, &error.failure)
+        Python::attach(|py| error_of_app(py, &error).map_or_else(|error| error, Self::from_value))
     }
 }
 
-/// An exception of `livegui.errors` with everything that is known, as attributes.
-fn test_side(class: &str, failure: &Failure) -> PyErr {
-    Python::attach(|py| {
-        let make = || -> PyResult<PyErr> {
-            let details = PyDict::new(py);
-            let reasons: Vec<_> = failure
-                .reasons
-                .iter()
-                .map(|reason| {
-                    (
-                        reason.code.as_str(),
-                        reason.component.as_str(),
-                        reason.message.as_str(),
-                    )
-                })
-                .collect();
-            details.set_item("summary", &failure.summary)?;
-            details.set_item("generation", failure.generation)?;
-            details.set_item("pid", failure.pid)?;
-            details.set_item("reasons", reasons)?;
-            details.set_item("exit_status", failure.exit_status.as_deref())?;
-            details.set_item(
-                "culprit",
-                failure.culprit.as_ref().map(|culprit| culprit.test.as_str()),
-            )?;
-            details.set_item(
-                "inferred",
-                failure.culprit.as_ref().is_some_and(|culprit| culprit.inferred),
-            )?;
-            details.set_item("stderr_tail", &failure.stderr_tail)?;
-            details.set_item("stacks", &failure.stacks)?;
-            details.set_item("run_folder", failure.folder.as_os_str())?;
-            let class = py.import("livegui.errors")?.getattr(class)?;
-            let error = class.call((failure.to_string(),), Some(&details))?;
-            Ok(PyErr::from_value(error))
-        };
-        make().unwrap_or_else(|error| error)
-    })
+/// The exception of `livegui.errors` for this error, with everything that is known as attributes. Whatever interrupts
+/// the making of it (a signal handler that raises) is an error of its own, and not a verdict on the app.
+pub(super) fn error_of_app<'py>(py: Python<'py>, error: &AppError) -> PyResult<Bound<'py, PyAny>> {
+    let class = match error.kind {
+        AppErrorKind::Start => "GuiStartError",
+        AppErrorKind::Degraded => "GuiDegraded",
+        AppErrorKind::Callback => "GuiCallbackError",
+        AppErrorKind::Exited => "GuiExited",
+        AppErrorKind::Unreachable => "GuiUnreachable",
+        AppErrorKind::DidNotEnd => "GuiDidNotEnd",
+    };
+    let failure = &error.failure;
+    let details = PyDict::new(py);
+    let reasons: Vec<_> = failure
+        .reasons
+        .iter()
+        .map(|reason| {
+            (
+                reason.code.as_str(),
+                reason.component.as_str(),
+                reason.message.as_str(),
+            )
+        })
+        .collect();
+    details.set_item("summary", &failure.summary)?;
+    details.set_item("generation", failure.generation)?;
+    details.set_item("pid", failure.pid)?;
+    details.set_item("reasons", reasons)?;
+    details.set_item("exit_status", failure.exit_status.as_deref())?;
+    details.set_item(
+        "culprit",
+        failure.culprit.as_ref().map(|culprit| culprit.test.as_str()),
+    )?;
+    details.set_item(
+        "inferred",
+        failure.culprit.as_ref().is_some_and(|culprit| culprit.inferred),
+    )?;
+    details.set_item("stderr_tail", &failure.stderr_tail)?;
+    details.set_item("stacks", &failure.stacks)?;
+    details.set_item("run_folder", failure.folder.as_os_str())?;
+    let class = py.import("livegui.errors")?.getattr(class)?;
+    class.call((failure.to_string(),), Some(&details))
 }

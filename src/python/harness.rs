@@ -10,6 +10,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::errors::error_of_app;
 use super::{Text, check_signals};
 use crate::harness::{
     CallbackErrors, CommandLine, End, Error, Exit, Expected, LaunchSettings, Live, ParseOptionError,
@@ -165,15 +166,15 @@ impl NativeLive {
     }
 
     /// The exception with which to fail the running test, or None.
-    fn verdict_on_running(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    fn verdict_on_running<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let verdict = py.detach(|| self.0.verdict_on_running());
-        verdict.map(|error| PyErr::from(error).into_value(py).into_any())
+        verdict.map(|error| error_of_app(py, &error)).transpose()
     }
 
     /// The same, after querying the app again.
-    fn confirm(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    fn confirm<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let verdict = py.detach(|| self.0.confirm());
-        verdict.map(|error| PyErr::from(error).into_value(py).into_any())
+        verdict.map(|error| error_of_app(py, &error)).transpose()
     }
 
     /// Whether the app announced its end, or ended with status 0 and nothing wrong.

@@ -193,6 +193,55 @@ def test_culprit(app, live_gui, number):
     assert len(json.loads(record.read_text())["generations"]) <= 2
 
 
+#: The verdict takes long to make, so that the alarm interrupts that. Notes whether a handler interrupts a handler.
+SLOW_VERDICT = """
+import pathlib, time
+import livegui._frames, livegui.errors
+
+def slow():
+    deadline = time.monotonic() + 0.1
+    while time.monotonic() < deadline:
+        pass
+
+make, of_test, inside = livegui.errors.LiveGuiError.__init__, livegui._frames.of_test, []
+
+def make_slowly(error, *args, **kwargs):
+    slow()
+    make(error, *args, **kwargs)
+
+def handle_slowly(*args):
+    inside.append(1)
+    pathlib.Path("handlers").open("a").write(f"{len(inside)} ")
+    slow()
+    inside.pop()
+    return of_test(*args)
+
+livegui.errors.LiveGuiError.__init__ = make_slowly
+livegui._frames.of_test = handle_slowly
+"""
+
+
+def test_what_interrupts_the_making_of_a_verdict_does_not_replace_it(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    # The app is asked because the example fails, and its agent answers before the alarm interrupts.
+    test = f"""{SLOW_VERDICT}
+from hypothesis import HealthCheck, given, settings, strategies
+
+@settings(deadline=None, max_examples=5, database=None, suppress_health_check=list(HealthCheck))
+@given(number=strategies.integers(0, 1000))
+def test_culprit(app, live_gui, number):
+    app.do("crash boom")
+    while (live_gui.generation_folder / "state" / "command").exists():
+        pass
+    raise OSError("connection refused")
+"""
+    result = suite({"test_a.py": test}, "-p", "no:xdist")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_a.py::test_culprit - GuiDegraded: main_loop_crashed: Run*"])
+    assert set((pytester.path / "handlers").read_text().split()) == {"1"}
+
+
 def test_a_scenario_of_pytest_bdd_fails_of_the_crash(suite: Suite) -> None:
     feature = """Feature: the app
   Scenario: it crashes
