@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from livegui._livegui import end_thread
 from livegui._tasks import is_of, loops_in, loops_in_c
 
 if TYPE_CHECKING:
+    import asyncio
     from types import FrameType
 
     from livegui._span import Span
@@ -30,7 +32,10 @@ class Workers:
         self._told: dict[int, tuple[float, float]] = {}
         self._pools: set[int] = set()
         self._hook = threading.excepthook
-        self._loops_in_c = loops_in_c()
+
+    @functools.cached_property
+    def _loops_in_c(self) -> list[asyncio.AbstractEventLoop]:
+        return loops_in_c()
 
     def running(self) -> dict[int, FrameType]:
         """Where each of them is, by its ident.

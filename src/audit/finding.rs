@@ -82,11 +82,12 @@ pub enum Wanted {
     After(Vec<TestId>),
 }
 
+/// A test that alone makes the difference for another one.
 #[derive(Debug, PartialEq, Eq)]
 struct Hint {
     difference: Difference,
     cause: TestId,
-    of: TestId,
+    affected: TestId,
 }
 
 /// Judges tests by the evidence.
@@ -94,7 +95,7 @@ pub struct Judge<'a> {
     knowledge: &'a Knowledge,
     /// How many times every difference must be seen, on either side.
     repeat: usize,
-    /// Tests that alone make the difference, and for which test.
+    /// What is known of one test may help to explain another.
     hints: Vec<Hint>,
 }
 
@@ -121,7 +122,7 @@ impl<'a> Judge<'a> {
                 let hint = Hint {
                     difference,
                     cause,
-                    of: test,
+                    affected: test,
                 };
                 if !judge.hints.contains(&hint) && question.answer(&[cause], repeat) == Answer::Yes {
                     judge.hints.push(hint);
@@ -195,7 +196,7 @@ impl<'a> Judge<'a> {
             wanted.push(Wanted::Alone);
         }
         // Not what a test was seen after because others of its file asked for it: it may not be the latest cause.
-        let of_others = |hint: &&Hint| hint.difference == difference && hint.of != question.test;
+        let of_others = |hint: &&Hint| hint.difference == difference && hint.affected != question.test;
         let hint = |test: &&TestId| {
             self.hints
                 .iter()
