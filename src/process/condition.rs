@@ -100,10 +100,11 @@ mod imp {
     use std::time::Duration;
 
     use super::Scheduling;
+    use crate::process::proc_text::proc_text;
 
     /// A number in `/proc/PID/status`.
     fn field(pid: u32, name: &str) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let status = proc_text(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim_start_matches(':')
             .split_whitespace()
@@ -113,7 +114,7 @@ mod imp {
     }
 
     fn name_at(path: &str) -> Option<String> {
-        Some(fs::read_to_string(path).ok()?.trim_end().to_owned())
+        Some(proc_text(path).ok()?.trim_end().to_owned())
     }
 
     pub fn debugger(pid: u32) -> Option<String> {
@@ -132,7 +133,7 @@ mod imp {
             is_ready: false,
         };
         for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-            let read = |name: &str| fs::read_to_string(thread.path().join(name));
+            let read = |name: &str| proc_text(thread.path().join(name));
             // A thread that has just ended has no files.
             let (Ok(stat), Ok(schedstat)) = (read("stat"), read("schedstat")) else {
                 continue;

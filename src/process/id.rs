@@ -177,4 +177,27 @@ mod tests {
             Liveness::Unknown
         );
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_is_known_although_its_name_was_cut_in_the_middle_of_a_character() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("fourteen-bytesä");
+        std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+        let mut child = std::process::Command::new(program)
+            .args(["-c", "read line"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let name = std::fs::read(format!("/proc/{}/comm", child.id())).unwrap();
+        let (id, condition) = (
+            ProcessId::of_child(child.id()),
+            super::super::condition(child.id()),
+        );
+        let liveness = id.liveness();
+        child.wait().unwrap(); // it reads the end of its input
+        assert!(std::str::from_utf8(&name).is_err(), "{name:?}");
+        assert_eq!(liveness, Liveness::Alive);
+        assert!(condition.is_some_and(|condition| condition.memory.is_some()));
+    }
 }

@@ -9,6 +9,8 @@ mod handle;
 mod id;
 mod parent;
 pub mod port;
+#[cfg(target_os = "linux")]
+mod proc_text;
 mod signal;
 mod start;
 mod table;

@@ -56,6 +56,7 @@ mod imp {
     use once_cell::sync::OnceCell;
 
     use super::Looked;
+    use crate::process::proc_text::proc_text;
     use crate::process::signal::{Probe, probe};
 
     /// Identifies the running system; it changes with each start of the machine.
@@ -73,7 +74,7 @@ mod imp {
     }
 
     pub fn look(pid: u32) -> Looked {
-        match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        match proc_text(format!("/proc/{pid}/stat")) {
             Ok(stat) => parse(&stat, pid).unwrap_or(Looked::Unseen),
             // /proc may hide what exists, or not be mounted.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound) || is_no_such(&error) => {
