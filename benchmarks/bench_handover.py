@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from figures import Table, quantile
+from figures import WITHOUT_PEERS, Table, quantile
 
 APP = Path(__file__).parents[1] / "tests" / "python" / "plain_app.py"
 EACH = 200
@@ -65,7 +65,7 @@ def hand_over(what: str) -> tuple[list[str], list[float]]:
             (folder / f"test_{number:03}.py").write_text(text)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
         done = subprocess.run(
-            command, cwd=folder, env=os.environ | {"PYTHONPATH": ""}, stdout=subprocess.PIPE, check=False
+            command, cwd=folder, env=os.environ | WITHOUT_PEERS, stdout=subprocess.PIPE, check=False
         )
         if done.returncode != 0:
             sys.exit(done.stdout.decode())
