@@ -620,8 +620,11 @@ def main() -> None:
     )
     parser.add_argument("command", choices=COMMANDS)
     arguments, rest = parser.parse_known_args()
+    began = time.monotonic()
     try:
         COMMANDS[arguments.command](rest)
+        took = round(time.monotonic() - began)
+        say(f"{arguments.command} took {took // 60} min {took % 60} s")
     except Failed as error:
         sys.exit(f"dev.py: {error}")
     except KeyboardInterrupt:

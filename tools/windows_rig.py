@@ -250,7 +250,7 @@ class Rig:
             path for folder in ("python", "e2e") for path in (self.copy / "tests" / folder).glob("test_*.py")
         ]
         names = sorted(str(path.relative_to(self.copy)) for path in files if path.name not in without)
-        status = self.pytest(["-n3", "--dist=worksteal", "-q", *names])
+        status = self.pytest(["-n3", "--dist=worksteal", "-q", "--durations=20", *names])
         if status == TESTS_FAILED:
             self.say("what failed runs once more, one test after the other: wine itself crashes now and then")
             status = self.pytest(["--last-failed", "-v", *names])
