@@ -185,10 +185,14 @@ mod tests {
         let program = folder.path().join("fourteen-bytesä");
         std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
         let mut child = std::process::Command::new(program)
-            .args(["-c", "read line"])
+            .args(["-c", "echo; read line"])
             .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        // Only what it prints shows that it has its name. spawn() may return a moment before.
+        let mut line = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
         let name = std::fs::read(format!("/proc/{}/comm", child.id())).unwrap();
         let (id, condition) = (
             ProcessId::of_child(child.id()),
