@@ -64,6 +64,9 @@ SYSTEM_IMPORTS = {
     "import gi": "python3-gi",
     "import gi; gi.require_version('Gtk', '3.0')": "gir1.2-gtk-3.0",
 }
+#: The extras of pyproject.toml that a benchmark needs: what it is compared with, or runs on. The other
+#: benchmarks do not see them, because each pytest would load their plugins, which takes two seconds.
+BENCH_EXTRAS = {"harness": ["bench"], "injection": ["bench", "toolkits"], "report": ["bench"]}
 #: Seconds for all Rust tests, and for one test in Python. Nothing takes longer, unless it hangs.
 RUST_TESTS_WITHIN = 10 * 60
 PYTHON_TEST_WITHIN = 5 * 60
@@ -443,17 +446,17 @@ def bench(rest: list[str]) -> None:
             raise Failed(
                 f"there is no {name}; there are: {', '.join(n.removeprefix('bench_') for n in known)}"
             )
-    peers = {
-        "PYTHONPATH": os.pathsep.join(
-            str(beside(name, packages(extra)))
-            for name, extra in [("peers", "bench"), ("toolkits", "toolkits")]
-        ),
-        "LIVEGUI_TEST_BROWSER": str(beside("browser", packages("browser"))),
+    environments = {
+        name: {"PYTHONPATH": os.pathsep.join(str(beside(extra, packages(extra))) for extra in extras)}
+        for name, extras in BENCH_EXTRAS.items()
+        if f"bench_{name}" in names
     }
+    if "report" in environments:
+        environments["report"]["LIVEGUI_TEST_BROWSER"] = str(beside("browser", packages("browser")))
     from tools import bench_tables  # noqa: PLC0415 -- only where it is needed
 
     scripts = {name.removeprefix("bench_"): known[name] for name in names}
-    tables = bench_tables.run(scripts, PYTHON, peers, say)
+    tables = bench_tables.run(scripts, PYTHON, environments, say)
     folder = ROOT / "target" / "bench"
     bench_tables.write(tables, folder)
     say(f"written: {folder / 'bench.json'}, and a picture of each table beside it")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
 import audit_suite  # noqa: E402 -- it is found only now
-from figures import WITHOUT_PEERS, Table  # noqa: E402 -- likewise
+from figures import Table  # noqa: E402 -- likewise
 
 SLOPPY = ROOT / "examples" / "sloppy"
 #: How many seconds each test takes on top of its work, as GUI tests do.
@@ -104,12 +104,7 @@ def timed(folder: Path, *words: str) -> float:
     began = time.monotonic()
     with (folder / "output.log").open("w") as output:
         done = subprocess.run(
-            [sys.executable, *words],
-            cwd=folder,
-            env=os.environ | WITHOUT_PEERS,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
+            [sys.executable, *words], cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 1:  # both the suite and its audit find a problem
         sys.exit((folder / "output.log").read_text())

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from figures import WITHOUT_PEERS, Table, spread
+from figures import Table, spread
 
 from livegui._livegui import NativeLive
 
@@ -72,9 +72,7 @@ def measured(folder: Path, command: list[str]) -> tuple[float, float]:
     """The seconds that a command takes, and its peak memory in MiB."""
     with (folder / "log").open("wb") as log:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, env=os.environ | WITHOUT_PEERS, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -134,11 +132,7 @@ def batches(table: Table, counts: Sequence[int]) -> None:
             began = time.perf_counter()
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "livegui", "run"],
-                    cwd=folder,
-                    env=os.environ | WITHOUT_PEERS,
-                    stdout=log,
-                    stderr=log,
+                    [sys.executable, "-m", "livegui", "run"], cwd=folder, stdout=log, stderr=log
                 )
             most = 0.0
             while process.poll() is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figures import WITHOUT_PEERS, Table, quantile, spread, times
+from figures import Table, quantile, spread, times
 from harnesses import (
     LIMIT,
     Harness,
@@ -75,7 +75,8 @@ def run_pytest(suite: str, *options: str, **environment: str) -> Any:
             (folder / f"test_{number:02}.py").write_text(text)
         command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *options]
         command += ["-W", "ignore"]
-        environment |= {"BENCH_OUT": str(out), "LIVEGUI_STATE_DIR": name} | WITHOUT_PEERS
+        # Without the peers, whose plugins would take part in every test.
+        environment |= {"BENCH_OUT": str(out), "LIVEGUI_STATE_DIR": name, "PYTHONPATH": ""}
         with log.open("w") as output:
             subprocess.run(
                 command,

@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import WITHOUT_PEERS, Table, times
+from figures import Table, times
 
 SLOPPY = Path(__file__).parents[1] / "examples" / "sloppy"
 FILES = 49
@@ -88,7 +88,7 @@ def run(options: list[str]) -> Seen:
         done = subprocess.run(
             [*command, *options],
             cwd=folder,
-            env=os.environ | WITHOUT_PEERS | {"SLOPPY_POLL_S": str(poll)},
+            env=os.environ | {"SLOPPY_POLL_S": str(poll)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

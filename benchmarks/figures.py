@@ -14,8 +14,6 @@ from typing import NoReturn
 #: The exit status of a benchmark that misses a bar. A crash has another.
 BAR_MISSED = 3
 NO_PEER = "no peer"
-#: For the environment of a pytest that is measured: without the peers' plugins, which it takes 2 s to load.
-WITHOUT_PEERS = {"PYTHONPATH": ""}
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -44,9 +44,15 @@ def where(here: Mapping[str, Any], load: float | None) -> str:
 
 
 def run(
-    scripts: Mapping[str, Path], python: Path, environment: Mapping[str, str], say: Callable[[str], None]
+    scripts: Mapping[str, Path],
+    python: Path,
+    environments: Mapping[str, Mapping[str, str]],
+    say: Callable[[str], None],
 ) -> Tables:
-    """Every table, and whether its bars were ``met`` or ``missed`` each time, or its benchmark ``died``."""
+    """Every table, and whether its bars were ``met`` or ``missed`` each time, or its benchmark ``died``.
+
+    ``environments`` has what is added to the environment of some of them.
+    """
     here = machine()
     say(where(here, load()))
     tables: Tables = {}
@@ -54,7 +60,7 @@ def run(
         for attempt in range(1, ATTEMPTS + 1):
             say(f"bench {name}" + (f" (attempt {attempt})" if attempt > 1 else ""))
             before, began = load(), time.monotonic()
-            outcome, rows = once(script, python, environment)
+            outcome, rows = once(script, python, environments.get(name, {}))
             tables[name] = {
                 "outcome": outcome,
                 "rows": rows,

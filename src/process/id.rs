@@ -194,11 +194,8 @@ mod tests {
         let mut line = [0];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
         let name = std::fs::read(format!("/proc/{}/comm", child.id())).unwrap();
-        let (id, condition) = (
-            ProcessId::of_child(child.id()),
-            super::super::condition(child.id()),
-        );
-        let liveness = id.liveness();
+        let liveness = ProcessId::of_child(child.id()).liveness();
+        let condition = crate::process::condition(child.id());
         child.wait().unwrap(); // it reads the end of its input
         assert!(std::str::from_utf8(&name).is_err(), "{name:?}");
         assert_eq!(liveness, Liveness::Alive);

@@ -76,6 +76,18 @@ def test_a_benchmark_that_crashes_died_and_is_not_run_again(bench: Path) -> None
     assert not any("noisy" in line for line in said)
 
 
+def test_packages_for_one_benchmark_are_not_there_for_another(tmp_path: Path) -> None:
+    scripts = {name: tmp_path / f"bench_{name}.py" for name in ("compared", "alone")}
+    for script in scripts.values():
+        script.write_text("import os, sys; sys.exit(3 if os.environ.get('PEERS') == 'there' else 0)")
+    said: list[str] = []
+    tables = bench_tables.run(scripts, Path(sys.executable), {"compared": {"PEERS": "there"}}, said.append)
+    assert {name: table["outcome"] for name, table in tables.items()} == {
+        "compared": "missed",
+        "alone": "met",
+    }
+
+
 def test_the_machine_and_its_load_are_said_first(bench: Path) -> None:
     _, _, said = run(bench)
     assert said[0].startswith(f"{os.cpu_count()} cores, ")
